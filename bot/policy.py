@@ -1,0 +1,193 @@
+"""What a community wants done, and the one pure function that applies it. No I/O, no clock."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bot.actions import Action, Alert, Ban, Delete, Kick, Timeout, Warn
+from bot.events import Message
+from model.classifier import Verdict
+from model.labels import HARMFUL, Label
+
+
+class Mode(StrEnum):
+    """Shadow decides and alerts but touches nothing; every community starts in it."""
+
+    SHADOW = "shadow"
+    ENFORCE = "enforce"
+
+
+class Band(StrEnum):
+    """Where a message's score fell."""
+
+    CLEAR = "clear"
+    ALERT = "alert"
+    ACTION = "action"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class LabelPolicy(_Frozen):
+    """One label's bands and actions. The score of `offensive` includes hate: hate is offensive too."""
+
+    alert_at: Probability
+    act_at: Probability
+    actions: tuple[Literal["delete", "warn", "timeout", "kick", "ban"], ...] = ("delete",)
+    timeout_minutes: Annotated[int, Field(ge=1, le=40_320)] = 60
+    ban_hours: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.act_at < self.alert_at:
+            raise ValueError(f"act_at {self.act_at} is below alert_at {self.alert_at}: the action band lies above")
+        return self
+
+    def build(self) -> tuple[Action, ...]:
+        """The actions of the action band, as data."""
+        made: dict[str, Action] = {
+            "delete": Delete(),
+            "warn": Warn(),
+            "timeout": Timeout(self.timeout_minutes),
+            "kick": Kick(),
+            "ban": Ban(self.ban_hours),
+        }
+        return tuple(made[name] for name in self.actions)
+
+
+class Strikes(_Frozen):
+    """Messages acted on in the last `expire_days` escalate: from the n-th strike the author is also timed out, ..."""
+
+    expire_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    timeout_at: Annotated[int | None, Field(ge=1)] = 3
+    ban_at: Annotated[int | None, Field(ge=1)] = None
+
+
+class Policy(_Frozen):
+    """Everything a community decides for itself. Saved as JSON, edited on the page."""
+
+    mode: Mode = Mode.SHADOW
+    hate: LabelPolicy = LabelPolicy(alert_at=0.5, act_at=0.85)
+    offensive: LabelPolicy = LabelPolicy(alert_at=0.7, act_at=0.95, actions=("warn",))
+    strikes: Strikes = Strikes()
+    exempt_roles: frozenset[str] = frozenset()
+    exempt_rooms: frozenset[str] = frozenset()
+    max_actions_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 60
+
+    def of(self, label: Label) -> LabelPolicy:
+        """The section of a harmful label."""
+        return self.hate if label is Label.HATE else self.offensive
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the past says: this author's unexpired strikes, and the community's actions within the last hour."""
+
+    strikes: int = 0
+    actions_last_hour: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done about one message, and why.
+
+    `actions` is what would be done; `enforced` says whether it will be. `threshold` is the bound that fired and
+    `score` what was compared with it (0 and the harm where none fired). `trips` asks to return to shadow mode.
+    """
+
+    band: Band
+    label: Label
+    score: float
+    threshold: float
+    actions: tuple[Action, ...] = ()
+    enforced: bool = False
+    reason: str = ""
+    trips: bool = False
+    flags: tuple[str, ...] = field(default_factory=tuple)
+
+
+def score_of(verdict: Verdict, label: Label) -> float:
+    """The number a label's bands are compared with: P(hate), or for `offensive` P(hate or offensive)."""
+    return verdict.probabilities[Label.HATE] if label is Label.HATE else verdict.harm
+
+
+def exemption(event: Message, policy: Policy) -> str | None:
+    """Why a message is not read at all, or None. Decided before any model is asked."""
+    if event.key.room in policy.exempt_rooms:
+        return f"room {event.key.room} is exempt"
+    if shared := sorted(event.author.roles & policy.exempt_roles):
+        return f"role {shared[0]} is exempt"
+    return None
+
+
+def decide(
+    event: Message,
+    verdict: Verdict,
+    standing: Standing,
+    policy: Policy,
+    *,
+    disguised: Verdict | None = None,
+    may_punish: bool = True,
+) -> Decision:
+    """Compares the verdict with the bands, the worse label first.
+
+    `disguised` is the verdict on the aggressive view: it can lift a message into the alert band, never into action.
+    `may_punish=False` (a stand-in model, an old message) does the same with everything. No I/O, no clock.
+    """
+    for label in HARMFUL:
+        section, score = policy.of(label), score_of(verdict, label)
+        if score >= section.act_at and may_punish:
+            return _act(event, label, score, section, standing, policy)
+    for label in HARMFUL:
+        section, score = policy.of(label), score_of(verdict, label)
+        if score >= section.alert_at:
+            reason = f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f}"
+            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason)
+    for label in HARMFUL if disguised is not None else ():
+        section, score = policy.of(label), score_of(disguised, label)  # type: ignore[arg-type]
+        if score >= section.alert_at:
+            reason = f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f} once its disguise is undone"
+            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason, flags=("disguised",))
+    return Decision(Band.CLEAR, Label.NEUTRAL, verdict.harm, 0.0, reason="below every threshold")
+
+
+def _act(
+    event: Message, label: Label, score: float, section: LabelPolicy, standing: Standing, policy: Policy
+) -> Decision:
+    """The action band: the section's actions, escalation by strikes, the hourly cap, and the mode."""
+    actions = list(section.build())
+    reason = f"{label} {score:.2f} ≥ action threshold {section.act_at:.2f}"
+    strike, names = standing.strikes + 1, {action.name for action in actions}
+    if policy.strikes.ban_at is not None and strike >= policy.strikes.ban_at and "ban" not in names:
+        actions.append(Ban(section.ban_hours))
+        reason += f"; strike {strike} of {policy.strikes.ban_at}: ban"
+    elif (
+        policy.strikes.timeout_at is not None and strike >= policy.strikes.timeout_at and not names & {"timeout", "ban"}
+    ):
+        actions.append(Timeout(section.timeout_minutes))
+        reason += f"; strike {strike} (from {policy.strikes.timeout_at}): timeout"
+    flags: tuple[str, ...] = ()
+    if event.author.is_moderator:
+        actions, flags = [], ("moderator",)
+        reason += "; written by a moderator: only shown"
+    elif event.author.is_bot:
+        actions, flags = [a for a in actions if isinstance(a, Delete)], ("bot",)
+    enforced, trips = policy.mode is Mode.ENFORCE, False
+    if enforced and actions and standing.actions_last_hour >= policy.max_actions_per_hour:
+        enforced, trips = False, True
+        reason += f"; {policy.max_actions_per_hour} actions within an hour reached: back to shadow mode"
+    return Decision(
+        Band.ACTION, label, score, section.act_at, (*actions, Alert()), enforced, reason, trips=trips, flags=flags
+    )
+
+
+def strike_expiry(policy: Policy, now: datetime) -> datetime:
+    """Strikes before this moment no longer count."""
+    return now - timedelta(days=policy.strikes.expire_days)

