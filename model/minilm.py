@@ -204,7 +204,7 @@ class MiniLMTraining(nn.Module):
         config = LoraConfig(
             r=lora.rank,
             lora_alpha=lora.alpha,
-            lora_dropout=0.05,
+            lora_dropout=0.0,  # dropout on every LoRA input costs a third of a step on a CPU
             target_modules=[f"layer.{n}.{LINEARS[t][0]}" for n in range(LAYERS) for t in lora.targets],
         )
         self.encoder: Any = get_peft_model(encoder, config)

@@ -75,7 +75,7 @@ class Scorer:
         ids, size = self.base.encode(conservative(text)), self.base.window_tokens
         if len(ids) <= size:
             return [self.base.frame(ids)]
-        starts = list(range(0, len(ids) - size, size - _OVERLAP)) + [len(ids) - size]
+        starts = [*range(0, len(ids) - size, size - _OVERLAP), len(ids) - size]
         if len(starts) > MAX_WINDOWS:
             starts = starts[: MAX_WINDOWS // 2] + starts[-MAX_WINDOWS // 2 :]
         return [self.base.frame(ids[start : start + size]) for start in starts]

@@ -1,0 +1,88 @@
+"""Scores a file.
+
+    python -m model.score FILE.csv --text COLUMN --out OUT.csv [--adapter DIR]
+
+OUT.csv has the rows of FILE.csv with `label`, `hate`, `offensive`, `neutral` appended (columns of those names in the
+input are kept as `input_label`, ...). Without `--adapter`, the shipped adapter scores. Memory does not grow with the
+file. OUT.csv appears only when it is complete.
+"""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from model.base import BaseNotFound, open_base
+from model.classifier import AdapterRejected, Item
+from model.labels import LABELS
+from model.scorer import Scorer
+
+SHIPPED = Path(__file__).with_name("shipped") / "minilm"
+CHUNK_ROWS = 512
+ADDED = ("label", *LABELS)
+
+
+class BadFile(Exception):
+    """The file cannot be scored; the message names it and the fix."""
+
+
+def score_file(source: Path, column: str, out: Path, scorer: Scorer, console: Console) -> int:
+    """Returns the number of rows written; raises `BadFile`."""
+    csv.field_size_limit(10_000_000)
+    partial = out.with_name(out.name + ".part")
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file, Progress(console=console, transient=True) as bar:
+            reader = csv.DictReader(file)
+            if column not in (reader.fieldnames or []):
+                found = ", ".join(reader.fieldnames or []) or "nothing"
+                raise BadFile(f'{source}: no column "{column}" in the header (found: {found}); name one with --text')
+            kept = {name: f"input_{name}" if name in ADDED else name for name in reader.fieldnames or []}
+            task, rows = bar.add_task(f"scoring {source.name}", total=source.stat().st_size), 0
+            with partial.open("w", encoding="utf-8", newline="") as target:
+                writer = csv.writer(target)
+                writer.writerow([*kept.values(), *ADDED])
+                while chunk := list(islice(reader, CHUNK_ROWS)):
+                    verdicts = scorer.classify([Item(row[column] or "", "file") for row in chunk])
+                    for row, verdict in zip(chunk, verdicts, strict=True):
+                        shares = [f"{verdict.probabilities[label]:.6f}" for label in LABELS]
+                        writer.writerow([*(row[name] for name in kept), verdict.label, *shares])
+                    rows += len(chunk)
+                    bar.update(task, completed=min(file.buffer.tell(), source.stat().st_size))
+    except FileNotFoundError as error:
+        raise BadFile(f"{error.filename}: no such file or folder") from error
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{source}: not UTF-8 (byte {error.object[error.start]:#04x}); save it as UTF-8") from error
+    except (csv.Error, OSError) as error:
+        raise BadFile(f"{source}: {error}") from error
+    os.replace(partial, out)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 2 with one line for a bad input."""
+    parser = argparse.ArgumentParser(prog="python -m model.score", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--text", required=True, metavar="COLUMN")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path, default=SHIPPED, metavar="DIR")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    try:
+        scorer = Scorer(open_base("minilm"))
+        scorer.load("file", options.adapter)
+        rows = score_file(options.file, options.text, options.out, scorer, console)
+    except (BadFile, BaseNotFound, AdapterRejected) as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return 2
+    console.print(f"{rows} rows written to {options.out}", soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""The process that owns the device, and the handle that keeps it alive.
+
+The child (`python -m model.worker`) reads one JSON request a line and answers with one JSON line; torch lives only
+there. When it dies, whatever killed it, the parent starts another and asks again: `classify` is pure, so that is safe.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.classifier import AdapterRejected, Item, Unavailable, Verdict
+from model.labels import LABELS
+
+MAX_LINE_BYTES = 64 * 2**20
+ATTEMPTS = 3
+"""How often one request is tried before its caller is told `Unavailable`."""
+
+
+class Worker:
+    """A `Classifier` in another process. `async with` starts and stops it; one request is under way at a time.
+
+    `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request, the model's
+    loading included; a worker that takes longer is killed and replaced.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        folder_of: Callable[[str], Path],
+        *,
+        threads: int = 2,
+        precision: str = "auto",
+        answer_timeout_s: float = 60.0,
+    ) -> None:
+        self._command = [sys.executable, "-m", "model.worker", "--base", base, "--threads", str(threads)]
+        self._command += ["--precision", precision]
+        self._folder_of = folder_of
+        self._answer_timeout_s = answer_timeout_s
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+        self.restarts = 0
+
+    async def __aenter__(self) -> "Worker":
+        await self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None while there is none."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        """One verdict per item; raises `AdapterRejected`, or `Unavailable` after `ATTEMPTS` dead workers."""
+        adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
+        answer = await self._ask({"items": [(item.text, item.adapter) for item in items], "adapters": adapters})
+        return [
+            Verdict(
+                dict(zip(LABELS, row["p"], strict=True)), row["base"], row["adapter"], row["prompt"], row["windows"]
+            )
+            for row in answer["verdicts"]
+        ]
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Unit vectors of the frozen base."""
+        vectors: list[list[float]] = (await self._ask({"embed": list(texts)}))["vectors"]
+        return vectors
+
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Sends the request and waits; a cancelled caller leaves no half-read answer behind."""
+        line = json.dumps(request).encode() + b"\n"
+        async with self._turn:
+            for _ in range(ATTEMPTS):
+                try:
+                    answer = await self._exchange(line)
+                except (OSError, EOFError, ValueError, TimeoutError):
+                    await self._stop()
+                    self.restarts += 1
+                    continue
+                except asyncio.CancelledError:
+                    await self._stop()  # its answer would be taken for the next one's
+                    raise
+                if "rejected" in answer:
+                    raise AdapterRejected(answer["rejected"])
+                if "error" in answer:
+                    raise Unavailable(answer["error"])
+                return answer
+        raise Unavailable(f"the model's process died {ATTEMPTS} times on the same request")
+
+    async def _exchange(self, line: bytes) -> dict[str, Any]:
+        process = self._process if self.pid is not None else await self._start()
+        if process is None or process.stdin is None or process.stdout is None:
+            raise EOFError
+        async with asyncio.timeout(self._answer_timeout_s):
+            process.stdin.write(line)
+            await process.stdin.drain()
+            if not (answered := await process.stdout.readline()):
+                raise EOFError
+        answer: dict[str, Any] = json.loads(answered)
+        return answer
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        environment = {**os.environ, "OMP_NUM_THREADS": self._command[self._command.index("--threads") + 1]}
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+            env=environment,
+            cwd=Path(__file__).parents[1],
+        )
+        return self._process
+
+    async def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        process._transport.close()  # type: ignore[attr-defined]  # else the pipes linger until garbage collection
+
+
+def serve(base_name: str, threads: int, precision: str) -> None:
+    """The child's loop: ends when its input does, so it never outlives its parent."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
+    import torch
+
+    from model.base import BaseNotFound, open_base
+    from model.scorer import Scorer
+
+    torch.set_num_threads(threads)
+    failure, scorer = "", None
+    try:
+        scorer = Scorer(open_base(base_name, precision=precision))
+    except BaseNotFound as error:
+        failure = str(error)
+    for line in sys.stdin:
+        answer = _answer(scorer, json.loads(line)) if scorer else {"error": failure}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
+    if "embed" in request:
+        return {"vectors": scorer.embed(request["embed"])}
+    try:
+        for adapter, folder in request["adapters"].items():
+            scorer.load(adapter, Path(folder))
+    except AdapterRejected as error:
+        return {"rejected": str(error)}
+    verdicts = scorer.classify([Item(text, adapter) for text, adapter in request["items"]])
+    return {
+        "verdicts": [
+            {"p": list(v.probabilities.values()), "base": v.base, "adapter": v.adapter, "prompt": v.prompt,
+             "windows": v.windows}
+            for v in verdicts
+        ]
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m model.worker", description="Serves one parent; see the module.")
+    parser.add_argument("--base", required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    options = parser.parse_args()
+    serve(options.base, options.threads, options.precision)

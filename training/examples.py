@@ -1,0 +1,118 @@
+"""Labelled texts: reading them, refusing bad files in one clear line, keeping test texts out of training."""
+
+import csv
+import gzip
+import hashlib
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.labels import LABELS, Label
+from model.normalize import conservative
+
+MAX_FIELD_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text with its label. `target` is the label distribution to learn, in the order of `LABELS`."""
+
+    text: str
+    label: Label
+    source: str = ""
+    weight: float = 1.0
+    votes: tuple[float, ...] = ()
+
+    @property
+    def target(self) -> tuple[float, ...]:
+        """The votes where there are any, else all on the label; sums to 1."""
+        return self.votes or tuple(float(label is self.label) for label in LABELS)
+
+    @property
+    def key(self) -> str:
+        """The same for texts that differ only in case, spacing or invisible characters."""
+        return conservative(self.text).casefold()
+
+
+class BadData(Exception):
+    """A data file cannot be used; the message names the file, the row and the fix."""
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterable[dict[str, str]]:
+    """Rows of a UTF-8 CSV (`.gz` as well) that must have these columns; raises `BadData`. Streams."""
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    try:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := [name for name in columns if name not in (reader.fieldnames or [])]:
+                seen = ", ".join(reader.fieldnames or []) or "nothing"
+                raise BadData(f'{path}: no column "{missing[0]}" in the header (found: {seen}); add a header line')
+            for row in reader:
+                yield {name: value or "" for name, value in row.items() if isinstance(name, str)}
+    except FileNotFoundError as error:
+        raise BadData(f"{path}: no such file; give the path of a CSV file") from error
+    except UnicodeDecodeError as error:
+        raise BadData(f"{path}: not UTF-8 (byte {error.object[error.start]:#04x}); save the file as UTF-8") from error
+    except (OSError, csv.Error) as error:
+        raise BadData(f"{path}: cannot be read: {error}") from error
+
+
+def read_examples(path: Path, source: str = "") -> list[Example]:
+    """Every row's `text` and `label`, with crowd votes where the file has them; raises `BadData`."""
+    examples = []
+    for number, row in enumerate(read_rows(path, ("text", "label")), start=2):
+        try:
+            label = Label(row["label"].strip().lower())
+        except ValueError as error:
+            known = ", ".join(LABELS)
+            raise BadData(f'{path}: row {number}: label "{row["label"]}" is none of {known}') from error
+        examples.append(Example(row["text"], label, row.get("source") or source, votes=_votes(row)))
+    if not examples:
+        raise BadData(f"{path}: no rows below the header; there is nothing to learn from")
+    return examples
+
+
+def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """(kept, held out), stratified by label, about `share` of each held out; equal texts fall on the same side."""
+    kept: list[Example] = []
+    held: list[Example] = []
+    for example in examples:
+        draw = int.from_bytes(hashlib.sha256(f"{seed}:{example.key}".encode()).digest()[:8], "big") / 2**64
+        (held if draw < share else kept).append(example)
+    return kept, held
+
+
+def balanced(examples: Sequence[Example], per_label: int, seed: int) -> list[Example]:
+    """At most `per_label` examples of each label, drawn without replacement."""
+    chance = random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
+    chosen: list[Example] = []
+    for label in LABELS:
+        mine = [example for example in examples if example.label is label]
+        chosen += chance.sample(mine, min(per_label, len(mine)))
+    return chosen
+
+
+def without(examples: Iterable[Example], held_out: Iterable[Example]) -> list[Example]:
+    """Examples whose text does not occur among the held-out ones, each text and label once."""
+    forbidden = {example.key for example in held_out}
+    once = {(example.key, example.label): example for example in examples if example.key not in forbidden}
+    return list(once.values())
+
+
+def data_hash(examples: Iterable[Example]) -> str:
+    """SHA-256 over labels and texts in order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(f"{example.label}\0{example.text}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _votes(row: dict[str, str]) -> tuple[float, ...]:
+    """Davidson's crowd votes as shares; () where the file has none."""
+    try:
+        counts = [float(row[name]) for name in ("hate_speech", "offensive_language", "neither")]
+    except (KeyError, ValueError):
+        return ()
+    return tuple(count / sum(counts) for count in counts) if sum(counts) > 0 else ()

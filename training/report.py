@@ -1,0 +1,80 @@
+"""A page a moderator or engineer can read about one adapter: self-contained HTML with plots inside."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib.figure
+
+from model.adapters import Manifest
+from model.labels import LABELS
+
+_TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Adapter {{ m.version }}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;margin:.5rem 0}td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}
+th:first-child,td:first-child{text-align:left}img{max-width:100%}code{overflow-wrap:anywhere}</style>
+<h1>Adapter {{ m.version }}</h1>
+<p>For the base <b>{{ m.base }}</b>, made {{ m.created_at }} in {{ m.recipe.seconds }} s from {{ m.data.rows }} texts
+(data <code>{{ m.data.sha256[:12] }}</code>, seed {{ m.seed }}, temperature {{ "%.2f"|format(m.temperature) }}).</p>
+<h2>What it learned from</h2><table><tr><th>source<th>texts
+{% for source, count in m.data.by_source.items() %}<tr><td>{{ source or "unnamed" }}<td>{{ count }}{% endfor %}</table>
+{% for name, metrics in measured.items() %}
+<h2>On texts it never saw: {{ name }}</h2>
+<p>{{ metrics.rows }} texts: balanced accuracy <b>{{ "%.3f"|format(metrics.balanced_accuracy) }}</b>,
+accuracy {{ "%.3f"|format(metrics.accuracy) }}, macro-F1 {{ "%.3f"|format(metrics.macro_f1) }},
+expected calibration error {{ "%.3f"|format(metrics.calibration_error) }}.</p>
+<table><tr><th>is \\ was called{% for label in labels %}<th>{{ label }}{% endfor %}
+{% for row in metrics.confusion %}<tr><td>{{ labels[loop.index0] }}{% for n in row %}<td>{{ n }}{% endfor %}{% endfor %}
+</table>{% endfor %}
+{% if others %}<h2>Other figures</h2><table>{% for name, value in others.items() %}<tr><td>{{ name }}<td>
+{{ "%.3f"|format(value) if value is number else value }}{% endfor %}</table>{% endif %}
+{% for title, image in plots.items() %}<h2>{{ title }}</h2><img alt="{{ title }}" src="{{ image }}">{% endfor %}
+""")
+
+
+def write_report(path: Path, manifest: Manifest, losses: Sequence[float]) -> None:
+    """Writes the page; `losses` has one value per step."""
+    measured = {name: value for name, value in manifest.metrics.items() if _is_metrics(value)}
+    others = {name: value for name, value in manifest.metrics.items() if not _is_metrics(value)}
+    plots = {"Loss while training": _loss_plot(losses)} if losses else {}
+    for name, metrics in measured.items():
+        plots[f"Calibration on {name}"] = _reliability_plot(metrics["reliability"])
+    page = _TEMPLATE.render(m=manifest, measured=measured, others=others, labels=list(LABELS), plots=plots)
+    path.write_text(page, encoding="utf-8")
+
+
+def _is_metrics(value: Any) -> bool:
+    return isinstance(value, Mapping) and "confusion" in value
+
+
+def _loss_plot(losses: Sequence[float]) -> str:
+    figure, axes = _figure()
+    axes.plot(range(1, len(losses) + 1), losses)
+    axes.set_xlabel("step")
+    axes.set_ylabel("smoothed loss")
+    return _image(figure)
+
+
+def _reliability_plot(table: Sequence[Sequence[float]]) -> str:
+    figure, axes = _figure()
+    axes.plot([0, 1], [0, 1], color="#bbb", linewidth=1)
+    axes.plot([row[0] for row in table], [row[1] for row in table], marker="o")
+    axes.set_xlabel("said probability")
+    axes.set_ylabel("was right")
+    return _image(figure)
+
+
+def _figure() -> tuple[matplotlib.figure.Figure, Any]:
+    figure = matplotlib.figure.Figure(figsize=(6, 3.2), dpi=90, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _image(figure: matplotlib.figure.Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
