@@ -9,6 +9,7 @@ file. OUT.csv appears only when it is complete.
 
 import argparse
 import csv
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -37,7 +38,11 @@ def score_file(source: Path, column: str, out: Path, scorer: Scorer, console: Co
     csv.field_size_limit(10_000_000)
     partial = out.with_name(out.name + ".part")
     try:
-        with source.open(encoding="utf-8-sig", newline="") as file, Progress(console=console, transient=True) as bar:
+        with (
+            source.open("rb") as raw,
+            io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
+            Progress(console=console, transient=True) as bar,
+        ):
             reader = csv.DictReader(file)
             if column not in (reader.fieldnames or []):
                 found = ", ".join(reader.fieldnames or []) or "nothing"
@@ -53,7 +58,7 @@ def score_file(source: Path, column: str, out: Path, scorer: Scorer, console: Co
                         shares = [f"{verdict.probabilities[label]:.6f}" for label in LABELS]
                         writer.writerow([*(row[name] for name in kept), verdict.label, *shares])
                     rows += len(chunk)
-                    bar.update(task, completed=min(file.buffer.tell(), source.stat().st_size))
+                    bar.update(task, completed=raw.tell())
     except FileNotFoundError as error:
         raise BadFile(f"{error.filename}: no such file or folder") from error
     except UnicodeDecodeError as error:

@@ -1,0 +1,108 @@
+"""The schema as code. `migrations/` builds the same one step by step; a test compares the two."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("community", String, nullable=False),
+    Column("room", String, nullable=False),
+    Column("message", String, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("author", String, nullable=False),  # keyed hash
+    Column("author_sealed", LargeBinary),  # the platform's own id and name, only while an action is open
+    Column("text_sealed", LargeBinary),  # NULL once its retention time is over
+    Column("sent_at", DateTime, nullable=False),
+    Column("seen_at", DateTime, nullable=False),
+    Column("state", String, nullable=False),  # seen scored intended sent done failed gone exempt
+    Column("adapter", String),
+    Column("probabilities", JSON),
+    Column("decision", JSON),
+    UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
+    Index("message_by_state", "state"),
+    Index("message_by_community", "community", "seen_at"),
+)
+
+case = Table(
+    "case",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("message_id", ForeignKey("message.id"), nullable=False, unique=True),
+    Column("state", String, nullable=False),  # open confirmed corrected undone
+    Column("moderator", String),
+    Column("corrected_label", String),
+    Column("undone", Boolean, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+)
+
+correction = Table(
+    "correction",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("case.id"), nullable=False),
+    Column("moderator", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("basis", String),  # public | authored | consent:<id> | permission:<reference>; NULL teaches nothing
+    Column("created_at", DateTime, nullable=False),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("community", String, nullable=False),
+    Column("author", String, nullable=False),
+    Column("given_at", DateTime, nullable=False),
+    Column("withdrawn_at", DateTime),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("community", String, primary_key=True),
+    Column("policy", JSON, nullable=False),
+    Column("updated_at", DateTime, nullable=False),
+)
+
+refresh = Table(
+    "refresh",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_at", DateTime, nullable=False),
+    Column("finished_at", DateTime),
+    Column("outcome", String, nullable=False),
+)
+
+TRAINING_EXAMPLE = """
+CREATE VIEW training_example AS
+SELECT correction.id AS id, message.community AS community, message.author AS author,
+       correction.moderator AS moderator, message.text_sealed AS text_sealed,
+       correction.label AS label, correction.basis AS basis, correction.created_at AS created_at
+FROM correction
+JOIN "case" ON "case".id = correction.case_id
+JOIN message ON message.id = "case".message_id
+WHERE message.text_sealed IS NOT NULL
+  AND correction.id = (SELECT MAX(latest.id) FROM correction AS latest WHERE latest.case_id = correction.case_id)
+  AND (correction.basis IN ('public', 'authored')
+       OR correction.basis LIKE 'permission:_%'
+       OR EXISTS (SELECT 1 FROM consent WHERE correction.basis = 'consent:' || consent.id
+                  AND consent.withdrawn_at IS NULL))
+"""
+"""Only rows that may be trained on: with a basis, in the moderators' last word, from texts still kept."""
