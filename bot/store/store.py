@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.actions import to_json
-from bot.events import Message, MessageKey
+from bot.events import Author, Message, MessageKey
 from bot.policy import Decision, Policy
 from bot.store import tables as t
 from bot.store.sealing import Sealer
@@ -123,7 +123,8 @@ class Store:
         }
         async with self._engine.begin() as connection:
             added = insert(t.message).values(values).on_conflict_do_nothing().returning(t.message.c.id)
-            return (await connection.execute(added)).scalar_one_or_none()
+            row_id: int | None = (await connection.execute(added)).scalar_one_or_none()
+            return row_id
 
     async def record_state(self, row: int, state: str) -> None:
         """Moves a message along the journal."""
@@ -135,7 +136,7 @@ class Store:
     ) -> int | None:
         """Verdict, decision and, where there is something to show, the case: in one transaction. Returns the case."""
         async with self._engine.begin() as connection:
-            values = {"state": state, "adapter": verdict.adapter, "decision": dict(decision)}
+            values: dict[str, Any] = {"state": state, "adapter": verdict.adapter, "decision": dict(decision)}
             values["probabilities"] = {str(label): p for label, p in verdict.probabilities.items()}
             if not case:
                 values["author_sealed"] = None
@@ -144,7 +145,8 @@ class Store:
                 return None
             opened = {"message_id": row, "state": "open", "undone": False, "created_at": _naive(now)}
             added = insert(t.case).values(opened).on_conflict_do_nothing().returning(t.case.c.id)
-            return (await connection.execute(added)).scalar_one_or_none()
+            row_id: int | None = (await connection.execute(added)).scalar_one_or_none()
+            return row_id
 
     async def record_correction(
         self, case: int, moderator: str, label: str, basis: str | None, now: datetime, *, confirms: bool
@@ -191,6 +193,16 @@ class Store:
         async with self._engine.connect() as connection:
             rows = await connection.execute(sa.select(t.message).where(wanted).order_by(t.message.c.id))
             return [self._journalled(row._mapping) for row in rows]
+
+    async def event(self, row: int) -> Message | None:
+        """The event a journal row was made from; None once its text or author is no longer kept."""
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(sa.select(t.message).where(t.message.c.id == row))).one_or_none()
+        if found is None or found.text_sealed is None or found.author_sealed is None:
+            return None
+        old = self._journalled(found._mapping)
+        author, _, name = self.sealer.unseal(found.author_sealed).partition("\0")
+        return Message(old.key, Author(author, name), old.text, old.sent_at)
 
     async def messages(self, community: str, since: datetime, limit: int = 10_000) -> list[Journalled]:
         """Scored messages of a community since a moment, newest first, for previews and the room's history."""
@@ -292,7 +304,7 @@ class Store:
         async with self._engine.connect() as connection:
             return [self._case(row._mapping) for row in await connection.execute(query)]
 
-    def _case(self, row: Mapping[str, Any]) -> Case:
+    def _case(self, row: sa.RowMapping) -> Case:
         sealed = row["author_sealed"]
         author = self.sealer.unseal(sealed) if sealed else f"\0{row['author'][:8]}"
         return Case(
@@ -307,7 +319,7 @@ class Store:
             created_at=row["created_at"].replace(tzinfo=UTC),
         )
 
-    def _journalled(self, row: Mapping[str, Any]) -> Journalled:
+    def _journalled(self, row: sa.RowMapping) -> Journalled:
         return Journalled(
             id=row["id"],
             key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),

@@ -1,0 +1,238 @@
+"""The pipeline: event -> views -> verdict -> decision -> journal -> actions."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from bot import actions
+from bot.events import Author, Message
+from bot.intake import Intake
+from bot.platforms.base import DryRun, Gone, MissingPermission, Platform, RateLimited
+from bot.policy import Band, Decision, Mode, Policy, Standing, decide, exemption, strike_expiry
+from bot.store import Case, Store
+from bot.store.store import decision_json
+from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Verdict
+from model.labels import Label
+from model.normalize import aggressive, conservative
+
+RETRY_AFTER_S = 1.0
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an undo came to: the text is for the moderator."""
+
+    case: Case
+    text: str
+
+
+class Moderator:
+    """Takes events of every platform. `receive` returns once the message is on disk; `run` does the rest.
+
+    `adapter_of` names the adapter that serves a community. `changed` is told of every case that was opened or changed,
+    `notice` of what moderators must know (told once per occasion).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        classifier: Classifier,
+        platforms: Mapping[str, Platform],
+        *,
+        adapter_of: Callable[[str], str],
+        changed: Callable[[Case], None] = lambda case: None,
+        notice: Callable[[str], None] = lambda text: None,
+        concurrency: int = 64,
+    ) -> None:
+        self._store = store
+        self._classifier = classifier
+        self._platforms = platforms
+        self._adapter_of = adapter_of
+        self._changed = changed
+        self._notice = notice
+        self._concurrency = concurrency
+        self._intake: Intake[tuple[int, Message]] = Intake()
+        self._policies: dict[str, Policy] = {}
+        self._down = False
+
+    async def receive(self, event: Message) -> bool:
+        """Commits the message, then queues it. False for a revision that is known already."""
+        row = await self._store.record_seen(event, datetime.now(UTC))
+        if row is None:
+            return False
+        await self._intake.put(self._store.author(event), (row, event))
+        return True
+
+    async def run(self) -> None:
+        """Serves until cancelled; first finishes what a crash left behind, later what was shed."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work_off())
+            for _ in range(self._concurrency):
+                group.create_task(self._serve())
+
+    async def policy(self, community: str) -> Policy:
+        """The community's policy, read once and then kept."""
+        if community not in self._policies:
+            self._policies[community] = await self._store.policy(community)
+        return self._policies[community]
+
+    async def set_policy(self, community: str, policy: Policy) -> None:
+        """Saved, and in force from the next decision on."""
+        await self._store.save_policy(community, policy, datetime.now(UTC))
+        self._policies[community] = policy
+
+    async def confirm(self, case: Case, moderator: str, basis: str | None) -> Case:
+        """👍: the label was right; a confirmation teaches too, where there is a basis."""
+        label = str(case.message.decision["label"])
+        await self._store.record_correction(case.id, moderator, label, basis, datetime.now(UTC), confirms=True)
+        return await self._again(case.id)
+
+    async def correct(self, case: Case, moderator: str, label: Label, basis: str | None) -> Outcome:
+        """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back."""
+        await self._store.record_correction(case.id, moderator, label, basis, datetime.now(UTC), confirms=False)
+        undone = await self._take_back(case, moderator) if label is Label.NEUTRAL else ""
+        teaches = "the next refresh learns from it" if basis else "it teaches nothing: there is no basis for that"
+        return Outcome(await self._again(case.id), f"Corrected to {label}; {teaches}.{undone}")
+
+    async def undo(self, case: Case, moderator: str) -> Outcome:
+        """The action was wrong here: it is taken back, and teaches nothing."""
+        undone = await self._take_back(case, moderator)
+        return Outcome(await self._again(case.id), f"Undone; this teaches nothing.{undone}")
+
+    async def _take_back(self, case: Case, moderator: str) -> str:
+        if not await self._store.record_undone(case.id, moderator) or not case.message.decision.get("enforced"):
+            return ""
+        platform = self._platforms[case.message.key.platform]
+        author_id, _, name = case.author.partition("\0")
+        done, kept = [], []
+        for data in case.message.decision["actions"]:
+            action = actions.from_json(data)
+            if isinstance(action, actions.Alert):
+                continue
+            worked = await platform.undo(action, case.message.key, Author(author_id, name))
+            (done if worked else kept).append(actions.describe(action))
+        text = f" Taken back: {', '.join(done)}." if done else ""
+        return text + (f" Cannot be taken back: {', '.join(kept)}." if kept else "")
+
+    async def _again(self, number: int) -> Case:
+        case = await self._store.case(number)
+        if case is None:
+            raise LookupError(f"case {number} is gone")
+        self._changed(case)
+        return case
+
+    async def _serve(self) -> None:
+        while True:
+            row, event = await self._intake.take()
+            try:
+                await self._handle(row, event)
+            except (Unavailable, AdapterRejected, Overloaded) as error:
+                await self._wait_for_model(row, event, error)
+            except Exception:
+                log.exception("message failed", row=row)
+                await self._store.record_state(row, "failed")
+                self._notice(f"A message could not be handled (journal row {row}); the log says why.")
+
+    async def _wait_for_model(self, row: int, event: Message, error: Exception) -> None:
+        """Nothing is punished meanwhile; the message waits in the journal, moderators are told once."""
+        if not self._down and not isinstance(error, Overloaded):
+            self._down = True
+            log.error("classifier unavailable", error=str(error))
+            self._notice(f"The classifier does not answer ({error}). Messages wait; nothing is punished meanwhile.")
+        await asyncio.sleep(RETRY_AFTER_S)
+        await self._intake.put(self._store.author(event), (row, event))
+
+    async def _work_off(self) -> None:
+        """Puts unfinished rows of the journal back into the line: after a crash all of them, later what was shed."""
+        for name in self._platforms:
+            for old in await self._store.unfinished(name):
+                if (event := await self._store.event(old.id)) is None:
+                    await self._store.record_state(old.id, "failed")
+                elif old.state in ("intended", "sent"):
+                    await self._finish(old.id, event, old.state, old.decision)
+                else:
+                    await self._intake.put(self._store.author(event), (old.id, event))
+        shed = 0
+        while True:
+            await asyncio.sleep(RETRY_AFTER_S)
+            if self._intake.shed > shed and not len(self._intake):
+                shed = self._intake.shed
+                for name in self._platforms:
+                    for old in await self._store.unfinished(name):
+                        if old.state == "seen" and (event := await self._store.event(old.id)) is not None:
+                            await self._intake.put(self._store.author(event), (old.id, event))
+
+    async def _handle(self, row: int, event: Message) -> None:
+        policy = await self.policy(event.key.community)
+        if exemption(event, policy) is not None:
+            await self._store.record_state(row, "exempt")
+            return
+        verdict, disguised = await self._verdicts(event)
+        now = datetime.now(UTC)
+        strikes, acted = await self._store.standing(event, strike_expiry(policy, now), now)
+        decision = decide(event, verdict, Standing(strikes, acted), policy, disguised=disguised)
+        if decision.trips:
+            await self._trip(event, policy)
+        state = "intended" if decision.actions else "done"
+        shown = decision.band is not Band.CLEAR
+        case = await self._store.record_decision(row, verdict, decision_json(decision), state, now, case=shown)
+        if decision.actions:
+            await self._perform(row, event, decision)
+        if case is not None:
+            await self._again(case)
+
+    async def _verdicts(self, event: Message) -> tuple[Verdict, Verdict | None]:
+        """The conservative view's verdict, and the aggressive view's where the views differ."""
+        adapter = self._adapter_of(event.key.community)
+        plain, undisguised = conservative(event.text), aggressive(event.text)
+        views = [plain] if undisguised.casefold() == plain.casefold() else [plain, undisguised]
+        verdicts = await self._classifier.classify([Item(view, adapter) for view in views])
+        if self._down:
+            self._down = False
+            self._notice("The classifier answers again; waiting messages are being read.")
+        return verdicts[0], verdicts[1] if len(verdicts) > 1 else None
+
+    async def _perform(self, row: int, event: Message, decision: Decision) -> None:
+        platform = self._platforms[event.key.platform]
+        await self._store.record_state(row, "sent")
+        performer = platform if decision.enforced else DryRun(platform)
+        await self._store.record_state(row, await self._do(performer, event, list(decision.actions)))
+
+    async def _finish(self, row: int, event: Message, state: str, decision: Mapping[str, Any]) -> None:
+        """After a crash: what was intended is done; what may have been sent is done again unless people would see it."""
+        todo = [actions.from_json(data) for data in decision["actions"]]
+        if state == "sent":
+            todo = [action for action in todo if not isinstance(action, actions.Warn)]
+        platform = self._platforms[event.key.platform]
+        performer = platform if decision["enforced"] else DryRun(platform)
+        await self._store.record_state(row, await self._do(performer, event, todo))
+
+    async def _do(self, platform: Platform, event: Message, todo: list[actions.Action]) -> str:
+        """Performs each action; returns the journal state it came to."""
+        state = "done"
+        for action in todo:
+            try:
+                await platform.perform(action, event.key, event.author)
+            except Gone:
+                state = "gone"
+            except RateLimited as error:
+                await asyncio.sleep(error.retry_after_s)
+                todo.append(action)
+            except MissingPermission as error:
+                state = "failed"
+                self._notice(f"{actions.describe(action)} was not possible: {error}")
+        return state
+
+    async def _trip(self, event: Message, policy: Policy) -> None:
+        community = event.key.community
+        await self.set_policy(community, policy.model_copy(update={"mode": Mode.SHADOW}))
+        log.warning("back to shadow mode", community=community)
+        self._notice(
+            f"{policy.max_actions_per_hour} actions within an hour: {community} is back in shadow mode. "
+            f"Look at the last cases, then switch to enforce again."
+        )

@@ -1,0 +1,56 @@
+"""What a platform must do, and the errors it may answer with, named after what the caller does next.
+
+A new platform is one file with a class that fulfils `Platform`, and one line in `bot/app.py`.
+"""
+
+from typing import Protocol
+
+from bot.actions import Action, Alert
+from bot.events import Author, MessageKey
+
+
+class Platform(Protocol):
+    """Performs actions. Every call may be repeated after a crash: doing it twice must look like doing it once."""
+
+    name: str
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        """Does it; raises `Gone`, `MissingPermission` or `RateLimited`. `Alert` is a no-op here: cards are shown."""
+        ...
+
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+        """Takes it back; False when this platform cannot."""
+        ...
+
+
+class DryRun:
+    """Shadow mode: another platform that performs only alerts."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.name = platform.name
+        self._platform = platform
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        """Passes alerts on and leaves the rest undone."""
+        if isinstance(action, Alert):
+            await self._platform.perform(action, key, author)
+
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+        """Nothing was done, so there is nothing to take back."""
+        return True
+
+
+class Gone(Exception):
+    """The message or author is not there any more; there is nothing left to do."""
+
+
+class MissingPermission(Exception):
+    """The bot may not do this here; tell the moderators which right is missing."""
+
+
+class RateLimited(Exception):
+    """The platform asks to wait; try again after `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"asked to wait {retry_after_s} s")
+        self.retry_after_s = retry_after_s

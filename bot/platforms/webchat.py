@@ -1,0 +1,116 @@
+"""The try-out chat: a real platform with one room and a few people, all of them played by whoever opened the page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from secrets import token_hex
+
+from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
+from bot.events import Author, Message, MessageKey
+from bot.platforms.base import Gone
+
+COMMUNITY, ROOM = "try-out", "lounge"
+MAX_CHARACTERS = 4000
+KEPT_MESSAGES = 500
+
+PEOPLE = (
+    Author("ann", "Ann"),
+    Author("ben", "Ben"),
+    Author("cem", "Cem"),
+    Author("dana", "Dana (moderator)", frozenset({"moderator"}), is_moderator=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message as the room shows it."""
+
+    id: str
+    person: str
+    name: str
+    text: str
+    sent_at: datetime
+    state: str = "shown"  # shown | removed | restored
+    note: str = ""
+
+
+class Refused(Exception):
+    """The chat does not take this message; the text says why and what to do."""
+
+
+class WebChat:
+    """The room's messages (the last `KEPT_MESSAGES`, in memory) and who may not write at the moment."""
+
+    name = "webchat"
+
+    def __init__(self, changed: Callable[[Posted], None]) -> None:
+        self._changed = changed
+        self._people = {person.id: person for person in PEOPLE}
+        self._silent_until: dict[str, datetime] = {}
+        self._prefix, self._count = token_hex(4), count(1)
+        self.messages: dict[str, Posted] = {}
+
+    def compose(self, person: str, text: str, now: datetime) -> Message:
+        """The event for a typed message, not yet shown; raises `Refused`."""
+        author = self._people.get(person)
+        if author is None:
+            raise Refused(f'nobody is called "{person}" here; pick one of: {", ".join(self._people)}')
+        if not text.strip():
+            raise Refused("the message is empty; type something first")
+        if len(text) > MAX_CHARACTERS:
+            raise Refused(f"the message has {len(text):,} characters; at most {MAX_CHARACTERS:,} fit, shorten it")
+        if (until := self._silent_until.get(person)) and until > now:
+            raise Refused(f"{author.name} may not write until {until:%Y-%m-%d %H:%M} UTC; a moderator can undo that")
+        key = MessageKey(self.name, COMMUNITY, ROOM, f"{self._prefix}-{next(self._count)}")
+        return Message(key, author, text, now)
+
+    def show(self, event: Message) -> None:
+        """Puts the message into the room."""
+        author = event.author
+        posted = Posted(event.key.message, author.id, author.name, event.text, event.sent_at)
+        self.messages[posted.id] = posted
+        while len(self.messages) > KEPT_MESSAGES:
+            del self.messages[next(iter(self.messages))]
+        self._changed(posted)
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        """Does it to the room's own state; raises `Gone` for a deletion of a message that is not there any more."""
+        now = datetime.now(UTC)
+        match action:
+            case Delete() if key.message not in self.messages:
+                raise Gone(key.message)
+            case Delete():
+                self._update(key, state="removed")
+            case Warn():
+                self._update(key, note="warned")
+            case Timeout(minutes=minutes):
+                self._silence(key, author, now + timedelta(minutes=minutes))
+            case Ban(hours=hours):
+                self._silence(key, author, now + timedelta(hours=hours or 24 * 365 * 100))
+            case Kick():
+                self._update(key, note="kicked")
+            case _:
+                pass
+
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+        """Deletions, timeouts and bans can be taken back; a warning was read."""
+        match action:
+            case Delete():
+                self._update(key, state="restored")
+            case Timeout() | Ban():
+                self._silent_until.pop(author.id, None)
+                self._update(key, note="")
+            case _:
+                return False
+        return True
+
+    def _silence(self, key: MessageKey, author: Author, until: datetime) -> None:
+        self._silent_until[author.id] = until
+        self._update(key, note=f"timed out until {until:%Y-%m-%d %H:%M} UTC")
+
+    def _update(self, key: MessageKey, *, state: str | None = None, note: str | None = None) -> None:
+        if (posted := self.messages.get(key.message)) is not None:
+            posted = replace(posted, state=state or posted.state, note=posted.note if note is None else note)
+            self.messages[posted.id] = posted
+            self._changed(posted)
