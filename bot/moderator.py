@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from bot import actions
-from bot.events import Author, Message
+from bot.events import Message
 from bot.intake import Intake
 from bot.platforms.base import DryRun, Gone, MissingPermission, Platform, RateLimited
 from bot.policy import Band, Decision, Mode, Policy, Standing, decide, exemption, strike_expiry
@@ -108,13 +108,13 @@ class Moderator:
         if not await self._store.record_undone(case.id, moderator) or not case.message.decision.get("enforced"):
             return ""
         platform = self._platforms[case.message.key.platform]
-        author_id, _, name = case.author.partition("\0")
-        done, kept = [], []
+        done: list[str] = []
+        kept: list[str] = []
         for data in case.message.decision["actions"]:
             action = actions.from_json(data)
             if isinstance(action, actions.Alert):
                 continue
-            worked = await platform.undo(action, case.message.key, Author(author_id, name))
+            worked = await platform.undo(action, case.message.key, case.author)
             (done if worked else kept).append(actions.describe(action))
         text = f" Taken back: {', '.join(done)}." if done else ""
         return text + (f" Cannot be taken back: {', '.join(kept)}." if kept else "")
@@ -204,7 +204,7 @@ class Moderator:
         await self._store.record_state(row, await self._do(performer, event, list(decision.actions)))
 
     async def _finish(self, row: int, event: Message, state: str, decision: Mapping[str, Any]) -> None:
-        """After a crash: what was intended is done; what may have been sent is done again unless people would see it."""
+        """After a crash: what was intended is done; what may have been sent is repeated, but for what people read."""
         todo = [actions.from_json(data) for data in decision["actions"]]
         if state == "sent":
             todo = [action for action in todo if not isinstance(action, actions.Warn)]

@@ -5,6 +5,7 @@ here and unsealed on the way out. Times are UTC.
 """
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,7 +53,7 @@ class Case:
 
     id: int
     message: Journalled
-    author: str
+    author: Author
     state: str
     moderator: str | None
     corrected_label: str | None
@@ -115,7 +116,7 @@ class Store:
         values = {
             **_columns(event.key),
             "author": self.author(event),
-            "author_sealed": self.sealer.seal(f"{event.author.id}\0{event.author.name}"),
+            "author_sealed": self.sealer.seal(_author_json(event.author)),
             "text_sealed": self.sealer.seal(event.text),
             "sent_at": _naive(event.sent_at),
             "seen_at": _naive(now),
@@ -201,8 +202,7 @@ class Store:
         if found is None or found.text_sealed is None or found.author_sealed is None:
             return None
         old = self._journalled(found._mapping)
-        author, _, name = self.sealer.unseal(found.author_sealed).partition("\0")
-        return Message(old.key, Author(author, name), old.text, old.sent_at)
+        return Message(old.key, _author(self.sealer.unseal(found.author_sealed)), old.text, old.sent_at)
 
     async def messages(self, community: str, since: datetime, limit: int = 10_000) -> list[Journalled]:
         """Scored messages of a community since a moment, newest first, for previews and the room's history."""
@@ -283,7 +283,7 @@ class Store:
         return self.sealer.author(event.key.platform, event.key.community, event.author.id)
 
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
-        teaches = sa.select(sa.literal_column("1")).select_from(sa.text("training_example")).where(
+        teaches: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(sa.text("training_example")).where(
             sa.text("training_example.id = (SELECT MAX(id) FROM correction WHERE case_id = \"case\".id)")
         )  # fmt: skip
         corrected = sa.select(sa.func.count(t.correction.c.id)).where(t.correction.c.case_id == t.case.c.id)
@@ -306,7 +306,7 @@ class Store:
 
     def _case(self, row: sa.RowMapping) -> Case:
         sealed = row["author_sealed"]
-        author = self.sealer.unseal(sealed) if sealed else f"\0{row['author'][:8]}"
+        author = _author(self.sealer.unseal(sealed)) if sealed else Author("", row["author"][:8])
         return Case(
             id=row["case_id"],
             message=self._journalled(row),
@@ -346,6 +346,15 @@ def _columns(key: MessageKey) -> dict[str, Any]:
 def _naive(moment: datetime) -> datetime:
     """SQLite keeps no time zone: everything in it is UTC."""
     return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _author_json(author: Author) -> str:
+    return json.dumps([author.id, author.name, sorted(author.roles), author.is_moderator, author.is_bot])
+
+
+def _author(text: str) -> Author:
+    number, name, roles, is_moderator, is_bot = json.loads(text)
+    return Author(number, name, frozenset(roles), is_moderator, is_bot)
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""Typed sections of config.toml. A typo is an error at start that names the key; secrets never stand in the file."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class BadConfig(Exception):
+    """config.toml cannot be used; the message names the key and the fix."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Service(_Section):
+    """Where the service listens and keeps its things."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    data_folder: str = "data"
+    key_file: str = "~/.config/domovoi/sealing.key"
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return Path(self.data_folder).expanduser()
+
+    @property
+    def key(self) -> Path:
+        """The sealing key's file."""
+        return Path(self.key_file).expanduser()
+
+
+class Model(_Section):
+    """Which base answers, and how much it takes at once."""
+
+    base: Literal["minilm"] = "minilm"
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    max_batch_tokens: Annotated[int, Field(ge=256)] = 4096
+    max_waiting_tokens: Annotated[int, Field(ge=256)] = 200_000
+
+
+class Learning(_Section):
+    """How a refresh is made."""
+
+    replay_rows: Annotated[int, Field(ge=0)] = 500
+    keep_adapters: Annotated[int, Field(ge=2, le=1000)] = 5
+
+
+class Config(_Section):
+    """The whole file; every section and key may be left out."""
+
+    service: Service = Service()
+    model: Model = Model()
+    learning: Learning = Learning()
+
+
+def read_config(path: Path) -> Config:
+    """Reads and checks the file; raises `BadConfig` with one line. `DOMOVOI_DATA`, `DOMOVOI_KEY_FILE`, `DOMOVOI_PORT`
+    in the environment override the file."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadConfig(f"{path}: no such file; copy config.toml from the repository") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path}: not TOML: {error}") from error
+    service = data.setdefault("service", {})
+    if isinstance(service, dict):
+        if folder := os.environ.get("DOMOVOI_DATA"):
+            service["data_folder"] = folder
+        if key := os.environ.get("DOMOVOI_KEY_FILE"):
+            service["key_file"] = key
+        if (port := os.environ.get("DOMOVOI_PORT", "")).isdecimal():
+            service["port"] = int(port)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise BadConfig(f'{path}: unknown key "{key}"; check its spelling against the README') from None
+        raise BadConfig(f'{path}: "{key}" = {first["input"]!r}: {first["msg"]}') from None

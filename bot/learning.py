@@ -1,0 +1,91 @@
+"""Runs `python -m training.refresh` beside the service and passes its progress on; notices new adapters."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.store import Store
+from model.adapters import GLOBAL, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """How far a refresh is; `result` is set once it is over."""
+
+    running: bool
+    stage: str
+    share: float = 0.0
+    result: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """For the page."""
+        return asdict(self)
+
+
+class AlreadyRunning(Exception):
+    """A refresh is under way; wait for it."""
+
+
+class Learning:
+    """At most one refresh at a time, in its own process: a killed one leaves the old adapter in place."""
+
+    def __init__(
+        self, store: Store, registry: Registry, command: list[str], changed: Callable[[Refresh], None]
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._command = command
+        self._changed = changed
+        self.state: Refresh | None = None
+        self.serving = registry.current(GLOBAL)
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Starts a refresh; raises `AlreadyRunning`."""
+        if self.state is not None and self.state.running:
+            raise AlreadyRunning("a refresh is under way; wait for it")
+        self._tell(Refresh(True, "starting"))
+        group.create_task(self._run())
+
+    async def watch(self, swapped: Callable[[str], None], every_s: float = 1.0) -> None:
+        """Tells `swapped` of every change of the serving adapter, at most `every_s` after it happened."""
+        while True:
+            await asyncio.sleep(every_s)
+            if (current := self._registry.current(GLOBAL)) != self.serving:
+                self.serving = current
+                swapped(current)
+
+    async def _run(self) -> None:
+        started = datetime.now(UTC)
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1]
+        )
+        result = ""
+        try:
+            if process.stdout is not None:
+                async for line in process.stdout:
+                    told = json.loads(line)
+                    result = told.get("result", "")
+                    self._tell(Refresh(True, told["stage"], told["share"]))
+            status = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        result = result or f"failed: the refresh ended with status {status}; the adapter before it still serves"
+        await self._store.record_refresh(started, datetime.now(UTC), result)
+        self._tell(Refresh(False, "finished", 1.0, result))
+
+    def _tell(self, state: Refresh) -> None:
+        self.state = replace(state)
+        self._changed(state)
+
+
+def refresh_command(store: Path, key: Path, adapters: Path, replay_rows: int, keep: int) -> list[str]:
+    """The command a refresh is started with."""
+    command = [sys.executable, "-m", "training.refresh", "--store", str(store.resolve())]
+    command += ["--key", str(key.resolve()), "--adapters", str(adapters.resolve())]
+    return [*command, "--replay-rows", str(replay_rows), "--keep", str(keep), "--progress", "json"]
