@@ -1,0 +1,141 @@
+"""The only wiring: builds the parts, gives every background task its owner, starts and stops in order."""
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from bot.config import Config
+from bot.learning import Learning, refresh_command
+from bot.moderator import Moderator
+from bot.platforms.webchat import WebChat
+from bot.store import Case, Sealer, Store
+from bot.web import server
+from bot.web.feed import Feed
+from model.adapters import GLOBAL, Registry
+from model.batcher import Batcher
+from model.worker import Worker
+
+SHIPPED = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
+log = structlog.get_logger()
+
+
+class PortInUse(Exception):
+    """Another program listens there; stop it, or set another [service] port in config.toml."""
+
+
+class AlreadyRuns(Exception):
+    """Another Domovoi uses this data folder; stop it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started service; `port` is where the page is."""
+
+    port: int
+    parts: server.Parts
+    worker: Worker
+
+
+@contextlib.asynccontextmanager
+async def service(config: Config) -> AsyncIterator[Running]:
+    """Starts everything, yields, and stops everything. May raise `PortInUse`, `AlreadyRuns` and the store's."""
+    data = config.service.data
+    database, registry = data / "domovoi.db", Registry(data / "adapters", SHIPPED)
+    with _only_one(data):
+        sealer = Sealer.from_file(config.service.key, create=not database.exists())
+        feed = Feed()
+        chat = WebChat(lambda posted: feed.publish("message", message=server.posted_json(posted)))
+
+        def case_changed(case: Case) -> None:
+            feed.publish("case", case=server.case_json(case))
+
+        async with (
+            Store.open(database, sealer) as store,
+            Worker(config.model.base, registry.folder, threads=config.model.threads) as worker,
+            asyncio.TaskGroup() as group,
+        ):
+            batcher = Batcher(
+                worker,
+                max_batch_tokens=config.model.max_batch_tokens,
+                max_waiting_tokens=config.model.max_waiting_tokens,
+            )
+            command = refresh_command(
+                database,
+                config.service.key,
+                registry.root,
+                config.learning.replay_rows,
+                config.learning.keep_adapters,
+            )
+            learning = Learning(store, registry, command, lambda told: server.refresh_event(feed, told))
+            moderator = Moderator(
+                store,
+                batcher,
+                {chat.name: chat},
+                adapter_of=lambda community: learning.serving,
+                changed=case_changed,
+                notice=lambda text: feed.publish("notice", text=text),
+            )
+            parts = server.Parts(store, moderator, chat, batcher, registry, learning, feed, group)
+            tasks = [
+                group.create_task(batcher.run()),
+                group.create_task(moderator.run()),
+                group.create_task(learning.watch(lambda adapter: feed.publish("adapter", adapter=adapter))),
+                group.create_task(_retention(store, config.service.retention_days)),
+            ]
+            runner = web.AppRunner(server.build(parts), access_log=None, shutdown_timeout=2.0)
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, config.service.host, config.service.port)
+                try:
+                    await site.start()
+                except OSError as error:
+                    where = f"{config.service.host}:{config.service.port}"
+                    raise PortInUse(
+                        f"cannot listen on {where} ({error.strerror}); stop what runs there, "
+                        f"or set another port under [service] in config.toml"
+                    ) from error
+                yield Running(runner.addresses[0][1], parts, worker)
+            finally:
+                feed.close()
+                await runner.cleanup()
+                for task in tasks:
+                    task.cancel()
+
+
+async def run(config: Config, announce: Callable[[str], None]) -> None:
+    """The service until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with service(config) as running:
+        announce(f"http://{config.service.host}:{running.port}/")
+        log.info("started", adapter=running.parts.registry.current(GLOBAL))
+        await stop.wait()
+        log.info("stopping")
+
+
+async def _retention(store: Store, days: int) -> None:
+    """Once an hour, texts beyond their retention time are forgotten."""
+    while True:
+        if forgotten := await store.forget_texts(datetime.now(UTC) - timedelta(days=days)):
+            log.info("texts forgotten", messages=forgotten)
+        await asyncio.sleep(3600)
+
+
+@contextlib.contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "running.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRuns(f"another Domovoi uses the data folder {data}; stop it first") from None
+        yield

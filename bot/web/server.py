@@ -1,0 +1,332 @@
+"""The page's routes. Each handler reads the request, asks one part of the service, and answers JSON."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from bot.actions import REVERSIBLE, describe, from_json
+from bot.learning import AlreadyRunning, Learning, Refresh
+from bot.moderator import Moderator
+from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Posted, Refused, WebChat
+from bot.policy import Band, LabelPolicy, Policy
+from bot.store import Case, Store
+from bot.web.feed import Feed
+from bot.web.guard import REPORT_POLICY, guard
+from model.adapters import GLOBAL, Registry
+from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
+from model.explain import evidence, nearest
+from model.labels import HARMFUL, LABELS, Label
+
+STATIC = Path(__file__).with_name("static")
+MODERATOR = PEOPLE[-1].name
+BASIS = "authored"
+"""What is typed in the try-out chat was written by the moderator who plays all its people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes talk to."""
+
+    store: Store
+    moderator: Moderator
+    chat: WebChat
+    classifier: Classifier
+    registry: Registry
+    learning: Learning
+    feed: Feed
+    group: asyncio.TaskGroup
+
+
+PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
+routes = web.RouteTableDef()
+
+
+def build(parts: Parts) -> web.Application:
+    """The page as an aiohttp application."""
+    csrf = secrets.token_urlsafe(24)
+    app = web.Application(middlewares=[guard(csrf)], client_max_size=2**20)
+    app[PARTS] = parts
+
+    async def index(_: web.Request) -> web.Response:
+        page = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{csrf}}", csrf)
+        return web.Response(text=page, content_type="text/html")
+
+    app.router.add_get("/", index)
+    app.router.add_static("/static/", STATIC)
+    app.add_routes(routes)
+    return app
+
+
+@routes.get("/healthz")
+async def healthz(request: web.Request) -> web.Response:
+    """200 while the classifier answers, 503 otherwise."""
+    parts = request.app[PARTS]
+    try:
+        async with asyncio.timeout(30):
+            await parts.classifier.classify([Item("hello", parts.learning.serving)])
+    except (Unavailable, AdapterRejected, TimeoutError) as error:
+        return web.json_response({"status": "classifier does not answer", "error": str(error)}, status=503)
+    return web.json_response({"status": "ok", "adapter": parts.learning.serving})
+
+
+@routes.get("/api/state")
+async def state(request: web.Request) -> web.Response:
+    """Everything a page shows when it opens."""
+    parts = request.app[PARTS]
+    policy = await parts.moderator.policy(COMMUNITY)
+    cases = await parts.store.cases(COMMUNITY)
+    return web.json_response(
+        {
+            "community": COMMUNITY,
+            "room": ROOM,
+            "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE],
+            "policy": policy.model_dump(mode="json"),
+            "adapter": parts.learning.serving,
+            "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
+            "cases": [case_json(case) for case in cases],
+            "refresh": parts.learning.state.to_json() if parts.learning.state else None,
+        }
+    )
+
+
+@routes.get("/api/events")
+async def events(request: web.Request) -> web.StreamResponse:
+    """Server-sent events until the page or the service goes."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await response.prepare(request)
+    await response.write(b": hello\n\n")
+    async for text in request.app[PARTS].feed.listen():
+        try:
+            await response.write(f"data: {text}\n\n".encode())
+        except ConnectionResetError:
+            break
+    return response
+
+
+@routes.post("/api/messages")
+async def post_message(request: web.Request) -> web.Response:
+    """A message into the room; answered once it is in the journal."""
+    parts, data = request.app[PARTS], await _body(request)
+    try:
+        event = parts.chat.compose(str(data.get("person", "")), str(data.get("text", "")), datetime.now(UTC))
+    except Refused as error:
+        return _error(str(error), 400)
+    parts.chat.show(event)
+    await parts.moderator.receive(event)
+    return web.json_response({"message": event.key.message}, status=201)
+
+
+@routes.post("/api/cases/{case}/confirm")
+async def confirm(request: web.Request) -> web.Response:
+    """👍"""
+    case = await _case(request)
+    changed = await request.app[PARTS].moderator.confirm(case, MODERATOR, BASIS)
+    return web.json_response({"case": case_json(changed), "text": "Confirmed; the next refresh learns from it."})
+
+
+@routes.post("/api/cases/{case}/correct")
+async def correct(request: web.Request) -> web.Response:
+    """👎 and which label is right."""
+    case, data = await _case(request), await _body(request)
+    if data.get("label") not in list(LABELS):
+        return _error(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
+    outcome = await request.app[PARTS].moderator.correct(case, MODERATOR, Label(data["label"]), BASIS)
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text})
+
+
+@routes.post("/api/cases/{case}/undo")
+async def undo(request: web.Request) -> web.Response:
+    """The action was wrong here."""
+    outcome = await request.app[PARTS].moderator.undo(await _case(request), MODERATOR)
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text})
+
+
+@routes.get("/api/cases/{case}/explain")
+async def explain(request: web.Request) -> web.Response:
+    """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
+    parts, case = request.app[PARTS], await _case(request)
+    message = case.message
+    label = Label(message.decision["label"])
+    probabilities = {known: message.probabilities[known] for known in LABELS}
+    verdict = Verdict(probabilities, "", message.adapter)
+    past = await parts.store.corrections(message.key.community)
+    try:
+        found = await evidence(parts.classifier, message.text, verdict, label)
+        vectors = await parts.classifier.embed([message.text, *(text for text, _ in past)])
+    except (Unavailable, AdapterRejected) as error:
+        return _error(f"cannot explain at the moment: {error}", 503)
+    near = nearest(vectors[0], vectors[1:])
+    return web.json_response(
+        {
+            "words": [asdict(piece) for piece in found],
+            "label": label,
+            "sentence": message.decision["reason"],
+            "nearest": [{"text": past[i][0], "label": past[i][1], "similarity": round(s, 3)} for i, s in near],
+        }
+    )
+
+
+@routes.put("/api/policy")
+async def save_policy(request: web.Request) -> web.Response:
+    """Saves the whole policy, mode included."""
+    parts = request.app[PARTS]
+    policy = await _policy(request)
+    await parts.moderator.set_policy(COMMUNITY, policy)
+    parts.feed.publish("policy", policy=policy.model_dump(mode="json"))
+    return web.json_response({"policy": policy.model_dump(mode="json")})
+
+
+@routes.post("/api/policy/preview")
+async def preview(request: web.Request) -> web.Response:
+    """What this policy would have done to the last 7 days, from the probabilities in the journal."""
+    parts, policy = request.app[PARTS], await _policy(request)
+    messages = await parts.store.messages(COMMUNITY, datetime.now(UTC) - timedelta(days=7))
+    bands = [band_of(message.probabilities, policy) for message in messages]
+    acted = [section for band, section in bands if band is Band.ACTION and section is not None]
+    removed = sum("delete" in section.actions for section in acted)
+    alerted = sum(band is not Band.CLEAR for band, _ in bands)
+    sentence = (
+        f"In the last 7 days this would have alerted on {alerted} of {len(messages)} messages and removed {removed}."
+    )
+    return web.json_response({"sentence": sentence})
+
+
+@routes.post("/api/refresh")
+async def refresh(request: web.Request) -> web.Response:
+    """Starts a refresh."""
+    parts = request.app[PARTS]
+    try:
+        parts.learning.start(parts.group)
+    except AlreadyRunning as error:
+        return _error(str(error), 409)
+    return web.json_response({}, status=202)
+
+
+@routes.get("/api/adapters")
+async def adapters(request: web.Request) -> web.Response:
+    """The history of adapters with their figures."""
+    parts = request.app[PARTS]
+    rows = []
+    for manifest in reversed(parts.registry.versions()):
+        measured: Mapping[str, Any] = manifest.metrics.get("held_out") or manifest.metrics.get("davidson") or {}
+        folder = parts.registry.folder(f"{GLOBAL}/{manifest.version}")
+        rows.append(
+            {
+                "version": manifest.version,
+                "created_at": manifest.created_at,
+                "serving": parts.learning.serving == f"{GLOBAL}/{manifest.version}",
+                "macro_f1": measured.get("macro_f1"),
+                "balanced_accuracy": measured.get("balanced_accuracy"),
+                "has_report": (folder / "report.html").is_file(),
+            }
+        )
+    return web.json_response({"adapters": rows})
+
+
+@routes.post("/api/adapters/rollback")
+async def rollback(request: web.Request) -> web.Response:
+    """Back to the adapter before; the watcher notices within a second."""
+    try:
+        return web.json_response({"adapter": request.app[PARTS].registry.rollback()})
+    except AdapterRejected as error:
+        return _error(str(error), 409)
+
+
+@routes.get("/adapters/{version}/report.html")
+async def report(request: web.Request) -> web.StreamResponse:
+    """An adapter's report."""
+    try:
+        folder = request.app[PARTS].registry.folder(f"{GLOBAL}/{request.match_info['version']}")
+    except AdapterRejected as error:
+        return _error(str(error), 404)
+    if not (folder / "report.html").is_file():
+        return _error("this adapter has no report", 404)
+    return web.FileResponse(folder / "report.html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+def posted_json(posted: Posted) -> dict[str, Any]:
+    """A message as the page shows it."""
+    return {**asdict(posted), "sent_at": posted.sent_at.isoformat()}
+
+
+def case_json(case: Case) -> dict[str, Any]:
+    """A case as the page shows it."""
+    decision, todo = case.message.decision, [from_json(action) for action in case.message.decision["actions"]]
+    shown = [action for action in todo if action.name != "alert"]
+    return {
+        "id": case.id,
+        "message": case.message.key.message,
+        "author": case.author.name,
+        "text": case.message.text,
+        **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
+        "probabilities": case.message.probabilities,
+        "actions": [describe(action) for action in shown],
+        "state": case.state,
+        "corrected_label": case.corrected_label,
+        "by": case.moderator,
+        "adapter": case.message.adapter,
+        "created_at": case.created_at.isoformat(),
+        "undoable": decision["enforced"] and not case.undone and any(a.name in REVERSIBLE for a in shown),
+        "teaches": case.teaches,
+    }
+
+
+def refresh_event(feed: Feed, told: Refresh) -> None:
+    """Passes a refresh's progress to the pages."""
+    feed.publish("refresh", refresh=told.to_json())
+
+
+def band_of(probabilities: Mapping[str, float], policy: Policy) -> tuple[Band, LabelPolicy | None]:
+    """The band these probabilities fall in, and the section whose threshold fires."""
+    verdict = Verdict({label: probabilities[label] for label in LABELS}, "", "")
+    scores = {Label.HATE: verdict.probabilities[Label.HATE], Label.OFFENSIVE: verdict.harm}
+    for label in HARMFUL:
+        if scores[label] >= policy.of(label).act_at:
+            return Band.ACTION, policy.of(label)
+    for label in HARMFUL:
+        if scores[label] >= policy.of(label).alert_at:
+            return Band.ALERT, policy.of(label)
+    return Band.CLEAR, None
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        data = await request.json()
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise _http_error("send a JSON object")
+    return data
+
+
+async def _policy(request: web.Request) -> Policy:
+    try:
+        return Policy.model_validate(await _body(request))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _http_error(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+
+
+async def _case(request: web.Request) -> Case:
+    number = request.match_info["case"]
+    case = await request.app[PARTS].store.case(int(number)) if number.isdecimal() and len(number) < 16 else None
+    if case is None:
+        raise _http_error(f"there is no case {number}")
+    return case
+
+
+def _http_error(text: str) -> web.HTTPBadRequest:
+    response = web.HTTPBadRequest(text="{}", content_type="application/json")
+    response.text = web.json_response({"error": text}).text
+    return response
+
+
+def _error(text: str, status: int) -> web.Response:
+    return web.json_response({"error": text}, status=status)
