@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 POLICY = (
@@ -15,7 +16,7 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; f
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def guard(csrf: str) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def guard(csrf: str) -> Middleware:
     """Middleware: Host against DNS rebinding, Origin and token against forged requests, headers on every answer."""
 
     @web.middleware

@@ -1,6 +1,7 @@
 """The page's routes. Each handler reads the request, asks one part of the service, and answers JSON."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -323,9 +324,7 @@ async def _case(request: web.Request) -> Case:
 
 
 def _http_error(text: str) -> web.HTTPBadRequest:
-    response = web.HTTPBadRequest(text="{}", content_type="application/json")
-    response.text = web.json_response({"error": text}).text
-    return response
+    return web.HTTPBadRequest(text=json.dumps({"error": text}), content_type="application/json")
 
 
 def _error(text: str, status: int) -> web.Response:

@@ -1,0 +1,146 @@
+"""Learns from the moderators' corrections: examples -> train -> evaluate -> gate -> promote.
+
+    python -m training.refresh [--store data/domovoi.db] [--key FILE] [--adapters data/adapters]
+
+Corrections with a basis and a sample of public texts teach a copy of the serving adapter. The copy serves only when it
+is not worse on held-out texts. Exit status: 0 promoted, 2 bad input, 3 refused by the gate, 4 nothing to learn from.
+"""
+
+import argparse
+import datetime
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from safetensors.torch import load as load_tensors
+
+from model.adapters import GLOBAL, Registry, read_manifest, read_weights
+from model.base import BaseNotFound, LoraSpec, open_base
+from model.calibration import calibrated
+from model.classifier import AdapterRejected
+from model.scorer import attach_checked
+from training.corrections import Snapshot, read_corrections
+from training.examples import BadData, Example, balanced, read_examples, without
+from training.gate import judge
+from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
+
+SHIPPED = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
+SAMPLES = Path(__file__).with_name("data")
+RECIPE = Recipe(epochs=3, learning_rate=4e-4, head_learning_rate=4e-4, label_smoothing=0.0, balance=False)
+CORRECTION_SHARE = 0.12
+MAX_REPEATS = 8
+PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
+
+Tell = Callable[[str, float, str], None]
+"""Called with (stage, share done, result or "")."""
+
+
+def refresh(snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int, tell: Tell) -> int:
+    """One refresh; returns an exit status. Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes."""
+    left_out = f" ({snapshot.without_basis} left out: no basis)" if snapshot.without_basis else ""
+    if not snapshot.examples:
+        tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{left_out}")
+        return NOTHING
+    tell("loading the model", 0.02, "")
+    serving = registry.current(GLOBAL)
+    folder = registry.folder(serving)
+    manifest = read_manifest(folder)
+    base = open_base(manifest.base)
+    attach_checked(base, "serving", folder)
+    tensors, lora = load_tensors(read_weights(folder, manifest)), LoraSpec.from_json(manifest.lora)
+    held_out = without(read_examples(SAMPLES / "heldout.csv.gz"), snapshot.examples)
+    learn = gather(snapshot.examples, replay_rows)
+    trained = train(
+        base,
+        learn,
+        RECIPE,
+        lora=lora,
+        start={name: tensor.float() for name, tensor in tensors.items()},
+        advance=lambda done, loss: tell(f"learning from {len(snapshot.examples)} corrections", 0.05 + 0.8 * done, ""),
+    )
+    tell("testing on held-out texts", 0.87, "")
+    tune, test = held_out[::4], [example for i, example in enumerate(held_out) if i % 4]
+    temperature, _ = calibrate(base, trained, tune)
+    texts = [example.text for example in test]
+    before = calibrated(logits_of(base, "serving", texts), manifest.temperature)
+    base.attach("candidate", trained.lora, trained.tensors)
+    after = calibrated(logits_of(base, "candidate", texts), temperature)
+    judgement = judge(before, after, test)
+    tell("deciding", 0.96, "")
+    if judgement.reasons:
+        tell("finished", 1.0, f"refused: {'; '.join(judgement.reasons)}. {serving} goes on serving{left_out}")
+        return REFUSED
+    figures = {"held_out": judgement.after.to_json(), "macro-F1 of the adapter before": judgement.before.macro_f1}
+    version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
+    registry.root.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=".staged-", dir=registry.root))
+    try:
+        names = dict(name=version, parent=serving, lineage=snapshot.ids)
+        save(staged, base, trained, learn, RECIPE, temperature, figures, **names)  # type: ignore[arg-type]
+        adapter = registry.publish(GLOBAL, staged, version)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    registry.promote(adapter)
+    registry.prune(GLOBAL, keep)
+    change = f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f}"
+    tell("finished", 1.0, f"promoted {version}: {len(snapshot.examples)} corrections, {change}{left_out}")
+    return PROMOTED
+
+
+def gather(corrections: Sequence[Example], replay_rows: int) -> list[Example]:
+    """Corrections, repeated until they are about `CORRECTION_SHARE` of all, and a balanced sample of public texts."""
+    replay = without(read_examples(SAMPLES / "replay.csv.gz"), corrections)
+    replay = balanced(replay, -(-replay_rows // 3), seed=len(corrections)) if replay_rows else []
+    wanted = CORRECTION_SHARE * len(replay) / len(corrections)
+    repeats = max(1, min(MAX_REPEATS, round(wanted)))
+    return [*replay, *(replace(example, weight=1.5) for example in corrections for _ in range(repeats))]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """See the module for the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.refresh", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--store", type=Path, default=Path("data/domovoi.db"))
+    parser.add_argument("--key", type=Path, default=Path("~/.config/domovoi/sealing.key"))
+    parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
+    parser.add_argument("--replay-rows", type=int, default=500)
+    parser.add_argument("--keep", type=int, default=5)
+    parser.add_argument("--progress", choices=("bar", "json"), default="bar")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    torch.set_num_threads(max(1, torch.get_num_threads()))
+    bar, advance = progress_bar(console, "refresh")
+
+    def tell(stage: str, share: float, result: str) -> None:
+        if options.progress == "json":
+            Console(soft_wrap=True, highlight=False).out(
+                json.dumps({"stage": stage, "share": round(share, 3), "result": result})
+            )
+            sys.stdout.flush()
+        else:
+            bar.update(bar.task_ids[0], description=stage)
+            advance(share, 0.0)
+            if result:
+                console.print(result, markup=False, soft_wrap=True)
+
+    try:
+        tell("reading corrections", 0.0, "")
+        snapshot = read_corrections(options.store, options.key.expanduser())
+        registry = Registry(options.adapters, SHIPPED)
+        if options.progress == "json":
+            return refresh(snapshot, registry, options.replay_rows, options.keep, tell)
+        with bar:
+            return refresh(snapshot, registry, options.replay_rows, options.keep, tell)
+    except (BadData, AdapterRejected, BaseNotFound) as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
