@@ -50,7 +50,7 @@ class Batcher:
         self.waiting_tokens += tokens
         self._arrived.set()
         try:
-            return [await entry.answer for entry in entries]
+            return list(await asyncio.gather(*(entry.answer for entry in entries)))
         finally:
             for entry in entries:
                 entry.answer.cancel()

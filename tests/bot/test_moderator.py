@@ -1,0 +1,152 @@
+"""The pipeline on a real store and the real web chat; only the classifier is a stub."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bot.intake import Intake
+from bot.moderator import Moderator
+from bot.platforms.webchat import WebChat
+from bot.policy import Mode, Policy
+from bot.store import Sealer, Store
+from model.classifier import Item, Unavailable, Verdict
+from model.labels import Label
+from tests.conftest import StubClassifier
+
+
+class Community:
+    """A room, its moderator and what they were told."""
+
+    def __init__(self, store: Store, classifier: StubClassifier) -> None:
+        self.store, self.notices = store, list[str]()
+        self.chat = WebChat(lambda posted: None)
+        self.moderator = Moderator(
+            store,
+            classifier,
+            {"webchat": self.chat},
+            adapter_of=lambda community: "global/stub",
+            notice=self.notices.append,
+        )
+
+    async def says(self, person: str, text: str) -> str:
+        from datetime import UTC, datetime
+
+        event = self.chat.compose(person, text, datetime.now(UTC))
+        self.chat.show(event)
+        await self.moderator.receive(event)
+        return event.key.message
+
+    async def settled(self, state: str = "done") -> None:
+        """Waits until nothing is under way."""
+        async with asyncio.timeout(10):
+            while await self.store.unfinished("webchat"):
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def community(store: Store, classifier: StubClassifier | None = None) -> AsyncIterator[Community]:
+    scene = Community(store, classifier or StubClassifier())
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(scene.moderator.run())
+        yield scene
+        running.cancel()
+
+
+async def test_in_shadow_mode_a_case_opens_and_the_message_stays(store: Store) -> None:
+    """What would have been done is in the journal; the room is untouched."""
+    async with community(store) as scene:
+        message = await scene.says("ann", "HATE")
+        await scene.settled()
+        (case,) = await store.cases("try-out")
+        assert scene.chat.messages[message].state == "shown"
+        assert case.message.decision["actions"][0] == {"name": "delete"} and not case.message.decision["enforced"]
+
+
+async def test_enforced_removed_undone_restored(store: Store) -> None:
+    """Delete, then Undo brings the message back, once, and teaches nothing."""
+    async with community(store) as scene:
+        await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+        message = await scene.says("ann", "HATE")
+        await scene.settled()
+        assert scene.chat.messages[message].state == "removed"
+        (case,) = await store.cases("try-out")
+        outcome = await scene.moderator.undo(case, "dana")
+        assert scene.chat.messages[message].state == "restored"
+        assert outcome.case.state == "undone" and outcome.case.teaches is None
+
+
+async def test_a_correction_to_neutral_restores_and_teaches(store: Store) -> None:
+    """The label was wrong: the action is taken back and the text becomes an example."""
+    async with community(store) as scene:
+        await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+        message = await scene.says("ann", "HATE")
+        await scene.settled()
+        (case,) = await store.cases("try-out")
+        outcome = await scene.moderator.correct(case, "dana", Label.NEUTRAL, "authored")
+        assert scene.chat.messages[message].state == "restored" and outcome.case.teaches is True
+        assert await store.corrections("try-out") == [("HATE", "neutral")]
+
+
+async def test_the_cap_trips_and_moderators_are_told_once(store: Store) -> None:
+    """After two actions the third is only shown, and the community is back in shadow mode."""
+    async with community(store) as scene:
+        await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE, max_actions_per_hour=2))
+        for _ in range(4):
+            last = await scene.says("ann", "HATE")
+            await scene.settled()
+        assert scene.chat.messages[last].state == "shown"
+        assert (await store.policy("try-out")).mode is Mode.SHADOW
+        assert len(scene.notices) == 1 and "back in shadow mode" in scene.notices[0]
+
+
+async def test_while_the_classifier_is_down_messages_wait_and_nothing_is_punished(store: Store) -> None:
+    """One notice when it goes, one when it is back; the message is handled then."""
+
+    class DownForAWhile(StubClassifier):
+        up = False
+
+        async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+            if not self.up:
+                raise Unavailable("stub is down")
+            return await super().classify(items)
+
+    classifier = DownForAWhile()
+    async with community(store, classifier) as scene:
+        for _ in range(3):
+            await scene.says("ann", "HATE")
+        await asyncio.sleep(0.2)
+        assert len(scene.notices) == 1 and not await store.cases("try-out")
+        classifier.up = True
+        await scene.settled()
+        assert len(scene.notices) == 2 and len(await store.cases("try-out")) == 3
+
+
+async def test_what_a_crash_left_is_finished_at_start(tmp_path: Path, sealer: Sealer) -> None:
+    """A message that was committed and never handled is handled by the next start."""
+    from tests.conftest import now, said
+
+    async with Store.open(tmp_path / "s.db", sealer) as store:
+        await store.record_seen(said("HATE"), now())
+    async with Store.open(tmp_path / "s.db", sealer) as store, community(store) as scene:
+        await scene.settled()
+        assert [case.message.text for case in await store.cases("try-out")] == ["HATE"]
+
+
+async def test_every_author_gets_a_turn() -> None:
+    """A flood from one author does not delay another's single message."""
+    intake: Intake[str] = Intake()
+    for n in range(100):
+        await intake.put("flooder", f"f{n}")
+    await intake.put("ann", "hello")
+    assert [await intake.take(), await intake.take()] == ["f0", "hello"]
+
+
+async def test_a_full_intake_sheds_the_flooder_first() -> None:
+    """The newest of the longest line makes room; the flooder itself is refused."""
+    intake: Intake[str] = Intake(max_waiting=3)
+    for n in range(3):
+        await intake.put("flooder", f"f{n}")
+    assert not await intake.put("flooder", "f3")
+    assert await intake.put("ann", "hello")
+    assert [await intake.take() for _ in range(3)] == ["f0", "hello", "f1"] and intake.shed == 2

@@ -1,0 +1,94 @@
+"""`decide`: each rule is a row."""
+
+import pytest
+from pydantic import ValidationError
+
+from bot.actions import Alert, Ban, Delete, Timeout, Warn, from_json, to_json
+from bot.policy import Band, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
+from model.labels import Label
+from tests.conftest import said, verdict
+
+ENFORCE = Policy(mode=Mode.ENFORCE)
+
+
+@pytest.mark.parametrize(
+    ("hate", "offensive", "band", "label", "actions"),
+    [
+        (0.90, 0.05, Band.ACTION, Label.HATE, (Delete(), Alert())),
+        (0.60, 0.05, Band.ALERT, Label.HATE, (Alert(),)),
+        (0.05, 0.92, Band.ACTION, Label.OFFENSIVE, (Warn(), Alert())),
+        (0.45, 0.40, Band.ALERT, Label.OFFENSIVE, (Alert(),)),
+        (0.10, 0.20, Band.CLEAR, Label.NEUTRAL, ()),
+    ],
+)
+def test_bands(hate: float, offensive: float, band: Band, label: Label, actions: tuple[object, ...]) -> None:
+    """The worse label first; hate counts towards offensive."""
+    decision = decide(said("x"), verdict(hate, offensive), Standing(), ENFORCE)
+    assert (decision.band, decision.label, decision.actions) == (band, label, actions)
+
+
+def test_shadow_mode_decides_and_touches_nothing() -> None:
+    """The same decision, not enforced."""
+    decision = decide(said("x"), verdict(0.9), Standing(), Policy())
+    assert decision.actions == (Delete(), Alert()) and not decision.enforced
+
+
+def test_a_disguise_can_raise_an_alert_but_never_an_action() -> None:
+    """The aggressive view flags, whatever its score."""
+    decision = decide(said("x"), verdict(), Standing(), ENFORCE, disguised=verdict(0.99))
+    assert (decision.band, decision.actions, decision.flags) == (Band.ALERT, (Alert(),), ("disguised",))
+
+
+def test_a_stand_in_model_never_punishes() -> None:
+    """`may_punish=False` turns the action band into an alert."""
+    assert decide(said("x"), verdict(0.99), Standing(), ENFORCE, may_punish=False).actions == (Alert(),)
+
+
+def test_strikes_escalate() -> None:
+    """The third message acted on also brings a timeout, a later one a ban where the policy says so."""
+    policy = ENFORCE.model_copy(update={"strikes": Strikes(timeout_at=3, ban_at=5)})
+    assert Timeout(60) not in decide(said("x"), verdict(0.9), Standing(strikes=1), policy).actions
+    assert Timeout(60) in decide(said("x"), verdict(0.9), Standing(strikes=2), policy).actions
+    assert Ban(None) in decide(said("x"), verdict(0.9), Standing(strikes=4), policy).actions
+
+
+def test_the_hourly_cap_trips_back_to_shadow() -> None:
+    """The 61st action of an hour is not done, and says why."""
+    decision = decide(said("x"), verdict(0.9), Standing(actions_last_hour=60), ENFORCE)
+    assert not decision.enforced and decision.trips and "back to shadow" in decision.reason
+
+
+def test_moderators_and_bots_are_not_punished() -> None:
+    """A moderator's message is only shown; another bot's is deleted, the bot is not banned."""
+    harsh = ENFORCE.model_copy(update={"hate": LabelPolicy(alert_at=0.5, act_at=0.8, actions=("delete", "ban"))})
+    assert decide(said("x", is_moderator=True), verdict(0.9), Standing(), harsh).actions == (Alert(),)
+    assert decide(said("x", is_bot=True), verdict(0.9), Standing(), harsh).actions == (Delete(), Alert())
+
+
+def test_exemptions_are_found_without_a_model() -> None:
+    """By role and by room."""
+    event = said("x", roles=frozenset({"poet"}))
+    assert exemption(event, Policy(exempt_roles=frozenset({"poet"}))) == "role poet is exempt"
+    assert exemption(event, Policy(exempt_rooms=frozenset({"lounge"}))) == "room lounge is exempt"
+    assert exemption(event, Policy()) is None
+
+
+def test_the_action_band_lies_above_the_alert_band() -> None:
+    """A policy that would act before it alerts is refused."""
+    with pytest.raises(ValidationError, match="below alert_at"):
+        LabelPolicy(alert_at=0.9, act_at=0.5)
+
+
+@pytest.mark.parametrize("action", [Alert(), Warn(), Delete(), Timeout(5), Ban(None), Ban(3)])
+def test_actions_survive_the_journal(action: object) -> None:
+    """To JSON and back."""
+    assert from_json(to_json(action)) == action  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"name": "shout"}, {"name": "timeout", "minutes": 0}, {"name": "ban", "hours": 0}]
+)
+def test_nonsense_is_no_action(data: dict[str, object]) -> None:
+    """A spoiled journal row does not become a punishment."""
+    with pytest.raises(ValueError, match="not an action"):
+        from_json(data)

@@ -1,0 +1,159 @@
+"""The store: schema from migrations, sealed texts, and only what has a basis is seen by training."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from bot.policy import Band, Decision, Mode, Policy
+from bot.store import KeyMissing, NewerStore, Sealer, Store
+from bot.store import tables as t
+from bot.store.store import decision_json, migrate
+from model.labels import Label
+from tests.conftest import said, verdict
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def schema(engine: sa.Engine) -> dict[str, object]:
+    """Every column, index and constraint, comparably."""
+    found = sa.inspect(engine)
+    return {
+        name: (
+            [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(name)],
+            sorted(str(i) for i in found.get_indexes(name)),
+            sorted(str(u) for u in found.get_unique_constraints(name)),
+            sorted(str(f["referred_table"]) for f in found.get_foreign_keys(name)),
+        )
+        for name in found.get_table_names()
+        if name != "alembic_version"
+    }
+
+
+def test_all_migrations_together_make_the_schema() -> None:
+    """What the code says and what migrations built are the same tables."""
+    built, written = sa.create_engine("sqlite://"), sa.create_engine("sqlite://")
+    with built.begin() as connection:
+        migrate(connection)
+    t.metadata.create_all(written)
+    assert schema(built) == schema(written)
+    assert "training_example" in sa.inspect(built).get_view_names()
+    built.dispose()
+    written.dispose()
+
+
+async def seen_case(store: Store, text: str = "those idiots lost again", number: str = "1") -> int:
+    """A message that was scored and became a case."""
+    row = await store.record_seen(said(text, number), NOW)
+    assert row is not None
+    decision = decision_json(Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason="offensive 0.80 ≥ 0.70"))
+    case = await store.record_decision(row, verdict(0.1, 0.7), decision, "done", NOW, case=True)
+    assert case is not None
+    return case
+
+
+def examples(path: Path) -> list[tuple[str, str]]:
+    """What training sees: (label, basis)."""
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT label, basis FROM training_example ORDER BY id").fetchall()
+    connection.close()
+    return rows
+
+
+async def test_only_corrections_with_a_basis_become_examples(store: Store, tmp_path: Path) -> None:
+    """No basis, no example; the moderators' last word counts; a withdrawn consent takes its example away."""
+    path = tmp_path / "domovoi.db"
+    case = await seen_case(store)
+    await store.record_correction(case, "dana", "neutral", None, NOW, confirms=False)
+    assert examples(path) == []
+    await store.record_correction(case, "dana", "neutral", "authored", NOW, confirms=False)
+    await store.record_correction(case, "dana", "hate", "authored", NOW, confirms=False)
+    assert examples(path) == [("hate", "authored")]
+    other = await seen_case(store, number="2")
+    await store.record_correction(other, "dana", "neutral", "consent:1", NOW, confirms=False)
+    assert len(examples(path)) == 1
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO consent VALUES (1, 'try-out', 'x', '2026-01-01', NULL)")
+    assert examples(path) == [("hate", "authored"), ("neutral", "consent:1")]
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE consent SET withdrawn_at = '2026-01-03'")
+    connection.close()
+    assert examples(path) == [("hate", "authored")]
+
+
+async def test_the_same_revision_is_seen_once(store: Store) -> None:
+    """A replayed event changes nothing."""
+    assert await store.record_seen(said("x"), NOW) is not None
+    assert await store.record_seen(said("x"), NOW) is None
+
+
+async def test_neither_text_nor_author_lies_open_on_disk(store: Store, tmp_path: Path) -> None:
+    """The words and the id are in no file of the data folder."""
+    await seen_case(store, "a very particular sentence")
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"particular" not in content and b"Ann" not in content
+
+
+async def test_texts_are_forgotten_after_their_time(store: Store) -> None:
+    """The row stays, its text and author do not."""
+    await seen_case(store)
+    assert await store.forget_texts(NOW + timedelta(days=1)) == 1
+    assert [case.message.text for case in await store.cases("try-out")] == [""]
+
+
+async def test_the_first_undo_wins(store: Store) -> None:
+    """The second click is told that nothing was left to undo."""
+    case = await seen_case(store)
+    assert await store.record_undone(case, "dana")
+    assert not await store.record_undone(case, "eve")
+
+
+async def test_policies_are_kept(store: Store) -> None:
+    """A new community starts in shadow mode; what is saved comes back."""
+    assert (await store.policy("new")).mode is Mode.SHADOW
+    await store.save_policy("new", Policy(mode=Mode.ENFORCE), NOW)
+    assert await store.policy("new") == Policy(mode=Mode.ENFORCE)
+
+
+async def test_strikes_and_the_hourly_count(store: Store) -> None:
+    """Only enforced actions that were not undone count."""
+    decision = decision_json(Decision(Band.ACTION, Label.HATE, 0.9, 0.8, enforced=True))
+    for number in "12":
+        row = await store.record_seen(said("x", number), NOW)
+        case = await store.record_decision(row or 0, verdict(0.9), decision, "done", NOW, case=True)
+    assert await store.standing(said("y"), NOW - timedelta(days=1), NOW) == (2, 2)
+    await store.record_undone(case or 0, "dana")
+    assert await store.standing(said("y"), NOW - timedelta(days=1), NOW) == (1, 1)
+    assert await store.standing(said("y", author="ben"), NOW - timedelta(days=1), NOW) == (0, 1)
+
+
+async def test_a_store_from_the_future_is_left_alone(tmp_path: Path, sealer: Sealer) -> None:
+    """It names both versions and changes nothing."""
+    path = tmp_path / "s.db"
+    async with Store.open(path, sealer):
+        pass
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(NewerStore, match="9999"):
+        async with Store.open(path, sealer):
+            pass
+
+
+async def test_a_wrong_key_is_found_at_start(tmp_path: Path, sealer: Sealer) -> None:
+    """Not in the middle of a case."""
+    async with Store.open(tmp_path / "s.db", sealer) as store:
+        await seen_case(store)
+    with pytest.raises(KeyMissing, match="another key"):
+        async with Store.open(tmp_path / "s.db", Sealer(bytes(32))):
+            pass
+
+
+def test_a_missing_key_is_never_replaced_silently(tmp_path: Path) -> None:
+    """With a store there is no new key; without one a key is made, readable only by its owner."""
+    with pytest.raises(KeyMissing, match="restore"):
+        Sealer.from_file(tmp_path / "k", create=False)
+    Sealer.from_file(tmp_path / "k", create=True)
+    assert (tmp_path / "k").stat().st_mode & 0o077 == 0

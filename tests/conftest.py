@@ -1,0 +1,64 @@
+"""Shared scenery: small real parts in temporary folders. Nothing here fakes a model; stubs say so in their name."""
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from bot.events import Author, Message, MessageKey
+from bot.store import Sealer, Store
+from model.classifier import Item, Verdict
+from model.labels import Label
+
+SHIPPED = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
+
+
+def verdict(hate: float = 0.0, offensive: float = 0.0) -> Verdict:
+    """A verdict with these probabilities; the rest is neutral."""
+    shares = {Label.HATE: hate, Label.OFFENSIVE: offensive, Label.NEUTRAL: 1 - hate - offensive}
+    return Verdict(shares, "stub", "global/stub")
+
+
+def said(text: str, number: str = "1", author: str = "ann", **more: object) -> Message:
+    """A message in the try-out room."""
+    who = Author(author, author.title(), **more)  # type: ignore[arg-type]
+    return Message(MessageKey("webchat", "try-out", "lounge", number), who, text, datetime.now(UTC))
+
+
+class StubClassifier:
+    """Stands where a test is not about the model: a text that contains "HATE" is hate, "RUDE" offensive."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        self.batches.append([item.text for item in items])
+        return [
+            verdict(0.95, 0.04) if "HATE" in i.text else verdict(0.1, 0.7) if "RUDE" in i.text else verdict(0.01, 0.02)
+            for i in items
+        ]
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, 0.0] for _ in texts]
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    """A made-up key."""
+    return Sealer(bytes(range(32)))
+
+
+@pytest.fixture
+async def store(tmp_path: Path, sealer: Sealer) -> AsyncIterator[Store]:
+    """An empty real store."""
+    async with Store.open(tmp_path / "domovoi.db", sealer) as opened:
+        yield opened
+
+
+def now() -> datetime:
+    """This moment."""
+    return datetime.now(UTC)

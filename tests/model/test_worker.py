@@ -1,0 +1,51 @@
+"""The model's process: killed under load it comes back, and no caller is left hanging."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from model.classifier import AdapterRejected, Item
+from model.explain import evidence
+from model.labels import Label
+from model.worker import Worker
+from tests.conftest import SHIPPED
+
+ADAPTER = "global/shipped"
+
+
+async def test_killed_under_load_it_is_back_and_every_caller_has_an_answer() -> None:
+    """SIGKILL three times in the middle of 60 requests."""
+    async with Worker("minilm", lambda _: SHIPPED, threads=1) as worker:
+        first = (await worker.classify([Item("hello", ADAPTER)]))[0]
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(worker.classify([Item("hello", ADAPTER)] * 20)) for _ in range(60)]
+            for _ in range(3):
+                await asyncio.sleep(0.2)
+                if worker.pid is not None:
+                    os.kill(worker.pid, signal.SIGKILL)
+        answers = [verdict for call in calls for verdict in call.result()]
+        assert len(answers) == 1200 and worker.restarts >= 1
+        assert all(abs(a.harm - first.harm) < 0.02 for a in answers)
+
+
+async def test_a_rejected_adapter_is_an_answer_and_the_worker_lives_on(tmp_path: Path) -> None:
+    """The next request with a good adapter is served by the same process."""
+    folders = {"global/bad": tmp_path, ADAPTER: SHIPPED}
+    async with Worker("minilm", folders.__getitem__, threads=1) as worker:
+        with pytest.raises(AdapterRejected):
+            await worker.classify([Item("hello", "global/bad")])
+        await worker.classify([Item("hello", ADAPTER)])
+        assert worker.restarts == 0
+
+
+async def test_the_explanation_points_at_the_word_that_did_it() -> None:
+    """Of five words, the insult weighs most."""
+    async with Worker("minilm", lambda _: SHIPPED, threads=1) as worker:
+        text = "you are such a moron"
+        verdict = (await worker.classify([Item(text, ADAPTER)]))[0]
+        found = await evidence(worker, text, verdict, Label.OFFENSIVE)
+        assert " ".join(piece.word for piece in found) == text
+        assert max(found, key=lambda piece: piece.weight).word == "moron"
