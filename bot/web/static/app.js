@@ -1,230 +1,556 @@
-// The page: draws what the service tells it, and sends what people click. Texts only ever go in as text.
-const $ = (id) => document.getElementById(id);
-const token = document.querySelector("meta[name=csrf-token]").content;
-const LABELS = ["hate", "offensive", "neutral"];
-const ACTIONS = ["delete", "warn", "timeout", "kick", "ban"];
-const PLACES = { alert_at: "Alert from", act_at: "Act from" };
-let policy = null;
+// The try-out chat and the moderators' side. Text that people wrote reaches the page through textContent only.
 
-async function call(method, path, body) {
-  const answer = await fetch(path, {
-    method,
-    headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  }).catch(() => null);
-  const data = answer === null ? { error: "the service does not answer; is it still running?" } : await answer.json().catch(() => ({}));
-  if (answer === null || !answer.ok) {
-    say(data.error || `the service answered ${answer.status}`);
-    throw new Error(data.error);
+const LABELS = ["hate", "offensive", "neutral"];
+const HARMFUL = ["hate", "offensive"];
+const ACTIONS = ["delete", "warn", "timeout", "kick", "ban"];
+const CARDS_PER_PAGE = 20;
+
+const $ = (id) => document.getElementById(id);
+const csrf = document.querySelector('meta[name="csrf-token"]').content;
+
+const messages = new Map(); // id -> message, in the order sent
+const cases = new Map(); // id -> case
+const open = new Map(); // case id -> {choosing, explaining, explanation}: what is unfolded on its card
+let policy = null;
+let policyEdited = false;
+let refreshing = false;
+let cardsShown = CARDS_PER_PAGE;
+let unseen = 0;
+
+// ---- small helpers
+
+/** An element; `props` are attributes, `children` are nodes or plain text. */
+function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
   }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+const percent = (share, digits = 0) => `${(share * 100).toFixed(digits)} %`;
+const figure = (value) => (typeof value === "number" ? value.toFixed(3) : "–");
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function clock(iso, options = { hour: "2-digit", minute: "2-digit" }) {
+  const date = new Date(iso);
+  return el("time", { datetime: iso }, Number.isNaN(date.getTime()) ? "" : date.toLocaleString([], options));
+}
+
+function tell(text, isError = false) {
+  const line = $("status");
+  line.textContent = text;
+  line.hidden = !text;
+  line.classList.toggle("error", isError);
+}
+
+/** Asks the server; throws an Error whose message is the server's one line. */
+async function api(method, path, body) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: method === "GET" ? {} : { "Content-Type": "application/json", "X-CSRF-Token": csrf },
+      body: method === "GET" ? undefined : JSON.stringify(body ?? {}),
+    });
+  } catch {
+    throw new Error("Domovoi does not answer; is it running?");
+  }
+  const data = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(data.error || `The server answered ${response.status}.`);
   return data;
 }
 
-function say(text) {
-  $("status").textContent = text;
-  $("status").hidden = !text;
-}
-
-// A small element: make("p", "text", {class: "quiet", "data-testid": "x"})
-function make(tag, text = "", attributes = {}) {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
-
-function button(text, testid, act) {
-  const element = make("button", text, { type: "button", "data-testid": testid });
-  element.addEventListener("click", async () => {
-    element.disabled = true;
-    await act().catch(() => {});
-    element.disabled = false;
-  });
-  return element;
-}
-
-function drawMessage(message) {
-  const notes = { removed: "removed by Domovoi", restored: "restored by a moderator" };
-  const note = [notes[message.state], message.note].filter(Boolean).join(", ");
-  const item = make("li", "", { id: `m-${message.id}`, "data-testid": "chat-message", "data-state": message.state });
-  item.append(make("span", message.name, { class: "author" }), make("span", message.text, { class: "text" }));
-  if (note) item.append(make("span", ` — ${note}`, { class: "quiet" }));
-  const old = $(item.id);
-  if (old) old.replaceWith(item);
-  else $("messages").append(item);
-  if (!old) $("messages").scrollTop = $("messages").scrollHeight;
-}
-
-function drawCase(c) {
-  const card = make("article", "", { id: `c-${c.id}`, class: "case", "data-testid": "case", "data-id": c.id, "data-state": c.state, "data-label": c.label });
-  const done = c.actions.length === 0 ? "shown to moderators" : (c.enforced ? "" : "would have: ") + c.actions.join(", ");
-  card.append(make("p", c.text || "(the text is no longer kept)", { class: "said" }));
-  const line = make("p");
-  line.append(make("b", c.author), ` · `, make("b", c.label, { "data-testid": "case-label" }), ` · ${c.band} band · `, make("b", done));
-  card.append(line);
-  const bars = make("div", "", { class: "bars" });
-  for (const label of LABELS) {
-    const value = c.probabilities[label] ?? 0;
-    bars.append(make("span", label), make("meter", "", { min: 0, max: 1, value, "aria-label": label }), make("span", `${Math.round(value * 100)} %`));
+/** Runs what a button does: disabled meanwhile, an error goes to the status line. */
+async function busy(button, work) {
+  if (button) button.disabled = true;
+  try {
+    tell("");
+    await work();
+  } catch (error) {
+    tell(error.message, true);
+  } finally {
+    if (button) button.disabled = false;
   }
-  card.append(bars, make("p", `${c.reason} · adapter ${c.adapter}`, { class: "quiet" }));
-  if (c.state !== "open") {
-    const teaches = c.teaches === null ? "" : c.teaches ? "; teaches" : "; does not teach";
-    const word = c.state === "corrected" ? `corrected to ${c.corrected_label}` : c.state;
-    card.append(make("p", `${word} by ${c.by}${teaches}`, { class: "quiet" }));
-  }
-  const tell = (data) => { drawCase(data.case); say(data.text); };
-  const choices = make("span", "", { hidden: "", class: "row" });
-  for (const label of LABELS.filter((l) => l !== c.label))
-    choices.append(button(label, `choose-${label}`, async () => tell(await call("POST", `/api/cases/${c.id}/correct`, { label }))));
-  const row = make("div", "", { class: "row" });
-  row.append(
-    button("👍 Correct", "confirm", async () => tell(await call("POST", `/api/cases/${c.id}/confirm`, {}))),
-    button("👎 Wrong label", "wrong", async () => { choices.hidden = !choices.hidden; }),
-    choices,
+}
+
+// ---- the chat
+
+function messageNode(message) {
+  const removed = message.state === "removed";
+  const trace = removed ? "removed by Domovoi" : message.state === "restored" ? "restored by a moderator" : "";
+  return el(
+    "li",
+    { "data-testid": "chat-message", "data-id": message.id, "data-state": message.state },
+    el("p", { class: "who" }, el("b", {}, message.name), " ", clock(message.sent_at)),
+    el("p", { class: "said" }, removed ? el("s", {}, message.text) : message.text),
+    trace ? el("p", { class: "trace" }, trace) : null,
+    message.note ? el("p", { class: "note" }, `${message.name}: ${message.note}`) : null,
   );
-  if (c.undoable) row.append(button("Undo", "undo", async () => tell(await call("POST", `/api/cases/${c.id}/undo`, {}))));
-  row.append(button("Explain", "explain", async () => {
-    const found = await call("GET", `/api/cases/${c.id}/explain`);
-    card.querySelector(".evidence")?.remove();
-    card.append(drawEvidence(found));
-  }));
-  card.append(row);
-  const old = $(card.id);
-  if (old) {
-    const evidence = old.querySelector(".evidence");
-    if (evidence) card.append(evidence);
-    old.replaceWith(card);
-  } else $("cases").prepend(card);
-  $("no-cases").hidden = true;
 }
 
-function drawEvidence(found) {
-  const box = make("div", "", { class: "evidence", "data-testid": "evidence" });
-  const words = make("p");
-  for (const { word, weight } of found.words) {
-    const strength = weight > 0.3 ? 3 : weight > 0.1 ? 2 : weight > 0.03 ? 1 : 0;
-    words.append(make("mark", word, { "data-strength": strength, title: `${found.label} falls by ${weight.toFixed(2)} without it` }), " ");
+function putMessage(message) {
+  const list = $("messages");
+  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+  const before = [...list.children].find((node) => node.dataset.id === String(message.id));
+  messages.set(message.id, message);
+  if (before) before.replaceWith(messageNode(message));
+  else list.append(messageNode(message));
+  if (atEnd) list.scrollTop = list.scrollHeight;
+}
+
+async function send(event) {
+  event.preventDefault();
+  const input = $("message-input");
+  const text = input.value.trim();
+  if (!text) return;
+  await busy(event.submitter, async () => {
+    await api("POST", "/api/messages", { person: $("speak-as").value, text });
+    if (input.value.trim() === text) input.value = "";
+  });
+  input.focus();
+}
+
+// ---- the cards
+
+function probabilityRow(label, probability, chosen) {
+  return el(
+    "div",
+    { class: `probability ${label}${chosen ? " chosen" : ""}` },
+    el("span", {}, label),
+    el("progress", { max: 1, value: probability, "aria-label": `Probability of ${label}` }),
+    el("span", { class: "number" }, percent(probability)),
+  );
+}
+
+function whatWasDone(item) {
+  if (!item.actions.length) return "Alert only: nothing was done.";
+  return `${item.enforced ? "Done" : "Would have"}: ${item.actions.join(", ")}`;
+}
+
+function history(item) {
+  if (item.state === "open") return null;
+  const who = item.by || "A moderator";
+  const what = {
+    confirmed: `${who} confirmed: ${item.label}`,
+    corrected: `${who} corrected: ${item.label} → ${item.corrected_label}`,
+    undone: `${who} undid the action`,
+  }[item.state];
+  const lesson = item.teaches === true ? " · the next refresh learns from it" : item.teaches === false ? " · does not teach" : "";
+  return el("p", { class: `history ${item.state}` }, what + lesson);
+}
+
+/** How strongly a word is highlighted: "" or up-1..up-4 (raises the label), down-1..down-4 (lowers it). */
+function shade(weight) {
+  const step = Math.min(4, Math.ceil(Math.abs(weight) * 5 - 0.1));
+  return step < 1 ? "" : `${weight > 0 ? "up" : "down"}-${step}`;
+}
+
+/** Where the words of `piece` begin and end in `text` from `cursor` on, whatever space lies between them; null if they do not. */
+function find(text, piece, cursor) {
+  let start = -1;
+  let end = cursor;
+  for (const word of piece.split(/\s+/)) {
+    const at = text.indexOf(word, end);
+    if (at < 0) return null;
+    if (start < 0) start = at;
+    end = at + word.length;
   }
-  box.append(words, make("p", found.sentence, { class: "quiet" }));
-  for (const near of found.nearest)
-    box.append(make("p", `Like an earlier correction (${Math.round(near.similarity * 100)} %): “${near.text}” → ${near.label}`, { class: "quiet" }));
+  return { start, end };
+}
+
+/** The message's text with each evidence word marked; what lies between the words is kept as it was. */
+function markedText(text, words) {
+  const line = el("p", { class: "marked" });
+  let cursor = 0;
+  for (const { word, weight } of words) {
+    const place = find(text, word, cursor);
+    if (!place) continue; // stays in the text, unmarked
+    line.append(text.slice(cursor, place.start));
+    cursor = place.end;
+    const shown = text.slice(place.start, place.end);
+    const signed = `${weight > 0 ? "+" : ""}${weight.toFixed(2)}`;
+    const tone = shade(weight);
+    line.append(tone ? el("mark", { class: tone, title: signed }, shown, el("small", {}, signed)) : el("span", { title: signed }, shown));
+  }
+  line.append(text.slice(cursor));
+  return line;
+}
+
+function evidence(item, found) {
+  const box = el("div", { class: "evidence", "data-testid": "evidence", id: `evidence-${item.id}` });
+  if (!found) {
+    box.append(el("p", { class: "muted" }, "Looking for the evidence …"));
+    return box;
+  }
+  box.append(
+    el("h4", {}, `Words that speak for or against “${found.label}”`),
+    markedText(item.text, found.words),
+    el("p", { class: "key muted" }, el("mark", { class: "up-3" }, "raises"), " ", el("mark", { class: "down-3" }, "lowers")),
+    el("h4", {}, "Threshold"),
+    el("p", {}, found.sentence),
+    el("h4", {}, "Nearest past corrections"),
+  );
+  if (!found.nearest.length) box.append(el("p", { class: "muted" }, "None yet."));
+  else {
+    box.append(
+      el(
+        "ul",
+        {},
+        ...found.nearest.map((near) =>
+          el("li", {}, el("span", { class: `label ${near.label}` }, near.label), " ", near.text, " ", el("span", { class: "muted" }, `${percent(near.similarity)} alike`)),
+        ),
+      ),
+    );
+  }
   return box;
 }
 
-function drawPolicy(now) {
-  policy = now;
-  $("mode").textContent = now.mode;
-  $("mode").dataset.mode = now.mode;
-  $("mode-switch").textContent = now.mode === "shadow" ? "Switch to enforce" : "Back to shadow";
-  const form = $("policy");
-  for (const label of ["hate", "offensive"]) {
-    for (const place of Object.keys(PLACES)) form.elements[`${label}.${place}`].value = now[label][place];
-    form.elements[`${label}.timeout_minutes`].value = now[label].timeout_minutes;
-    for (const action of ACTIONS) form.elements[`${label}.${action}`].checked = now[label].actions.includes(action);
+function caseNode(item) {
+  const unfolded = open.get(item.id) ?? {};
+  const button = (testid, text, onclick, more = {}) => el("button", { type: "button", "data-testid": testid, onclick, ...more }, text);
+  const act = (path, body) => (event) =>
+    busy(event.currentTarget, async () => {
+      const answer = await api("POST", `/api/cases/${item.id}/${path}`, body);
+      unfold(item.id, { choosing: false });
+      putCase(answer.case);
+      tell(answer.text);
+    });
+  const choices = el("div", { class: "row choices", role: "group", "aria-label": "Which label is right?" }, el("span", {}, "The right label is"));
+  for (const label of LABELS) {
+    choices.append(button(`choose-${label}`, label, act("correct", { label }), { class: `label ${label}`, disabled: label === item.label && item.state !== "corrected" }));
   }
-  form.elements.max_actions_per_hour.value = now.max_actions_per_hour;
-  for (const name of ["timeout_at", "ban_at", "expire_days"]) form.elements[`strikes.${name}`].value = now.strikes[name] ?? "";
+  return el(
+    "li",
+    { class: `card ${item.label}`, "data-testid": "case", "data-id": item.id, "data-state": item.state, "data-band": item.band },
+    el(
+      "header",
+      {},
+      el("span", { class: `label ${item.label}`, "data-testid": "case-label" }, item.label),
+      el("b", { class: "number" }, percent(item.score, 1)),
+      el("span", { class: "muted" }, `${item.band} band, from ${percent(item.threshold, 1)}`),
+      el("span", { class: "when muted" }, clock(item.created_at)),
+    ),
+    el("blockquote", {}, el("p", {}, item.text), el("footer", {}, item.author)),
+    el("div", { class: "probabilities" }, ...LABELS.map((label) => probabilityRow(label, item.probabilities[label] ?? 0, label === item.label))),
+    el("p", { class: "reason" }, item.reason),
+    el("p", { class: `done${item.enforced && item.actions.length ? " enforced" : ""}` }, whatWasDone(item)),
+    history(item),
+    el(
+      "div",
+      { class: "row" },
+      button("confirm", "👍 Correct", act("confirm"), { disabled: item.state === "confirmed" }),
+      button("wrong", "👎 Wrong label", () => toggle(item.id, "choosing"), { "aria-expanded": String(!!unfolded.choosing) }),
+      item.undoable ? button("undo", "Undo", act("undo")) : null,
+      button("explain", "Explain", () => explain(item.id), { "aria-expanded": String(!!unfolded.explaining) }),
+    ),
+    unfolded.choosing ? choices : null,
+    unfolded.explaining ? evidence(item, unfolded.explanation) : null,
+    el("p", { class: "muted small" }, `adapter ${item.adapter}`),
+  );
 }
 
-function readPolicy() {
-  const form = $("policy");
-  const number = (name) => (form.elements[name].value === "" ? null : Number(form.elements[name].value));
-  const section = (label) => ({
-    ...policy[label],
-    alert_at: number(`${label}.alert_at`),
-    act_at: number(`${label}.act_at`),
-    actions: ACTIONS.filter((action) => form.elements[`${label}.${action}`].checked),
-    timeout_minutes: number(`${label}.timeout_minutes`),
-  });
-  const strikes = { expire_days: number("strikes.expire_days"), timeout_at: number("strikes.timeout_at"), ban_at: number("strikes.ban_at") };
-  return { ...policy, hate: section("hate"), offensive: section("offensive"), strikes, max_actions_per_hour: number("max_actions_per_hour") };
+function unfold(id, change) {
+  open.set(id, { ...open.get(id), ...change });
 }
+
+function toggle(id, what) {
+  unfold(id, { [what]: !open.get(id)?.[what] });
+  redrawCase(id);
+}
+
+async function explain(id) {
+  toggle(id, "explaining");
+  if (!open.get(id).explaining) return;
+  await busy(null, async () => {
+    try {
+      unfold(id, { explanation: await api("GET", `/api/cases/${id}/explain`) });
+    } catch (error) {
+      unfold(id, { explaining: false });
+      throw error;
+    } finally {
+      redrawCase(id);
+    }
+  });
+}
+
+/** Draws one card again in its place and keeps the keyboard focus where it was. */
+function redrawCase(id) {
+  const before = $("cases").querySelector(`[data-id="${Number(id)}"]`);
+  if (!before) return;
+  const focused = before.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
+  const after = caseNode(cases.get(id));
+  before.replaceWith(after);
+  if (!focused) return;
+  const same = after.querySelector(`[data-testid="${focused}"]:not(:disabled)`);
+  (same ?? after.querySelector('[data-testid="wrong"]')).focus();
+}
+
+function drawCases() {
+  const newest = [...cases.values()].sort((a, b) => b.id - a.id);
+  $("cases").replaceChildren(...newest.slice(0, cardsShown).map(caseNode));
+  cardsChanged();
+}
+
+function cardsChanged() {
+  $("older").hidden = cases.size <= $("cases").children.length;
+  $("no-cases").hidden = cases.size > 0;
+}
+
+function putCase(item) {
+  const known = cases.has(item.id);
+  cases.set(item.id, item);
+  if (known) {
+    redrawCase(item.id);
+    return;
+  }
+  $("cases").prepend(caseNode(item));
+  cardsShown += 1;
+  cardsChanged();
+  $("announce").textContent = `New card: ${item.label}, ${percent(item.score)}, from ${item.author}. ${whatWasDone(item)}`;
+  if (document.body.dataset.tab !== "desk") showUnseen(unseen + 1);
+}
+
+// ---- the policy
 
 function buildPolicyForm() {
-  for (const set of document.querySelectorAll("fieldset[data-label]")) {
-    const label = set.dataset.label;
-    const field = (text, attributes) => {
-      const line = make("label", `${text} `);
-      line.append(make("input", "", attributes));
-      set.append(line);
-    };
-    for (const [place, text] of Object.entries(PLACES))
-      field(text, { type: "number", name: `${label}.${place}`, min: 0, max: 1, step: 0.01, required: "" });
-    for (const action of ACTIONS) field(action, { type: "checkbox", name: `${label}.${action}` });
-    field("Timeout minutes", { type: "number", name: `${label}.timeout_minutes`, min: 1, max: 40320, required: "" });
+  for (const label of HARMFUL) {
+    const number = (name, text, more) => el("label", {}, `${text} `, el("input", { type: "number", name: `${label}.${name}`, required: true, ...more }));
+    $("policy-labels").append(
+      el(
+        "fieldset",
+        {},
+        el("legend", {}, capital(label)),
+        el(
+          "div",
+          { class: "fields" },
+          number("alert_at", "Alert at", { min: 0, max: 1, step: 0.01 }),
+          number("act_at", "Act at", { min: 0, max: 1, step: 0.01 }),
+          number("timeout_minutes", "Timeout, minutes", { min: 1, max: 40320, step: 1 }),
+        ),
+        el(
+          "div",
+          { class: "row checks", role: "group", "aria-label": `Actions on ${label}` },
+          ...ACTIONS.map((action) => el("label", {}, el("input", { type: "checkbox", name: `${label}.actions`, value: action }), ` ${action}`)),
+        ),
+      ),
+    );
   }
 }
 
-function drawRefresh(refresh) {
-  if (!refresh) return;
-  $("refresh").disabled = refresh.running;
-  $("refresh-progress").hidden = !refresh.running;
-  $("refresh-progress").value = refresh.share;
-  $("refresh-stage").textContent = refresh.running ? refresh.stage : "";
-  $("refresh-result").textContent = refresh.result;
-  if (!refresh.running) drawAdapters().catch(() => {});
+function showPolicy(fresh) {
+  policy = fresh;
+  const enforcing = policy.mode === "enforce";
+  $("mode").textContent = policy.mode;
+  $("mode").dataset.mode = policy.mode;
+  $("mode-switch").textContent = enforcing ? "Switch to shadow" : "Switch to enforce";
+  if (policyEdited) return; // somebody is typing here: their figures stay until they save
+  const fields = $("policy-form").elements;
+  for (const label of HARMFUL) {
+    for (const name of ["alert_at", "act_at", "timeout_minutes"]) fields[`${label}.${name}`].value = policy[label][name];
+    for (const box of fields[`${label}.actions`]) box.checked = policy[label].actions.includes(box.value);
+  }
+  for (const name of ["timeout_at", "ban_at", "expire_days"]) fields[`strikes.${name}`].value = policy.strikes[name] ?? "";
+  fields.max_actions_per_hour.value = policy.max_actions_per_hour;
 }
 
-async function drawAdapters() {
-  const { adapters } = await call("GET", "/api/adapters");
-  const figure = (value) => (value === null ? "–" : value.toFixed(3));
-  $("adapters").replaceChildren(...adapters.map((a) => {
-    const row = make("tr", "", { "data-serving": a.serving });
-    row.append(make("td", a.version + (a.serving ? " (serves)" : "")), make("td", a.created_at.slice(0, 16).replace("T", " ")), make("td", figure(a.macro_f1)), make("td", figure(a.balanced_accuracy)));
-    const link = make("td");
-    if (a.has_report) link.append(make("a", "report", { href: `/adapters/${a.version}/report.html`, target: "_blank", rel: "noreferrer" }));
-    row.append(link);
-    return row;
-  }));
+/** The policy as the form has it; what the form does not show stays as it is. */
+function policyFromForm() {
+  const fields = $("policy-form").elements;
+  const number = (name) => (fields[name].value === "" ? null : Number(fields[name].value));
+  const drafted = structuredClone(policy);
+  for (const label of HARMFUL) {
+    for (const name of ["alert_at", "act_at", "timeout_minutes"]) drafted[label][name] = number(`${label}.${name}`);
+    const boxes = [...fields[`${label}.actions`]];
+    const unlisted = policy[label].actions.filter((action) => !ACTIONS.includes(action));
+    drafted[label].actions = [...unlisted, ...boxes.filter((box) => box.checked).map((box) => box.value)];
+  }
+  for (const name of ["timeout_at", "ban_at", "expire_days"]) drafted.strikes[name] = number(`strikes.${name}`);
+  drafted.max_actions_per_hour = number("max_actions_per_hour");
+  return drafted;
 }
+
+function edited(yes) {
+  policyEdited = yes;
+  $("policy-state").textContent = yes ? "not saved yet" : "";
+}
+
+async function previewPolicy(event) {
+  if (!$("policy-form").reportValidity()) return;
+  await busy(event.currentTarget, async () => {
+    const { sentence } = await api("POST", "/api/policy/preview", policyFromForm());
+    $("preview-sentence").textContent = sentence;
+    $("preview-sentence").hidden = false;
+  });
+}
+
+async function savePolicy(event) {
+  event.preventDefault();
+  await busy(event.submitter, async () => {
+    const saved = await api("PUT", "/api/policy", policyFromForm());
+    edited(false);
+    showPolicy(saved.policy);
+    $("policy-state").textContent = "saved";
+  });
+}
+
+async function switchMode(event) {
+  const mode = policy.mode === "enforce" ? "shadow" : "enforce";
+  await busy(event.currentTarget, async () => showPolicy((await api("PUT", "/api/policy", { ...policy, mode })).policy));
+}
+
+// ---- learning and adapters
+
+function showRefresh(refresh) {
+  const before = refreshing;
+  refreshing = !!refresh?.running;
+  $("refresh").disabled = refreshing;
+  $("refresh-live").hidden = !refreshing;
+  $("refresh-stage").textContent = refreshing ? `${refresh.stage} (${percent(refresh.share)})` : "";
+  $("refresh-progress").value = refresh?.share ?? 0;
+  $("refresh-result").textContent = refresh?.result ?? "";
+  $("refresh-result").hidden = !refresh?.result;
+  if (before && !refreshing) loadAdapters();
+}
+
+async function startRefresh(event) {
+  await busy(event.currentTarget, () => api("POST", "/api/refresh"));
+  $("refresh").disabled = refreshing;
+}
+
+function adapterRow(adapter) {
+  const report = `/adapters/${encodeURIComponent(adapter.version)}/report.html`;
+  return el(
+    "tr",
+    { class: adapter.serving ? "serving" : null },
+    el("th", { scope: "row" }, adapter.version),
+    el("td", {}, clock(adapter.created_at, { dateStyle: "medium", timeStyle: "short" })),
+    el("td", {}, adapter.serving ? "● serving" : ""),
+    el("td", { class: "number" }, figure(adapter.macro_f1)),
+    el("td", { class: "number" }, figure(adapter.balanced_accuracy)),
+    el("td", {}, adapter.has_report ? el("a", { href: report, target: "_blank", rel: "noopener", "aria-label": `Report of ${adapter.version}` }, "report") : "–"),
+  );
+}
+
+async function loadAdapters() {
+  try {
+    const { adapters } = await api("GET", "/api/adapters");
+    $("adapters").replaceChildren(...adapters.map(adapterRow));
+    $("rollback").disabled = adapters.length < 2;
+  } catch (error) {
+    tell(error.message, true);
+  }
+}
+
+async function rollBack(event) {
+  await busy(event.currentTarget, async () => {
+    const { adapter } = await api("POST", "/api/adapters/rollback");
+    tell(`Rolled back to ${adapter}.`);
+  });
+  await loadAdapters();
+}
+
+function showAdapter(adapter) {
+  $("adapter-version").textContent = adapter;
+}
+
+// ---- the page
 
 async function load() {
-  const state = await call("GET", "/api/state");
-  $("room-name").textContent = `${state.community} / ${state.room}`;
-  $("adapter").textContent = state.adapter;
-  if (!$("person").options.length) $("person").append(...state.people.map((p) => make("option", p.name, { value: p.id })));
+  const state = await api("GET", "/api/state");
+  document.title = `Domovoi: ${state.room}`;
+  $("room").textContent = state.room;
+  $("community").textContent = state.community;
+  const speaker = $("speak-as").value;
+  $("speak-as").replaceChildren(...state.people.map((person) => el("option", { value: person.id }, person.is_moderator ? `${person.name} (moderator)` : person.name)));
+  if (state.people.some((person) => person.id === speaker)) $("speak-as").value = speaker;
+  messages.clear();
   $("messages").replaceChildren();
-  state.messages.forEach(drawMessage);
-  $("cases").replaceChildren();
-  state.cases.reverse().forEach(drawCase);
-  drawPolicy(state.policy);
-  drawRefresh(state.refresh);
-  await drawAdapters();
+  state.messages.forEach(putMessage);
+  $("messages").scrollTop = $("messages").scrollHeight;
+  cases.clear();
+  for (const item of state.cases) cases.set(item.id, item);
+  drawCases();
+  showPolicy(state.policy);
+  showAdapter(state.adapter);
+  showRefresh(state.refresh);
+  await loadAdapters();
 }
 
-function listen() {
-  const events = new EventSource("/api/events");
+function onEvent(event) {
+  switch (event.type) {
+    case "message": return putMessage(event.message);
+    case "case": return putCase(event.case);
+    case "policy": return showPolicy(event.policy);
+    case "refresh": return showRefresh(event.refresh);
+    case "adapter":
+      showAdapter(event.adapter);
+      return void loadAdapters();
+    case "notice":
+      $("notice-text").textContent = event.text;
+      $("notice").hidden = false;
+  }
+}
+
+/** Follows the feed. Each (re)connection loads the whole state; what arrives meanwhile is applied after it. */
+function follow() {
+  const source = new EventSource("/api/events");
+  let waiting = [];
   let lost = false;
-  events.onerror = () => { lost = true; };
-  events.onopen = () => { if (lost) { lost = false; load().catch(() => {}); } };
-  events.onmessage = ({ data }) => {
-    const told = JSON.parse(data);
-    if (told.type === "message") drawMessage(told.message);
-    if (told.type === "case") drawCase(told.case);
-    if (told.type === "policy") drawPolicy(told.policy);
-    if (told.type === "refresh") drawRefresh(told.refresh);
-    if (told.type === "notice") say(told.text);
-    if (told.type === "adapter") { $("adapter").textContent = told.adapter; drawAdapters().catch(() => {}); }
+  source.onopen = async () => {
+    waiting ??= [];
+    try {
+      await load();
+      if (lost) tell("");
+      lost = false;
+    } catch (error) {
+      tell(error.message, true);
+    }
+    const late = waiting ?? [];
+    waiting = null;
+    late.forEach(onEvent);
+  };
+  source.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    if (waiting) waiting.push(event);
+    else onEvent(event);
+  };
+  source.onerror = () => {
+    lost = true;
+    tell("Connection lost; trying again …", true);
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 3000); // refused outright: the browser gives up by itself
   };
 }
 
-$("compose").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  say("");
-  await call("POST", "/api/messages", { person: $("person").value, text: $("text").value }).then(() => { $("text").value = ""; }, () => {});
-});
-$("mode-switch").addEventListener("click", () => call("PUT", "/api/policy", { ...policy, mode: policy.mode === "shadow" ? "enforce" : "shadow" }).catch(() => {}));
-$("preview").addEventListener("click", async () => {
-  await call("POST", "/api/policy/preview", readPolicy()).then(({ sentence }) => { $("preview-sentence").textContent = sentence; }, () => {});
-});
-$("policy").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  await call("PUT", "/api/policy", readPolicy()).then(() => say("The policy is saved and in force."), () => {});
-});
-$("refresh").addEventListener("click", () => call("POST", "/api/refresh", {}).catch(() => {}));
-$("rollback").addEventListener("click", () => call("POST", "/api/adapters/rollback", {}).then(({ adapter }) => say(`${adapter} serves now.`), () => {}));
+function showUnseen(count) {
+  unseen = count;
+  $("unseen").textContent = count ? `${count} new` : "";
+  $("unseen").hidden = !count;
+}
+
+function showTab(name) {
+  document.body.dataset.tab = name;
+  for (const tab of document.querySelectorAll(".tabs button")) tab.setAttribute("aria-pressed", String(tab.dataset.tab === name));
+  if (name === "desk") showUnseen(0);
+  else $("messages").scrollTop = $("messages").scrollHeight;
+}
 
 buildPolicyForm();
-listen();
-load().catch(() => {});
+for (const tab of document.querySelectorAll(".tabs button")) tab.addEventListener("click", () => showTab(tab.dataset.tab));
+for (const link of document.querySelectorAll(".jump a")) link.addEventListener("click", () => ($(link.hash.slice(1)).open = true));
+$("notice-close").addEventListener("click", () => ($("notice").hidden = true));
+$("compose").addEventListener("submit", send);
+$("mode-switch").addEventListener("click", switchMode);
+$("older").addEventListener("click", () => {
+  cardsShown += CARDS_PER_PAGE;
+  drawCases();
+});
+$("policy-form").addEventListener("input", () => edited(true));
+$("policy-form").addEventListener("submit", savePolicy);
+$("policy-preview").addEventListener("click", previewPolicy);
+$("refresh").addEventListener("click", startRefresh);
+$("rollback").addEventListener("click", rollBack);
+follow();

@@ -1,0 +1,141 @@
+"""The whole loop in a real browser: what a moderator does from the first message to the verdict a refresh changed."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from playwright.async_api import Page, async_playwright, expect
+
+from bot.app import PortInUse, Running, service
+from bot.config import Config, Service
+
+CHROMIUM = "/usr/bin/chromium"
+RUDE = "fuck all refugees, they are vermin"
+JARGON = "you absolute walnut, what an idiot move"
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    """The service with the real model on a free port."""
+    settings = Service(port=0, data_folder=str(tmp_path / "data"), key_file=str(tmp_path / "keys" / "sealing.key"))
+    async with service(Config(service=settings)) as started:
+        yield started
+
+
+@pytest.fixture
+async def page(running: Running) -> AsyncIterator[Page]:
+    """A browser that opened the page; any script error fails the test."""
+    async with async_playwright() as playwright:
+        arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-background-networking",
+            "--disable-sync",
+        ]
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        opened = await browser.new_page()
+        errors: list[str] = []
+        opened.on("pageerror", lambda error: errors.append(str(error)))
+        await opened.goto(f"http://127.0.0.1:{running.port}/")
+        yield opened
+        await browser.close()
+        assert not errors
+
+
+async def say(page: Page, person: str, text: str) -> None:
+    await page.get_by_test_id("speak-as").select_option(person)
+    await page.get_by_test_id("message-input").fill(text)
+    await page.get_by_test_id("send").click()
+
+
+@pytest.mark.timeout(600)
+async def test_the_whole_loop(page: Page, running: Running) -> None:
+    """Shadow, enforce, removed, explained, undone, corrected, learned, rolled back."""
+    expect.set_options(timeout=20_000)  # the first message waits for the model to be loaded
+    await expect(page.get_by_test_id("mode")).to_have_text("shadow")
+    await say(page, "ann", RUDE)
+    case = page.get_by_test_id("case").first
+    await expect(case.get_by_test_id("case-label")).to_have_text("hate")
+    await expect(case).to_contain_text("would have: delete")
+    await expect(page.get_by_test_id("chat-message").first).to_have_attribute("data-state", "shown")
+
+    await page.get_by_test_id("mode-switch").click()
+    await expect(page.get_by_test_id("mode")).to_have_text("enforce")
+    await say(page, "ben", RUDE + " all of them")
+    await expect(page.get_by_test_id("chat-message").last).to_have_attribute("data-state", "removed")
+    case = page.get_by_test_id("case").first
+    await case.get_by_test_id("explain").click()
+    await expect(case.get_by_test_id("evidence")).to_contain_text("threshold")
+    await case.get_by_test_id("undo").click()
+    await expect(page.get_by_test_id("chat-message").last).to_have_attribute("data-state", "restored")
+
+    await say(page, "cem", JARGON)
+    case = page.get_by_test_id("case").first
+    await expect(case).to_contain_text("walnut")
+    await case.get_by_test_id("wrong").click()
+    await case.get_by_test_id("choose-neutral").click()
+    await expect(case).to_have_attribute("data-state", "corrected")
+    before = (await running.parts.store.cases("try-out"))[0].message.probabilities["neutral"]
+
+    shipped = await page.get_by_test_id("adapter-version").inner_text()
+    await page.get_by_test_id("refresh").click()
+    await expect(page.get_by_test_id("refresh-result")).to_contain_text("promoted", timeout=400_000)
+    await expect(page.get_by_test_id("adapter-version")).not_to_have_text(shipped, timeout=5_000)
+    await say(page, "cem", JARGON)
+    await asyncio.sleep(1)
+    latest = (await running.parts.store.messages("try-out", datetime.now(UTC) - timedelta(minutes=9)))[0]
+    assert latest.text == JARGON and latest.probabilities["neutral"] > max(before + 0.2, 0.5)
+
+    await page.get_by_test_id("rollback").click()
+    await expect(page.get_by_test_id("adapter-version")).to_have_text(shipped, timeout=5_000)
+
+
+async def test_markup_stays_text(page: Page) -> None:
+    """What looks like HTML is shown as it was typed."""
+    await say(page, "ann", "<img src=x onerror=alert(1)>")
+    await expect(page.get_by_test_id("chat-message").last).to_contain_text("<img src=x")
+    assert await page.locator("main img").count() == 0
+
+
+async def test_bad_messages_are_refused_in_one_line(running: Running) -> None:
+    """Empty, endless, from nobody: each answer names the thing and the fix, and the room stays as it was."""
+    async with ClientSession(f"http://127.0.0.1:{running.port}") as session:
+        async with session.get("/") as answer:
+            token = re.findall(r'csrf-token" content="([^"]+)"', await answer.text())[0]
+        for body, expected in (
+            ({"person": "ann", "text": "  "}, "the message is empty"),
+            ({"person": "ann", "text": "x" * 100_000}, "100,000 characters"),
+            ({"person": "zed", "text": "hi"}, 'nobody is called "zed"'),
+        ):
+            async with session.post("/api/messages", json=body, headers={"X-CSRF-Token": token}) as answer:
+                assert answer.status == 400 and expected in (await answer.json())["error"]
+    assert not running.parts.chat.messages
+
+
+async def test_only_this_page_may_call(running: Running) -> None:
+    """A foreign Host, a foreign Origin and a missing token are all refused."""
+    async with ClientSession(f"http://127.0.0.1:{running.port}") as session:
+        async with session.get("/api/state", headers={"Host": "evil.example"}) as answer:
+            assert answer.status == 421
+        async with session.post("/api/refresh", json={}, headers={"Origin": "http://evil.example"}) as answer:
+            assert answer.status == 403
+        async with session.post("/api/refresh", json={}) as answer:
+            assert answer.status == 403
+        async with session.get("/") as answer:
+            assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200, await answer.text()
+
+
+async def test_a_port_in_use_is_named(running: Running, tmp_path: Path) -> None:
+    """One line with the address and the fix."""
+    settings = Service(port=running.port, data_folder=str(tmp_path / "b"), key_file=str(tmp_path / "b.key"))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with service(Config(service=settings)):
+            pass
+    assert raised.group_contains(PortInUse, match=f"127.0.0.1:{running.port}")
