@@ -61,7 +61,7 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await say(page, "ann", RUDE)
     case = page.get_by_test_id("case").first
     await expect(case.get_by_test_id("case-label")).to_have_text("hate")
-    await expect(case).to_contain_text("would have: delete")
+    await expect(case).to_contain_text("Would have: delete")
     await expect(page.get_by_test_id("chat-message").first).to_have_attribute("data-state", "shown")
 
     await page.get_by_test_id("mode-switch").click()

@@ -1,0 +1,49 @@
+"""Labelled files, splits and templates."""
+
+from pathlib import Path
+
+import pytest
+
+from model.labels import LABELS, Label
+from training import counterfactuals
+from training.examples import BadData, Example, read_examples, split, without
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", 'no column "text"'),
+        ("text\nhello\n", 'no column "label"'),
+        ("text,label\n", "no rows"),
+        ("text,label\na,neutral\nb,rude\n", 'row 3: label "rude"'),
+    ],
+)
+def test_bad_files_are_refused_with_the_place(content: str, expected: str, tmp_path: Path) -> None:
+    """The message names the file and what is wrong with it."""
+    path = tmp_path / "data.csv"
+    path.write_text(content)
+    with pytest.raises(BadData, match=expected):
+        read_examples(path)
+
+
+def test_crowd_votes_become_the_target(tmp_path: Path) -> None:
+    """Two of three said hate."""
+    path = tmp_path / "data.csv"
+    path.write_text("hate_speech,offensive_language,neither,label,text\n2,1,0,hate,x\n")
+    assert read_examples(path)[0].target == pytest.approx((2 / 3, 1 / 3, 0))
+
+
+def test_equal_texts_never_stand_on_two_sides() -> None:
+    """Case and spacing do not make a text new."""
+    texts = [Example(f"text {n}", Label.NEUTRAL) for n in range(200)]
+    kept, held = split([*texts, *(Example(f" TEXT  {n}", Label.NEUTRAL) for n in range(200))], 0.3, 1)
+    assert not {example.key for example in kept} & {example.key for example in held} and 60 < len(held) < 180
+    assert {e.key for e in without(texts, held)} == {e.key for e in kept}
+
+
+def test_templates_for_development_are_not_those_of_training() -> None:
+    """No sentence and no group occurs in both; every class is there."""
+    train, dev = counterfactuals.training(3000, 1), counterfactuals.development(800, 1)
+    assert not {e.key for e in train} & {e.key for _, e in dev if "{" not in e.text and len(e.key) > 25}
+    assert {e.label for e in train} == set(LABELS) and len({name for name, _ in dev}) == 17
+    assert not any("Buddhist" in e.text for e in train) and any("Buddhist" in e.text for _, e in dev)
