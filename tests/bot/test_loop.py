@@ -1,9 +1,7 @@
-"""The whole loop in a real browser: what a moderator does from the first message to the verdict a refresh changed."""
+"""The loop in a real browser: what a moderator does, from the first message to a correction that teaches."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -53,9 +51,9 @@ async def say(page: Page, person: str, text: str) -> None:
     await page.get_by_test_id("send").click()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(150)
 async def test_the_whole_loop(page: Page, running: Running) -> None:
-    """Shadow, enforce, removed, explained, undone, corrected, learned, rolled back."""
+    """Shadow, enforce, removed, explained, undone, corrected."""
     expect.set_options(timeout=20_000)  # the first message waits for the model to be loaded
     await expect(page.get_by_test_id("mode")).to_have_text("shadow")
     await say(page, "ann", RUDE)
@@ -80,19 +78,8 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await case.get_by_test_id("wrong").click()
     await case.get_by_test_id("choose-neutral").click()
     await expect(case).to_have_attribute("data-state", "corrected")
-    before = (await running.parts.store.cases("try-out"))[0].message.probabilities["neutral"]
-
-    shipped = await page.get_by_test_id("adapter-version").inner_text()
-    await page.get_by_test_id("refresh").click()
-    await expect(page.get_by_test_id("refresh-result")).to_contain_text("promoted", timeout=400_000)
-    await expect(page.get_by_test_id("adapter-version")).not_to_have_text(shipped, timeout=5_000)
-    await say(page, "cem", JARGON)
-    await asyncio.sleep(1)
-    latest = (await running.parts.store.messages("try-out", datetime.now(UTC) - timedelta(minutes=9)))[0]
-    assert latest.text == JARGON and latest.probabilities["neutral"] > max(before + 0.2, 0.5)
-
-    await page.get_by_test_id("rollback").click()
-    await expect(page.get_by_test_id("adapter-version")).to_have_text(shipped, timeout=5_000)
+    (case_now,) = [c for c in await running.parts.store.cases("try-out") if c.message.text == JARGON]
+    assert case_now.corrected_label == "neutral" and case_now.teaches
 
 
 async def test_markup_stays_text(page: Page) -> None:
