@@ -49,6 +49,7 @@ def conservative(text: str) -> str:
 
     Joiners survive beside scripts and emoji that need them. Bounded work: linear in the text.
     """
+    text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text
     for _ in range(2):  # texts that passed through two web forms are escaped twice
         text = html.unescape(text) if "&" in text else text
     if not text.isascii():
@@ -66,7 +67,8 @@ def aggressive(text: str) -> str:
         text = _fold_confusables(text)
     text = " ".join(_unleet(word) for word in text.split(" "))
     text = _SPACED.sub(_close_up, text)
-    text = _INNER.sub(_drop_unless_compound, text)
+    words = text.split(" ")
+    text = " ".join(w if _URL_OR_MENTION.search(w) else _INNER.sub(_drop_unless_compound, w) for w in words)
     return _STRETCHED.sub(r"\1", text)
 
 
