@@ -17,7 +17,7 @@ ADAPTER = "global/shipped"
 
 
 async def test_killed_under_load_it_is_back_and_every_caller_has_an_answer() -> None:
-    """SIGKILL three times in the middle of 20 requests of 200 texts."""
+    """SIGKILL twice in the middle of 20 requests of 200 texts."""
     async with Worker("minilm", lambda _: SHIPPED, threads=1) as worker:
         first = (await worker.classify([Item("hello", ADAPTER)]))[0]
         async with asyncio.TaskGroup() as group:
@@ -25,8 +25,8 @@ async def test_killed_under_load_it_is_back_and_every_caller_has_an_answer() -> 
                 group.create_task(worker.classify([Item(f"hello number {n}", ADAPTER) for n in range(200)]))
                 for _ in range(20)
             ]
-            for _ in range(3):
-                await asyncio.sleep(0.2)
+            for pause_s in (0.4, 3.5):
+                await asyncio.sleep(pause_s)  # the second falls on the restarted process
                 if worker.pid is not None:
                     os.kill(worker.pid, signal.SIGKILL)
         answers = [verdict for call in calls for verdict in call.result()]
