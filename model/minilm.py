@@ -7,6 +7,7 @@ Training runs the same weights through transformers and peft.
 
 import hashlib
 import importlib.resources
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -198,16 +199,20 @@ class MiniLMTraining(nn.Module):
     def __init__(self, folder: Path, device: torch.device, lora: LoraSpec, tensors: Mapping[str, Tensor] | None):
         super().__init__()
         from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
-        from transformers import BertModel
+        from transformers import BertConfig, BertModel
 
-        encoder = BertModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
+        encoder = BertModel(BertConfig.from_json_file(folder / "config.json"), add_pooling_layer=False)
+        weights, wanted = load_file(verified_weights(folder)), encoder.state_dict()
+        encoder.load_state_dict({name: weights[name] for name in wanted})
         config = LoraConfig(
             r=lora.rank,
             lora_alpha=lora.alpha,
             lora_dropout=0.0,  # dropout on every LoRA input costs a third of a step on a CPU
             target_modules=[f"layer.{n}.{LINEARS[t][0]}" for n in range(LAYERS) for t in lora.targets],
         )
-        self.encoder: Any = get_peft_model(encoder, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft 0.21.2 asks transformers 5.23 for an old name
+            self.encoder: Any = get_peft_model(encoder, config)
         self.head = nn.ModuleDict({"dense": nn.Linear(HIDDEN, HIDDEN), "out": nn.Linear(HIDDEN, len(LABELS))})
         self.dropout = nn.Dropout(0.1)
         if tensors is not None:
@@ -247,7 +252,7 @@ class MiniLMTraining(nn.Module):
         from peft import get_peft_model_state_dict
 
         state = {f"head.{name}": p for name, p in self.head.named_parameters()}
-        for name, tensor in get_peft_model_state_dict(self.encoder).items():
+        for name, tensor in get_peft_model_state_dict(self.encoder, save_embedding_layers=False).items():
             state[name.removeprefix("base_model.model.encoder.").removesuffix(".weight")] = tensor
         return {name: t.detach().float().cpu().contiguous().clone() for name, t in state.items()}
 

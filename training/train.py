@@ -52,6 +52,7 @@ class Recipe:
     label_smoothing: float = 0.05
     max_tokens: int = 128
     balance: bool = True
+    dropout: bool = True
     seed: int = 1
 
 
@@ -82,7 +83,7 @@ def train(
     torch.manual_seed(recipe.seed)
     lora = lora or base.default_lora
     learner = base.start_training(lora, start)
-    learner.module.train()
+    learner.module.train(recipe.dropout)
     head = [p for n, p in learner.module.named_parameters() if p.requires_grad and "head" in n]
     rest = [p for n, p in learner.module.named_parameters() if p.requires_grad and "head" not in n]
     optimizer = torch.optim.AdamW(
