@@ -18,6 +18,9 @@ from typing import Any
 from model.labels import Label
 from training.examples import Example
 
+REPEATS = 4
+"""A sentence without blanks still differs in spelling and style each time it is made."""
+
 TEMPLATES_FILE = Path(__file__).with_name("templates.json")
 
 
@@ -36,7 +39,7 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
     source: dict[str, Any] = json.loads(TEMPLATES_FILE.read_text(encoding="utf-8"))
     words: Mapping[str, Sequence[str]] = {
         **source["words"],
-        **{name: source["groups"][part][name] for name in ("plural", "adjective")},
+        **source["groups"][part],
     }
     classes = source["classes"]
     made: list[tuple[str, Example]] = []
@@ -56,15 +59,37 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
 def _fillings(
     template: str, words: Mapping[str, Sequence[str]], chance: random.Random, limit: int
 ) -> list[dict[str, str]]:
-    """At most `limit` ways to fill the template's blanks."""
+    """`limit` ways to fill the template's blanks; where there are fewer, each comes up to `REPEATS` times."""
     blanks = [name for name in words if "{" + name + "}" in template]
     ways = list(itertools.islice(itertools.product(*(words[name] for name in blanks)), 4000))
     chance.shuffle(ways)
-    return [dict(zip(blanks, way, strict=True)) for way in ways[:limit]]
+    return [dict(zip(blanks, way, strict=True)) for way in (ways * REPEATS)[:limit]]
+
+
+_OPENERS = (
+    "honestly,",
+    "imo",
+    "ngl",
+    "look,",
+    "I mean,",
+    "sorry but",
+    "fun fact:",
+    "so",
+    "well,",
+    "btw",
+    "guys,",
+    "yo",
+)
+_CLOSERS = ("lol", "tbh", "haha", "smh", "period", "just saying", "you know", "bro", "fr", "imho", "today", "again")
+_LOOK_ALIKES = str.maketrans("aeiost", "43105+")
 
 
 def _styled(text: str, chance: random.Random) -> str:
-    """As people type: lower case, no full stop, an exclamation, a mention, now and then a spelling slip."""
+    """As people type: lower case, no full stop, a mention, a filler word, now and then a slip or a disguise."""
+    if chance.random() < 0.12:
+        text = f"{chance.choice(_OPENERS)} {text}"
+    if chance.random() < 0.12:
+        text = f"{text} {chance.choice(_CLOSERS)}"
     draw = chance.random()
     if draw < 0.35:
         text = text[:1].upper() + text[1:] + "."
@@ -72,7 +97,25 @@ def _styled(text: str, chance: random.Random) -> str:
         text = text[:1].upper() + text[1:] + chance.choice(["!", "!!", "..."])
     elif draw < 0.6:
         text = f"@user {text}"
-    if chance.random() < 0.06:
-        at = chance.randrange(len(text))
-        text = text[:at] + text[at + 1 :]
-    return text
+    elif draw < 0.7:
+        text = text.lower()
+    elif draw < 0.73:
+        text = text.upper()
+    return _misspelt(text, chance) if chance.random() < 0.12 else text
+
+
+def _misspelt(text: str, chance: random.Random) -> str:
+    """One letter lost, two swapped, one doubled, a space lost or one word disguised with digits or spaces."""
+    at, words = chance.randrange(len(text) - 1), text.split(" ")
+    word = max(range(len(words)), key=lambda i: len(words[i]) * chance.random())
+    kind = chance.randrange(6)
+    if kind == 0:
+        return text[:at] + text[at + 1 :]
+    if kind == 1:
+        return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+    if kind == 2:
+        return text[: at + 1] + text[at:]
+    if kind == 3:
+        return text.replace(" ", "", 1) if len(words) < 4 else " ".join(words[:word]) + " ".join(words[word:])
+    words[word] = words[word].translate(_LOOK_ALIKES) if kind == 4 else " ".join(words[word])
+    return " ".join(words)

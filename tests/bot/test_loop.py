@@ -1,7 +1,9 @@
-"""The loop in a real browser: what a moderator does, from the first message to a correction that teaches."""
+"""The loop in a real browser: what a moderator does, from the first message to the verdict that a refresh changed."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from bot.app import PortInUse, Running, service
 from bot.config import Config, Service
+from bot.store.store import Journalled
 
 CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"
@@ -51,9 +54,20 @@ async def say(page: Page, person: str, text: str) -> None:
     await page.get_by_test_id("send").click()
 
 
-@pytest.mark.timeout(150)
+async def scored(running: Running, text: str, times: int) -> Journalled:
+    """The latest journal row of this text, once it stands there so many times with a verdict."""
+    async with asyncio.timeout(20):
+        while True:
+            rows = await running.parts.store.messages("try-out", datetime.now(UTC) - timedelta(minutes=9))
+            mine = sorted((row for row in rows if row.text == text), key=lambda row: row.id)
+            if len(mine) == times:
+                return mine[-1]
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.timeout(300)
 async def test_the_whole_loop(page: Page, running: Running) -> None:
-    """Shadow, enforce, removed, explained, undone, corrected."""
+    """Shadow, enforce, removed, explained, undone, corrected, learned from, rolled back."""
     expect.set_options(timeout=20_000)  # the first message waits for the model to be loaded
     await expect(page.get_by_test_id("mode")).to_have_text("shadow")
     await say(page, "ann", RUDE)
@@ -80,6 +94,20 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await expect(case).to_have_attribute("data-state", "corrected")
     (case_now,) = [c for c in await running.parts.store.cases("try-out") if c.message.text == JARGON]
     assert case_now.corrected_label == "neutral" and case_now.teaches
+    before = case_now.message.probabilities["neutral"]
+
+    shipped = await page.get_by_test_id("adapter-version").inner_text()
+    await page.get_by_test_id("refresh").click()
+    await expect(page.get_by_test_id("refresh-result")).to_contain_text("promoted", timeout=180_000)
+    await expect(page.get_by_test_id("adapter-version")).not_to_have_text(shipped, timeout=5_000)
+    await say(page, "cem", JARGON)
+    latest = await scored(running, JARGON, times=2)
+    assert latest.probabilities["neutral"] > max(before + 0.2, 0.5)
+
+    await page.get_by_test_id("rollback").click()
+    await expect(page.get_by_test_id("adapter-version")).to_have_text(shipped, timeout=5_000)
+    await say(page, "cem", JARGON)
+    assert (await scored(running, JARGON, times=3)).probabilities["neutral"] == pytest.approx(before, abs=0.02)
 
 
 async def test_markup_stays_text(page: Page) -> None:
