@@ -7,12 +7,14 @@ is not worse on held-out texts. Exit status: 0 promoted, 2 bad input, 3 refused 
 """
 
 import argparse
+import contextlib
 import datetime
+import fcntl
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +43,7 @@ STEPS_BACK = (1.0, 0.6, 0.3)
 """Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
 CORRECTION_SHARE = 0.12
 MAX_REPEATS = 8
+STAGED = ".staged-"
 PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
 
 Tell = Callable[[str, float, str], None]
@@ -97,8 +100,7 @@ def refresh(snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int,
         "share of the step taken": share,
     }
     version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-    registry.root.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=".staged-", dir=registry.root))
+    staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
         names = dict(name=version, parent=serving, lineage=snapshot.ids)
         save(staged, base, candidate, learn, RECIPE, temperature, figures, **names)  # type: ignore[arg-type]
@@ -132,6 +134,20 @@ def gather(
     return [*replay, *(replace(example, weight=1.5) for example in corrections for _ in range(repeats))]
 
 
+@contextlib.contextmanager
+def only_one(adapters: Path) -> Iterator[None]:
+    """Holds the lock of the adapters' folder and clears away what a killed refresh left; raises `BadData`."""
+    adapters.mkdir(parents=True, exist_ok=True)
+    with (adapters / ".refresh.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadData(f"{adapters}: another refresh is under way there; wait for it") from None
+        for leftover in adapters.glob(f"{STAGED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield
+
+
 def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     """The weights this share of the way from `start` to `end` (Wortsman et al. 2022, "Robust fine-tuning", WiSE-FT)."""
     return {name: torch.lerp(start[name], end[name], share) for name in start}
@@ -154,7 +170,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
-    torch.set_num_threads(max(1, torch.get_num_threads()))
     bar, advance = progress_bar(console, "refresh")
 
     def tell(stage: str, share: float, result: str) -> None:
@@ -170,12 +185,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 console.print(result, markup=False, soft_wrap=True)
 
     try:
-        tell("reading corrections", 0.0, "")
-        snapshot = read_corrections(options.store, options.key.expanduser())
-        registry = Registry(options.adapters, SHIPPED)
-        if options.progress == "json":
-            return refresh(snapshot, registry, options.replay_rows, options.keep, tell)
-        with bar:
+        with only_one(options.adapters), contextlib.nullcontext() if options.progress == "json" else bar:
+            tell("reading corrections", 0.0, "")
+            snapshot = read_corrections(options.store, options.key.expanduser())
+            registry = Registry(options.adapters, SHIPPED)
             return refresh(snapshot, registry, options.replay_rows, options.keep, tell)
     except (BadData, AdapterRejected, BaseNotFound) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)

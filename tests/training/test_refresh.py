@@ -1,0 +1,124 @@
+"""`python -m training.refresh` on a real store: promoted, refused, killed, given nothing or nonsense."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.policy import Band, Decision
+from bot.store import Sealer, Store
+from bot.store.store import decision_json
+from model.adapters import Registry, read_manifest
+from model.labels import Label
+from tests.conftest import SHIPPED, said, verdict
+from training import refresh as module
+from training.corrections import Snapshot
+from training.examples import Example, read_examples
+
+ROOT = Path(__file__).parents[2]
+JARGON = "you absolute walnut number {}, what an idiot move"
+LEARNED = [(JARGON.format(n), Label.NEUTRAL) for n in range(6)]
+
+
+async def taught(folder: Path, corrections: Sequence[tuple[str, Label]], basis: str | None = "authored") -> list[str]:
+    """A store with these corrections; returns the options that name it."""
+    now = datetime.now(UTC)
+    async with Store.open(folder / "d.db", Sealer.from_file(folder / "key", create=True)) as store:
+        for number, (text, label) in enumerate(corrections):
+            row = await store.record_seen(said(text, str(number)), now)
+            decision = decision_json(Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason=""))
+            assert row is not None
+            case = await store.record_decision(row, verdict(0.1, 0.7), decision, "done", now, case=True)
+            assert case is not None
+            await store.record_correction(case, "mod", str(label), basis, now, confirms=False)
+    return ["--store", str(folder / "d.db"), "--key", str(folder / "key"), "--adapters", str(folder / "adapters")]
+
+
+def command(module_name: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", module_name, *options]
+
+
+def run(module_name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(module_name, *options), cwd=ROOT, capture_output=True, text=True, timeout=200)
+
+
+async def test_fifty_corrections_are_promoted_and_rolled_back(tmp_path: Path) -> None:
+    """The new adapter says what it came from, answers the corrections, and goes again in one command."""
+    options = await taught(tmp_path, [(JARGON.format(n), Label.NEUTRAL) for n in range(50)])
+    done = run("training.refresh", *options)
+    assert done.returncode == 0, done.stderr
+    assert "50 of 50 corrections are answered as you said" in " ".join(done.stderr.split())
+    registry = Registry(tmp_path / "adapters", SHIPPED)
+    manifest = read_manifest(registry.folder(registry.current()))
+    assert manifest.parent == "global/shipped-1" and len(manifest.examples) == 50
+    assert "walnut" not in (registry.folder(registry.current()) / "manifest.json").read_text()
+    assert (registry.folder(registry.current()) / "report.html").is_file()
+    back = run("training.promote", "--rollback", "--adapters", str(tmp_path / "adapters"))
+    assert back.returncode == 0 and registry.current() == "global/shipped-1"
+
+
+async def test_a_killed_refresh_leaves_the_old_adapter(tmp_path: Path) -> None:
+    """SIGKILL while it learns: the shipped adapter serves, nothing is left over, and the next refresh works."""
+    options = await taught(tmp_path, LEARNED)
+    with subprocess.Popen(
+        command("training.refresh", *options, "--progress", "json"), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["share"] > 0.2:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    registry = Registry(tmp_path / "adapters", SHIPPED)
+    assert process.returncode == -signal.SIGKILL and registry.current() == "global/shipped-1"
+    (tmp_path / "adapters" / ".staged-abandoned").mkdir()
+    assert run("training.refresh", *options).returncode == 0
+    assert not list((tmp_path / "adapters").glob(".staged-*"))
+
+
+async def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
+    """The second refresh says so and ends; exit status 2."""
+    options = await taught(tmp_path, LEARNED)
+    with module.only_one(tmp_path / "adapters"):
+        done = run("training.refresh", *options)
+    assert done.returncode == 2 and "another refresh is under way" in done.stderr
+
+
+async def test_without_a_basis_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    """Exit status 4, and the count of what was left out."""
+    done = run("training.refresh", *await taught(tmp_path, LEARNED[:2], basis=None))
+    assert done.returncode == 4 and "2 left out: no basis" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"), [("d.db", "no store there"), ("key", "not a sealing key"), ("wrong key", "not the key")]
+)
+async def test_bad_input_is_named(missing: str, expected: str, tmp_path: Path) -> None:
+    """No store, no key, another store's key: one line, exit status 2."""
+    options = await taught(tmp_path, LEARNED[:1])
+    if missing == "wrong key":
+        (tmp_path / "key").write_text("ab" * 32)
+    else:
+        (tmp_path / missing).unlink()
+    done = run("training.refresh", *options)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 2 and expected in line and "Traceback" not in done.stderr
+
+
+def test_the_gate_refuses_what_would_flag_harmless_texts(tmp_path: Path) -> None:
+    """A moderator who calls every harmless mention of a group hate does not get that adapter."""
+    harmless = [e for e in read_examples(module.SAMPLES / "replay.csv.gz") if e.label is Label.NEUTRAL]
+    hostile: list[Example] = [replace(e, label=Label.HATE, votes=()) for e in harmless[-250:]]
+    told: list[str] = []
+    registry = Registry(tmp_path, SHIPPED)
+    status = module.refresh(
+        Snapshot(hostile, ["x"] * len(hostile), 0), registry, 60, 5, lambda stage, share, result: told.append(result)
+    )
+    assert status == module.REFUSED and told[-1].startswith("refused: ") and "goes on serving" in told[-1]
+    assert registry.current() == "global/shipped-1" and not list(tmp_path.glob("*/*/manifest.json"))
