@@ -57,9 +57,17 @@ async def service(config: Config) -> AsyncIterator[Running]:
         def case_changed(case: Case) -> None:
             feed.publish("case", case=server.case_json(case))
 
+        def swapped(adapter: str, problem: str) -> None:
+            feed.publish("adapter", adapter=adapter)
+            if problem:
+                log.error("adapter rejected", problem=problem)
+                feed.publish("notice", text=problem)
+
         async with (
             Store.open(database, sealer) as store,
-            Worker(config.model.base, registry.folder, threads=config.model.threads) as worker,
+            Worker(
+                config.model.base, registry.folder, threads=config.model.threads, precision=config.model.precision
+            ) as worker,
             asyncio.TaskGroup() as group,
         ):
             batcher = Batcher(
@@ -87,7 +95,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
             tasks = [
                 group.create_task(batcher.run()),
                 group.create_task(moderator.run()),
-                group.create_task(learning.watch(lambda adapter: feed.publish("adapter", adapter=adapter))),
+                group.create_task(learning.watch(swapped)),
                 group.create_task(_retention(store, config.service.retention_days)),
             ]
             runner = web.AppRunner(server.build(parts), access_log=None, shutdown_timeout=2.0)

@@ -41,7 +41,8 @@ class Learning:
         self._command = command
         self._changed = changed
         self.state: Refresh | None = None
-        self.serving = registry.current(GLOBAL)
+        self._promoted = registry.current(GLOBAL)
+        self.serving, self.problem = self._sound()
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Starts a refresh; raises `AlreadyRunning`."""
@@ -50,13 +51,19 @@ class Learning:
         self._tell(Refresh(True, "starting"))
         group.create_task(self._run())
 
-    async def watch(self, swapped: Callable[[str], None], every_s: float = 1.0) -> None:
-        """Tells `swapped` of every change of the serving adapter, at most `every_s` after it happened."""
+    async def watch(self, swapped: Callable[[str, str], None], every_s: float = 1.0) -> None:
+        """Calls `swapped(adapter, problem)` after every promotion or rollback, at most `every_s` later."""
         while True:
             await asyncio.sleep(every_s)
-            if (current := self._registry.current(GLOBAL)) != self.serving:
-                self.serving = current
-                swapped(current)
+            if (promoted := self._registry.current(GLOBAL)) != self._promoted:
+                self._promoted = promoted
+                self.serving, self.problem = self._sound()
+                swapped(self.serving, self.problem)
+
+    def _sound(self) -> tuple[str, str]:
+        """A spoilt adapter never serves: the one promoted before it does, and moderators are told."""
+        serving, problem = self._registry.sound(GLOBAL)
+        return serving, f"{problem}. {serving} serves instead." if problem else ""
 
     async def _run(self) -> None:
         started = datetime.now(UTC)

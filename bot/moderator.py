@@ -58,7 +58,8 @@ class Moderator:
         self._concurrency = concurrency
         self._intake: Intake[tuple[int, Message]] = Intake()
         self._policies: dict[str, Policy] = {}
-        self._down = False
+        self.trouble = ""
+        """What keeps messages waiting at the moment, in words for moderators; "" while all is well."""
 
     async def receive(self, event: Message) -> bool:
         """Commits the message, then queues it. False for a revision that is known already."""
@@ -140,10 +141,10 @@ class Moderator:
 
     async def _wait_for_model(self, row: int, event: Message, error: Exception) -> None:
         """Nothing is punished meanwhile; the message waits in the journal, moderators are told once."""
-        if not self._down and not isinstance(error, Overloaded):
-            self._down = True
+        if not self.trouble and not isinstance(error, Overloaded):
+            self.trouble = f"The classifier does not answer ({error}). Messages wait; nothing is punished meanwhile."
             log.error("classifier unavailable", error=str(error))
-            self._notice(f"The classifier does not answer ({error}). Messages wait; nothing is punished meanwhile.")
+            self._notice(self.trouble)
         await asyncio.sleep(RETRY_AFTER_S)
         await self._intake.put(self._store.author(event), (row, event))
 
@@ -192,8 +193,8 @@ class Moderator:
         plain, undisguised = conservative(event.text), aggressive(event.text)
         views = [plain] if undisguised.casefold() == plain.casefold() else [plain, undisguised]
         verdicts = await self._classifier.classify([Item(view, adapter) for view in views])
-        if self._down:
-            self._down = False
+        if self.trouble:
+            self.trouble = ""
             self._notice("The classifier answers again; waiting messages are being read.")
         return verdicts[0], verdicts[1] if len(verdicts) > 1 else None
 

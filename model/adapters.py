@@ -119,6 +119,19 @@ class Registry:
                 return f"{candidate}/{promoted[-1]}"
         return f"{GLOBAL}/{read_manifest(self.shipped).version}"
 
+    def sound(self, scope: str = GLOBAL) -> tuple[str, str]:
+        """(the newest promoted adapter whose files are in order, what is wrong with newer ones or "")."""
+        problem = ""
+        for version in reversed(self.promoted(scope)):
+            adapter = f"{scope}/{version}"
+            try:
+                read_weights(self.folder(adapter), read_manifest(self.folder(adapter)))
+            except AdapterRejected as error:
+                problem = problem or str(error)
+            else:
+                return adapter, problem
+        return f"{GLOBAL}/{read_manifest(self.shipped).version}" if scope == GLOBAL else self.sound()[0], problem
+
     def folder(self, adapter: str) -> Path:
         """Where `scope/version` lies; raises `AdapterRejected` for a name that is no plain pair of names."""
         scope, _, version = adapter.partition("/")

@@ -1,8 +1,15 @@
 """The commands, as a person types them: one clear line for a bad input, and nothing half-written."""
 
+import contextlib
 import csv
+import json
+import shutil
+import socket
+import sqlite3
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,3 +74,78 @@ def test_a_file_is_scored(tmp_path: Path) -> None:
     assert [row["said"] for row in rows] == texts
     assert [row["label"] for row in rows[:2]] == ["neutral", "offensive"]
     assert all(abs(sum(float(row[n]) for n in ("hate", "offensive", "neutral")) - 1) < 1e-4 for row in rows)
+
+
+def configured(folder: Path, port: int = 0) -> tuple[str, ...]:
+    """`bot run` with a data folder and a key of its own."""
+    lines = (
+        f'[service]\nport = {port}\ndata_folder = "{folder / "data"}"\nkey_file = "{folder / "keys" / "sealing.key"}"\n'
+    )
+    (folder / "config.toml").write_text(lines)
+    return ("bot", "run", "--config", str(folder / "config.toml"))
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The service as a process of its own; yields its address, ends it with SIGTERM and expects a clean exit."""
+    command = [sys.executable, "-m", *configured(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = next(line for line in process.stdout if "Domovoi is at" in line)
+            yield line.split()[-1]
+        finally:
+            process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def test_the_service_starts_serves_and_stops(tmp_path: Path) -> None:
+    """Twice on the same data: the page comes, and SIGTERM ends it with exit status 0."""
+    for _ in range(2):
+        with serving(tmp_path) as address, urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310
+            assert "Domovoi" in answer.read().decode()
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    """It names the address and the setting; exit status 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(*configured(tmp_path, port))
+    assert done.returncode == 2 and f"127.0.0.1:{port}" in done.stderr
+    assert "config.toml" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        ("key", "sealing.key"),
+        ("newer", "newer"),
+        ("adapter", "SHA-256"),
+    ],
+)
+def test_a_spoilt_installation_is_named_and_nothing_is_lost(spoil: str, expected: str, tmp_path: Path) -> None:
+    """A missing sealing key, a store from a newer version, an adapter that was tampered with."""
+    with serving(tmp_path):
+        pass
+    store = tmp_path / "data" / "domovoi.db"
+    command = configured(tmp_path)
+    if spoil == "key":
+        (tmp_path / "keys" / "sealing.key").unlink()
+    elif spoil == "newer":
+        with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    else:
+        folder = tmp_path / "data" / "adapters" / "global" / "bent-1"
+        shutil.copytree(ROOT / "model" / "shipped" / "minilm", folder)
+        with (folder / "adapter_model.safetensors").open("r+b") as file:
+            file.seek(5000)
+            file.write(b"\0\1\2\3")
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "version": "bent-1"}))
+        (folder.parent / "current").write_text("bent-1\n")
+        command = ("bot", "check", *command[2:])
+    before = store.read_bytes()
+    done = run(*command)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 2 and len(errors) == 1 and expected in errors[0], done.stderr
+    assert store.read_bytes() == before and "Traceback" not in done.stderr

@@ -57,7 +57,7 @@ def refresh(snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int,
         tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{left_out}")
         return NOTHING
     tell("loading the model", 0.02, "")
-    serving = registry.current(GLOBAL)
+    serving, _ = registry.sound(GLOBAL)
     folder = registry.folder(serving)
     manifest = read_manifest(folder)
     base = open_base(manifest.base)

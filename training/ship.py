@@ -16,20 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from rich.console import Console
+from torch import Tensor
 
-from model.base import LoraSpec, open_base
+from model.base import Base, LoraSpec, open_base
 from model.calibration import calibrated
 from model.labels import LABELS, Label
 from training import counterfactuals
 from training.evaluate import area_under_curve, by_slice, flagged_share, measure
 from training.examples import Example, balanced, read_examples, split, without
-from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
+from training.train import Recipe, Trained, calibrate, logits_of, progress_bar, save, train
 
 OUT = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
 SAMPLES = Path(__file__).with_name("data")
-RECIPE = Recipe(epochs=1.6, batch_rows=24, learning_rate=1.2e-3, label_smoothing=0.02, max_tokens=96)
-VERSION = "shipped-1"
+RECIPE = Recipe(epochs=1.7, batch_rows=24, learning_rate=3.5e-4, label_smoothing=0.03, max_tokens=96, balance=False)
+HATE_REPEATS = 4
+"""Davidson's hateful texts are 5 % of its rows; drawn this often they weigh as much as its other labels."""
+VERSION = "shipped-2"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with bar:
         lora = LoraSpec(32, 64.0, base.default_lora.targets)
         trained = train(base, learn, RECIPE, lora=lora, advance=advance)
+    trained = replace(trained, tensors=level(base, trained, tune))
     temperature, _ = calibrate(base, trained, tune)
     base.attach("candidate", trained.lora, trained.tensors)
     metrics: dict[str, Any] = {}
@@ -65,19 +70,45 @@ def gather(data: Path) -> tuple[list[Example], list[Example], dict[str, list[Exa
     mix = read_examples(data / "public_mix.csv.gz")
     davidson, davidson_test = split(davidson, 0.1, seed=11)
     mix, mix_test = split(mix, 0.03, seed=11)
-    davidson, tune = split(davidson, 0.06, seed=12)
+    davidson, tune = split(davidson, 0.1, seed=12)
     held_out = [*davidson_test, *mix_test, *tune]
-    davidson = balanced(without(davidson, held_out), 6000, seed=1)
+    davidson = balanced(without(davidson, held_out), 4200, seed=1)
+    davidson = [replace(example, votes=()) for example in davidson]
+    hateful = [example for example in davidson if example.label is Label.HATE]
+    davidson += hateful * (HATE_REPEATS - 1)
     by_source: list[Example] = []
     for source in sorted({example.source for example in mix}):
         mine = [example for example in without(mix, held_out) if example.source == source]
-        by_source += [replace(e, weight=0.7) for e in balanced(mine, 2600, seed=1)]
-    made = counterfactuals.training(9000, seed=1)
+        by_source += [replace(e, weight=0.7) for e in balanced(mine, 2000, seed=1)]
+    made = counterfactuals.training(18000, seed=1)
     tests = {"davidson": davidson_test, "mix": mix_test}
-    return [*davidson, *davidson, *by_source, *made], balanced(tune, 80, seed=1), tests
+    return [*davidson, *by_source, *made], balanced(tune, 120, seed=1), tests
 
 
-def functional(base: Any, temperature: float) -> dict[str, Any]:
+def level(base: Base, trained: Trained, tune: Sequence[Example]) -> dict[str, Tensor]:
+    """The adapter with its output bias moved to where the cross-entropy on label-balanced texts is least.
+
+    Davidson's labels are 16 to 1; without this, rare hate is called offensive (bias-corrected temperature scaling,
+    Alexandari et al. 2020, "Maximum Likelihood with Bias-Corrected Calibration ...", section 3).
+    """
+    base.attach("candidate", trained.lora, trained.tensors)
+    logits = logits_of(base, "candidate", [example.text for example in tune])
+    labels = torch.tensor([LABELS.index(example.label) for example in tune])
+    share = torch.bincount(labels, minlength=len(LABELS)).float()
+    bias = torch.zeros(len(LABELS), requires_grad=True)
+    optimizer = torch.optim.LBFGS([bias], max_iter=100)
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(logits + bias, labels, weight=1 / share)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return {**trained.tensors, "head.out.bias": trained.tensors["head.out.bias"] + (bias - bias.mean()).detach()}
+
+
+def functional(base: Base, temperature: float) -> dict[str, Any]:
     """Figures on template sentences with templates and groups that were never trained on."""
     made = counterfactuals.development(1500, seed=3)
     probabilities = calibrated(logits_of(base, "candidate", [example.text for _, example in made]), temperature)

@@ -92,6 +92,7 @@ async def state(request: web.Request) -> web.Response:
             "adapter": parts.learning.serving,
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
             "cases": [case_json(case) for case in cases],
+            "notice": parts.moderator.trouble or parts.learning.problem,
             "refresh": parts.learning.state.to_json() if parts.learning.state else None,
         }
     )

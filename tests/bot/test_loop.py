@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from playwright.async_api import Page, async_playwright, expect
 from bot.app import PortInUse, Running, service
 from bot.config import Config, Service
 from bot.store.store import Journalled
+from tests.conftest import SHIPPED
 
 CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"
@@ -154,3 +156,22 @@ async def test_a_port_in_use_is_named(running: Running, tmp_path: Path) -> None:
         async with service(Config(service=settings)):
             pass
     assert raised.group_contains(PortInUse, match=f"127.0.0.1:{running.port}")
+
+
+async def test_a_spoilt_adapter_never_serves(tmp_path: Path) -> None:
+    """The one promoted before it does, and whoever opens the page is told what to mend."""
+    data = tmp_path / "data"
+    folder = data / "adapters" / "global" / "bent-1"
+    shutil.copytree(SHIPPED, folder)
+    with (folder / "adapter_model.safetensors").open("ab") as file:
+        file.write(b"more")
+    (folder.parent / "current").write_text("bent-1\n")
+    settings = Service(port=0, data_folder=str(data), key_file=str(tmp_path / "keys" / "sealing.key"))
+    async with (
+        service(Config(service=settings)) as started,
+        ClientSession(f"http://127.0.0.1:{started.port}") as session,
+    ):
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200 and "shipped" in (await answer.json())["adapter"]
+        async with session.get("/api/state") as answer:
+            assert "SHA-256" in (await answer.json())["notice"]

@@ -24,6 +24,7 @@ from training.examples import Example, read_examples
 
 ROOT = Path(__file__).parents[2]
 JARGON = "you absolute walnut number {}, what an idiot move"
+SHIPPED_NAME = f"global/{read_manifest(SHIPPED).version}"
 LEARNED = [(JARGON.format(n), Label.NEUTRAL) for n in range(6)]
 
 
@@ -57,11 +58,11 @@ async def test_fifty_corrections_are_promoted_and_rolled_back(tmp_path: Path) ->
     assert "50 of 50 corrections are answered as you said" in " ".join(done.stderr.split())
     registry = Registry(tmp_path / "adapters", SHIPPED)
     manifest = read_manifest(registry.folder(registry.current()))
-    assert manifest.parent == "global/shipped-1" and len(manifest.examples) == 50
+    assert manifest.parent == SHIPPED_NAME and len(manifest.examples) == 50
     assert "walnut" not in (registry.folder(registry.current()) / "manifest.json").read_text()
     assert (registry.folder(registry.current()) / "report.html").is_file()
     back = run("training.promote", "--rollback", "--adapters", str(tmp_path / "adapters"))
-    assert back.returncode == 0 and registry.current() == "global/shipped-1"
+    assert back.returncode == 0 and registry.current() == SHIPPED_NAME
 
 
 async def test_a_killed_refresh_leaves_the_old_adapter(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ async def test_a_killed_refresh_leaves_the_old_adapter(tmp_path: Path) -> None:
                 os.kill(process.pid, signal.SIGKILL)
                 break
     registry = Registry(tmp_path / "adapters", SHIPPED)
-    assert process.returncode == -signal.SIGKILL and registry.current() == "global/shipped-1"
+    assert process.returncode == -signal.SIGKILL and registry.current() == SHIPPED_NAME
     (tmp_path / "adapters" / ".staged-abandoned").mkdir()
     assert run("training.refresh", *options).returncode == 0
     assert not list((tmp_path / "adapters").glob(".staged-*"))
@@ -121,4 +122,4 @@ def test_the_gate_refuses_what_would_flag_harmless_texts(tmp_path: Path) -> None
         Snapshot(hostile, ["x"] * len(hostile), 0), registry, 60, 5, lambda stage, share, result: told.append(result)
     )
     assert status == module.REFUSED and told[-1].startswith("refused: ") and "goes on serving" in told[-1]
-    assert registry.current() == "global/shipped-1" and not list(tmp_path.glob("*/*/manifest.json"))
+    assert registry.current() == SHIPPED_NAME and not list(tmp_path.glob("*/*/manifest.json"))

@@ -3,6 +3,8 @@
 const LABELS = ["hate", "offensive", "neutral"];
 const HARMFUL = ["hate", "offensive"];
 const ACTIONS = ["delete", "warn", "timeout", "kick", "ban"];
+const LABEL_NUMBERS = ["alert_at", "act_at", "timeout_minutes", "ban_hours"];
+const EXEMPT = ["exempt_roles", "exempt_rooms"];
 const CARDS_PER_PAGE = 20;
 
 const $ = (id) => document.getElementById(id);
@@ -327,9 +329,10 @@ function buildPolicyForm() {
         el(
           "div",
           { class: "fields" },
-          number("alert_at", "Alert at", { min: 0, max: 1, step: 0.01 }),
-          number("act_at", "Act at", { min: 0, max: 1, step: 0.01 }),
+          number("alert_at", "Alert at", { min: 0, max: 1, step: "any" }),
+          number("act_at", "Act at", { min: 0, max: 1, step: "any" }),
           number("timeout_minutes", "Timeout, minutes", { min: 1, max: 40320, step: 1 }),
+          number("ban_hours", "Ban, hours", { min: 1, step: 1, placeholder: "for good", required: false }),
         ),
         el(
           "div",
@@ -350,11 +353,12 @@ function showPolicy(fresh) {
   if (policyEdited) return; // somebody is typing here: their figures stay until they save
   const fields = $("policy-form").elements;
   for (const label of HARMFUL) {
-    for (const name of ["alert_at", "act_at", "timeout_minutes"]) fields[`${label}.${name}`].value = policy[label][name];
+    for (const name of LABEL_NUMBERS) fields[`${label}.${name}`].value = policy[label][name] ?? "";
     for (const box of fields[`${label}.actions`]) box.checked = policy[label].actions.includes(box.value);
   }
   for (const name of ["timeout_at", "ban_at", "expire_days"]) fields[`strikes.${name}`].value = policy.strikes[name] ?? "";
   fields.max_actions_per_hour.value = policy.max_actions_per_hour;
+  for (const name of EXEMPT) fields[name].value = policy[name].join(", ");
 }
 
 /** The policy as the form has it; what the form does not show stays as it is. */
@@ -363,13 +367,14 @@ function policyFromForm() {
   const number = (name) => (fields[name].value === "" ? null : Number(fields[name].value));
   const drafted = structuredClone(policy);
   for (const label of HARMFUL) {
-    for (const name of ["alert_at", "act_at", "timeout_minutes"]) drafted[label][name] = number(`${label}.${name}`);
+    for (const name of LABEL_NUMBERS) drafted[label][name] = number(`${label}.${name}`);
     const boxes = [...fields[`${label}.actions`]];
     const unlisted = policy[label].actions.filter((action) => !ACTIONS.includes(action));
     drafted[label].actions = [...unlisted, ...boxes.filter((box) => box.checked).map((box) => box.value)];
   }
   for (const name of ["timeout_at", "ban_at", "expire_days"]) drafted.strikes[name] = number(`strikes.${name}`);
   drafted.max_actions_per_hour = number("max_actions_per_hour");
+  for (const name of EXEMPT) drafted[name] = fields[name].value.split(",").map((one) => one.trim()).filter(Boolean);
   return drafted;
 }
 
@@ -403,6 +408,11 @@ async function switchMode(event) {
 }
 
 // ---- learning and adapters
+
+function showNotice(text) {
+  $("notice-text").textContent = text;
+  $("notice").hidden = false;
+}
 
 function showRefresh(refresh) {
   const before = refreshing;
@@ -477,6 +487,7 @@ async function load() {
   showPolicy(state.policy);
   showAdapter(state.adapter);
   showRefresh(state.refresh);
+  if (state.notice) showNotice(state.notice);
   await loadAdapters();
 }
 
@@ -490,8 +501,7 @@ function onEvent(event) {
       showAdapter(event.adapter);
       return void loadAdapters();
     case "notice":
-      $("notice-text").textContent = event.text;
-      $("notice").hidden = false;
+      showNotice(event.text);
   }
 }
 
