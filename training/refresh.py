@@ -30,12 +30,12 @@ from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.scorer import attach_checked
 from training.corrections import Snapshot, read_corrections
-from training.examples import BadData, Example, balanced, read_examples, without
+from training.examples import BadData, Example, balanced, without
 from training.gate import judge
+from training.samples import read_held_out, read_replay
 from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
 
 SHIPPED = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
-SAMPLES = Path(__file__).with_name("data")
 RECIPE = Recipe(
     epochs=3, learning_rate=1e-4, head_learning_rate=1e-4, label_smoothing=0.0, balance=False, dropout=False
 )
@@ -64,7 +64,7 @@ def refresh(snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int,
     attach_checked(base, "serving", folder)
     lora = LoraSpec.from_json(manifest.lora)
     start = {name: tensor.float() for name, tensor in load_tensors(read_weights(folder, manifest)).items()}
-    held_out = without(read_examples(SAMPLES / "heldout.csv.gz"), snapshot.examples)
+    tune, test = (without(texts, snapshot.examples) for texts in read_held_out())
     learn = gather(base, "serving", manifest.temperature, snapshot.examples, replay_rows)
     trained = train(
         base,
@@ -74,7 +74,6 @@ def refresh(snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int,
         start=start,
         advance=lambda done, loss: tell(f"learning from {len(snapshot.examples)} corrections", 0.05 + 0.8 * done, ""),
     )
-    tune, test = held_out[::4], [example for i, example in enumerate(held_out) if i % 4]
     texts = [example.text for example in test]
     before = calibrated(logits_of(base, "serving", texts), manifest.temperature)
     reasons: Sequence[str] = ()
@@ -124,7 +123,7 @@ def gather(
     The public texts are to be answered as the attached adapter `serving` answers them (Li and Hoiem 2016, "Learning
     without Forgetting"): what moderators did not touch stays, and a few hundred rows cannot drag the rest along.
     """
-    replay = without(read_examples(SAMPLES / "replay.csv.gz"), corrections)
+    replay = without(read_replay(), corrections)
     replay = balanced(replay, -(-replay_rows // 3), seed=len(corrections)) if replay_rows else []
     if replay:
         answers = calibrated(logits_of(base, serving, [example.text for example in replay]), temperature)

@@ -6,9 +6,6 @@ Writes `model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. Abou
 """
 
 import argparse
-import csv
-import gzip
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,10 +23,10 @@ from model.labels import LABELS, Label
 from training import counterfactuals
 from training.evaluate import area_under_curve, by_slice, flagged_share, measure
 from training.examples import Example, balanced, read_examples, split, without
+from training.samples import read_held_out, write_samples
 from training.train import Recipe, Trained, calibrate, logits_of, progress_bar, save, train
 
 OUT = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
-SAMPLES = Path(__file__).with_name("data")
 RECIPE = Recipe(epochs=1.7, batch_rows=24, learning_rate=3.5e-4, label_smoothing=0.03, max_tokens=96, balance=False)
 HATE_REPEATS = 4
 """Davidson's hateful texts are 5 % of its rows; drawn this often they weigh as much as its other labels."""
@@ -52,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trained = replace(trained, tensors=level(base, trained, tune))
     temperature, _ = calibrate(base, trained, tune)
     base.attach("candidate", trained.lora, trained.tensors)
+    write_samples(learn, tests)
+    tests = {"held_out": read_held_out()[1], **tests}
     metrics: dict[str, Any] = {}
     for name, held_out in tests.items():
         logits = logits_of(base, "candidate", [example.text for example in held_out])
@@ -59,7 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metrics[name] = measure(calibrated(logits, temperature), labels).to_json()
     metrics |= functional(base, temperature)
     manifest = save(options.out, base, trained, learn, RECIPE, temperature, metrics, name=VERSION)
-    write_samples(learn, tests)
     console.print(f"adapter {manifest.version} written to {options.out}", soft_wrap=True)
     return 0
 
@@ -127,30 +125,6 @@ def functional(base: Base, temperature: float) -> dict[str, Any]:
         "own sentences: harmless identity mentions flagged": flagged_share(probabilities[harmless]),
         **flagged,
     }
-
-
-def write_samples(learn: Sequence[Example], tests: dict[str, list[Example]]) -> None:
-    """Small samples that a refresh replays and is judged by, so that it works without the full data."""
-    SAMPLES.mkdir(exist_ok=True)
-    replay = [e for name in sorted({e.source for e in learn}) for e in _some([x for x in learn if x.source == name])]
-    _write(SAMPLES / "replay.csv.gz", [(example.source, example) for example in replay])
-    made = [(name, e) for name, e in counterfactuals.development(600, seed=4)]
-    held_out = [("davidson", e) for e in balanced(tests["davidson"], 200, seed=2)]
-    held_out += [("mix", e) for e in balanced(tests["mix"], 200, seed=2)]
-    _write(SAMPLES / "heldout.csv.gz", held_out + made)
-
-
-def _some(examples: Sequence[Example]) -> list[Example]:
-    return balanced(without(examples, []), 110, seed=2)
-
-
-def _write(path: Path, rows: Sequence[tuple[str, Example]]) -> None:
-    """A gzip file that is the same to the byte for the same rows."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("source", "label", "text"))
-    writer.writerows((source, example.label, example.text) for source, example in rows)
-    path.write_bytes(gzip.compress(buffer.getvalue().encode(), mtime=0))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Training, evaluation and the gate, against hand-counted figures and the real base."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from model.labels import Label
 from training.evaluate import area_under_curve, measure
 from training.examples import Example
 from training.gate import judge
-from training.refresh import SAMPLES
+from training.samples import read_held_out, read_replay
 from training.train import Recipe, train
 
 EYE = torch.eye(3)
@@ -69,9 +68,7 @@ def test_the_gate_refuses_what_got_worse() -> None:
 
 def test_the_samples_a_refresh_needs_travel_with_the_repository() -> None:
     """Replay and held-out texts, small, and without a text in common."""
-    from training.examples import read_examples
-
-    replay, held_out = (read_examples(Path(SAMPLES) / f"{name}.csv.gz") for name in ("replay", "heldout"))
+    replay, held_out = read_replay(), [example for part in read_held_out() for example in part]
     assert len(replay) > 1000 and len(held_out) > 800
     natural = {e.key for e in held_out if e.source in ("davidson", "mix")}
     assert not natural & {e.key for e in replay}

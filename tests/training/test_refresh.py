@@ -20,7 +20,8 @@ from model.labels import Label
 from tests.conftest import SHIPPED, said, verdict
 from training import refresh as module
 from training.corrections import Snapshot
-from training.examples import Example, read_examples
+from training.examples import Example
+from training.samples import read_replay
 
 ROOT = Path(__file__).parents[2]
 JARGON = "you absolute walnut number {}, what an idiot move"
@@ -114,7 +115,7 @@ async def test_bad_input_is_named(missing: str, expected: str, tmp_path: Path) -
 
 def test_the_gate_refuses_what_would_flag_harmless_texts(tmp_path: Path) -> None:
     """A moderator who calls every harmless mention of a group hate does not get that adapter."""
-    harmless = [e for e in read_examples(module.SAMPLES / "replay.csv.gz") if e.label is Label.NEUTRAL]
+    harmless = [e for e in read_replay() if e.label is Label.NEUTRAL]
     hostile: list[Example] = [replace(e, label=Label.HATE, votes=()) for e in harmless[-250:]]
     told: list[str] = []
     registry = Registry(tmp_path, SHIPPED)
