@@ -102,6 +102,7 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await page.get_by_test_id("refresh").click()
     await expect(page.get_by_test_id("refresh-result")).to_contain_text("promoted", timeout=180_000)
     await expect(page.get_by_test_id("adapter-version")).not_to_have_text(shipped, timeout=5_000)
+    await expect(page.get_by_test_id("history").locator("circle")).to_have_count(4)  # two figures of two adapters
     await say(page, "cem", JARGON)
     latest = await scored(running, JARGON, times=2)
     assert latest.probabilities["neutral"] > max(before + 0.2, 0.5)

@@ -1,5 +1,7 @@
 // The try-out chat and the moderators' side. Text that people wrote reaches the page through textContent only.
 
+import { drawHistory } from "./plot.js";
+
 const LABELS = ["hate", "offensive", "neutral"];
 const HARMFUL = ["hate", "offensive"];
 const ACTIONS = ["delete", "warn", "timeout", "kick", "ban"];
@@ -449,6 +451,7 @@ async function loadAdapters() {
   try {
     const { adapters } = await api("GET", "/api/adapters");
     $("adapters").replaceChildren(...adapters.map(adapterRow));
+    $("history").replaceChildren(...(adapters.some((one) => typeof one.macro_f1 === "number") ? [drawHistory(adapters)] : []));
     $("rollback").disabled = adapters.length < 2;
   } catch (error) {
     tell(error.message, true);
