@@ -31,11 +31,20 @@ class Outcome:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the model said of a message, of its aggressive view where that differs, and what was decided."""
+
+    verdict: Verdict
+    disguised: Verdict | None
+    decision: Decision
+
+
 class Moderator:
     """Takes events of every platform. `receive` returns once the message is on disk; `run` does the rest.
 
     `adapter_of` names the adapter that serves a community. `changed` is told of every case that was opened or changed,
-    `notice` of what moderators must know (told once per occasion).
+    `notice` of what moderators must know (told once per occasion), `settled` of every message that is through.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Moderator:
         adapter_of: Callable[[str], str],
         changed: Callable[[Case], None] = lambda case: None,
         notice: Callable[[str], None] = lambda text: None,
+        settled: Callable[[Message, Judged | None], None] = lambda event, judged: None,
         concurrency: int = 64,
     ) -> None:
         self._store = store
@@ -55,6 +65,7 @@ class Moderator:
         self._adapter_of = adapter_of
         self._changed = changed
         self._notice = notice
+        self._settled = settled
         self._concurrency = concurrency
         self._intake: Intake[tuple[int, Message]] = Intake()
         self._policies: dict[str, Policy] = {}
@@ -130,14 +141,17 @@ class Moderator:
     async def _serve(self) -> None:
         while True:
             row, event = await self._intake.take()
+            judged: Judged | None = None
             try:
-                await self._handle(row, event)
+                judged = await self._handle(row, event)
             except (Unavailable, AdapterRejected, Overloaded) as error:
                 await self._wait_for_model(row, event, error)
+                continue
             except Exception:
                 log.exception("message failed", row=row)
                 await self._store.record_state(row, "failed")
                 self._notice(f"A message could not be handled (journal row {row}); the log says why.")
+            self._settled(event, judged)
 
     async def _wait_for_model(self, row: int, event: Message, error: Exception) -> None:
         """Nothing is punished meanwhile; the message waits in the journal, moderators are told once."""
@@ -168,11 +182,11 @@ class Moderator:
                         if old.state == "seen" and (event := await self._store.event(old.id)) is not None:
                             await self._intake.put(self._store.author(event), (old.id, event))
 
-    async def _handle(self, row: int, event: Message) -> None:
+    async def _handle(self, row: int, event: Message) -> Judged | None:
         policy = await self.policy(event.key.community)
         if exemption(event, policy) is not None:
             await self._store.record_state(row, "exempt")
-            return
+            return None
         verdict, disguised = await self._verdicts(event)
         now = datetime.now(UTC)
         strikes, acted = await self._store.standing(event, strike_expiry(policy, now), now)
@@ -186,6 +200,7 @@ class Moderator:
             await self._perform(row, event, decision)
         if case is not None:
             await self._again(case)
+        return Judged(verdict, disguised, decision)
 
     async def _verdicts(self, event: Message) -> tuple[Verdict, Verdict | None]:
         """The conservative view's verdict, and the aggressive view's where the views differ."""

@@ -9,7 +9,6 @@ file. OUT.csv appears only when it is complete.
 
 import argparse
 import csv
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,48 +22,29 @@ from model.base import BaseNotFound, open_base
 from model.classifier import AdapterRejected, Item
 from model.labels import LABELS
 from model.scorer import Scorer
+from model.table import BadData, open_rows
 
 SHIPPED = Path(__file__).with_name("shipped") / "minilm"
 CHUNK_ROWS = 512
 ADDED = ("label", *LABELS)
 
 
-class BadFile(Exception):
-    """The file cannot be scored; the message names it and the fix."""
-
-
 def score_file(source: Path, column: str, out: Path, scorer: Scorer, console: Console) -> int:
-    """Returns the number of rows written; raises `BadFile`."""
-    csv.field_size_limit(10_000_000)
+    """Returns the number of rows written; raises `BadData`."""
     partial = out.with_name(out.name + ".part")
-    try:
-        with (
-            source.open("rb") as raw,
-            io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
-            Progress(console=console, transient=True) as bar,
-        ):
-            reader = csv.DictReader(file)
-            if column not in (reader.fieldnames or []):
-                found = ", ".join(reader.fieldnames or []) or "nothing"
-                raise BadFile(f'{source}: no column "{column}" in the header (found: {found}); name one with --text')
-            kept = {name: f"input_{name}" if name in ADDED else name for name in reader.fieldnames or []}
-            task, rows = bar.add_task(f"scoring {source.name}", total=source.stat().st_size), 0
-            with partial.open("w", encoding="utf-8", newline="") as target:
-                writer = csv.writer(target)
-                writer.writerow([*kept.values(), *ADDED])
-                while chunk := list(islice(reader, CHUNK_ROWS)):
-                    verdicts = scorer.classify([Item(row[column] or "", "file") for row in chunk])
-                    for row, verdict in zip(chunk, verdicts, strict=True):
-                        shares = [f"{verdict.probabilities[label]:.6f}" for label in LABELS]
-                        writer.writerow([*(row[name] for name in kept), verdict.label, *shares])
-                    rows += len(chunk)
-                    bar.update(task, completed=raw.tell())
-    except FileNotFoundError as error:
-        raise BadFile(f"{error.filename}: no such file or folder") from error
-    except UnicodeDecodeError as error:
-        raise BadFile(f"{source}: not UTF-8 (byte {error.object[error.start]:#04x}); save it as UTF-8") from error
-    except (csv.Error, OSError) as error:
-        raise BadFile(f"{source}: {error}") from error
+    with open_rows(source, (column,)) as reader, Progress(console=console, transient=True) as bar:
+        kept = {name: f"input_{name}" if name in ADDED else name for name in reader.names}
+        task, rows, pending = bar.add_task(f"scoring {source.name}", total=1.0), 0, iter(reader)
+        with partial.open("w", encoding="utf-8", newline="") as target:
+            writer = csv.writer(target)
+            writer.writerow([*kept.values(), *ADDED])
+            while chunk := list(islice(pending, CHUNK_ROWS)):
+                verdicts = scorer.classify([Item(row[column], "file") for row in chunk])
+                for row, verdict in zip(chunk, verdicts, strict=True):
+                    shares = [f"{verdict.probabilities[label]:.6f}" for label in LABELS]
+                    writer.writerow([*(row[name] for name in kept), verdict.label, *shares])
+                rows += len(chunk)
+                bar.update(task, completed=reader.share)
     os.replace(partial, out)
     return rows
 
@@ -82,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scorer = Scorer(open_base("minilm"))
         scorer.load("file", options.adapter)
         rows = score_file(options.file, options.text, options.out, scorer, console)
-    except (BadFile, BaseNotFound, AdapterRejected) as error:
+    except (BadData, BaseNotFound, AdapterRejected) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
     console.print(f"{rows} rows written to {options.out}", soft_wrap=True)

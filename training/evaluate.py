@@ -1,51 +1,20 @@
 """How good an adapter is: pure functions on probabilities and labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from model.calibration import expected_calibration_error, reliability
 from model.labels import LABELS, Label
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """Figures over N texts. `confusion[i][j]` counts texts of label i called label j, both in the order of `LABELS`."""
-
-    rows: int
-    accuracy: float
-    balanced_accuracy: float
-    macro_f1: float
-    calibration_error: float
-    confusion: tuple[tuple[int, ...], ...]
-    reliability: tuple[tuple[float, float, float], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As kept in a manifest."""
-        return {name: getattr(self, name) for name in self.__slots__}
+from model.quality import Metrics, Tally
 
 
 def measure(probabilities: Tensor, labels: Tensor) -> Metrics:
-    """(N, 3) probabilities against (N,) label indices; a label absent from the sample does not count in the means."""
-    predicted = probabilities.argmax(dim=-1)
-    size = len(LABELS)
-    confusion = torch.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
-    right, actual, called = confusion.diag().float(), confusion.sum(1).float(), confusion.sum(0).float()
-    present = actual > 0
-    recall = right / actual.clamp(min=1)
-    f1 = 2 * right / (actual + called).clamp(min=1)
-    return Metrics(
-        rows=len(labels),
-        accuracy=float(right.sum() / len(labels)),
-        balanced_accuracy=float(recall[present].mean()),
-        macro_f1=float(f1[present].mean()),
-        calibration_error=expected_calibration_error(probabilities, labels),
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
-        reliability=tuple(reliability(probabilities, labels)),
-    )
+    """(N, 3) probabilities against (N,) label indices."""
+    tally = Tally()
+    for row, label in zip(probabilities.tolist(), labels.tolist(), strict=True):
+        tally.add(row, LABELS[label])
+    return tally.metrics()
 
 
 def area_under_curve(scores: Sequence[float], harmful: Sequence[bool]) -> float:

@@ -1,7 +1,5 @@
 """Labelled texts: reading them, refusing bad files in one clear line, keeping test texts out of training."""
 
-import csv
-import gzip
 import hashlib
 import random
 from collections.abc import Iterable, Sequence
@@ -10,8 +8,7 @@ from pathlib import Path
 
 from model.labels import LABELS, Label
 from model.normalize import conservative
-
-MAX_FIELD_CHARACTERS = 1_000_000
+from model.table import BadData, open_rows, read_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +32,13 @@ class Example:
         return conservative(self.text).casefold()
 
 
-class BadData(Exception):
-    """A data file cannot be used; the message names the file, the row and the fix."""
-
-
-def read_rows(path: Path, columns: Sequence[str]) -> Iterable[dict[str, str]]:
-    """Rows of a UTF-8 CSV (`.gz` as well) that must have these columns; raises `BadData`. Streams."""
-    csv.field_size_limit(MAX_FIELD_CHARACTERS)
-    try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := [name for name in columns if name not in (reader.fieldnames or [])]:
-                seen = ", ".join(reader.fieldnames or []) or "nothing"
-                raise BadData(f'{path}: no column "{missing[0]}" in the header (found: {seen}); add a header line')
-            for row in reader:
-                yield {name: value or "" for name, value in row.items() if isinstance(name, str)}
-    except FileNotFoundError as error:
-        raise BadData(f"{path}: no such file; give the path of a CSV file") from error
-    except UnicodeDecodeError as error:
-        raise BadData(f"{path}: not UTF-8 (byte {error.object[error.start]:#04x}); save the file as UTF-8") from error
-    except (OSError, csv.Error) as error:
-        raise BadData(f"{path}: cannot be read: {error}") from error
-
-
 def read_examples(path: Path, source: str = "") -> list[Example]:
     """Every row's `text` and `label`, with crowd votes where the file has them; raises `BadData`."""
     examples = []
-    for number, row in enumerate(read_rows(path, ("text", "label")), start=2):
-        try:
-            label = Label(row["label"].strip().lower())
-        except ValueError as error:
-            known = ", ".join(LABELS)
-            raise BadData(f'{path}: row {number}: label "{row["label"]}" is none of {known}') from error
-        examples.append(Example(row["text"], label, row.get("source") or source, votes=_votes(row)))
+    with open_rows(path, ("text", "label")) as rows:
+        for number, row in enumerate(rows, start=2):
+            label = read_label(row["label"], f"{path}: row {number}")
+            examples.append(Example(row["text"], label, row.get("source") or source, votes=_votes(row)))
     if not examples:
         raise BadData(f"{path}: no rows below the header; there is nothing to learn from")
     return examples

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from training.evaluate import Metrics, flagged_share, measure
+from model.quality import Metrics
+from training.evaluate import flagged_share, measure
 from training.examples import Example
 
 MACRO_F1_MARGIN = 0.01

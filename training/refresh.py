@@ -29,8 +29,9 @@ from model.calibration import calibrated
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.scorer import attach_checked
+from model.table import BadData
 from training.corrections import Snapshot, read_corrections
-from training.examples import BadData, Example, balanced, without
+from training.examples import Example, balanced, without
 from training.gate import judge
 from training.samples import read_held_out, read_replay
 from training.train import Recipe, calibrate, logits_of, progress_bar, save, train

@@ -1,16 +1,14 @@
 """A page a moderator or engineer can read about one adapter: self-contained HTML with plots inside."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib.figure
 
 from model.adapters import Manifest
 from model.labels import LABELS
+from model.plots import confusion_plot, loss_plot, reliability_plot
 
 _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -41,40 +39,13 @@ def write_report(path: Path, manifest: Manifest, losses: Sequence[float]) -> Non
     """Writes the page; `losses` has one value per step."""
     measured = {name: value for name, value in manifest.metrics.items() if _is_metrics(value)}
     others = {name: value for name, value in manifest.metrics.items() if not _is_metrics(value)}
-    plots = {"Loss while training": _loss_plot(losses)} if losses else {}
+    plots = {"Loss while training": loss_plot(losses)} if losses else {}
     for name, metrics in measured.items():
-        plots[f"Calibration on {name}"] = _reliability_plot(metrics["reliability"])
+        plots[f"What {name} was called"] = confusion_plot(metrics["confusion"])
+        plots[f"Calibration on {name}"] = reliability_plot(metrics["reliability"])
     page = _TEMPLATE.render(m=manifest, measured=measured, others=others, labels=list(LABELS), plots=plots)
     path.write_text(page, encoding="utf-8")
 
 
 def _is_metrics(value: Any) -> bool:
     return isinstance(value, Mapping) and "confusion" in value
-
-
-def _loss_plot(losses: Sequence[float]) -> str:
-    figure, axes = _figure()
-    axes.plot(range(1, len(losses) + 1), losses)
-    axes.set_xlabel("step")
-    axes.set_ylabel("smoothed loss")
-    return _image(figure)
-
-
-def _reliability_plot(table: Sequence[Sequence[float]]) -> str:
-    figure, axes = _figure()
-    axes.plot([0, 1], [0, 1], color="#bbb", linewidth=1)
-    axes.plot([row[0] for row in table], [row[1] for row in table], marker="o")
-    axes.set_xlabel("said probability")
-    axes.set_ylabel("was right")
-    return _image(figure)
-
-
-def _figure() -> tuple[matplotlib.figure.Figure, Any]:
-    figure = matplotlib.figure.Figure(figsize=(6, 3.2), dpi=90, layout="constrained")
-    return figure, figure.subplots()
-
-
-def _image(figure: matplotlib.figure.Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

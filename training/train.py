@@ -31,8 +31,10 @@ from model.base import Base, BaseNotFound, Encoded, LoraSpec, open_base
 from model.calibration import calibrated, fit_temperature
 from model.labels import LABELS
 from model.normalize import conservative
-from training.evaluate import Metrics, measure
-from training.examples import BadData, Example, data_hash, read_examples, split
+from model.quality import Metrics
+from model.table import BadData
+from training.evaluate import measure
+from training.examples import Example, data_hash, read_examples, split
 from training.report import write_report
 
 Advance = Callable[[float, float], None]

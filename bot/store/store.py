@@ -1,4 +1,4 @@
-"""One method per domain event; each is one transaction.
+"""One method per domain event; each is kept whole or not at all, and many share one commit when many come at once.
 
 SQLite in WAL mode with `synchronous=FULL`: what a method returned from is on disk. Texts are sealed before they get
 here and unsealed on the way out. Times are UTC.
@@ -17,13 +17,14 @@ from alembic import command, script
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.actions import to_json
 from bot.events import Author, Message, MessageKey
-from bot.policy import Decision, Policy
+from bot.policy import Band, Decision, Policy
 from bot.store import tables as t
 from bot.store.sealing import Sealer
+from bot.store.writer import Writer
 from model.classifier import Verdict
 
 UNFINISHED = ("seen", "scored", "intended", "sent")
@@ -86,6 +87,7 @@ class Store:
 
     def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
         self._engine = engine
+        self._writer = Writer(engine)
         self.sealer = sealer
 
     @classmethod
@@ -122,62 +124,61 @@ class Store:
             "seen_at": _naive(now),
             "state": "seen",
         }
-        async with self._engine.begin() as connection:
-            added = insert(t.message).values(values).on_conflict_do_nothing().returning(t.message.c.id)
+        added = insert(t.message).values(values).on_conflict_do_nothing().returning(t.message.c.id)
+
+        async def work(connection: AsyncConnection) -> int | None:
             row_id: int | None = (await connection.execute(added)).scalar_one_or_none()
             return row_id
 
+        return await self._writer.write(work)
+
     async def record_state(self, row: int, state: str) -> None:
         """Moves a message along the journal."""
-        async with self._engine.begin() as connection:
-            await connection.execute(sa.update(t.message).where(t.message.c.id == row).values(state=state))
+        await self._execute(sa.update(t.message).where(t.message.c.id == row).values(state=state))
 
     async def record_decision(
         self, row: int, verdict: Verdict, decision: Mapping[str, Any], state: str, now: datetime, *, case: bool
     ) -> int | None:
         """Verdict, decision and, where there is something to show, the case: in one transaction. Returns the case."""
-        async with self._engine.begin() as connection:
-            values: dict[str, Any] = {"state": state, "adapter": verdict.adapter, "decision": dict(decision)}
-            values["probabilities"] = {str(label): p for label, p in verdict.probabilities.items()}
-            if not case:
-                values["author_sealed"] = None
-            await connection.execute(sa.update(t.message).where(t.message.c.id == row).values(values))
-            if not case:
-                return None
-            opened = {"message_id": row, "state": "open", "undone": False, "created_at": _naive(now)}
-            added = insert(t.case).values(opened).on_conflict_do_nothing().returning(t.case.c.id)
-            row_id: int | None = (await connection.execute(added)).scalar_one_or_none()
-            return row_id
+        values: dict[str, Any] = {"state": state, "adapter": verdict.adapter, "decision": dict(decision)}
+        values["probabilities"] = {str(label): p for label, p in verdict.probabilities.items()}
+        values["enforced"] = bool(decision["enforced"]) and decision["band"] == Band.ACTION
+        if not case:
+            values["author_sealed"] = None
+        scored = sa.update(t.message).where(t.message.c.id == row).values(values)
+        opened = {"message_id": row, "state": "open", "undone": False, "created_at": _naive(now)}
+        added = insert(t.case).values(opened).on_conflict_do_nothing().returning(t.case.c.id)
+
+        async def work(connection: AsyncConnection) -> int | None:
+            await connection.execute(scored)
+            return (await connection.execute(added)).scalar_one_or_none() if case else None
+
+        return await self._writer.write(work)
 
     async def record_correction(
         self, case: int, moderator: str, label: str, basis: str | None, now: datetime, *, confirms: bool
     ) -> None:
         """A moderator's word on the label; the last word on a case counts, every one is kept."""
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                sa.insert(t.correction).values(
-                    case_id=case, moderator=moderator, label=label, basis=basis, created_at=_naive(now)
-                )
-            )
-            state = "confirmed" if confirms else "corrected"
-            await connection.execute(
-                sa.update(t.case)
-                .where(t.case.c.id == case)
-                .values(state=state, moderator=moderator, corrected_label=None if confirms else label)
-            )
+        word = {"moderator": moderator, "label": label, "basis": basis, "created_at": _naive(now)}
+        values = {"moderator": moderator, "corrected_label": None if confirms else label}
+        values["state"] = "confirmed" if confirms else "corrected"
+        await self._execute(
+            sa.insert(t.correction).values(case_id=case, **word),
+            sa.update(t.case).where(t.case.c.id == case).values(values),
+        )
 
     async def record_undone(self, case: int, moderator: str) -> bool:
         """The action was wrong here; teaches nothing. False when it was undone before: the first click wins."""
-        async with self._engine.begin() as connection:
-            updated = await connection.execute(
-                sa.update(t.case)
-                .where(t.case.c.id == case, t.case.c.undone.is_(False))
-                .values(undone=True, moderator=moderator)
-            )
-            await connection.execute(
-                sa.update(t.case).where(t.case.c.id == case, t.case.c.state == "open").values(state="undone")
-            )
-            return updated.rowcount == 1
+        still = sa.and_(t.case.c.id == case, t.case.c.undone.is_(False))
+        undone = sa.update(t.case).where(still).values(undone=True, moderator=moderator)
+        closed = sa.update(t.case).where(t.case.c.id == case, t.case.c.state == "open").values(state="undone")
+
+        async def work(connection: AsyncConnection) -> bool:
+            first = (await connection.execute(undone)).rowcount == 1
+            await connection.execute(closed)
+            return first
+
+        return await self._writer.write(work)
 
     async def cases(self, community: str, limit: int = 50) -> list[Case]:
         """The community's cases, newest first."""
@@ -222,8 +223,7 @@ class Store:
         acted = sa.and_(
             t.message.c.community == event.key.community,
             t.message.c.state == "done",
-            t.message.c.decision["enforced"].as_boolean(),
-            t.message.c.decision["band"].as_string() == "action",
+            t.message.c.enforced.is_(True),
             sa.func.coalesce(t.case.c.undone, False).is_(False),
         )
         source = sa.select(sa.func.count()).select_from(t.message.outerjoin(t.case))
@@ -232,8 +232,8 @@ class Store:
         )
         lately = source.where(acted, t.message.c.seen_at >= _naive(now - timedelta(hours=1)))
         async with self._engine.connect() as connection:
-            strikes = (await connection.execute(mine)).scalar_one()
-            actions = (await connection.execute(lately)).scalar_one()
+            both = await connection.execute(sa.select(mine.scalar_subquery(), lately.scalar_subquery()))
+            strikes, actions = both.one()
         return int(strikes), int(actions)
 
     async def policy(self, community: str) -> Policy:
@@ -246,9 +246,8 @@ class Store:
     async def save_policy(self, community: str, policy: Policy, now: datetime) -> None:
         """From the next message on, this policy decides."""
         values = {"policy": policy.model_dump(mode="json"), "updated_at": _naive(now)}
-        async with self._engine.begin() as connection:
-            saved = insert(t.policy).values(community=community, **values)
-            await connection.execute(saved.on_conflict_do_update(index_elements=["community"], set_=values))
+        saved = insert(t.policy).values(community=community, **values)
+        await self._execute(saved.on_conflict_do_update(index_elements=["community"], set_=values))
 
     async def corrections(self, community: str, limit: int = 500) -> list[tuple[str, str]]:
         """(text, label) of the community's latest corrections that are still kept, newest first."""
@@ -266,21 +265,30 @@ class Store:
     async def forget_texts(self, before: datetime) -> int:
         """Retention: texts and author ids seen before this moment go; returns how many messages that were."""
         old = sa.and_(t.message.c.seen_at < _naive(before), t.message.c.text_sealed.is_not(None))
-        async with self._engine.begin() as connection:
-            gone = await connection.execute(
-                sa.update(t.message).where(old).values(text_sealed=None, author_sealed=None)
-            )
-            return gone.rowcount
+        forgotten = sa.update(t.message).where(old).values(text_sealed=None, author_sealed=None)
+
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(forgotten)).rowcount
+
+        return await self._writer.write(work)
 
     async def record_refresh(self, started_at: datetime, finished_at: datetime, outcome: str) -> None:
         """One line of the refresh history."""
         values = {"started_at": _naive(started_at), "finished_at": _naive(finished_at), "outcome": outcome}
-        async with self._engine.begin() as connection:
-            await connection.execute(sa.insert(t.refresh).values(values))
+        await self._execute(sa.insert(t.refresh).values(values))
 
     def author(self, event: Message) -> str:
         """The author's pseudonym in this community."""
         return self.sealer.author(event.key.platform, event.key.community, event.author.id)
+
+    async def _execute(self, *statements: sa.Executable) -> None:
+        """All of them, or none."""
+
+        async def work(connection: AsyncConnection) -> None:
+            for statement in statements:
+                await connection.execute(statement)
+
+        await self._writer.write(work)
 
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
         teaches: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(sa.text("training_example")).where(

@@ -1,5 +1,7 @@
 """The schema as code. `migrations/` builds the same one step by step; a test compares the two."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -13,9 +15,11 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
+_ENFORCED: Any = {"sqlite_where": text("enforced IS 1"), "postgresql_where": text("enforced IS TRUE")}
 
 message = Table(
     "message",
@@ -35,9 +39,12 @@ message = Table(
     Column("adapter", String),
     Column("probabilities", JSON),
     Column("decision", JSON),
+    Column("enforced", Boolean),  # an action was to be done, not only shown
     UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
     Index("message_by_state", "state"),
     Index("message_by_community", "community", "seen_at"),
+    Index("message_enforced", "community", "seen_at", **_ENFORCED),
+    Index("message_enforced_by_author", "community", "author", "seen_at", **_ENFORCED),
 )
 
 case = Table(

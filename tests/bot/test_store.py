@@ -1,8 +1,10 @@
 """The store: schema from migrations, sealed texts, and only what has a basis is seen by training."""
 
+import asyncio
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,10 +22,14 @@ NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 def schema(engine: sa.Engine) -> dict[str, object]:
     """Every column, index and constraint, comparably."""
     found = sa.inspect(engine)
+
+    def where(index: Any) -> str:
+        return str(index.get("dialect_options", {}).get("sqlite_where"))
+
     return {
         name: (
             [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(name)],
-            sorted(str(i) for i in found.get_indexes(name)),
+            sorted((i["name"], i["column_names"], where(i)) for i in found.get_indexes(name)),
             sorted(str(u) for u in found.get_unique_constraints(name)),
             sorted(str(f["referred_table"]) for f in found.get_foreign_keys(name)),
         )
@@ -157,3 +163,28 @@ def test_a_missing_key_is_never_replaced_silently(tmp_path: Path) -> None:
         Sealer.from_file(tmp_path / "k", create=False)
     Sealer.from_file(tmp_path / "k", create=True)
     assert (tmp_path / "k").stat().st_mode & 0o077 == 0
+
+
+async def test_writes_that_come_together_share_commits(store: Store) -> None:
+    """Forty at once take fewer than ten."""
+    before = store._writer.commits
+    rows = await asyncio.gather(*(store.record_seen(said(f"text {n}", str(n)), NOW) for n in range(40)))
+    assert sorted(row or 0 for row in rows) == list(range(1, 41)) and store._writer.commits - before < 10
+
+
+async def test_a_write_that_fails_fails_alone(store: Store) -> None:
+    """What shared its commit is on disk all the same."""
+    bad = store.record_correction(999, "dana", None, None, NOW, confirms=False)  # type: ignore[arg-type]
+    good = [store.record_seen(said(f"text {n}", str(n)), NOW) for n in range(40)]
+    *rows, failed = await asyncio.gather(*good, bad, return_exceptions=True)
+    assert isinstance(failed, sa.exc.IntegrityError) and len(await store.unfinished("webchat")) == len(rows) == 40
+
+
+async def test_a_cancelled_writer_leaves_the_others_their_commit(store: Store) -> None:
+    """The one that leaves while its batch is being written takes nothing with it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(store.record_seen(said(f"text {n}", str(n)), NOW)) for n in range(20)]
+        await asyncio.sleep(0.001)
+        tasks[0].cancel()
+    assert all(task.result() is not None for task in tasks[1:])
+    assert len(await store.unfinished("webchat")) >= 19

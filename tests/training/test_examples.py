@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from model.labels import LABELS, Label
+from model.table import BadData
 from training import counterfactuals
-from training.examples import BadData, Example, read_examples, split, without
+from training.examples import Example, read_examples, split, without
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model.base import open_base
-from model.calibration import calibrated, expected_calibration_error, fit_temperature
+from model.calibration import calibrated, fit_temperature
 from model.labels import Label
 from training.evaluate import area_under_curve, measure
 from training.examples import Example
@@ -28,7 +28,7 @@ def test_metrics_against_a_hand_count() -> None:
 def test_calibration_error_against_a_hand_count() -> None:
     """Says 0.8 four times and is right twice: 0.3."""
     said = torch.tensor([[0.8, 0.1, 0.1]] * 4)
-    assert expected_calibration_error(said, torch.tensor([0, 0, 1, 1])) == pytest.approx(0.3, abs=1e-6)
+    assert measure(said, torch.tensor([0, 0, 1, 1])).calibration_error == pytest.approx(0.3, abs=1e-6)
 
 
 def test_the_temperature_is_found_again() -> None:

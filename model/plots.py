@@ -1,0 +1,67 @@
+"""What is drawn in reports, as images that stand inside the HTML."""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.figure
+
+from model.labels import LABELS
+
+
+def loss_plot(losses: Sequence[float]) -> str:
+    """The loss of each training step."""
+    figure, axes = _figure()
+    axes.plot(range(1, len(losses) + 1), losses)
+    axes.set_xlabel("step")
+    axes.set_ylabel("smoothed loss")
+    return _image(figure)
+
+
+def reliability_plot(table: Sequence[Sequence[float]]) -> str:
+    """Said probability against how often that was right, from `Metrics.reliability`; the diagonal is perfect."""
+    figure, axes = _figure()
+    axes.plot([0, 1], [0, 1], color="#bbb", linewidth=1)
+    axes.plot([row[0] for row in table], [row[1] for row in table], marker="o")
+    axes.set_xlabel("said probability")
+    axes.set_ylabel("was right")
+    return _image(figure)
+
+
+def confusion_plot(confusion: Sequence[Sequence[int]]) -> str:
+    """Each true label's texts by what they were called, coloured by share of the row."""
+    figure, axes = _figure(width=4.4)
+    shares = [[n / max(1, sum(row)) for n in row] for row in confusion]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, row in enumerate(confusion):
+        for j, n in enumerate(row):
+            colour = "white" if shares[i][j] > 0.55 else "black"
+            axes.text(j, i, f"{n:,}\n{shares[i][j]:.0%}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(LABELS)), [str(label) for label in LABELS])
+    axes.set_yticks(range(len(LABELS)), [str(label) for label in LABELS])
+    axes.set_xlabel("was called")
+    axes.set_ylabel("is")
+    return _image(figure)
+
+
+def lines_plot(x: Sequence[float], lines: dict[str, Sequence[float]], x_label: str, y_label: str) -> str:
+    """Named lines over a common axis."""
+    figure, axes = _figure()
+    for name, y in lines.items():
+        axes.plot(x, y, marker=".", label=name)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.legend()
+    return _image(figure)
+
+
+def _figure(width: float = 6.0) -> tuple[matplotlib.figure.Figure, Any]:
+    figure = matplotlib.figure.Figure(figsize=(width, 3.2), dpi=90, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _image(figure: matplotlib.figure.Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
