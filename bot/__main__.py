@@ -1,7 +1,8 @@
-"""python -m bot [run | check] [--config FILE]
+"""python -m bot [run | check | replay FILE --text COLUMN [--label COLUMN] [--out REPORT.html]] [--config FILE]
 
 run     the service with its page (the default)
 check   reads the configuration, the key and the adapter, and says what it found
+replay  runs a CSV file through the whole pipeline in shadow mode and writes a report
 """
 
 import argparse
@@ -11,43 +12,87 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot import app
-from bot.config import BadConfig, read_config
+from bot import app, replay, report
+from bot.config import BadConfig, Config, read_config
 from bot.store import KeyMissing, NewerStore
-from model.adapters import Registry, read_manifest, read_weights
+from model.adapters import SHIPPED, Registry, read_manifest, read_weights
 from model.classifier import AdapterRejected
+from model.table import BadData
 
 CONFIG = Path(__file__).parents[1] / "config.toml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0, or 2 with one line that names what is wrong and the fix."""
-    parser = argparse.ArgumentParser(prog="python -m bot", description="The moderation service.")
-    parser.add_argument("command", nargs="?", default="run", choices=("run", "check"))
-    parser.add_argument("--config", type=Path, default=CONFIG)
-    options = parser.parse_args(arguments)
+    """Exit status 0; 2 with one line that names what is wrong and the fix; 130 when interrupted."""
+    options = _parser().parse_args(arguments)
     console, errors = Console(), Console(stderr=True)
     try:
         config = read_config(options.config)
-        registry = Registry(config.service.data / "adapters", app.SHIPPED)
         if options.command == "check":
-            adapter = registry.current()
-            manifest = read_manifest(registry.folder(adapter))
-            read_weights(registry.folder(adapter), manifest)
-            console.print(f"configuration {options.config}: in order", soft_wrap=True)
-            console.print(f"adapter {adapter} for {manifest.base}: in order", soft_wrap=True)
+            check(config, options.config, console)
+        elif options.command == "replay":
+            asyncio.run(replay_file(config, options.file, options.text, options.label, options.out, errors))
         else:
             asyncio.run(app.run(config, lambda url: console.print(f"Domovoi is at {url}", soft_wrap=True)))
-    except* (BadConfig, app.PortInUse, app.AlreadyRuns, KeyMissing, NewerStore, AdapterRejected) as group:
+    except* KeyboardInterrupt:
+        return_status = 130
+    except* (BadConfig, BadData, app.PortInUse, app.AlreadyRuns, KeyMissing, NewerStore, AdapterRejected) as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        status = 2
+        return_status = 2
     else:
-        status = 0
-    return status
+        return_status = 0
+    return return_status
+
+
+def check(config: Config, path: Path, console: Console) -> None:
+    """Reads what a start would read; raises what it would raise."""
+    registry = Registry(config.service.data / "adapters", SHIPPED)
+    adapter = registry.current()
+    manifest = read_manifest(registry.folder(adapter))
+    read_weights(registry.folder(adapter), manifest)
+    console.print(f"configuration {path}: in order", soft_wrap=True)
+    console.print(f"adapter {adapter} for {manifest.base}: in order", soft_wrap=True)
+
+
+async def replay_file(
+    config: Config, source: Path, text: str, label: str | None, out: Path | None, console: Console
+) -> None:
+    """A replay with its progress bar and its report; raises `BadData` before anything is written."""
+    out = out or Path(f"{source.name.split('.')[0]}-replay.html")
+    if not out.absolute().parent.is_dir():
+        raise BadData(f"{out.parent}: no such folder for the report; make it, or choose another --out")
+    rows = replay.count_rows(source, text, label)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(f"replaying {source.name}", total=rows)
+        async with replay.worker_of(config) as (classifier, adapter):
+            found = await replay.replay(
+                source, text, label, classifier, adapter, lambda so_far: bar.update(task, completed=so_far.rows)
+            )
+    report.write_report(out, source.name, found, replay.IN_HAND)
+    speed = (found.rows - found.empty) / max(found.seconds, 1e-9)
+    console.print(f"{found.rows:,} rows at {speed:,.0f} messages/s; report written to {out}", soft_wrap=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot", description="The moderation service.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, default=CONFIG)
+    parser.set_defaults(command="run", config=CONFIG)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("run", parents=[common], help="the service with its page (the default)")
+    commands.add_parser("check", parents=[common], help="reads the configuration and the adapter")
+    replayed = commands.add_parser("replay", parents=[common], help="runs a CSV file through the pipeline")
+    replayed.add_argument("file", type=Path)
+    replayed.add_argument("--text", required=True, metavar="COLUMN")
+    replayed.add_argument("--label", metavar="COLUMN")
+    replayed.add_argument("--out", type=Path, metavar="REPORT.html")
+    return parser
 
 
 if __name__ == "__main__":

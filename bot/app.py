@@ -19,11 +19,10 @@ from bot.platforms.webchat import WebChat
 from bot.store import Case, Sealer, Store
 from bot.web import server
 from bot.web.feed import Feed
-from model.adapters import GLOBAL, Registry
+from model.adapters import GLOBAL, SHIPPED, Registry
 from model.batcher import Batcher
 from model.worker import Worker
 
-SHIPPED = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
 log = structlog.get_logger()
 
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 class Intake(Generic[T]):
     """Round-robin over authors, in order within one author; holds at most `max_waiting` entries.
 
-    `put` answers False when it is full: the entry is shed, which the journal knows (its state stays `seen`).
+    When it is full, `put` returns the entry that is shed; the journal keeps it (its state stays `seen`).
     """
 
     def __init__(self, max_waiting: int = 2000) -> None:
@@ -23,23 +23,24 @@ class Intake(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
-    async def put(self, author: str, entry: T) -> bool:
-        """Queues the entry behind the author's own; False (and counted in `shed`) when the queue is full.
+    async def put(self, author: str, entry: T) -> T | None:
+        """Queues the entry behind the author's own; returns (and counts in `shed`) the one there is no room for.
 
         When it is full, an author with nothing waiting still gets in by pushing out the newest of the longest line.
         """
+        dropped: T | None = None
         async with self._arrived:
             if self._size >= self._max_waiting:
                 self.shed += 1
                 longest = max(self._authors.values(), key=len)
                 if author in self._authors or len(longest) < 2:
-                    return False
-                longest.pop()
+                    return entry
+                dropped = longest.pop()
                 self._size -= 1
             self._authors.setdefault(author, deque()).append(entry)
             self._size += 1
             self._arrived.notify()
-            return True
+            return dropped
 
     async def take(self) -> T:
         """The next entry; the author then goes to the end of the line."""

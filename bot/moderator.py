@@ -1,6 +1,7 @@
 """The pipeline: event -> views -> verdict -> decision -> journal -> actions."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,6 +69,8 @@ class Moderator:
         self._settled = settled
         self._concurrency = concurrency
         self._intake: Intake[tuple[int, Message]] = Intake()
+        self._in_hand: set[int] = set()
+        self._first_received: float = math.inf  # journal rows before this one are a former start's
         self._policies: dict[str, Policy] = {}
         self.trouble = ""
         """What keeps messages waiting at the moment, in words for moderators; "" while all is well."""
@@ -77,7 +80,8 @@ class Moderator:
         row = await self._store.record_seen(event, datetime.now(UTC))
         if row is None:
             return False
-        await self._intake.put(self._store.author(event), (row, event))
+        self._first_received = min(self._first_received, row)
+        await self._queue(row, event)
         return True
 
     async def run(self) -> None:
@@ -138,6 +142,14 @@ class Moderator:
         self._changed(case)
         return case
 
+    async def _queue(self, row: int, event: Message) -> None:
+        """Into the line, unless it stands there or is being handled already."""
+        if row in self._in_hand:
+            return
+        self._in_hand.add(row)
+        if (shed := await self._intake.put(self._store.author(event), (row, event))) is not None:
+            self._in_hand.discard(shed[0])
+
     async def _serve(self) -> None:
         while True:
             row, event = await self._intake.take()
@@ -145,12 +157,14 @@ class Moderator:
             try:
                 judged = await self._handle(row, event)
             except (Unavailable, AdapterRejected, Overloaded) as error:
+                self._in_hand.discard(row)
                 await self._wait_for_model(row, event, error)
                 continue
             except Exception:
                 log.exception("message failed", row=row)
                 await self._store.record_state(row, "failed")
                 self._notice(f"A message could not be handled (journal row {row}); the log says why.")
+            self._in_hand.discard(row)
             self._settled(event, judged)
 
     async def _wait_for_model(self, row: int, event: Message, error: Exception) -> None:
@@ -160,27 +174,32 @@ class Moderator:
             log.error("classifier unavailable", error=str(error))
             self._notice(self.trouble)
         await asyncio.sleep(RETRY_AFTER_S)
-        await self._intake.put(self._store.author(event), (row, event))
+        await self._queue(row, event)
 
     async def _work_off(self) -> None:
         """Puts unfinished rows of the journal back into the line: after a crash all of them, later what was shed."""
         for name in self._platforms:
             for old in await self._store.unfinished(name):
+                if old.id >= self._first_received:
+                    continue
                 if (event := await self._store.event(old.id)) is None:
                     await self._store.record_state(old.id, "failed")
                 elif old.state in ("intended", "sent"):
                     await self._finish(old.id, event, old.state, old.decision)
                 else:
-                    await self._intake.put(self._store.author(event), (old.id, event))
+                    await self._queue(old.id, event)
         shed = 0
         while True:
             await asyncio.sleep(RETRY_AFTER_S)
             if self._intake.shed > shed and not len(self._intake):
                 shed = self._intake.shed
                 for name in self._platforms:
+                    already = set(self._in_hand)  # may be through by the time the journal has answered
                     for old in await self._store.unfinished(name):
-                        if old.state == "seen" and (event := await self._store.event(old.id)) is not None:
-                            await self._intake.put(self._store.author(event), (old.id, event))
+                        if old.state != "seen" or old.id in already:
+                            continue
+                        if (event := await self._store.event(old.id)) is not None:
+                            await self._queue(old.id, event)
 
     async def _handle(self, row: int, event: Message) -> Judged | None:
         policy = await self.policy(event.key.community)

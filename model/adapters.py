@@ -27,6 +27,9 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_NORM = 1e4
 """Frobenius norm no honest adapter tensor comes near (the shipped one stays below 100)."""
 
+SHIPPED = Path(__file__).with_name("shipped") / "minilm"
+"""The adapter that came with this version; it serves until another is promoted."""
+
 GLOBAL = "global"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from model.adapters import SHIPPED
 from model.base import BaseNotFound, open_base
 from model.classifier import AdapterRejected, Item
 from model.labels import LABELS
 from model.scorer import Scorer
 from model.table import BadData, open_rows
 
-SHIPPED = Path(__file__).with_name("shipped") / "minilm"
 CHUNK_ROWS = 512
 ADDED = ("label", *LABELS)
 

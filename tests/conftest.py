@@ -14,8 +14,6 @@ from bot.store import Sealer, Store
 from model.classifier import Item, Verdict
 from model.labels import Label
 
-SHIPPED = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
-
 
 def verdict(hate: float = 0.0, offensive: float = 0.0) -> Verdict:
     """A verdict with these probabilities; the rest is neutral."""

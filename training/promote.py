@@ -12,9 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model.adapters import GLOBAL, Registry
+from model.adapters import GLOBAL, SHIPPED, Registry
 from model.classifier import AdapterRejected
-from training.refresh import SHIPPED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

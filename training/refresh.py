@@ -23,7 +23,7 @@ from rich.console import Console
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from model.adapters import GLOBAL, Registry, read_manifest, read_weights
+from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest, read_weights
 from model.base import Base, BaseNotFound, LoraSpec, open_base
 from model.calibration import calibrated
 from model.classifier import AdapterRejected
@@ -36,7 +36,6 @@ from training.gate import judge
 from training.samples import read_held_out, read_replay
 from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
 
-SHIPPED = Path(__file__).parents[1] / "model" / "shipped" / "minilm"
 RECIPE = Recipe(
     epochs=3, learning_rate=1e-4, head_learning_rate=1e-4, label_smoothing=0.0, balance=False, dropout=False
 )

@@ -77,8 +77,8 @@ def gather(data: Path) -> tuple[list[Example], list[Example], dict[str, list[Exa
     by_source: list[Example] = []
     for source in sorted({example.source for example in mix}):
         mine = [example for example in without(mix, held_out) if example.source == source]
-        by_source += [replace(e, weight=0.7) for e in balanced(mine, 2000, seed=1)]
-    made = counterfactuals.training(18000, seed=1)
+        by_source += [replace(e, weight=0.7) for e in balanced(mine, 1100, seed=1)]
+    made = counterfactuals.training(16000, seed=1)
     tests = {"davidson": davidson_test, "mix": mix_test}
     return [*davidson, *by_source, *made], balanced(tune, 120, seed=1), tests
 

@@ -14,7 +14,7 @@ from playwright.async_api import Page, async_playwright, expect
 from bot.app import PortInUse, Running, service
 from bot.config import Config, Service
 from bot.store.store import Journalled
-from tests.conftest import SHIPPED
+from model.adapters import SHIPPED
 
 CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"

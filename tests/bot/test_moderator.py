@@ -12,7 +12,7 @@ from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
 from model.classifier import Item, Unavailable, Verdict
 from model.labels import Label
-from tests.conftest import StubClassifier
+from tests.conftest import StubClassifier, said
 
 
 class Community:
@@ -147,6 +147,28 @@ async def test_a_full_intake_sheds_the_flooder_first() -> None:
     intake: Intake[str] = Intake(max_waiting=3)
     for n in range(3):
         await intake.put("flooder", f"f{n}")
-    assert not await intake.put("flooder", "f3")
-    assert await intake.put("ann", "hello")
+    assert await intake.put("flooder", "f3") == "f3"
+    assert await intake.put("ann", "hello") == "f2"
     assert [await intake.take() for _ in range(3)] == ["f0", "hello", "f1"] and intake.shed == 2
+
+
+async def test_a_message_that_arrives_while_the_journal_is_worked_off_is_handled_once(store: Store) -> None:
+    """Received before the moderator runs and again found in the journal at its start: one verdict."""
+    settled: list[str] = []
+    classifier = StubClassifier()
+    moderator = Moderator(
+        store,
+        classifier,
+        {"webchat": WebChat(lambda posted: None)},
+        adapter_of=lambda community: "global/stub",
+        settled=lambda event, judged: settled.append(event.key.message),
+    )
+    for n in range(30):
+        await moderator.receive(said(f"text {n}", str(n)))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        task = group.create_task(moderator.run())
+        while len(settled) < 30:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        task.cancel()
+    assert sorted(settled, key=int) == [str(n) for n in range(30)] and sum(map(len, classifier.batches)) == 30

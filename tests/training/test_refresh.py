@@ -15,9 +15,9 @@ import pytest
 from bot.policy import Band, Decision
 from bot.store import Sealer, Store
 from bot.store.store import decision_json
-from model.adapters import Registry, read_manifest
+from model.adapters import SHIPPED, Registry, read_manifest
 from model.labels import Label
-from tests.conftest import SHIPPED, said, verdict
+from tests.conftest import said, verdict
 from training import refresh as module
 from training.corrections import Snapshot
 from training.examples import Example
