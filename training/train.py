@@ -46,7 +46,7 @@ class Recipe:
     """Everything that shapes a training besides its data."""
 
     epochs: float = 6.0
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-4
     head_learning_rate: float = 1e-3
     batch_rows: int = 16
     warm_up: float = 0.06
