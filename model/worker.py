@@ -26,7 +26,8 @@ class Worker:
     """A `Classifier` in another process. `async with` starts and stops it; one request is under way at a time.
 
     `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request, the model's
-    loading included; a worker that takes longer is killed and replaced.
+    loading included; a worker that takes longer is killed and replaced. After `attempts` dead workers a request's
+    caller is told.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class Worker:
         threads: int = 2,
         precision: str = "auto",
         answer_timeout_s: float = 60.0,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self._command = [sys.executable, "-m", "model.worker", "--base", base, "--threads", str(threads)]
         self._command += ["--precision", precision]
         self._folder_of = folder_of
         self._answer_timeout_s = answer_timeout_s
+        self._attempts = attempts
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self.restarts = 0
@@ -59,7 +62,7 @@ class Worker:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item; raises `AdapterRejected`, or `Unavailable` after `ATTEMPTS` dead workers."""
+        """One verdict per item; raises `AdapterRejected`, or `Unavailable` when every attempt killed a worker."""
         adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
         answer = await self._ask({"items": [(item.text, item.adapter) for item in items], "adapters": adapters})
         return [
@@ -78,7 +81,7 @@ class Worker:
         """Sends the request and waits; a cancelled caller leaves no half-read answer behind."""
         line = json.dumps(request).encode() + b"\n"
         async with self._turn:
-            for _ in range(ATTEMPTS):
+            for _ in range(self._attempts):
                 try:
                     answer = await self._exchange(line)
                 except (OSError, EOFError, ValueError, TimeoutError):
@@ -93,7 +96,13 @@ class Worker:
                 if "error" in answer:
                     raise Unavailable(answer["error"])
                 return answer
-        raise Unavailable(f"the model's process died {ATTEMPTS} times on the same request")
+        times = f"{self._attempts} times on the same request" if self._attempts > 1 else "or took too long"
+        raise Unavailable(f"the model's process died {times}")
+
+    async def restart(self) -> None:
+        """Ends the process, after the request under way; the next one starts another, which loads the base anew."""
+        async with self._turn:
+            await self._stop()
 
     async def _exchange(self, line: bytes) -> dict[str, Any]:
         process = self._process if self.pid is not None else await self._start()
