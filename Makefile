@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: run install test lint types clean
+.PHONY: run install test lint types bench clean
 
 run: .venv/installed ## the service with its try-out chat, on the embedded model
 	$(BIN)/python -m bot run
@@ -19,6 +19,9 @@ lint: .venv/developing
 
 types: .venv/developing
 	$(BIN)/mypy
+
+bench: .venv/installed ## the embedded model against the plain way of calling it
+	$(BIN)/python -m benchmarks.embedded
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

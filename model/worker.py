@@ -123,6 +123,7 @@ class Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE_BYTES,
+            process_group=0,  # Ctrl-C is for the parent, which then ends this process in good order
             env=environment,
             cwd=Path(__file__).parents[1],
         )

@@ -147,8 +147,9 @@ def save(
     name: str = "",
     parent: str | None = None,
     lineage: Sequence[str] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Writes the adapter's files into `folder` (made if absent) and returns the manifest."""
+    """Writes the adapter's files into `folder` (made if absent) and returns the manifest; `more` joins its recipe."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
     manifest = Manifest(
@@ -167,7 +168,7 @@ def save(
             "by_source": dict(Counter(example.source for example in examples)),
         },
         seed=recipe.seed,
-        recipe={**asdict(recipe), "seconds": round(trained.seconds, 1)},
+        recipe={**asdict(recipe), "seconds": round(trained.seconds, 1), **(more or {})},
         versions={"python": platform.python_version(), **{n: version(n) for n in ("torch", "transformers", "peft")}},
         metrics=metrics,
         examples=tuple(lineage),

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.adapters import read_manifest, write_adapter
+from model.adapters import SHIPPED, read_manifest, write_adapter
 from model.base import BaseNotFound, open_base
 from model.classifier import AdapterRejected, Item
 from model.labels import LABELS
 from model.minilm import MiniLM, verified_weights
 from model.scorer import Scorer
-from tests.conftest import SHIPPED
 
 TEXTS = ["hello there", "you are a complete idiot and I never want to see you here again", "ok", "a b c " * 30]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from model.adapters import SHIPPED
 from model.classifier import AdapterRejected, Item
 from model.explain import evidence
 from model.labels import Label
 from model.worker import Worker
-from tests.conftest import SHIPPED
 
 ADAPTER = "global/shipped"
 

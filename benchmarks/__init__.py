@@ -1,0 +1,1 @@
+"""Each benchmark prints ratios against a named baseline, measured interleaved in one run."""
