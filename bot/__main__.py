@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bot import app, replay, report
 from bot.config import BadConfig, Config, read_config
+from bot.models import adapters_of
 from bot.store import KeyMissing, NewerStore
-from model.adapters import SHIPPED, Registry, read_manifest, read_weights
+from model.adapters import read_manifest, read_weights
 from model.classifier import AdapterRejected
 from model.table import BadData
 
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(config: Config, path: Path, console: Console) -> None:
     """Reads what a start would read; raises what it would raise."""
-    registry = Registry(config.service.data / "adapters", SHIPPED)
+    registry = adapters_of(config)
     adapter = registry.current()
     manifest = read_manifest(registry.folder(adapter))
     read_weights(registry.folder(adapter), manifest)

@@ -14,12 +14,13 @@ from aiohttp import web
 
 from bot.config import Config
 from bot.learning import Learning, refresh_command
+from bot.models import adapters_of, answering
 from bot.moderator import Moderator
 from bot.platforms.webchat import WebChat
 from bot.store import Case, Sealer, Store
 from bot.web import server
 from bot.web.feed import Feed
-from model.adapters import GLOBAL, SHIPPED, Registry
+from model.adapters import GLOBAL
 from model.batcher import Batcher
 from model.worker import Worker
 
@@ -47,7 +48,7 @@ class Running:
 async def service(config: Config) -> AsyncIterator[Running]:
     """Starts everything, yields, and stops everything. May raise `PortInUse`, `AlreadyRuns` and the store's."""
     data = config.service.data
-    database, registry = data / "domovoi.db", Registry(data / "adapters", SHIPPED)
+    database, registry = data / "domovoi.db", adapters_of(config)
     with _only_one(data):
         sealer = Sealer.from_file(config.service.key, create=not database.exists())
         feed = Feed()
@@ -62,24 +63,26 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 log.error("adapter rejected", problem=problem)
                 feed.publish("notice", text=problem)
 
+        def notice(text: str) -> None:
+            feed.publish("notice", text=text)
+
         async with (
             Store.open(database, sealer) as store,
-            Worker(
-                config.model.base, registry.folder, threads=config.model.threads, precision=config.model.precision
-            ) as worker,
+            answering(config, registry, lambda: registry.sound()[0], notice) as model,
             asyncio.TaskGroup() as group,
         ):
             batcher = Batcher(
-                worker,
+                model.classifier,
                 max_batch_tokens=config.model.max_batch_tokens,
                 max_waiting_tokens=config.model.max_waiting_tokens,
             )
             command = refresh_command(
                 database,
                 config.service.key,
-                registry.root,
+                data / "adapters",
                 config.learning.replay_rows,
                 config.learning.keep_adapters,
+                config.model.choice,
             )
             learning = Learning(store, registry, command, lambda told: server.refresh_event(feed, told))
             moderator = Moderator(
@@ -88,10 +91,11 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 {chat.name: chat},
                 adapter_of=lambda community: learning.serving,
                 changed=case_changed,
-                notice=lambda text: feed.publish("notice", text=text),
+                notice=notice,
             )
-            parts = server.Parts(store, moderator, chat, batcher, registry, learning, feed, group)
+            parts = server.Parts(store, moderator, chat, batcher, registry, learning, feed, group, model.trouble)
             tasks = [
+                group.create_task(model.run()),
                 group.create_task(batcher.run()),
                 group.create_task(moderator.run()),
                 group.create_task(learning.watch(swapped)),
@@ -109,7 +113,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                         f"cannot listen on {where} ({error.strerror}); stop what runs there, "
                         f"or set another port under [service] in config.toml"
                     ) from error
-                yield Running(runner.addresses[0][1], parts, worker)
+                yield Running(runner.addresses[0][1], parts, model.worker)
             finally:
                 feed.close()
                 await runner.cleanup()

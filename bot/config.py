@@ -3,9 +3,11 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from model.choice import Choice, Int8, Precision
 
 
 class BadConfig(Exception):
@@ -37,13 +39,29 @@ class Service(_Section):
 
 
 class Model(_Section):
-    """Which base answers, and how much it takes at once."""
+    """Which base answers, how it computes, and how much it takes at once."""
 
-    base: Literal["minilm"] = "minilm"
+    base: Annotated[str, Field(min_length=1)] = "minilm"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    int8: Int8 = "off"
+    stand_in: bool = True
     threads: Annotated[int, Field(ge=1, le=256)] = 2
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     max_batch_tokens: Annotated[int, Field(ge=256)] = 4096
     max_waiting_tokens: Annotated[int, Field(ge=256)] = 200_000
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.choice.embedded and (self.int8 != "off" or self.precision == "fp16"):
+            raise ValueError('int8 and fp16 are for a GPT-J; with base = "minilm" leave them out')
+        if self.int8 != "off" and self.precision != "auto":
+            raise ValueError('int8 brings its own precision; leave precision at "auto"')
+        return self
+
+    @property
+    def choice(self) -> Choice:
+        """The base, for whoever loads it."""
+        return Choice(self.base, self.device, self.precision, self.int8)
 
 
 class Learning(_Section):

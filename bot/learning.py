@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.store import Store
 from model.adapters import GLOBAL, Registry
+from model.choice import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ class Learning:
         self._changed(state)
 
 
-def refresh_command(store: Path, key: Path, adapters: Path, replay_rows: int, keep: int) -> list[str]:
-    """The command a refresh is started with."""
+def refresh_command(store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice) -> list[str]:
+    """The command a refresh of the chosen base is started with."""
     command = [sys.executable, "-m", "training.refresh", "--store", str(store.resolve())]
     command += ["--key", str(key.resolve()), "--adapters", str(adapters.resolve())]
+    command += choice.arguments()
     return [*command, "--replay-rows", str(replay_rows), "--keep", str(keep), "--progress", "json"]

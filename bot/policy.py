@@ -139,8 +139,12 @@ def decide(
     """Compares the verdict with the bands, the worse label first.
 
     `disguised` is the verdict on the aggressive view: it can lift a message into the alert band, never into action.
-    `may_punish=False` (a stand-in model, an old message) does the same with everything. No I/O, no clock.
+    `may_punish=False` (an old message) does the same with everything, and so does a stand-in's verdict. No I/O, no
+    clock.
     """
+    stand_in = verdict.stand_in or (disguised is not None and disguised.stand_in)
+    may_punish, flags = may_punish and not stand_in, ("stand-in",) if stand_in else ()
+    by_whom = ", says the stand-in model: only shown" if stand_in else ""
     for label in HARMFUL:
         section, score = policy.of(label), score_of(verdict, label)
         if score >= section.act_at and may_punish:
@@ -148,13 +152,16 @@ def decide(
     for label in HARMFUL:
         section, score = policy.of(label), score_of(verdict, label)
         if score >= section.alert_at:
-            reason = f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f}"
-            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason)
+            reason = f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f}{by_whom}"
+            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason, flags=flags)
     for label in HARMFUL if disguised is not None else ():
         section, score = policy.of(label), score_of(disguised, label)  # type: ignore[arg-type]
         if score >= section.alert_at:
-            reason = f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f} once its disguise is undone"
-            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason, flags=("disguised",))
+            reason = (
+                f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f} once its disguise is undone{by_whom}"
+            )
+            flags = ("disguised", *flags)
+            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason, flags=flags)
     return Decision(Band.CLEAR, Label.NEUTRAL, verdict.harm, 0.0, reason="below every threshold")
 
 

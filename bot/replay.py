@@ -18,16 +18,16 @@ from pathlib import Path
 from bot.actions import Action
 from bot.config import Config
 from bot.events import Author, Message, MessageKey
+from bot.models import adapters_of
+from bot.models import worker_of as process_of
 from bot.moderator import Judged, Moderator
 from bot.policy import Band, score_of
 from bot.store import Sealer, Store
-from model.adapters import SHIPPED, Registry
 from model.batcher import Batcher
 from model.classifier import Classifier, Item
 from model.labels import HARMFUL, LABELS, Label
 from model.quality import Tally
 from model.table import open_rows, read_label
-from model.worker import Worker
 
 IN_HAND = 64
 """Messages that are in the pipeline at once."""
@@ -123,10 +123,10 @@ def count_rows(source: Path, text: str, label: str | None) -> int:
 @contextlib.asynccontextmanager
 async def worker_of(config: Config) -> AsyncIterator[tuple[Classifier, str]]:
     """The model's process with the adapter that serves, behind the batcher."""
-    registry = Registry(config.service.data / "adapters", SHIPPED)
+    registry = adapters_of(config)
     model = config.model
     async with (
-        Worker(model.base, registry.folder, threads=model.threads, precision=model.precision) as worker,
+        process_of(config, registry) as worker,
         asyncio.TaskGroup() as group,
     ):
         batcher = Batcher(worker, max_batch_tokens=model.max_batch_tokens, max_waiting_tokens=model.max_waiting_tokens)

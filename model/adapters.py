@@ -27,8 +27,9 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_NORM = 1e4
 """Frobenius norm no honest adapter tensor comes near (the shipped one stays below 100)."""
 
-SHIPPED = Path(__file__).with_name("shipped") / "minilm"
-"""The adapter that came with this version; it serves until another is promoted."""
+SHIPPED_FOLDER = Path(__file__).with_name("shipped")
+SHIPPED = SHIPPED_FOLDER / "minilm"
+"""The embedded base's adapter that came with this version; it serves until another is promoted."""
 
 GLOBAL = "global"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -204,6 +205,23 @@ class Registry:
         _write_durably(partial, "".join(f"{version}\n" for version in versions).encode())
         os.replace(partial, path)
         _sync_folder(path.parent)
+
+
+def registry_of(base: str, root: Path) -> Registry:
+    """The adapters of one base under `root`: the embedded base's lie there directly, another's in `root/@NAME`.
+
+    Raises `AdapterRejected` with the command that makes a first adapter, where none came with this version.
+    """
+    if (shipped := SHIPPED_FOLDER / base).parent == SHIPPED_FOLDER and shipped.is_dir():
+        return Registry(root if shipped == SHIPPED else root / f"@{base}", shipped)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", base).strip("-.")[-60:].lstrip("-.") or "base"
+    registry = Registry(root / f"@{name}", root / f"@{name}" / "first")
+    if not (registry.shipped / MANIFEST_FILE).is_file():
+        raise AdapterRejected(
+            f"{registry.shipped}: there is no adapter for {base} yet; make the first one with: "
+            f"python -m training.train --base {base} --data FILE.csv --out {registry.shipped}"
+        )
+    return registry
 
 
 def _check_name(name: str) -> None:

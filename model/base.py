@@ -9,8 +9,12 @@ from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor, nn
 
+from model.int8 import Arithmetic
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
 Encoded: TypeAlias = list[int]
-"""Token ids of one text (or one window of it), special tokens included, never longer than `Base.max_tokens`."""
+"""Token ids of one text (or one window of it) as `Base.frame` made them, never longer than `Base.max_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,20 @@ class Base(Protocol):
     fingerprint: str  # SHA-256 of the frozen weights: an adapter is valid only for the base it was trained on
     prompt: str  # version of the instruction, "" where the base reads the bare message
     max_tokens: int
+    batch_tokens: int  # how many tokens one forward pass should have: more is slower, or does not fit
+    mixes_adapters: bool  # whether one batch may have another adapter for every text
     default_lora: LoraSpec
+    default_learning_rate: float  # AdamW, for an adapter of `default_lora` from a thousand texts
 
     def encode(self, text: str) -> Encoded:
         """All token ids of a text, *without* special tokens and without a length limit."""
         ...
 
     def frame(self, ids: Sequence[int]) -> Encoded:
-        """Adds what the base needs around at most `window_tokens` ids (special tokens, instruction, separator)."""
+        """Adds what the base needs around at most `window_tokens` ids: special tokens, or a separator.
+
+        An instruction, where there is one, is not part of it: the base keeps it computed and puts it in front itself.
+        """
         ...
 
     @property
@@ -77,8 +87,11 @@ class Base(Protocol):
         """How many of a message's own tokens fit in one window."""
         ...
 
-    def label_logits(self, batch: Sequence[Encoded], adapter: str) -> Tensor:
-        """(B, 3) float32 logits in the order of `LABELS`, no gradients. A row does not depend on its neighbours."""
+    def label_logits(self, batch: Sequence[Encoded], adapter: str | Sequence[str]) -> Tensor:
+        """(B, 3) float32 logits in the order of `LABELS`, no gradients. A row does not depend on its neighbours.
+
+        One adapter for all, or one per text where `mixes_adapters`; raises KeyError for one that is not attached.
+        """
         ...
 
     def embed(self, batch: Sequence[Encoded]) -> Tensor:
@@ -97,6 +110,10 @@ class Base(Protocol):
         """Forgets an adapter and frees its memory; unknown names are ignored."""
         ...
 
+    def held_bytes(self, adapter: str) -> int:
+        """Device memory an attached adapter takes, with all that is cached for it; 0 for unknown names."""
+        ...
+
     def start_training(self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None) -> TrainingModule:
         """A trainable adapter over this base: fresh (from torch's seed) or continuing from `tensors`."""
         ...
@@ -106,12 +123,31 @@ class BaseNotFound(Exception):
     """The base model's weights are missing or are not the ones this project was made with."""
 
 
-def open_base(name: str, *, device: str = "cpu", precision: str = "auto") -> Base:
-    """Loads a base by its configured name; raises `BaseNotFound` with the fix."""
-    match name:
-        case "minilm":
-            from model.minilm import MiniLM
+class DeviceTooSmall(BaseNotFound):
+    """The base does not fit the device; the message has the figures and the fix."""
 
-            return MiniLM(device=device, precision=precision)
-        case _:
-            raise BaseNotFound(f'no base model is called "{name}"; this version knows: minilm')
+
+def open_base(
+    name: str,
+    *,
+    device: str = "cpu",
+    precision: str = "auto",
+    arithmetic: Arithmetic = "weight-only",
+    training: bool = False,
+) -> Base:
+    """Loads a base by its configured name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
+
+    "minilm", "mini", or a GPT-J: a hub id, a folder, or either behind "gptj:". `precision` is "auto", "fp32", "bf16"
+    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.int8`. `training` reserves memory.
+    """
+    if precision not in PRECISIONS:
+        raise BaseNotFound(f'precision "{precision}" is none of {", ".join(PRECISIONS)}')
+    if name == "minilm":
+        from model.minilm import MiniLM
+
+        return MiniLM(device=device, precision=precision)
+    from model.gptj import open_gptj
+
+    return open_gptj(
+        name.removeprefix("gptj:"), device=device, precision=precision, arithmetic=arithmetic, training=training
+    )

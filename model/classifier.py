@@ -23,6 +23,7 @@ class Verdict:
     """Calibrated probabilities over `LABELS` (they sum to 1), and which model said so.
 
     `windows` is the number of overlapping pieces a long text was read in; the worst piece speaks for the whole.
+    `stand_in` marks the word of a base that answers for another: good enough to flag, never to punish.
     """
 
     probabilities: Mapping[Label, float]
@@ -30,6 +31,7 @@ class Verdict:
     adapter: str
     prompt: str = ""
     windows: int = 1
+    stand_in: bool = False
 
     @property
     def label(self) -> Label:

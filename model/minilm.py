@@ -75,7 +75,10 @@ class MiniLM:
     fingerprint = WEIGHTS_SHA256
     prompt = ""
     max_tokens = 256  # the length all-MiniLM-L6-v2 was trained with
+    batch_tokens = 768  # on a CPU larger passes fall out of the cache and are slower
+    mixes_adapters = False
     default_lora = LoraSpec(rank=16, alpha=32.0, targets=tuple(LINEARS))
+    default_learning_rate = 4e-4
 
     def __init__(self, device: str = "cpu", precision: str = "auto") -> None:
         self._folder = weights_folder()
@@ -105,8 +108,10 @@ class MiniLM:
         return [CLS, *ids, SEP]
 
     @torch.inference_mode()
-    def label_logits(self, batch: Sequence[Encoded], adapter: str) -> Tensor:
+    def label_logits(self, batch: Sequence[Encoded], adapter: str | Sequence[str]) -> Tensor:
         """(B, 3) float32 logits; raises KeyError for an adapter that was not attached."""
+        if not isinstance(adapter, str):
+            raise ValueError("MiniLM merges an adapter into its weights: one for the whole batch")
         head = self._heads[adapter]
         return _head(self._pooled(batch, adapter), head)
 
@@ -142,6 +147,13 @@ class MiniLM:
         if adapter:
             self._layers.pop(adapter, None)
 
+    def held_bytes(self, adapter: str) -> int:
+        """The merged layers and the head."""
+        if adapter not in self._heads:
+            return 0
+        head = sum(tensor.nbytes for tensor in self._heads[adapter].values())
+        return head + sum(layer.held_bytes for layer in self._layers[adapter])
+
     def start_training(self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None) -> "MiniLMTraining":
         """A peft model over a fresh copy of the base."""
         self.adapter_shapes(lora)
@@ -175,6 +187,11 @@ class _Layer:
         )
         self._norms = list(norms)
         self._dtype = dtype
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the linear layers; the norms are the base's."""
+        return sum(t.nbytes for pair in (self._qkv, self._out, self._up, self._down) for t in pair)
 
     def forward(self, hidden: Tensor, slot: Tensor, mask: Tensor | None, rows: int, longest: int) -> Tensor:
         """(T, 384) -> (T, 384); only the attention itself sees the padded (rows, longest) grid."""
@@ -265,7 +282,9 @@ def _matmul_dtype(precision: str, device: torch.device) -> torch.dtype:
         else:
             fast = torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
-    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+    if precision not in ("bf16", "fp32"):
+        raise BaseNotFound(f"the embedded model has no {precision}; set precision to auto, bf16 or fp32")
+    return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
 def _embedding(weights: Mapping[str, Tensor], ids: Tensor, position: Tensor) -> Tensor:

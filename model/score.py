@@ -1,6 +1,6 @@
 """Scores a file.
 
-    python -m model.score FILE.csv --text COLUMN --out OUT.csv [--adapter DIR]
+    python -m model.score FILE.csv --text COLUMN --out OUT.csv [--base NAME] [--adapter DIR]
 
 OUT.csv has the rows of FILE.csv with `label`, `hate`, `offensive`, `neutral` appended (columns of those names in the
 input are kept as `input_label`, ...). Without `--adapter`, the shipped adapter scores. Memory does not grow with the
@@ -18,8 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from model.adapters import SHIPPED
-from model.base import BaseNotFound, open_base
+from model.adapters import registry_of
+from model.base import BaseNotFound
+from model.choice import add_choice, chosen
 from model.classifier import AdapterRejected, Item
 from model.labels import LABELS
 from model.scorer import Scorer
@@ -55,12 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--text", required=True, metavar="COLUMN")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--adapter", type=Path, default=SHIPPED, metavar="DIR")
+    parser.add_argument("--adapter", type=Path, metavar="DIR")
+    add_choice(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        scorer = Scorer(open_base("minilm"))
-        scorer.load("file", options.adapter)
+        scorer = Scorer(chosen(options).open())
+        scorer.load("file", options.adapter or registry_of(options.base, Path()).shipped)
         rows = score_file(options.file, options.text, options.out, scorer, console)
     except (BadData, BaseNotFound, AdapterRejected) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)

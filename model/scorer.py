@@ -95,8 +95,10 @@ class Scorer:
 def attach_checked(base: Base, adapter: str, folder: Path) -> Manifest:
     """Attaches an adapter whose base, file hash, names, shapes, types and values are all as they must be."""
     manifest = read_manifest(folder)
-    if (manifest.base, manifest.base_sha256, manifest.prompt) != (base.name, base.fingerprint, base.prompt):
+    if manifest.base_sha256 != base.fingerprint:  # the name is only where its maker found the same weights
         raise AdapterRejected(f"{folder}: made for {manifest.base} {manifest.base_sha256[:12]}…, not for {base.name}")
+    if manifest.prompt != base.prompt:
+        raise AdapterRejected(f'{folder}: made for the prompt "{manifest.prompt}", not for "{base.prompt}"')
     try:
         lora = LoraSpec.from_json(manifest.lora)
         expected = base.adapter_shapes(lora)

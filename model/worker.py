@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected, Item, Unavailable, Verdict
 from model.labels import LABELS
 
@@ -25,23 +26,28 @@ ATTEMPTS = 3
 class Worker:
     """A `Classifier` in another process. `async with` starts and stops it; one request is under way at a time.
 
-    `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request, the model's
-    loading included; a worker that takes longer is killed and replaced.
+    `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request, and
+    `load_timeout_s` more the first one, which waits for the model to be loaded; a worker that takes longer is killed
+    and replaced. After `attempts` dead workers a request's caller is told.
     """
 
     def __init__(
         self,
-        base: str,
+        base: str | Choice,
         folder_of: Callable[[str], Path],
         *,
         threads: int = 2,
-        precision: str = "auto",
         answer_timeout_s: float = 60.0,
+        load_timeout_s: float = 60.0,
+        attempts: int = ATTEMPTS,
     ) -> None:
-        self._command = [sys.executable, "-m", "model.worker", "--base", base, "--threads", str(threads)]
-        self._command += ["--precision", precision]
+        choice = base if isinstance(base, Choice) else Choice(base)
+        self._command = [sys.executable, "-m", "model.worker", *choice.arguments(), "--threads", str(threads)]
+        self._load_timeout_s = load_timeout_s
+        self._loaded = False
         self._folder_of = folder_of
         self._answer_timeout_s = answer_timeout_s
+        self._attempts = attempts
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self.restarts = 0
@@ -59,7 +65,7 @@ class Worker:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item; raises `AdapterRejected`, or `Unavailable` after `ATTEMPTS` dead workers."""
+        """One verdict per item; raises `AdapterRejected`, or `Unavailable` when every attempt killed a worker."""
         adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
         answer = await self._ask({"items": [(item.text, item.adapter) for item in items], "adapters": adapters})
         return [
@@ -78,7 +84,7 @@ class Worker:
         """Sends the request and waits; a cancelled caller leaves no half-read answer behind."""
         line = json.dumps(request).encode() + b"\n"
         async with self._turn:
-            for _ in range(ATTEMPTS):
+            for _ in range(self._attempts):
                 try:
                     answer = await self._exchange(line)
                 except (OSError, EOFError, ValueError, TimeoutError):
@@ -93,18 +99,25 @@ class Worker:
                 if "error" in answer:
                     raise Unavailable(answer["error"])
                 return answer
-        raise Unavailable(f"the model's process died {ATTEMPTS} times on the same request")
+        times = f"{self._attempts} times on the same request" if self._attempts > 1 else "or took too long"
+        raise Unavailable(f"the model's process died {times}")
+
+    async def restart(self) -> None:
+        """Ends the process, after the request under way; the next one starts another, which loads the base anew."""
+        async with self._turn:
+            await self._stop()
 
     async def _exchange(self, line: bytes) -> dict[str, Any]:
         process = self._process if self.pid is not None else await self._start()
         if process is None or process.stdin is None or process.stdout is None:
             raise EOFError
-        async with asyncio.timeout(self._answer_timeout_s):
+        async with asyncio.timeout(self._answer_timeout_s + (0.0 if self._loaded else self._load_timeout_s)):
             process.stdin.write(line)
             await process.stdin.drain()
             if not (answered := await process.stdout.readline()):
                 raise EOFError
         answer: dict[str, Any] = json.loads(answered)
+        self._loaded = True
         return answer
 
     async def _start(self) -> asyncio.subprocess.Process:
@@ -114,6 +127,7 @@ class Worker:
             **os.environ,
             "OMP_NUM_THREADS": self._command[self._command.index("--threads") + 1],
         }
+        self._loaded = False
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
@@ -126,7 +140,7 @@ class Worker:
         return self._process
 
     async def _stop(self) -> None:
-        process, self._process = self._process, None
+        process, self._process, self._loaded = self._process, None, False
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -135,19 +149,19 @@ class Worker:
         process._transport.close()  # type: ignore[attr-defined]  # else the pipes linger until garbage collection
 
 
-def serve(base_name: str, threads: int, precision: str) -> None:
+def serve(choice: Choice, threads: int) -> None:
     """The child's loop: ends when its input does, so it never outlives its parent."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
     import torch
 
-    from model.base import BaseNotFound, open_base
+    from model.base import BaseNotFound
     from model.scorer import Scorer
 
     torch.set_num_threads(threads)
     failure, scorer = "", None
     try:
-        scorer = Scorer(open_base(base_name, precision=precision))
+        scorer = Scorer(choice.open())
     except BaseNotFound as error:
         failure = str(error)
     for line in sys.stdin:
@@ -176,8 +190,7 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m model.worker", description="Serves one parent; see the module.")
-    parser.add_argument("--base", required=True)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    add_choice(parser)
     options = parser.parse_args()
-    serve(options.base, options.threads, options.precision)
+    serve(chosen(options), options.threads)

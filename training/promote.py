@@ -1,6 +1,6 @@
 """Puts an adapter into service, or the one before it back.
 
-    python -m training.promote VERSION | --rollback [--adapters data/adapters] [--scope global]
+    python -m training.promote VERSION | --rollback [--adapters data/adapters] [--scope global] [--base minilm]
 
 A running bot notices within a second.
 """
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model.adapters import GLOBAL, SHIPPED, Registry
+from model.adapters import GLOBAL, registry_of
+from model.choice import EMBEDDED
 from model.classifier import AdapterRejected
 
 
@@ -24,9 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--rollback", action="store_true")
     parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
     parser.add_argument("--scope", default=GLOBAL)
+    parser.add_argument("--base", default=EMBEDDED, metavar="NAME", help="whose adapters")
     options = parser.parse_args(arguments)
-    registry, console = Registry(options.adapters, SHIPPED), Console(stderr=True)
+    console = Console(stderr=True)
     try:
+        registry = registry_of(options.base, options.adapters)
         if options.rollback:
             registry.rollback(options.scope)
         else:

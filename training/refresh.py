@@ -1,6 +1,6 @@
 """Learns from the moderators' corrections: examples -> train -> evaluate -> gate -> promote.
 
-    python -m training.refresh [--store data/domovoi.db] [--key FILE] [--adapters data/adapters]
+    python -m training.refresh [--store data/domovoi.db] [--key FILE] [--adapters data/adapters] [--base minilm]
 
 Corrections with a basis and a sample of public texts teach a copy of the serving adapter. The copy serves only when it
 is not worse on held-out texts. Exit status: 0 promoted, 2 bad input, 3 refused by the gate, 4 nothing to learn from.
@@ -23,9 +23,10 @@ from rich.console import Console
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest, read_weights
-from model.base import Base, BaseNotFound, LoraSpec, open_base
+from model.adapters import GLOBAL, Registry, read_manifest, read_weights, registry_of
+from model.base import Base, BaseNotFound, LoraSpec
 from model.calibration import calibrated
+from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.scorer import attach_checked
@@ -50,7 +51,9 @@ Tell = Callable[[str, float, str], None]
 """Called with (stage, share done, result or "")."""
 
 
-def refresh(snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int, tell: Tell) -> int:
+def refresh(
+    snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int, tell: Tell, choice: Choice | None = None
+) -> int:
     """One refresh; returns an exit status. Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes."""
     left_out = f" ({snapshot.without_basis} left out: no basis)" if snapshot.without_basis else ""
     if not snapshot.examples:
@@ -60,7 +63,7 @@ def refresh(snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int,
     serving, _ = registry.sound(GLOBAL)
     folder = registry.folder(serving)
     manifest = read_manifest(folder)
-    base = open_base(manifest.base)
+    base = (choice or Choice(manifest.base)).open(training=True)
     attach_checked(base, "serving", folder)
     lora = LoraSpec.from_json(manifest.lora)
     start = {name: tensor.float() for name, tensor in load_tensors(read_weights(folder, manifest)).items()}
@@ -167,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replay-rows", type=int, default=500)
     parser.add_argument("--keep", type=int, default=5)
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
+    add_choice(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     bar, advance = progress_bar(console, "refresh")
@@ -184,11 +188,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 console.print(result, markup=False, soft_wrap=True)
 
     try:
-        with only_one(options.adapters), contextlib.nullcontext() if options.progress == "json" else bar:
+        registry = registry_of(options.base, options.adapters)
+        with only_one(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
-            registry = Registry(options.adapters, SHIPPED)
-            return refresh(snapshot, registry, options.replay_rows, options.keep, tell)
+            return refresh(snapshot, registry, options.replay_rows, options.keep, tell, chosen(options))
     except (BadData, AdapterRejected, BaseNotFound) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return BAD_INPUT

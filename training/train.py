@@ -27,8 +27,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from model.adapters import Manifest, write_adapter
-from model.base import Base, BaseNotFound, Encoded, LoraSpec, open_base
+from model.base import Base, BaseNotFound, Encoded, LoraSpec
 from model.calibration import calibrated, fit_temperature
+from model.choice import add_choice, chosen
 from model.labels import LABELS
 from model.normalize import conservative
 from model.quality import Metrics
@@ -190,19 +191,22 @@ def progress_bar(console: Console, what: str) -> tuple[Progress, Advance]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 with one line for a bad input."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--base", default="minilm")
+    add_choice(parser)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
+    parser.add_argument("--epochs", type=float, default=Recipe().epochs)
+    parser.add_argument("--learning-rate", type=float, help="default: what suits the base")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        base = open_base(options.base)
+        base = chosen(options).open(training=True)
         examples = read_examples(options.data, options.data.stem)
     except (BadData, BaseNotFound) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-    recipe = Recipe(seed=options.seed)
+    rate = base.default_learning_rate if options.learning_rate is None else options.learning_rate
+    recipe = Recipe(seed=options.seed, epochs=options.epochs, learning_rate=rate)
     kept, held_out = split(examples, 0.1, recipe.seed)
     bar, advance = progress_bar(console, f"training on {len(kept)} texts")
     with bar:

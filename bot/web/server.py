@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +43,7 @@ class Parts:
     learning: Learning
     feed: Feed
     group: asyncio.TaskGroup
+    model_trouble: Callable[[], str] = lambda: ""
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
@@ -74,7 +75,9 @@ async def healthz(request: web.Request) -> web.Response:
             await parts.classifier.classify([Item("hello", parts.learning.serving)])
     except (Unavailable, AdapterRejected, TimeoutError) as error:
         return web.json_response({"status": "classifier does not answer", "error": str(error)}, status=503)
-    return web.json_response({"status": "ok", "adapter": parts.learning.serving})
+    return web.json_response(
+        {"status": "ok", "adapter": parts.learning.serving, "stand_in": bool(parts.model_trouble())}
+    )
 
 
 @routes.get("/api/state")
@@ -92,7 +95,7 @@ async def state(request: web.Request) -> web.Response:
             "adapter": parts.learning.serving,
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
             "cases": [case_json(case) for case in cases],
-            "notice": parts.moderator.trouble or parts.learning.problem,
+            "notice": parts.moderator.trouble or parts.model_trouble() or parts.learning.problem,
             "refresh": parts.learning.state.to_json() if parts.learning.state else None,
         }
     )

@@ -1,5 +1,7 @@
 """`decide`: each rule is a row."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -40,7 +42,10 @@ def test_a_disguise_can_raise_an_alert_but_never_an_action() -> None:
 
 
 def test_a_stand_in_model_never_punishes() -> None:
-    """`may_punish=False` turns the action band into an alert."""
+    """Its mark turns the action band into an alert that says why, and so does `may_punish=False`."""
+    decision = decide(said("x"), replace(verdict(0.99), stand_in=True), Standing(), ENFORCE)
+    assert (decision.band, decision.actions, decision.flags) == (Band.ALERT, (Alert(),), ("stand-in",))
+    assert "stand-in" in decision.reason
     assert decide(said("x"), verdict(0.99), Standing(), ENFORCE, may_punish=False).actions == (Alert(),)
 
 

@@ -1,0 +1,67 @@
+"""Which processes answer, as config.toml says: the base, and the embedded one beside it when the base is another."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from bot.config import Config
+from model.adapters import Registry, registry_of
+from model.choice import EMBEDDED
+from model.classifier import Classifier
+from model.fallback import Fallback
+from model.worker import ATTEMPTS, Worker
+
+LOAD_TIMEOUT_S = 900.0
+"""A large base read from a slow disk; meanwhile the embedded one answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """`classifier` is what to ask, `worker` the configured base's process. `run` is to be run as a task.
+
+    `trouble` says in words for moderators why another base answers, "" while all is well.
+    """
+
+    classifier: Classifier
+    worker: Worker
+    run: Callable[[], Coroutine[Any, Any, None]]
+    trouble: Callable[[], str]
+
+
+def adapters_of(config: Config) -> Registry:
+    """The adapters of the configured base; raises `AdapterRejected` where there is none yet."""
+    return registry_of(config.model.base, config.service.data / "adapters")
+
+
+def worker_of(config: Config, registry: Registry, attempts: int = ATTEMPTS) -> Worker:
+    """The configured base's process, not yet started."""
+    model = config.model
+    load_timeout_s = 60.0 if model.choice.embedded else LOAD_TIMEOUT_S
+    return Worker(
+        model.choice, registry.folder, threads=model.threads, load_timeout_s=load_timeout_s, attempts=attempts
+    )
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    config: Config, registry: Registry, adapter: Callable[[], str], told: Callable[[str], None]
+) -> AsyncIterator[Answering]:
+    """Starts the processes and ends them. `adapter` names the one that serves, `told` hears of losses and returns."""
+    if config.model.choice.embedded or not config.model.stand_in:
+        async with worker_of(config, registry) as worker:
+            yield Answering(worker, worker, _nothing, lambda: "")
+        return
+    embedded = registry_of(EMBEDDED, config.service.data / "adapters")
+    own = embedded.sound()[0]
+    async with (
+        worker_of(config, registry, attempts=1) as worker,
+        Worker(EMBEDDED, lambda _: embedded.folder(own), threads=config.model.threads) as stand_in,
+    ):
+        named = f"{EMBEDDED}/{own.partition('/')[2]}"
+        fallback = Fallback(worker, stand_in, trial_adapter=adapter, stand_in_adapter=named, told=told)
+        yield Answering(fallback, worker, fallback.run, lambda: fallback.trouble)
+
+
+async def _nothing() -> None:
+    """The embedded base alone needs nobody to bring it back: its worker does that."""

@@ -1,0 +1,68 @@
+"""Which base is meant and how it shall compute: the same words in config.toml, on command lines and between processes.
+
+No torch in it, so that the bot can speak of a base it does not load.
+"""
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+if TYPE_CHECKING:
+    from model.base import Base
+
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+Int8: TypeAlias = Literal["off", "weight-only", "threshold-0", "threshold-6"]
+EMBEDDED = "minilm"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`base` is "minilm", "mini", or a GPT-J by hub id or folder. `device` "auto" is a GPU where there is one.
+
+    `int8` other than "off" keeps a GPT-J's linear weights in 8 bit and says how they multiply; see `model.int8`.
+    """
+
+    base: str = EMBEDDED
+    device: str = "auto"
+    precision: Precision = "auto"
+    int8: Int8 = "off"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is the base that every installation has."""
+        return self.base == EMBEDDED
+
+    def open(self, *, training: bool = False) -> "Base":
+        """Loads it; raises `BaseNotFound` with the fix."""
+        import torch
+
+        from model.base import BaseNotFound, open_base
+
+        device = self.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() and not self.embedded else "cpu"
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise BaseNotFound(f'device "{device}": no GPU can be used here; check the driver, or set "auto" or "cpu"')
+        more: dict[str, Any] = {"precision": self.precision}
+        if self.int8 != "off":
+            more = {"precision": "int8", "arithmetic": self.int8}
+        return open_base(self.base, device=device, training=training, **more)
+
+    def arguments(self) -> list[str]:
+        """As a command line that `chosen` reads back."""
+        line = ["--base", self.base, "--device", self.device, "--precision", self.precision]
+        return [*line, "--int8", self.int8]
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that loads a base."""
+    default = Choice()
+    parser.add_argument("--base", default=default.base, metavar="NAME", help="minilm, mini, or a GPT-J's folder or id")
+    parser.add_argument("--device", default=default.device, help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default=default.precision, choices=get_args(Precision))
+    parser.add_argument("--int8", default=default.int8, choices=get_args(Int8), help="a GPT-J's arithmetic in 8 bit")
+
+
+def chosen(options: argparse.Namespace) -> Choice:
+    """What was asked for on the command line."""
+    return Choice(options.base, options.device, options.precision, options.int8)

@@ -1,0 +1,191 @@
+"""Where a GPT-J comes from: a hub id, a folder as transformers saves it, or a folder made by `model.prepare`.
+
+A prepared folder has int8 weights in bitsandbytes' own format (transformers reads it too) and `prepared.json`, which
+names the checkpoint it was made from and the SHA-256 of every file.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from model.base import BaseNotFound
+from model.gptj_network import Shape
+from model.int8 import quantise
+
+FORMAT = 1
+PREPARED_FILE = "prepared.json"
+MINI = Path(__file__).with_name("mini")
+"""A small GPT-J of our own; `python -m training.pretrain` makes it."""
+SAMPLED = 1024
+"""Elements of each tensor that go into a fingerprint."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class Encoder:
+    """The byte-level BPE of a checkpoint, without its special and added tokens: typed ones stay text."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._bare = Tokenizer(tokenizer.model)
+        if tokenizer.normalizer is not None:
+            self._bare.normalizer = tokenizer.normalizer
+        self._bare.pre_tokenizer = tokenizer.pre_tokenizer
+        self._special = frozenset(tokenizer.get_added_tokens_decoder())
+
+    def __call__(self, text: str) -> list[int]:
+        """Ids of the text; none of them is a special or added token, whatever the text says."""
+        ids: list[int] = self._bare.encode(text, add_special_tokens=False).ids
+        return ids if self._special.isdisjoint(ids) else [i for i in ids if i not in self._special]
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """An opened GPT-J. `tensors` gives one tensor at a time; what was given may be forgotten."""
+
+    name: str
+    shape: Shape
+    encode: Encoder
+    fingerprint: str
+    tensors: "Tensors"
+    prepared: bool = False
+
+
+@dataclass(slots=True)
+class Tensors:
+    """Tensors by name, from memory (`state`) or from files (`files`: name -> path)."""
+
+    state: dict[str, Tensor] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def take(self, name: str) -> Tensor:
+        """The tensor, which is no longer kept here; raises KeyError."""
+        if name not in self.files:
+            return self.state.pop(name)
+        with safe_open(self.files[name], framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+
+class DeviceWeights:
+    """The `Weights` of a network on a device; int8 weights are made here unless the checkpoint has them."""
+
+    def __init__(self, tensors: Tensors, device: torch.device, dtype: torch.dtype, int8: bool) -> None:
+        self._tensors = tensors
+        self._device = device
+        self._dtype = dtype
+        self._int8 = int8
+
+    def linear(self, name: str) -> tuple[Tensor, Tensor | None]:
+        """(weight, None) or (int8 rows, maxima)."""
+        weight = self._tensors.take(f"{name}.weight")
+        if weight.dtype == torch.int8:
+            return weight.to(self._device), self._tensors.take(f"{name}.SCB").to(self._device)
+        if self._int8:
+            return quantise(weight.to(self._device))
+        return weight.to(self._device, self._dtype), None
+
+    def plain(self, name: str) -> Tensor:
+        """An embedding, a norm or a bias."""
+        return self._tensors.take(name).to(self._device, self._dtype)
+
+
+def open_checkpoint(source: str, dtype: torch.dtype = torch.float16) -> Checkpoint:
+    """Reads `source` into memory as `dtype` (a prepared folder stays on disk); raises `BaseNotFound` with the fix."""
+    folder = MINI if source == "mini" else Path(source)
+    if source == "mini" and not folder.is_dir():
+        raise BaseNotFound(f"{folder} is missing; make it with: python -m training.pretrain")
+    try:
+        if (folder / PREPARED_FILE).is_file():
+            return _prepared(source, folder)
+        if not folder.is_dir() and not _HUB_ID.fullmatch(source):
+            raise BaseNotFound(f"{source}: no such folder, nor a hub id like EleutherAI/gpt-j-6b")
+        return _plain(source, str(folder) if folder.is_dir() else source, dtype)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise BaseNotFound(f"{source}: cannot be read as a GPT-J: {_first_line(error)}") from error
+
+
+def fingerprint(shape: Shape, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over a fixed sample of every tensor, rounded to float16: the same for all copies of one checkpoint.
+
+    It tells bases apart in any precision. It does not guard a file: `prepared.json` and the hub do that.
+    """
+    digest = hashlib.sha256()
+    for name, expected in shape.tensors():
+        tensor = tensors[name]
+        if tuple(tensor.shape) != expected:
+            raise ValueError(f"tensor {name} is {tuple(tensor.shape)}, the config says {expected}")
+        flat = tensor.reshape(-1)
+        sample = flat[:: max(1, len(flat) // SAMPLED)].to("cpu", torch.float16)
+        digest.update(f"{name}{expected}".encode() + sample.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(name: str, place: str, dtype: torch.dtype) -> Checkpoint:
+    """Through transformers, which knows every way a checkpoint is stored."""
+    from transformers import AutoTokenizer, GPTJConfig, GPTJForCausalLM
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()  # the worker's log is no terminal
+    folder = Path(place)
+    if folder.is_dir():
+        shape = Shape.from_json((folder / "config.json").read_text(encoding="utf-8"))
+        tokenizer_file = folder / "tokenizer.json"
+    else:
+        shape = Shape.from_json(GPTJConfig.from_pretrained(place).to_json_string(use_diff=False))
+        tokenizer_file = Path()
+    if tokenizer_file.is_file():
+        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(place).backend_tokenizer
+    model, found = GPTJForCausalLM.from_pretrained(
+        place, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+    )
+    if absent := sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}):
+        raise ValueError(f"tensor {absent[0]} is missing or of another size")  # it would be random otherwise
+    state = {key: tensor.detach() for key, tensor in model.state_dict().items()}
+    return Checkpoint(name, shape, Encoder(tokenizer), fingerprint(shape, state), Tensors(state=state))
+
+
+def _prepared(name: str, folder: Path) -> Checkpoint:
+    manifest: dict[str, Any] = json.loads((folder / PREPARED_FILE).read_text(encoding="utf-8"))
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"{PREPARED_FILE} has format {manifest['format']}, this version reads {FORMAT}; prepare again")
+    for file, digest in manifest["files"].items():
+        if Path(file).name != file or file_hash(folder / file) != digest:
+            raise ValueError(f"{file} is not the file that was prepared; prepare again")
+    weights = [folder / file for file in manifest["files"] if file.endswith(".safetensors")]
+    return Checkpoint(
+        name,
+        Shape.from_json((folder / "config.json").read_text(encoding="utf-8")),
+        Encoder(Tokenizer.from_file(str(folder / "tokenizer.json"))),
+        str(manifest["fingerprint"]),
+        Tensors(files=dict(_names(weights))),
+        prepared=True,
+    )
+
+
+def _names(files: list[Path]) -> Iterator[tuple[str, Path]]:
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                yield name, path
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

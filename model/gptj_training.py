@@ -1,0 +1,127 @@
+"""An adapter being trained over a frozen GPT-J: the loss is on the answer's tokens only.
+
+The instruction is read once per batch, not once per message: its keys and values, with their gradients, stand before
+every packed message, which is the same sum of gradients as reading it again each time.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.base import Encoded, LoraSpec
+from model.gptj_network import KeyValue, Network
+from model.lora import lora_shapes, tensor_name
+from model.packing import pack
+from model.question import Question, answer_scores
+
+AMPLIFICATION = 1024.0
+"""Gradients travel through float16 layers this much larger, so that small ones do not vanish (Micikevicius et al. 2018,
+"Mixed Precision Training", section 3.2); the float32 matrices of the adapter receive them at their true size."""
+
+
+class GPTJTraining(nn.Module):
+    """Trainable LoRA matrices in float32. `recompute` keeps one layer's activations instead of all."""
+
+    def __init__(
+        self,
+        network: Network,
+        question: Question,
+        lora: LoraSpec,
+        tensors: Mapping[str, Tensor] | None,
+        *,
+        recompute: bool,
+    ) -> None:
+        super().__init__()
+        self._network = network
+        self._question = question
+        self._recompute = recompute
+        self._scale = lora.alpha / lora.rank
+        self._shapes = lora_shapes(network.shape, lora)
+        self.matrices = nn.ParameterDict()
+        for name, shape in self._shapes.items():
+            if tensors is not None:
+                start = tensors[name].detach().float().clone()
+            elif name.endswith("lora_A"):
+                start = nn.init.kaiming_uniform_(torch.empty(shape), a=math.sqrt(5))
+            else:
+                start = torch.zeros(shape)
+            self.matrices[_key(name)] = nn.Parameter(start.to(network.device))
+        self._amplify = network.dtype == torch.float16
+        if self._amplify:
+            for parameter in self.matrices.values():
+                parameter.register_hook(lambda gradient: gradient / AMPLIFICATION)
+
+    @property
+    def module(self) -> nn.Module:
+        """Itself."""
+        return self
+
+    def add(self, layer: int, target: str, x: Tensor, y: Tensor) -> Tensor:
+        """The `Lora` of the network's pass."""
+        name = _key(tensor_name(layer, target, "A"))
+        if name not in self.matrices:
+            return y
+        a, b = self.matrices[name], self.matrices[_key(tensor_name(layer, target, "B"))]
+        return y + F.linear(F.linear(x, a.to(x.dtype)), (b * self._scale).to(x.dtype))
+
+    def label_logits(self, batch: Sequence[Encoded]) -> Tensor:
+        """(B, 3) float32 with gradients; see `answer_scores`."""
+        return self._scores(batch, normalised=False)
+
+    def loss(self, batch: Sequence[Encoded], targets: Tensor, weights: Tensor) -> Tensor:
+        """Weighted mean cross-entropy of the answers' tokens over the whole vocabulary."""
+        scores = self._scores(batch, normalised=True)
+        losses = -(targets.to(scores.device) * scores).sum(dim=-1)
+        weights = weights.to(scores.device)
+        return (losses * weights).sum() / weights.sum().clamp(min=1e-8)
+
+    def adapter_state(self) -> dict[str, Tensor]:
+        """Names as in `GPTJ.adapter_shapes`."""
+        return {name: self.matrices[_key(name)].detach().float().cpu().contiguous().clone() for name in self._shapes}
+
+    def _scores(self, batch: Sequence[Encoded], *, normalised: bool) -> Tensor:
+        question, network = self._question, self._network
+        packed = pack(
+            batch,
+            [0] * len(batch),
+            len(question.instruction),
+            question.branches,
+            dtype=network.dtype,
+            device=network.device,
+        )
+        kept: list[KeyValue] = []
+        if question.instruction:
+            ids = torch.tensor([question.instruction], device=network.device)
+            positions = torch.arange(ids.shape[1], device=ids.device)[None]
+            network.forward(ids, positions, None, lora=self, keep=kept, recompute=self._recompute)
+        hidden = network.forward(
+            packed.ids,
+            packed.positions,
+            packed.mask,
+            prefix=kept.__getitem__ if kept else None,
+            lora=self,
+            recompute=self._recompute,
+        )
+        scores = answer_scores(network, hidden, packed, question, normalised=normalised)
+        return _Amplified.apply(scores) if self._amplify else scores  # type: ignore[no-untyped-call]
+
+
+class _Amplified(torch.autograd.Function):
+    """The identity, whose gradient is `AMPLIFICATION` times larger."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient * AMPLIFICATION
+
+
+def _key(name: str) -> str:
+    """A module's parameter may not have a dot in its name."""
+    return name.replace(".", "/")

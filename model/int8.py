@@ -1,0 +1,103 @@
+"""Linear layers whose weights are int8, and the three ways to multiply with them.
+
+A weight row w is kept as round(127 w / max|w|) and its max|w| (Dettmers et al. 2022, "LLM.int8(): 8-bit Matrix
+Multiplication for Transformers at Scale", section 2.1); the file format is bitsandbytes'. The arithmetic is a choice:
+
+`weight-only`   the rows are scaled back to the activations' type, then an ordinary product. A row of the result depends
+                on its own input row only. Works on every device; costs one pass over the weights per product.
+`threshold-0`   activations are rounded to int8 as well, row by row: fastest with large batches, still independent of
+                neighbours, but models with outlier features (GPT-J-6B has them) lose accuracy.
+`threshold-6`   LLM.int8 as published: input columns with a value above 6 are multiplied unrounded. As accurate as
+                weight-only, but an outlier in one message changes how its neighbours are rounded, and each product
+                waits for the host.
+"""
+
+import logging
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Arithmetic: TypeAlias = Literal["weight-only", "threshold-0", "threshold-6"]
+ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
+
+
+class Dense:
+    """A frozen linear layer in a floating-point type. `weight` (out, in), `bias` (out,) or None."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight = weight
+        self.bias = bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return F.linear(x, self.weight, self.bias)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What it keeps on the device."""
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+
+class Int8:
+    """A frozen linear layer in int8. `rows` (out, in) int8, `maxima` (out,) float32, `bias` (out,) or None."""
+
+    def __init__(self, rows: Tensor, maxima: Tensor, bias: Tensor | None, arithmetic: Arithmetic) -> None:
+        self.rows = rows
+        self.maxima = maxima
+        self.bias = bias
+        self._state: Any = None
+        if arithmetic != "weight-only":
+            self._state = bitsandbytes().MatmulLtState()
+            self._state.CB, self._state.SCB = rows, maxima
+            self._state.has_fp16_weights = False
+            self._state.is_training = False  # on a CPU, training mode would silently be weight-only
+            self._state.threshold = float(arithmetic.removeprefix("threshold-"))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out) in the type of x; differentiable with respect to x."""
+        if self._state is None:
+            product: Tensor = _WeightOnly.apply(x, self.rows, self.maxima)  # type: ignore[no-untyped-call]
+            return product if self.bias is None else product + self.bias
+        flat: Tensor = bitsandbytes().matmul(x.reshape(-1, x.shape[-1]), self.rows, state=self._state, bias=self.bias)
+        return flat.view(*x.shape[:-1], -1)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What it keeps on the device."""
+        return [self.rows, self.maxima] if self.bias is None else [self.rows, self.maxima, self.bias]
+
+
+class _WeightOnly(torch.autograd.Function):
+    """x @ (rows * maxima / 127)^T; nothing is kept for the backward pass but the int8 weights themselves."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor, maxima: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, maxima)
+        return F.linear(x, _scaled(rows, maxima, x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        rows, maxima = ctx.saved_tensors
+        return gradient @ _scaled(rows, maxima, gradient.dtype), None, None
+
+
+def _scaled(rows: Tensor, maxima: Tensor, dtype: torch.dtype) -> Tensor:
+    """(out, in) weights in `dtype`, multiplied in float32 and rounded once, without a float32 copy."""
+    scaled = torch.empty(rows.shape, dtype=dtype, device=rows.device)
+    return torch.mul(rows, (maxima / 127.0)[:, None], out=scaled)
+
+
+def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(out, in) weights -> int8 rows (out, in) and float32 maxima (out,), by bitsandbytes, through float16."""
+    rows, maxima, _ = bitsandbytes().functional.int8_vectorwise_quant(weight.to(torch.float16).contiguous())
+    return rows, maxima
+
+
+def bitsandbytes() -> Any:
+    """The library, imported when first needed and told not to log once per product."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    import bitsandbytes as library
+
+    return library

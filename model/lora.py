@@ -1,0 +1,91 @@
+"""LoRA adapters applied to packed rows: one adapter for the whole batch, or another one for each row.
+
+y + alpha / rank * x A^T B^T (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1),
+beside the frozen layer and never merged into it: one base serves every community at the same time.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.base import LoraSpec
+from model.gptj_network import LINEARS, Shape
+
+MAX_RANK = 256
+
+
+def lora_shapes(shape: Shape, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
+    """For each layer and target a `lora_A` (rank, in) and a `lora_B` (out, rank); ValueError for a bad spec."""
+    limit = min(MAX_RANK, shape.hidden)
+    if not 1 <= lora.rank <= limit or not lora.alpha > 0:
+        raise ValueError(f"LoRA rank {lora.rank} must be 1 to {limit} and alpha {lora.alpha} above 0")
+    if not lora.targets or (unknown := set(lora.targets) - set(LINEARS)):
+        raise ValueError(f"unknown LoRA targets {sorted(unknown) or '(none)'}; known: {', '.join(LINEARS)}")
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(shape.layers):
+        for target in lora.targets:
+            out_features, in_features = shape.features(target)
+            shapes[tensor_name(layer, target, "A")] = (lora.rank, in_features)
+            shapes[tensor_name(layer, target, "B")] = (out_features, lora.rank)
+    return shapes
+
+
+def tensor_name(layer: int, target: str, part: str) -> str:
+    """As in an adapter's file: "layer.0.attn.q_proj.lora_A"."""
+    return f"layer.{layer}.{LINEARS[target]}.lora_{part}"
+
+
+class Adapter:
+    """One adapter's matrices on the device, the scale folded into B."""
+
+    def __init__(
+        self, shape: Shape, lora: LoraSpec, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.rank = lora.rank
+        self.pairs: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
+        for layer in range(shape.layers):
+            for target in lora.targets:
+                a, b = (tensors[tensor_name(layer, target, part)].to(device, torch.float32) for part in "AB")
+                self.pairs[layer, target] = a.to(dtype), (b * (lora.alpha / lora.rank)).to(dtype)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of its matrices."""
+        return sum(a.nbytes + b.nbytes for a, b in self.pairs.values())
+
+
+class RowAdapters:
+    """The `Lora` of one pass: `row_group[r]` says which of `adapters` row r belongs to; None is the bare base."""
+
+    def __init__(self, adapters: Sequence[Adapter | None], row_group: Sequence[int], shape: Shape) -> None:
+        self._adapters = adapters
+        self._shape = shape
+        self._rows = None if len(adapters) == 1 else list(row_group)
+        self._rank = max((adapter.rank for adapter in adapters if adapter), default=0)
+
+    def add(self, layer: int, target: str, x: Tensor, y: Tensor) -> Tensor:
+        """y (R, C, out), changed in place, plus each row's own B A x."""
+        pairs = [adapter.pairs.get((layer, target)) if adapter else None for adapter in self._adapters]
+        if not any(pairs):
+            return y
+        if self._rows is None:
+            a, b = pairs[0]  # type: ignore[misc]  # any() has seen it
+            y.view(-1, y.shape[-1]).addmm_(F.linear(x, a).view(-1, len(a)), b.T)
+            return y
+        a, b = self._stacked(pairs, target, x)
+        return y.baddbmm_(torch.bmm(x, a.transpose(1, 2)), b.transpose(1, 2))
+
+    def _stacked(
+        self, pairs: Sequence[tuple[Tensor, Tensor] | None], target: str, like: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(R, rank, in) and (R, out, rank): each row's matrices, zeros where its adapter lacks rank or target."""
+        out_features, in_features = self._shape.features(target)
+        a = like.new_zeros(len(pairs), self._rank, in_features)
+        b = like.new_zeros(len(pairs), out_features, self._rank)
+        for n, pair in enumerate(pairs):
+            if pair is not None:
+                a[n, : len(pair[0])] = pair[0]
+                b[n, :, : len(pair[0])] = pair[1]
+        return a[self._rows], b[self._rows]
