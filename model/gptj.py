@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.base import BaseNotFound, Encoded, LoraSpec
-from model.gptj_files import DeviceWeights, open_checkpoint
+from model.gptj_files import DeviceWeights, Encoder, open_checkpoint
 from model.gptj_network import LINEARS, KeyValue, Network
 from model.gptj_training import GPTJTraining
 from model.int8 import Arithmetic
@@ -228,7 +228,7 @@ def open_gptj(
         network = Network(checkpoint.shape, DeviceWeights(checkpoint.tensors, place, dtype, int8), arithmetic)
         return GPTJ(
             network,
-            checkpoint.encode,
+            Encoder(checkpoint.tokenizer),
             name=source,
             fingerprint=checkpoint.fingerprint,
             prompt=prompt,

@@ -52,11 +52,16 @@ class Checkpoint:
     """An opened GPT-J. `tensors` gives one tensor at a time; what was given may be forgotten."""
 
     name: str
-    shape: Shape
-    encode: Encoder
+    config: str  # config.json
+    tokenizer: Tokenizer
     fingerprint: str
     tensors: "Tensors"
     prepared: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes in the config; raises ValueError."""
+        return Shape.from_json(self.config)
 
 
 @dataclass(slots=True)
@@ -144,13 +149,12 @@ def _plain(name: str, place: str, dtype: torch.dtype) -> Checkpoint:
     logging.disable_progress_bar()  # the worker's log is no terminal
     folder = Path(place)
     if folder.is_dir():
-        shape = Shape.from_json((folder / "config.json").read_text(encoding="utf-8"))
-        tokenizer_file = folder / "tokenizer.json"
+        config = (folder / "config.json").read_text(encoding="utf-8")
     else:
-        shape = Shape.from_json(GPTJConfig.from_pretrained(place).to_json_string(use_diff=False))
-        tokenizer_file = Path()
-    if tokenizer_file.is_file():
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        config = GPTJConfig.from_pretrained(place).to_json_string(use_diff=False)
+    shape = Shape.from_json(config)
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     else:
         tokenizer = AutoTokenizer.from_pretrained(place).backend_tokenizer
     model, found = GPTJForCausalLM.from_pretrained(
@@ -159,7 +163,7 @@ def _plain(name: str, place: str, dtype: torch.dtype) -> Checkpoint:
     if absent := sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}):
         raise ValueError(f"tensor {absent[0]} is missing or of another size")  # it would be random otherwise
     state = {key: tensor.detach() for key, tensor in model.state_dict().items()}
-    return Checkpoint(name, shape, Encoder(tokenizer), fingerprint(shape, state), Tensors(state=state))
+    return Checkpoint(name, config, tokenizer, fingerprint(shape, state), Tensors(state=state))
 
 
 def _prepared(name: str, folder: Path) -> Checkpoint:
@@ -172,8 +176,8 @@ def _prepared(name: str, folder: Path) -> Checkpoint:
     weights = [folder / file for file in manifest["files"] if file.endswith(".safetensors")]
     return Checkpoint(
         name,
-        Shape.from_json((folder / "config.json").read_text(encoding="utf-8")),
-        Encoder(Tokenizer.from_file(str(folder / "tokenizer.json"))),
+        (folder / "config.json").read_text(encoding="utf-8"),
+        Tokenizer.from_file(str(folder / "tokenizer.json")),
         str(manifest["fingerprint"]),
         Tensors(files=dict(_names(weights))),
         prepared=True,
