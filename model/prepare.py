@@ -24,7 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.base import BaseNotFound
-from model.gptj_files import FORMAT, PREPARED_FILE, Checkpoint, file_hash, open_checkpoint
+from model.gptj_files import FORMAT, PREPARED_FILE, Tensors, file_hash, open_checkpoint
+from model.gptj_network import Shape
 from model.int8 import quantise
 
 SHARD_BYTES = 2 * 2**30
@@ -44,11 +45,12 @@ def prepare(source: str, out: Path, console: Console, shard_bytes: int = SHARD_B
     checkpoint = open_checkpoint(source)
     if checkpoint.prepared:
         raise BaseNotFound(f"{source} is prepared already")
+    tensors, fingerprint = checkpoint.load(torch.float16)
     partial = out.with_name(out.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        _write_shards(checkpoint, partial, shard_bytes, console)
+        _write_shards(checkpoint.shape, tensors, partial, shard_bytes, console)
         config = {**json.loads(checkpoint.config), "dtype": "float16", "quantization_config": QUANTIZATION}
         (partial / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         checkpoint.tokenizer.save(str(partial / "tokenizer.json"))
@@ -56,7 +58,7 @@ def prepare(source: str, out: Path, console: Console, shard_bytes: int = SHARD_B
         manifest = {
             "format": FORMAT,
             "source": source,
-            "fingerprint": checkpoint.fingerprint,
+            "fingerprint": fingerprint,
             "files": {name: file_hash(partial / name) for name in files},
             "versions": {name: version(name) for name in ("torch", "transformers", "bitsandbytes", "safetensors")},
         }
@@ -68,15 +70,15 @@ def prepare(source: str, out: Path, console: Console, shard_bytes: int = SHARD_B
     return sum(path.stat().st_size for path in out.iterdir())
 
 
-def _write_shards(checkpoint: Checkpoint, folder: Path, shard_bytes: int, console: Console) -> None:
+def _write_shards(shape: Shape, source: Tensors, folder: Path, shard_bytes: int, console: Console) -> None:
     """All tensors in safetensors files of about `shard_bytes`, and the index that transformers expects of several."""
     shards: list[dict[str, Tensor]] = [{}]
     place: dict[str, int] = {}
     written = total = 0
-    names = [name for name, _ in checkpoint.shape.tensors()]
+    names = [name for name, _ in shape.tensors()]
     with Progress(console=console, transient=True) as bar:
         for name in bar.track(names, description="quantising"):
-            tensors = _stored(name, checkpoint.tensors.take(name))
+            tensors = _stored(name, source.take(name))
             size = sum(tensor.nbytes for tensor in tensors.values())
             if written and written + size > shard_bytes:
                 save_file(shards[-1], folder / _shard(len(shards)), metadata={"format": "pt"})
