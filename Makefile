@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: run install test lint types bench clean
 

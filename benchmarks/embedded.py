@@ -5,8 +5,9 @@
 Baselines: transformers and peft in float32, one message at a time, and in batches of 32 padded to 128 tokens. Ours:
 the same adapter in float32, in the precision the processor is best at, and through the batcher and the model's own
 process as the service calls it. Every round runs every path on the same messages, in a rotated order; a ratio is the
-median over the rounds. Then messages arrive by themselves (Poisson, an open loop) at half of what the service path
-sustained, and each latency counts from the moment the message was due. `--record` appends to benchmarks/RESULTS.md.
+median over the rounds. With `--threads 1`, "ms each" of the last but one is what a message costs one core.
+Then messages arrive by themselves (Poisson, an open loop) at half of what the service path sustained, and each
+latency counts from the moment the message was due. `--record` appends to benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -121,6 +122,11 @@ class Ours:
         self._scorer = Scorer(MiniLM(precision=precision))
         self._scorer.load(ADAPTER, SHIPPED)
 
+    def one_at_a_time(self, texts: Sequence[str]) -> list[list[float]]:
+        """A pass for each message, as when the room is quiet."""
+        rows = [self._scorer.classify([Item(text, ADAPTER)])[0] for text in texts]
+        return [list(verdict.probabilities.values()) for verdict in rows]
+
     def __call__(self, texts: Sequence[str]) -> list[list[float]]:
         """All messages, 256 handed in at a time."""
         verdicts = []
@@ -134,12 +140,13 @@ async def measure(
 ) -> Results:
     """Every path in every round, then the open loop for `seconds`."""
     torch.set_num_threads(threads)
-    plain = Plain()
+    plain, best = Plain(), Ours("auto")
     inside: list[tuple[Rung, Scores]] = [
         (Rung("transformers + peft, one at a time"), plain.one_at_a_time),
         (Rung("transformers + peft, 32 padded to 128"), plain.padded),
         (Rung("ours, float32"), Ours("fp32")),
-        (Rung("ours, best precision here"), Ours("auto")),
+        (Rung("ours, best precision here"), best),
+        (Rung("ours, best precision, one at a time"), best.one_at_a_time),
     ]
     service = Rung("ours, batcher and own process")
     base = MiniLM(precision="fp32")
@@ -200,7 +207,7 @@ async def _open_loop(batcher: Batcher, texts: Sequence[str], per_second: float, 
 def show(results: Results, console: Console) -> None:
     """The table and the open loop's line."""
     table = Table(title=f"{results.messages} messages, {results.mean_tokens:.0f} tokens on average")
-    for column in ("path", "messages/s", "× one", "× padded", "furthest p"):
+    for column in ("path", "messages/s", "ms each", "× one", "× padded", "furthest p"):
         table.add_column(column, justify="left" if column == "path" else "right", no_wrap=True)
     for row in _rows(results):
         table.add_row(*row)
@@ -210,8 +217,8 @@ def show(results: Results, console: Console) -> None:
 
 def record(results: Results, threads: int, source: str, path: Path = RESULTS) -> None:
     """Appends a dated section."""
-    names = ("path", "messages/s", "× one at a time", "× padded", "furthest probability from the first")
-    head = f"| {' | '.join(names)} |\n|---|--:|--:|--:|--:|\n"
+    names = ("path", "messages/s", "ms each", "× one at a time", "× padded", "furthest probability from the first")
+    head = f"| {' | '.join(names)} |\n|---|--:|--:|--:|--:|--:|\n"
     body = "".join(f"| {' | '.join(row)} |\n" for row in _rows(results))
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     machine = f"{os.cpu_count()} cores ({platform.machine()}), {threads} threads, torch {torch.__version__}"
@@ -230,6 +237,7 @@ def _rows(results: Results) -> list[tuple[str, ...]]:
         (
             rung.name,
             f"{results.rate(rung):,.0f}",
+            f"{1000 / results.rate(rung):.1f}",
             f"{results.ratio(rung, one):.1f}",
             f"{results.ratio(rung, padded):.1f}",
             f"{rung.furthest:.0e}",
@@ -272,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
     with Progress(console=errors) as bar:
-        task = bar.add_task("measuring", total=options.rounds * 5 + 1)
+        task = bar.add_task("measuring", total=options.rounds * 6 + 1)
         results = asyncio.run(
             measure(
                 texts,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -69,7 +70,10 @@ class Learning:
     async def _run(self) -> None:
         started = datetime.now(UTC)
         process = await asyncio.create_subprocess_exec(
-            *self._command, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1]
+            *self._command,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[1],
+            env={"OMP_WAIT_POLICY": "passive", **os.environ},  # its waiting threads leave the cores to the service
         )
         result = ""
         try:

@@ -105,11 +105,16 @@ class Moderator:
     async def confirm(self, case: Case, moderator: str, basis: str | None) -> Case:
         """👍: the label was right; a confirmation teaches too, where there is a basis."""
         label = str(case.message.decision["label"])
+        basis = basis or await self._consent(case)
         await self._store.record_correction(case.id, moderator, label, basis, datetime.now(UTC), confirms=True)
         return await self._again(case.id)
 
     async def correct(self, case: Case, moderator: str, label: Label, basis: str | None) -> Outcome:
-        """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back."""
+        """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back.
+
+        `basis` is what the platform knows of; without one, the author's consent serves.
+        """
+        basis = basis or await self._consent(case)
         await self._store.record_correction(case.id, moderator, label, basis, datetime.now(UTC), confirms=False)
         undone = await self._take_back(case, moderator) if label is Label.NEUTRAL else ""
         teaches = "the next refresh learns from it" if basis else "it teaches nothing: there is no basis for that"
@@ -119,6 +124,11 @@ class Moderator:
         """The action was wrong here: it is taken back, and teaches nothing."""
         undone = await self._take_back(case, moderator)
         return Outcome(await self._again(case.id), f"Undone; this teaches nothing.{undone}")
+
+    async def _consent(self, case: Case) -> str | None:
+        key = case.message.key
+        author = self._store.sealer.author(key.platform, key.community, case.author.id)
+        return await self._store.consents.basis(key.community, author)
 
     async def _take_back(self, case: Case, moderator: str) -> str:
         if not await self._store.record_undone(case.id, moderator) or not case.message.decision.get("enforced"):

@@ -42,7 +42,8 @@ Adapter <b>{{ f.adapter }}</b>, the thresholds a new community starts with.</p>
 <h2>How that compares with the file's own labels</h2>
 <p>Balanced accuracy <b>{{ "%.3f"|format(metrics.balanced_accuracy) }}</b> (each label counts the same),
 accuracy {{ "%.3f"|format(metrics.accuracy) }}, macro-F1 {{ "%.3f"|format(metrics.macro_f1) }},
-expected calibration error {{ "%.3f"|format(metrics.calibration_error) }}.</p>
+expected calibration error {{ "%.3f"|format(metrics.calibration_error) }}. If the adapter learned from these texts, this
+shows how well it remembers them, not how well it judges new ones.</p>
 <img alt="Confusion: rows are the file's labels, columns what they were called" src="{{ confusion }}">
 <p>Where the line below lies on the diagonal, a said probability of 0.8 is right in 8 of 10 cases.</p>
 <img alt="Calibration: said probability against how often it was right" src="{{ reliability }}">
@@ -50,7 +51,7 @@ expected calibration error {{ "%.3f"|format(metrics.calibration_error) }}.</p>
 <h2>What each threshold would do</h2>
 <p>A message is <b>shown</b> to moderators from the alert threshold on, and <b>acted on</b> from the action threshold
 on. Disguised spellings can only be shown, so the two columns differ.
-{% if metrics %}<b>Harmless</b> counts those whose label in the file is neutral.{% endif %}
+{% if metrics %}<b>Harmless</b> counts those whose label in the file is neutral. {% endif %}
 The highlighted rows are the thresholds a new community starts with.</p>
 {% for label, rows in thresholds.items() %}
 <h3>{{ label }}</h3>

@@ -41,7 +41,7 @@ def confusion_plot(confusion: Sequence[Sequence[int]]) -> str:
     axes.set_xticks(range(len(LABELS)), [str(label) for label in LABELS])
     axes.set_yticks(range(len(LABELS)), [str(label) for label in LABELS])
     axes.set_xlabel("was called")
-    axes.set_ylabel("is")
+    axes.set_ylabel("labelled")
     return _image(figure)
 
 

@@ -1,5 +1,6 @@
 """The commands, as a person types them: one clear line for a bad input, and nothing half-written."""
 
+import asyncio
 import contextlib
 import csv
 import json
@@ -10,9 +11,13 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from bot.store import Sealer, Store
+from tests.conftest import said
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,6 +109,29 @@ def test_the_service_starts_serves_and_stops(tmp_path: Path) -> None:
     for _ in range(2):
         with serving(tmp_path) as address, urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310
             assert "Domovoi" in answer.read().decode()
+
+
+async def test_the_running_service_forgets_old_texts(tmp_path: Path) -> None:
+    """A month and a day old: the text goes, the row stays; yesterday's text stays."""
+    with serving(tmp_path):
+        pass
+    path, now = tmp_path / "data" / "domovoi.db", datetime.now(UTC)
+    async with Store.open(path, Sealer.from_file(tmp_path / "keys" / "sealing.key", create=False)) as store:
+        for number, days in (("1", 31), ("2", 1)):
+            assert await store.record_seen(said("hello", number), now - timedelta(days=days)) is not None
+
+    def kept() -> list[bool]:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            query = "SELECT text_sealed IS NOT NULL FROM message ORDER BY id"
+            return [bool(row) for (row,) in connection.execute(query)]
+
+    assert kept() == [True, True]
+    with serving(tmp_path):
+        for _ in range(100):
+            if kept() != [True, True]:
+                break
+            await asyncio.sleep(0.1)
+    assert kept() == [False, True]
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:

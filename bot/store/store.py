@@ -23,6 +23,7 @@ from bot.actions import to_json
 from bot.events import Author, Message, MessageKey
 from bot.policy import Band, Decision, Policy
 from bot.store import tables as t
+from bot.store.consents import Consents
 from bot.store.sealing import Sealer
 from bot.store.writer import Writer
 from model.classifier import Verdict
@@ -88,6 +89,7 @@ class Store:
     def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
         self._engine = engine
         self._writer = Writer(engine)
+        self.consents = Consents(engine, self._writer)
         self.sealer = sealer
 
     @classmethod

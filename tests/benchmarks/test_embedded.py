@@ -21,7 +21,7 @@ def test_a_small_run_prints_exact_rungs() -> None:
         "transformers + peft, 32 padded to 128",
         "ours, float32",
     ]
-    assert all(float(row[4]) <= 1e-5 for row in rows[:3]) and float(rows[4][4]) < 0.1
+    assert all(float(row[5]) <= 1e-5 for row in rows[:3]) and float(rows[5][5]) < 0.1
     assert "p99" in done.stdout and "kernels" not in done.stderr
 
 
@@ -31,7 +31,7 @@ def test_a_recorded_ratio_is_that_of_each_round(tmp_path: Path) -> None:
     results = Results(100, 20.0, [slow, slow, fast], 50.0, 25.0, [0.01] * 98 + [0.5] * 2)
     record(results, 2, "file.csv", tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
-    assert "| fast | 25 | 5.0 | 5.0 |" in text and "p50 10 ms, p99 500 ms" in text
+    assert "| fast | 25 | 40.0 | 5.0 | 5.0 |" in text and "p50 10 ms, p99 500 ms" in text
 
 
 def test_a_missing_file_is_one_line() -> None:

@@ -12,7 +12,7 @@ from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
 from model.classifier import Item, Unavailable, Verdict
 from model.labels import Label
-from tests.conftest import StubClassifier, said
+from tests.conftest import StubClassifier, now, said
 
 
 class Community:
@@ -88,6 +88,20 @@ async def test_a_correction_to_neutral_restores_and_teaches(store: Store) -> Non
         assert await store.corrections("try-out") == [("HATE", "neutral")]
 
 
+async def test_an_author_who_agreed_teaches_without_another_basis(store: Store) -> None:
+    """The platform knows of no basis; the author's consent is one, until it is withdrawn."""
+    async with community(store) as scene:
+        for agreed in (True, False):
+            author = store.sealer.author("webchat", "try-out", "ann")
+            change = store.consents.give if agreed else store.consents.withdraw
+            await change("try-out", author, now())
+            await scene.says("ann", f"HATE {agreed}")
+            await scene.settled()
+            case = (await store.cases("try-out"))[0]
+            outcome = await scene.moderator.correct(case, "dana", Label.NEUTRAL, None)
+            assert outcome.case.teaches is agreed and ("nothing" in outcome.text) is not agreed
+
+
 async def test_the_cap_trips_and_moderators_are_told_once(store: Store) -> None:
     """After two actions the third is only shown, and the community is back in shadow mode."""
     async with community(store) as scene:
@@ -124,8 +138,6 @@ async def test_while_the_classifier_is_down_messages_wait_and_nothing_is_punishe
 
 async def test_what_a_crash_left_is_finished_at_start(tmp_path: Path, sealer: Sealer) -> None:
     """A message that was committed and never handled is handled by the next start."""
-    from tests.conftest import now, said
-
     async with Store.open(tmp_path / "s.db", sealer) as store:
         await store.record_seen(said("HATE"), now())
     async with Store.open(tmp_path / "s.db", sealer) as store, community(store) as scene:

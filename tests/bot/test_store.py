@@ -80,13 +80,21 @@ async def test_only_corrections_with_a_basis_become_examples(store: Store, tmp_p
     other = await seen_case(store, number="2")
     await store.record_correction(other, "dana", "neutral", "consent:1", NOW, confirms=False)
     assert len(examples(path)) == 1
-    with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO consent VALUES (1, 'try-out', 'x', '2026-01-01', NULL)")
+    assert await store.consents.give("try-out", "x", NOW) == "consent:1"
     assert examples(path) == [("hate", "authored"), ("neutral", "consent:1")]
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE consent SET withdrawn_at = '2026-01-03'")
-    connection.close()
+    assert await store.consents.withdraw("try-out", "x", NOW)
     assert examples(path) == [("hate", "authored")]
+
+
+async def test_a_consent_holds_until_it_is_withdrawn(store: Store) -> None:
+    """Twice given is once; another community's is another; after a withdrawal a new one starts anew."""
+    first = await store.consents.give("try-out", "ann", NOW)
+    assert await store.consents.give("try-out", "ann", NOW) == first == await store.consents.basis("try-out", "ann")
+    assert await store.consents.basis("elsewhere", "ann") is None
+    assert await store.consents.withdraw("try-out", "ann", NOW)
+    assert not await store.consents.withdraw("try-out", "ann", NOW)
+    assert await store.consents.basis("try-out", "ann") is None
+    assert await store.consents.give("try-out", "ann", NOW) != first
 
 
 async def test_the_same_revision_is_seen_once(store: Store) -> None:

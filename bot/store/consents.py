@@ -1,0 +1,56 @@
+"""Which authors agreed that their texts teach. Authors are pseudonyms; a withdrawn consent stays on record."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.store import tables as t
+from bot.store.writer import Writer
+
+
+class Consents:
+    """The store's consents; `basis` is what a correction of the author's text carries."""
+
+    def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    async def give(self, community: str, author: str, now: datetime) -> str:
+        """The basis from now on; giving it twice changes nothing."""
+
+        async def work(connection: AsyncConnection) -> int:
+            if (there := await connection.scalar(_active(community, author))) is not None:
+                return there
+            values = {"community": community, "author": author, "given_at": now.astimezone(UTC).replace(tzinfo=None)}
+            inserted = sa.insert(t.consent).values(values).returning(t.consent.c.id)
+            number: int = (await connection.execute(inserted)).scalar_one()
+            return number
+
+        return f"consent:{await self._writer.write(work)}"
+
+    async def withdraw(self, community: str, author: str, now: datetime) -> bool:
+        """From now on the author's texts teach nothing, those corrected before included; False if none was given."""
+        change = (
+            sa.update(t.consent)
+            .where(t.consent.c.community == community, t.consent.c.author == author)
+            .where(t.consent.c.withdrawn_at.is_(None))
+            .values(withdrawn_at=now.astimezone(UTC).replace(tzinfo=None))
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(change)).rowcount
+
+        return await self._writer.write(work) > 0
+
+    async def basis(self, community: str, author: str) -> str | None:
+        """`consent:<id>` of an author who agreed, else None."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(_active(community, author))).scalar()
+        return None if row is None else f"consent:{row}"
+
+
+def _active(community: str, author: str) -> sa.Select[int]:
+    return sa.select(t.consent.c.id).where(
+        t.consent.c.community == community, t.consent.c.author == author, t.consent.c.withdrawn_at.is_(None)
+    )
