@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from model.int8 import Arithmetic
 
+ADAPTER_MIB = 256.0
+"""What attached adapters may take together; eight or more of the default shape on a 6B, hundreds on a small one."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 Encoded: TypeAlias = list[int]
@@ -110,7 +112,7 @@ class Base(Protocol):
         ...
 
     def held_bytes(self, adapter: str) -> int:
-        """Device memory an attached adapter takes, with all that is cached for it; 0 for unknown names."""
+        """Device memory an attached adapter takes; 0 for unknown names."""
         ...
 
     def start_training(self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None) -> TrainingModule:

@@ -10,8 +10,8 @@ from torch import Tensor
 COLDEST, HOTTEST = 0.25, 8.0
 
 
-def calibrated(logits: Tensor, temperature: float) -> Tensor:
-    """(N, 3) logits -> (N, 3) probabilities."""
+def calibrated(logits: Tensor, temperature: float | Tensor) -> Tensor:
+    """(N, 3) logits -> (N, 3) probabilities; one temperature, or (N, 1) of them."""
     return torch.softmax(logits / temperature, dim=-1)
 
 

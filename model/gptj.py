@@ -5,18 +5,20 @@ at the last position. What makes that fast is in the parts: `prefix_cache` (the 
 adapter), `packing` (no padding), `gptj_network` (only the label rows of the head), `lora` (every text its own adapter).
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.base import BaseNotFound, Encoded, LoraSpec
-from model.gptj_files import DeviceWeights, open_checkpoint
+from model.base import ADAPTER_MIB, BaseNotFound, Encoded, LoraSpec
+from model.gptj_files import DeviceWeights, Encoder, open_checkpoint
 from model.gptj_network import LINEARS, KeyValue, Network
 from model.gptj_training import GPTJTraining
 from model.int8 import Arithmetic
 from model.lora import Adapter, RowAdapters, lora_shapes
+from model.memory import Load, available_bytes, check_memory, memory_table
 from model.normalize import conservative
 from model.packing import Packed, pack
 from model.prefix_cache import PrefixCache
@@ -25,14 +27,19 @@ from model.question import Question, answer_scores
 
 BATCH_TOKENS = 2048
 """Tokens of one forward pass: enough to keep a large device busy, and 0.3 GiB of activations on a 6B."""
-PREFIX_MIB = 512.0
-"""About eighteen instructions of sixty tokens on a 6B; beyond that the least recently used are recomputed."""
+PREFIX_MIB = 256.0
+"""Nine instructions of sixty tokens on a 6B; beyond that the least recently used are recomputed, a short pass each."""
+DEFAULT_LORA = LoraSpec(rank=8, alpha=16.0, targets=tuple(LINEARS))
+"""On all linear layers, as the best of the article's adapters."""
+
+log = logging.getLogger(__name__)
 
 
 class GPTJ:
     """A frozen GPT-J and its adapters. The adapter "" is the bare base."""
 
     mixes_adapters = True
+    default_lora = DEFAULT_LORA
 
     def __init__(
         self,
@@ -49,7 +56,6 @@ class GPTJ:
         self.fingerprint = fingerprint
         self.prompt = prompt.version
         self.batch_tokens = batch_tokens
-        self.default_lora = LoraSpec(rank=8, alpha=16.0, targets=tuple(LINEARS))
         self.network = network
         self._encode = encode
         self._question = Question.of(prompt, encode, network.shape.positions)
@@ -122,12 +128,8 @@ class GPTJ:
         self._prefixes.drop(adapter)
 
     def held_bytes(self, adapter: str) -> int:
-        """The matrices and one prefix, whether it has been computed yet or not."""
-        if adapter not in self._adapters:
-            return 0
-        shape = self.network.shape
-        prefix = 2 * shape.layers * shape.hidden * len(self._question.instruction) * self.network.dtype.itemsize
-        return self._adapters[adapter].held_bytes + prefix
+        """Its matrices. Prefixes have a limit of their own, `prefix_mib`: they can be computed again."""
+        return self._adapters[adapter].held_bytes if adapter in self._adapters else 0
 
     def start_training(
         self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None, *, recompute: bool | None = None
@@ -214,28 +216,49 @@ def open_gptj(
     arithmetic: Arithmetic = "weight-only",
     prompt: Prompt = INSTRUCTION,
     batch_tokens: int = BATCH_TOKENS,
+    prefix_mib: float = PREFIX_MIB,
+    adapter_mib: float = ADAPTER_MIB,
     training: bool = False,
 ) -> GPTJ:
-    """Loads a GPT-J; raises `BaseNotFound` or `DeviceTooSmall`, each with the fix."""
+    """Loads a GPT-J; raises `BaseNotFound` or `DeviceTooSmall`, each with the fix, before any weight is read.
+
+    `adapter_mib` is what will be kept of adapters, `training` says that one will be trained instead.
+    """
     place = torch.device(device)
-    load_dtype = torch.float32 if precision == "fp32" or (precision == "auto" and place.type == "cpu") else torch.half
-    checkpoint = open_checkpoint(source, load_dtype)
+    checkpoint = open_checkpoint(source)
     if checkpoint.prepared and precision not in ("auto", "int8"):
         raise BaseNotFound(f"{source} was prepared in int8; set precision to auto, or name the original checkpoint")
     int8 = checkpoint.prepared or precision == "int8"
     dtype = activation_dtype("auto" if int8 else precision, place)
+    encode = Encoder(checkpoint.tokenizer)
+    load = Load(
+        dtype=dtype,
+        int8=int8,
+        lora=DEFAULT_LORA,
+        batch_tokens=batch_tokens,
+        instruction_tokens=len(encode(prompt.instruction)),
+        prefix_mib=prefix_mib,
+        adapter_mib=adapter_mib,
+        training=training,
+        device=place.type,
+    )
+    table = memory_table(checkpoint.shape, load)
+    log.info("memory of %s on %s:\n%s", source, device, table)
+    check_memory(source, table, available_bytes(place), int8)
+    tensors, fingerprint = checkpoint.load(torch.float32 if dtype == torch.float32 and not int8 else torch.float16)
+    network = Network(checkpoint.shape, DeviceWeights(tensors, place, dtype, int8), arithmetic)
     try:
-        network = Network(checkpoint.shape, DeviceWeights(checkpoint.tensors, place, dtype, int8), arithmetic)
         return GPTJ(
             network,
-            checkpoint.encode,
+            encode,
             name=source,
-            fingerprint=checkpoint.fingerprint,
+            fingerprint=fingerprint,
             prompt=prompt,
             batch_tokens=batch_tokens,
+            prefix_mib=prefix_mib,
         )
-    except (KeyError, ValueError) as error:
-        raise BaseNotFound(f"{source}: cannot be read as a GPT-J: {error}") from error
+    except ValueError as error:
+        raise BaseNotFound(f"{source} cannot be asked: {error}") from error
 
 
 def activation_dtype(precision: str, device: torch.device) -> torch.dtype:

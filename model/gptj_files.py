@@ -4,10 +4,11 @@ A prepared folder has int8 weights in bitsandbytes' own format (transformers rea
 names the checkpoint it was made from and the SHA-256 of every file.
 """
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,16 +48,24 @@ class Encoder:
         return ids if self._special.isdisjoint(ids) else [i for i in ids if i not in self._special]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """An opened GPT-J. `tensors` gives one tensor at a time; what was given may be forgotten."""
+    """A GPT-J whose config and tokenizer were read, but no weights yet."""
 
     name: str
-    shape: Shape
-    encode: Encoder
-    fingerprint: str
-    tensors: "Tensors"
+    config: str  # config.json
+    tokenizer: Tokenizer
+    load: Callable[[torch.dtype], tuple["Tensors", str]]
+    """Reads the weights as this type and returns them with the fingerprint; raises `BaseNotFound` with the fix.
+
+    Weights of a prepared folder stay on disk until each is taken, in the types they have there.
+    """
     prepared: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes in the config; `open_checkpoint` has seen that they make sense."""
+        return Shape.from_json(self.config)
 
 
 @dataclass(slots=True)
@@ -98,19 +107,27 @@ class DeviceWeights:
         return self._tensors.take(name).to(self._device, self._dtype)
 
 
-def open_checkpoint(source: str, dtype: torch.dtype = torch.float16) -> Checkpoint:
-    """Reads `source` into memory as `dtype` (a prepared folder stays on disk); raises `BaseNotFound` with the fix."""
+def open_checkpoint(source: str) -> Checkpoint:
+    """Finds `source` and reads what is small of it; raises `BaseNotFound` with the fix."""
     folder = MINI if source == "mini" else Path(source)
     if source == "mini" and not folder.is_dir():
         raise BaseNotFound(f"{folder} is missing; make it with: python -m training.pretrain")
-    try:
+    if not folder.is_dir() and not _HUB_ID.fullmatch(source):
+        raise BaseNotFound(f"{source}: no such folder, nor a hub id like EleutherAI/gpt-j-6b")
+    with _readable(source):
         if (folder / PREPARED_FILE).is_file():
             return _prepared(source, folder)
-        if not folder.is_dir() and not _HUB_ID.fullmatch(source):
-            raise BaseNotFound(f"{source}: no such folder, nor a hub id like EleutherAI/gpt-j-6b")
-        return _plain(source, str(folder) if folder.is_dir() else source, dtype)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise BaseNotFound(f"{source}: cannot be read as a GPT-J: {_first_line(error)}") from error
+        return _plain(source, str(folder) if folder.is_dir() else source)
+
+
+@contextlib.contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Whatever a library says about a bad checkpoint becomes one line that names the source."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise BaseNotFound(f"{source}: cannot be read as a GPT-J: {first[0]}") from error
 
 
 def fingerprint(shape: Shape, tensors: Mapping[str, Tensor]) -> str:
@@ -135,7 +152,7 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _plain(name: str, place: str, dtype: torch.dtype) -> Checkpoint:
+def _plain(name: str, place: str) -> Checkpoint:
     """Through transformers, which knows every way a checkpoint is stored."""
     from transformers import AutoTokenizer, GPTJConfig, GPTJForCausalLM
     from transformers.utils import logging
@@ -144,40 +161,44 @@ def _plain(name: str, place: str, dtype: torch.dtype) -> Checkpoint:
     logging.disable_progress_bar()  # the worker's log is no terminal
     folder = Path(place)
     if folder.is_dir():
-        shape = Shape.from_json((folder / "config.json").read_text(encoding="utf-8"))
-        tokenizer_file = folder / "tokenizer.json"
+        config = (folder / "config.json").read_text(encoding="utf-8")
     else:
-        shape = Shape.from_json(GPTJConfig.from_pretrained(place).to_json_string(use_diff=False))
-        tokenizer_file = Path()
-    if tokenizer_file.is_file():
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        config = GPTJConfig.from_pretrained(place).to_json_string(use_diff=False)
+    shape = Shape.from_json(config)
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     else:
         tokenizer = AutoTokenizer.from_pretrained(place).backend_tokenizer
-    model, found = GPTJForCausalLM.from_pretrained(
-        place, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
-    )
-    if absent := sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}):
-        raise ValueError(f"tensor {absent[0]} is missing or of another size")  # it would be random otherwise
-    state = {key: tensor.detach() for key, tensor in model.state_dict().items()}
-    return Checkpoint(name, shape, Encoder(tokenizer), fingerprint(shape, state), Tensors(state=state))
+
+    def load(dtype: torch.dtype) -> tuple[Tensors, str]:
+        with _readable(name):
+            model, found = GPTJForCausalLM.from_pretrained(
+                place, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+            if absent := sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}):
+                raise ValueError(f"tensor {absent[0]} is missing or of another size")  # it would be random otherwise
+            state = {key: tensor.detach() for key, tensor in model.state_dict().items()}
+            return Tensors(state=state), fingerprint(shape, state)
+
+    return Checkpoint(name, config, tokenizer, load)
 
 
 def _prepared(name: str, folder: Path) -> Checkpoint:
     manifest: dict[str, Any] = json.loads((folder / PREPARED_FILE).read_text(encoding="utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"{PREPARED_FILE} has format {manifest['format']}, this version reads {FORMAT}; prepare again")
-    for file, digest in manifest["files"].items():
-        if Path(file).name != file or file_hash(folder / file) != digest:
-            raise ValueError(f"{file} is not the file that was prepared; prepare again")
-    weights = [folder / file for file in manifest["files"] if file.endswith(".safetensors")]
-    return Checkpoint(
-        name,
-        Shape.from_json((folder / "config.json").read_text(encoding="utf-8")),
-        Encoder(Tokenizer.from_file(str(folder / "tokenizer.json"))),
-        str(manifest["fingerprint"]),
-        Tensors(files=dict(_names(weights))),
-        prepared=True,
-    )
+    config = (folder / "config.json").read_text(encoding="utf-8")
+    Shape.from_json(config)
+
+    def load(dtype: torch.dtype) -> tuple[Tensors, str]:
+        with _readable(name):
+            for file, digest in manifest["files"].items():
+                if Path(file).name != file or file_hash(folder / file) != digest:
+                    raise ValueError(f"{file} is not the file that was prepared; prepare again")
+            weights = [folder / file for file in manifest["files"] if file.endswith(".safetensors")]
+            return Tensors(files=dict(_names(weights))), str(manifest["fingerprint"])
+
+    return Checkpoint(name, config, Tokenizer.from_file(str(folder / "tokenizer.json")), load, prepared=True)
 
 
 def _names(files: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -185,7 +206,3 @@ def _names(files: list[Path]) -> Iterator[tuple[str, Path]]:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - not a mapping
                 yield name, path
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

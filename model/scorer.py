@@ -4,7 +4,8 @@ Synchronous and single-threaded: the worker process and `python -m model.score` 
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
 from model.adapters import Manifest, check_tensor, read_manifest, read_weights
-from model.base import Base, Encoded, LoraSpec
+from model.base import ADAPTER_MIB, Base, Encoded, LoraSpec
 from model.calibration import calibrated
 from model.classifier import AdapterRejected, Item, Verdict
 from model.labels import LABELS, Label
@@ -20,35 +21,54 @@ from model.normalize import conservative
 
 MAX_WINDOWS = 32
 """A text longer than this many windows is read at its start and its end."""
-BATCH_TOKENS = 768
-"""Tokens in one forward pass; on a CPU larger ones fall out of the cache and are slower."""
 _OVERLAP = 32
+
+Job = tuple[str, Encoded]
+"""(adapter, one window of a text)."""
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """An adapter that was asked for at least once; `attached` while the base holds it."""
+
+    folder: Path
+    manifest: Manifest
+    held_bytes: int
+    attached: bool = True
 
 
 class Scorer:
-    """One base and the adapters in use. At most `max_adapters` stay attached, the least recently used goes first."""
+    """One base and the adapters in use.
 
-    def __init__(self, base: Base, max_adapters: int = 8) -> None:
+    Adapters of at most `max_adapter_mib` stay attached, the least recently used go first; one that is asked for again
+    is checked and attached again. A batch with more adapters than that is computed in several passes.
+    """
+
+    def __init__(self, base: Base, max_adapter_mib: float = ADAPTER_MIB) -> None:
         self.base = base
-        self._max_adapters = max_adapters
-        self._manifests: OrderedDict[str, Manifest] = OrderedDict()
+        self._limit_bytes = max_adapter_mib * 2**20
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
 
     def load(self, adapter: str, folder: Path) -> Manifest:
         """Validates and attaches an adapter unless it is attached already; raises `AdapterRejected`."""
-        if adapter in self._manifests:
-            self._manifests.move_to_end(adapter)
-            return self._manifests[adapter]
-        manifest = attach_checked(self.base, adapter, folder)
-        self._manifests[adapter] = manifest
-        while len(self._manifests) > self._max_adapters:
-            forgotten, _ = self._manifests.popitem(last=False)
-            self.base.detach(forgotten)
-        return manifest
+        known = self._loaded.get(adapter)
+        if known is None or not known.attached or known.folder != folder:
+            manifest = attach_checked(self.base, adapter, folder)
+            known = self._loaded[adapter] = _Loaded(folder, manifest, self.base.held_bytes(adapter))
+        self._loaded.move_to_end(adapter)
+        self._evict(keep={adapter})
+        return known.manifest
+
+    @property
+    def held_mib(self) -> float:
+        """What the attached adapters take."""
+        return sum(loaded.held_bytes for loaded in self._loaded.values() if loaded.attached) / 2**20
 
     def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item, in order; identical (text, adapter) pairs are computed once.
+        """One verdict per item, in order; identical texts are computed once for each adapter.
 
-        Raises KeyError for an adapter that was not loaded. A text in several windows takes the one with the most harm.
+        Raises KeyError for an adapter that was never loaded, and `AdapterRejected` when one that had to go meanwhile
+        cannot be loaded again. A text in several windows takes the one with the most harm.
         """
         unique = list(dict.fromkeys(items))
         windows = [self._windows(item.text) for item in unique]
@@ -80,16 +100,60 @@ class Scorer:
             starts = starts[: MAX_WINDOWS // 2] + starts[-MAX_WINDOWS // 2 :]
         return [self.base.frame(ids[start : start + size]) for start in starts]
 
-    def _probabilities(self, jobs: Sequence[tuple[str, Encoded]]) -> list[list[float]]:
-        """(len(jobs), 3) calibrated probabilities, computed in passes of one adapter and like lengths."""
-        order = sorted(range(len(jobs)), key=lambda i: (jobs[i][0], len(jobs[i][1])))
+    def _probabilities(self, jobs: Sequence[Job]) -> list[list[float]]:
+        """(len(jobs), 3) calibrated probabilities; equal windows are computed once, like lengths together."""
+        first: dict[tuple[str, tuple[int, ...]], int] = {}
+        same = [first.setdefault((adapter, tuple(ids)), i) for i, (adapter, ids) in enumerate(jobs)]
+        order = sorted(set(same), key=lambda i: (jobs[i][0], len(jobs[i][1])))
         rows: list[list[float]] = [[] for _ in jobs]
-        for chunk in _passes(order, jobs):
-            adapter = jobs[chunk[0]][0]
-            logits = self.base.label_logits([jobs[i][1] for i in chunk], adapter)
-            for i, row in zip(chunk, calibrated(logits, self._manifests[adapter].temperature).tolist(), strict=True):
+        for chunk in self._passes(order, jobs):
+            adapters = [jobs[i][0] for i in chunk]
+            self._attach(set(adapters))
+            batch = [jobs[i][1] for i in chunk]
+            logits = self.base.label_logits(batch, adapters if self.base.mixes_adapters else adapters[0])
+            temperatures = torch.tensor([[self._loaded[adapter].manifest.temperature] for adapter in adapters])
+            for i, row in zip(chunk, calibrated(logits, temperatures).tolist(), strict=True):
                 rows[i] = row
-        return rows
+        return [rows[i] for i in same]
+
+    def _passes(self, order: Sequence[int], jobs: Sequence[Job]) -> list[list[int]]:
+        """Cuts sorted job numbers into passes of at most `batch_tokens` tokens (at least one job).
+
+        The adapters of a pass fit into memory together; where the base cannot mix them, there is only one.
+        """
+        passes: list[list[int]] = []
+        tokens, held = 0, 0
+        for i in order:
+            adapter, ids = jobs[i]
+            size = self._loaded[adapter].held_bytes
+            other = not passes or adapter != jobs[passes[-1][-1]][0]
+            full = tokens + len(ids) > self.base.batch_tokens or (other and held + size > self._limit_bytes)
+            if not passes or full or (other and not self.base.mixes_adapters):
+                passes.append([])
+                tokens, held, other = 0, 0, True
+            passes[-1].append(i)
+            tokens += len(ids)
+            held += size if other else 0
+        return passes
+
+    def _attach(self, adapters: Set[str]) -> None:
+        """Makes sure that a pass finds its adapters, and that the limit holds while it runs."""
+        for adapter in sorted(adapters):
+            known = self._loaded[adapter]
+            if not known.attached:
+                self._evict(keep=adapters, room=known.held_bytes)
+                known.manifest = attach_checked(self.base, adapter, known.folder)
+                known.attached = True
+            self._loaded.move_to_end(adapter)
+
+    def _evict(self, keep: Set[str], room: int = 0) -> None:
+        """Detaches the least recently used adapters until the rest and `room` bytes are within the limit."""
+        for name, loaded in list(self._loaded.items()):
+            if self.held_mib * 2**20 + room <= self._limit_bytes:
+                return
+            if loaded.attached and name not in keep:
+                self.base.detach(name)
+                loaded.attached = False
 
 
 def attach_checked(base: Base, adapter: str, folder: Path) -> Manifest:
@@ -113,17 +177,3 @@ def attach_checked(base: Base, adapter: str, folder: Path) -> Manifest:
         check_tensor(name, bool(torch.isfinite(tensor).all()), float(tensor.float().norm()))
     base.attach(adapter, lora, tensors)
     return manifest
-
-
-def _passes(order: Sequence[int], jobs: Sequence[tuple[str, Encoded]]) -> list[list[int]]:
-    """Cuts sorted job numbers into passes of one adapter and at most `BATCH_TOKENS` tokens (at least one job)."""
-    passes: list[list[int]] = []
-    tokens = 0
-    for i in order:
-        adapter, ids = jobs[i]
-        if not passes or adapter != jobs[passes[-1][0]][0] or tokens + len(ids) > BATCH_TOKENS:
-            passes.append([])
-            tokens = 0
-        passes[-1].append(i)
-        tokens += len(ids)
-    return passes

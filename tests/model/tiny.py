@@ -14,7 +14,15 @@ from model.gptj import GPTJ
 from model.lora import lora_shapes
 from model.prompts import INSTRUCTION, RAW, Prompt
 
-SIZES: Mapping[str, Any] = {"n_layer": 3, "n_embd": 64, "n_head": 4, "rotary_dim": 8, "n_positions": 256}
+SIZES: Mapping[str, Any] = {
+    "n_layer": 3,
+    "n_embd": 64,
+    "n_head": 4,
+    "rotary_dim": 8,
+    "n_positions": 256,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
 TEXTS = [
     "hello there",
     "you are a complete idiot and I never want to see you here again",

@@ -31,7 +31,7 @@ def test_a_labelled_file_becomes_an_adapter_that_serves(folder: Path, tmp_path: 
     with data.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("text", "label"))
-        writer.writerows((f"{word} number {n}", label) for label, word in WORDS.items() for n in range(24))
+        writer.writerows((f"{word} number {n}", label) for label, word in WORDS.items() for n in range(300))
     out = tmp_path / "adapter"
     assert training.main(["--base", f"gptj:{folder}", "--data", str(data), "--out", str(out)]) == 0
     base = open_base(str(folder))
