@@ -15,6 +15,8 @@ from model.worker import ATTEMPTS, Worker
 LOAD_TIMEOUT_S = 900.0
 """A large base read from a slow disk; meanwhile the embedded one answers."""
 
+RETRY_AFTER_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answering:
@@ -59,7 +61,14 @@ async def answering(
         Worker(EMBEDDED, lambda _: embedded.folder(own), threads=config.model.threads) as stand_in,
     ):
         named = f"{EMBEDDED}/{own.partition('/')[2]}"
-        fallback = Fallback(worker, stand_in, trial_adapter=adapter, stand_in_adapter=named, told=told)
+        fallback = Fallback(
+            worker,
+            stand_in,
+            trial_adapter=adapter,
+            stand_in_adapter=named,
+            told=told,
+            retry_after_s=RETRY_AFTER_S,
+        )
         yield Answering(fallback, worker, fallback.run, lambda: fallback.trouble)
 
 
