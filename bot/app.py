@@ -93,7 +93,9 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 changed=case_changed,
                 notice=notice,
             )
-            parts = server.Parts(store, moderator, chat, batcher, registry, learning, feed, group, model.trouble)
+            parts = server.Parts(
+                store, moderator, chat, batcher, registry, learning, feed, group, model.trouble, model.tally
+            )
             tasks = [
                 group.create_task(model.run()),
                 group.create_task(batcher.run()),

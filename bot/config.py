@@ -45,6 +45,8 @@ class Model(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     int8: Int8 = "off"
     stand_in: bool = True
+    first_stage_below: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    audit_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     precision: Precision = "auto"
     max_batch_tokens: Annotated[int, Field(ge=256)] = 4096
@@ -54,6 +56,8 @@ class Model(_Section):
     def _fits(self) -> Self:
         if self.choice.embedded and (self.int8 != "off" or self.precision == "fp16"):
             raise ValueError('int8 and fp16 are for a GPT-J; with base = "minilm" leave them out')
+        if self.choice.embedded and self.first_stage_below:
+            raise ValueError('first_stage_below is for a GPT-J; with base = "minilm" there is one stage')
         if self.int8 != "off" and self.precision != "auto":
             raise ValueError('int8 brings its own precision; leave precision at "auto"')
         return self

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.config import Config
@@ -10,23 +10,28 @@ from model.adapters import Registry, registry_of
 from model.choice import EMBEDDED
 from model.classifier import Classifier
 from model.fallback import Fallback
+from model.two_stages import Tally, TwoStages
 from model.worker import ATTEMPTS, Worker
 
 LOAD_TIMEOUT_S = 900.0
 """A large base read from a slow disk; meanwhile the embedded one answers."""
+
+RETRY_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
     """`classifier` is what to ask, `worker` the configured base's process. `run` is to be run as a task.
 
-    `trouble` says in words for moderators why another base answers, "" while all is well.
+    `trouble` says in words for moderators why another base answers, "" while all is well. `tally` is what two stages
+    did so far, None where there is one.
     """
 
     classifier: Classifier
     worker: Worker
     run: Callable[[], Coroutine[Any, Any, None]]
     trouble: Callable[[], str]
+    tally: Tally | None = None
 
 
 def adapters_of(config: Config) -> Registry:
@@ -48,19 +53,34 @@ async def answering(
     config: Config, registry: Registry, adapter: Callable[[], str], told: Callable[[str], None]
 ) -> AsyncIterator[Answering]:
     """Starts the processes and ends them. `adapter` names the one that serves, `told` hears of losses and returns."""
-    if config.model.choice.embedded or not config.model.stand_in:
+    model = config.model
+    if model.choice.embedded or not (model.stand_in or model.first_stage_below):
         async with worker_of(config, registry) as worker:
             yield Answering(worker, worker, _nothing, lambda: "")
         return
     embedded = registry_of(EMBEDDED, config.service.data / "adapters")
     own = embedded.sound()[0]
+    named = f"{EMBEDDED}/{own.partition('/')[2]}"
     async with (
-        worker_of(config, registry, attempts=1) as worker,
-        Worker(EMBEDDED, lambda _: embedded.folder(own), threads=config.model.threads) as stand_in,
+        worker_of(config, registry, attempts=1 if model.stand_in else ATTEMPTS) as worker,
+        Worker(EMBEDDED, lambda _: embedded.folder(own), threads=model.threads) as quick,
     ):
-        named = f"{EMBEDDED}/{own.partition('/')[2]}"
-        fallback = Fallback(worker, stand_in, trial_adapter=adapter, stand_in_adapter=named, told=told)
-        yield Answering(fallback, worker, fallback.run, lambda: fallback.trouble)
+        answers = Answering(worker, worker, _nothing, lambda: "")
+        if model.stand_in:
+            fallback = Fallback(
+                worker, quick, trial_adapter=adapter, stand_in_adapter=named, told=told, retry_after_s=RETRY_AFTER_S
+            )
+            answers = Answering(fallback, worker, fallback.run, lambda: fallback.trouble)
+        if model.first_stage_below:
+            stages = TwoStages(
+                quick,
+                answers.classifier,
+                first_adapter=named,
+                below=model.first_stage_below,
+                audit_share=model.audit_share,
+            )
+            answers = replace(answers, classifier=stages, tally=stages.tally)
+        yield answers
 
 
 async def _nothing() -> None:

@@ -121,13 +121,13 @@ class Worker:
         return answer
 
     async def _start(self) -> asyncio.subprocess.Process:
+        self._loaded = False
         # Waiting threads sleep: spinning ones take the cores from the event loop beside them (docs/LOG.md).
         environment = {
             "OMP_WAIT_POLICY": "passive",
             **os.environ,
             "OMP_NUM_THREADS": self._command[self._command.index("--threads") + 1],
         }
-        self._loaded = False
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,

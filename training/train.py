@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
@@ -27,9 +27,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from model.adapters import Manifest, write_adapter
-from model.base import Base, BaseNotFound, Encoded, LoraSpec
+from model.base import Base, BaseNotFound, Encoded, LoraSpec, TrainingModule
 from model.calibration import calibrated, fit_temperature
 from model.choice import add_choice, chosen
+from model.int8 import bitsandbytes
 from model.labels import LABELS
 from model.normalize import conservative
 from model.quality import Metrics
@@ -57,6 +58,7 @@ class Recipe:
     balance: bool = True
     dropout: bool = True
     seed: int = 1
+    optimizer: Literal["adamw", "adam8bit"] = "adamw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,8 @@ def train(
     lora = lora or base.default_lora
     learner = base.start_training(lora, start)
     learner.module.train(recipe.dropout)
-    head = [p for n, p in learner.module.named_parameters() if p.requires_grad and "head" in n]
-    rest = [p for n, p in learner.module.named_parameters() if p.requires_grad and "head" not in n]
-    optimizer = torch.optim.AdamW(
-        [{"params": rest, "lr": recipe.learning_rate}, {"params": head, "lr": recipe.head_learning_rate}],
-        weight_decay=recipe.weight_decay,
-    )
+    optimizer = make_optimizer(learner, recipe)
+    trainable = [p for group in optimizer.param_groups for p in group["params"]]
     encoded = [_encode(base, example.text, recipe.max_tokens) for example in examples]
     batches = _batches(examples, encoded, recipe)
     smoothing, losses, smoothed = recipe.label_smoothing, [], math.nan
@@ -103,7 +101,7 @@ def train(
         weights = torch.tensor([examples[i].weight for i in batch])
         loss = learner.loss([encoded[i] for i in batch], targets, weights)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(rest + head, 1.0)
+        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
@@ -111,6 +109,21 @@ def train(
         losses.append(smoothed)
         advance(step / len(batches), smoothed)
     return Trained(learner.adapter_state(), lora, losses, time.monotonic() - began)
+
+
+def make_optimizer(learner: TrainingModule, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW, or bitsandbytes' Adam with its two moments in 8 bit, a quarter of the memory and without weight decay.
+
+    Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization". Matrices below 4,096 elements keep 32 bits.
+    """
+    named = [(name, p) for name, p in learner.module.named_parameters() if p.requires_grad]
+    head = [p for name, p in named if "head" in name]
+    groups: list[dict[str, Any]] = [{"params": [p for name, p in named if "head" not in name]}]
+    groups += [{"params": head, "lr": recipe.head_learning_rate}] if head else []
+    if recipe.optimizer == "adam8bit":
+        eight_bit: torch.optim.Optimizer = bitsandbytes().optim.Adam8bit(groups, lr=recipe.learning_rate)
+        return eight_bit
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
 def logits_of(base: Base, adapter: str, texts: Sequence[str]) -> Tensor:
@@ -197,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=Recipe().seed)
     parser.add_argument("--epochs", type=float, default=Recipe().epochs)
     parser.add_argument("--learning-rate", type=float, help="default: what suits the base")
+    parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
@@ -206,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
     rate = base.default_learning_rate if options.learning_rate is None else options.learning_rate
-    recipe = Recipe(seed=options.seed, epochs=options.epochs, learning_rate=rate)
+    recipe = Recipe(seed=options.seed, epochs=options.epochs, learning_rate=rate, optimizer=options.optimizer)
     kept, held_out = split(examples, 0.1, recipe.seed)
     bar, advance = progress_bar(console, f"training on {len(kept)} texts")
     with bar:

@@ -24,6 +24,7 @@ from model.adapters import GLOBAL, Registry
 from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
 from model.explain import evidence, nearest
 from model.labels import HARMFUL, LABELS, Label
+from model.two_stages import Tally
 
 STATIC = Path(__file__).with_name("static")
 MODERATOR = PEOPLE[-1].name
@@ -44,6 +45,7 @@ class Parts:
     feed: Feed
     group: asyncio.TaskGroup
     model_trouble: Callable[[], str] = lambda: ""
+    tally: Tally | None = None
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
@@ -97,6 +99,7 @@ async def state(request: web.Request) -> web.Response:
             "cases": [case_json(case) for case in cases],
             "notice": parts.moderator.trouble or parts.model_trouble() or parts.learning.problem,
             "refresh": parts.learning.state.to_json() if parts.learning.state else None,
+            "two_stages": tally_json(parts.tally) if parts.tally else None,
         }
     )
 
@@ -281,6 +284,12 @@ def case_json(case: Case) -> dict[str, Any]:
         "undoable": decision["enforced"] and not case.undone and any(a.name in REVERSIBLE for a in shown),
         "teaches": case.teaches,
     }
+
+
+def tally_json(tally: Tally) -> dict[str, Any]:
+    """What two stages saved and lost, as the page shows it."""
+    names = ("saved", "audited", "audited_harmful", "recall_lost", "recall_lost_at_most")
+    return {name: getattr(tally, name) for name in names}
 
 
 def refresh_event(feed: Feed, told: Refresh) -> None:

@@ -470,6 +470,17 @@ function showAdapter(adapter) {
   $("adapter-version").textContent = adapter;
 }
 
+/** What the embedded model, answering first, saved and what that lost, as far as the audit can tell. */
+function showStages(stages) {
+  const line = $("two-stages");
+  line.hidden = !stages;
+  if (!stages) return;
+  const lost = stages.recall_lost === null
+    ? "nothing was audited yet"
+    : `of ${stages.audited} audited ones ${stages.audited_harmful} were harmful: about ${percent(stages.recall_lost, 1)} of all harmful messages are missed, at most ${percent(stages.recall_lost_at_most, 1)}`;
+  line.textContent = `First stage: ${percent(stages.saved)} of the messages were confidently neutral and not read further; ${lost}.`;
+}
+
 // ---- the page
 
 async function load() {
@@ -490,6 +501,7 @@ async function load() {
   showPolicy(state.policy);
   showAdapter(state.adapter);
   showRefresh(state.refresh);
+  showStages(state.two_stages);
   if (state.notice) showNotice(state.notice);
   await loadAdapters();
 }

@@ -1,0 +1,114 @@
+"""The embedded base answers first; the production base reads only what is not confidently neutral, and an audit of it.
+
+What the first stage lets pass is estimated from the audit: a fixed share of what would be skipped is read all the same.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from model.classifier import Classifier, Item, Unavailable, Verdict
+from model.labels import Label
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the two stages did since the start. Harmful is what the second stage does not call neutral.
+
+    `read` were not confidently neutral, `read_harmful` of them harmful; `audited` were confidently neutral and read all
+    the same, `audited_harmful` of them harmful; `skipped` were answered by the first stage alone.
+    """
+
+    read: int = 0
+    read_harmful: int = 0
+    audited: int = 0
+    audited_harmful: int = 0
+    skipped: int = 0
+
+    @property
+    def saved(self) -> float:
+        """Share of the messages the second stage did not have to read; 0 without any."""
+        return self.skipped / max(1, self.read + self.audited + self.skipped)
+
+    @property
+    def recall_lost(self) -> float | None:
+        """Estimated share of the harmful messages that were skipped; None before anything was audited."""
+        return self._lost(self.audited_harmful / self.audited) if self.audited else None
+
+    @property
+    def recall_lost_at_most(self) -> float | None:
+        """Upper end of the 95 % interval of `recall_lost` (Wilson 1927, one-sided); None before anything was audited.
+
+        It takes what was found as given and asks how rare harm may be among the skipped, seen the audit.
+        """
+        if not self.audited:
+            return None
+        z, n = 1.645, self.audited
+        share = self.audited_harmful / n
+        spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        return self._lost((share + z * z / (2 * n) + spread) / (1 + z * z / n))
+
+    def _lost(self, harmful_share: float) -> float:
+        lost = self.skipped * harmful_share
+        found = self.read_harmful + self.audited_harmful
+        return lost / (lost + found) if lost else 0.0
+
+
+class TwoStages:
+    """A `Classifier` over two. `below` is the harm under which the first stage's word stands.
+
+    `first_adapter` is the first stage's own adapter, `audit_share` the part of the confidently neutral that is read all
+    the same; which ones is drawn from the text, so that a repeated request has the same answer. A skipped message's
+    verdict carries `stand_in`: it can flag, where a policy flags below the band, and never punish.
+    """
+
+    def __init__(
+        self, first: Classifier, second: Classifier, *, first_adapter: str, below: float, audit_share: float = 0.05
+    ) -> None:
+        if not 0 < below < 1 or not 0 < audit_share <= 1:
+            raise ValueError(f"band {below} and audit share {audit_share} must lie between 0 and 1")
+        self._first = first
+        self._second = second
+        self._first_adapter = first_adapter
+        self._below = below
+        self._audit_share = audit_share
+        self.tally = Tally()
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        """One verdict per item; raises what the second stage raises. Without the first stage the second reads all."""
+        own = [item for item in items if item.adapter != self._first_adapter]  # the rest: an old case explained
+        try:
+            quick = await self._first.classify([Item(item.text, self._first_adapter) for item in own])
+        except Unavailable:
+            return await self._second.classify(items)
+        neutral = {item: verdict for item, verdict in zip(own, quick, strict=True) if verdict.harm < self._below}
+        audited = {item for item in neutral if _drawn(item.text) < self._audit_share}
+        skipped = {item: replace(neutral[item], stand_in=True) for item in neutral.keys() - audited}
+        rest = [item for item in items if item not in skipped]
+        verdicts = iter(await self._second.classify(rest) if rest else [])
+        answers = [skipped[item] if item in skipped else next(verdicts) for item in items]
+        self.tally.skipped += sum(item in skipped for item in items)
+        for item, verdict in zip(items, answers, strict=True):
+            if not verdict.stand_in:  # while the second stage is away, nothing is learned about it
+                self._count(verdict, item in audited)
+        return answers
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Of the second stage."""
+        return await self._second.embed(texts)
+
+    def _count(self, verdict: Verdict, audited: bool) -> None:
+        harmful = verdict.label is not Label.NEUTRAL
+        if audited:
+            self.tally.audited += 1
+            self.tally.audited_harmful += harmful
+        else:
+            self.tally.read += 1
+            self.tally.read_harmful += harmful
+
+
+def _drawn(text: str) -> float:
+    """A number in [0, 1) that is this text's own."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56
