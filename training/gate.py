@@ -17,8 +17,8 @@ MACRO_F1_MARGIN = 0.02
 SLICE_MARGIN = 0.02
 """A slice may flag one text more, or this share of its texts; less could be a single borderline sentence."""
 FALSE_ACTION_BUDGET, FALSE_ACTION_MARGIN = 0.02, 0.005
-"""At most this share of the harmless held-out texts (hard ones) may reach an action threshold; where the serving adapter
-has more already, at most the margin on top of that."""
+"""At most this share of the harmless held-out texts (hard ones) may reach an action threshold; where the serving
+adapter has more already, at most the margin on top of that."""
 CALIBRATION_BUDGET = 0.15
 IDENTITY_SLICES = ("identity_neutral", "identity_positive", "in_group", "negated", "counter_speech")
 """Harmless sentences that name a group: the ones a careless model flags."""

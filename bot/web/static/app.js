@@ -35,6 +35,7 @@ function el(tag, props = {}, ...children) {
   return node;
 }
 
+const button = (testid, text, onclick, more = {}) => el("button", { type: "button", "data-testid": testid, onclick, ...more }, text);
 const percent = (share, digits = 0) => `${(share * 100).toFixed(digits)} %`;
 const figure = (value) => (typeof value === "number" ? value.toFixed(3) : "–");
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -215,7 +216,6 @@ function evidence(item, found) {
 
 function caseNode(item) {
   const unfolded = open.get(item.id) ?? {};
-  const button = (testid, text, onclick, more = {}) => el("button", { type: "button", "data-testid": testid, onclick, ...more }, text);
   const act = (path, body) => (event) =>
     busy(event.currentTarget, async () => {
       const answer = await api("POST", `/api/cases/${item.id}/${path}`, body);
@@ -443,8 +443,29 @@ function adapterRow(adapter) {
     el("td", {}, adapter.serving ? "● serving" : ""),
     el("td", { class: "number" }, figure(adapter.macro_f1)),
     el("td", { class: "number" }, figure(adapter.balanced_accuracy)),
-    el("td", {}, adapter.has_report ? el("a", { href: report, target: "_blank", rel: "noopener", "aria-label": `Report of ${adapter.version}` }, "report") : "–"),
+    el(
+      "td",
+      {},
+      adapter.has_report ? el("a", { href: report, target: "_blank", rel: "noopener", "aria-label": `Report of ${adapter.version}` }, "report") : "–",
+      " ",
+      adapter.parent ? button("changes", "What changed", (event) => showChanges(event, adapter), { "aria-label": `What changed with ${adapter.version}` }) : null,
+    ),
   );
+}
+
+const said = (label, band) => (band === "clear" ? "left alone" : `${label}, ${band === "action" ? "acted on" : "shown"}`);
+
+/** Past messages that this adapter would decide differently from the one it came from. */
+async function showChanges(event, adapter) {
+  await busy(event.currentTarget, async () => {
+    const { looked_at, flips } = await api("GET", `/api/adapters/${encodeURIComponent(adapter.version)}/changes`);
+    const summary = `Of the last ${looked_at} different messages, ${adapter.version} decides ${flips.length} differently from the adapter it came from.`;
+    const rows = flips.map((flip) =>
+      el("li", {}, el("q", {}, flip.text), " ", el("small", {}, `${said(flip.label_before, flip.band_before)} → ${said(flip.label_after, flip.band_after)}`)),
+    );
+    $("changes").replaceChildren(el("p", {}, summary), el("ul", {}, ...rows));
+    $("changes").hidden = false;
+  });
 }
 
 async function loadAdapters() {
