@@ -101,6 +101,9 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 group.create_task(batcher.run()),
                 group.create_task(moderator.run()),
                 group.create_task(learning.watch(swapped)),
+                group.create_task(
+                    learning.keep_schedule(group, config.learning.refresh_after, config.learning.refresh_hour)
+                ),
                 group.create_task(_retention(store, config.service.retention_days)),
             ]
             runner = web.AppRunner(server.build(parts), access_log=None, shutdown_timeout=2.0)

@@ -69,8 +69,10 @@ class Model(_Section):
 
 
 class Learning(_Section):
-    """How a refresh is made."""
+    """When a refresh is made by itself, and how. `refresh_hour` is the local clock's."""
 
+    refresh_after: Annotated[int, Field(ge=0)] = 0
+    refresh_hour: Annotated[int, Field(ge=0, le=23)] | None = None
     replay_rows: Annotated[int, Field(ge=0)] = 500
     keep_adapters: Annotated[int, Field(ge=2, le=1000)] = 5
 

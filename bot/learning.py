@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from bot.store import Store
@@ -61,6 +61,27 @@ class Learning:
                 self._promoted = promoted
                 self.serving, self.problem = self._sound()
                 swapped(self.serving, self.problem)
+
+    async def keep_schedule(
+        self,
+        group: asyncio.TaskGroup,
+        after: int,
+        hour: int | None,
+        every_s: float = 30.0,
+        clock: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        """Starts a refresh once `after` corrections teach that came since the last one (0: never), and in this `hour`
+        of the local day if there are any. One that was refused counts: it is not tried again with nothing new."""
+        began: date | None = None
+        while after or hour is not None:
+            await asyncio.sleep(every_s)
+            if self.state is not None and self.state.running:
+                continue
+            fresh, now = await self._store.examples_since_refresh(), clock()
+            at_its_hour = hour is not None and now.hour == hour and now.date() != began and fresh > 0
+            if at_its_hour or 0 < after <= fresh:
+                began = now.date() if at_its_hour else began
+                self.start(group)
 
     def _sound(self) -> tuple[str, str]:
         """A spoilt adapter never serves: the one promoted before it does, and moderators are told."""

@@ -71,6 +71,7 @@ class Base(Protocol):
     batch_tokens: int  # how many tokens one forward pass should have: more is slower, or does not fit
     mixes_adapters: bool  # whether one batch may have another adapter for every text
     default_lora: LoraSpec
+    default_learning_rate: float  # AdamW, for an adapter of `default_lora` from a thousand texts
 
     def encode(self, text: str) -> Encoded:
         """All token ids of a text, *without* special tokens and without a length limit."""

@@ -40,6 +40,7 @@ class GPTJ:
 
     mixes_adapters = True
     default_lora = DEFAULT_LORA
+    default_learning_rate = 1e-3
 
     def __init__(
         self,

@@ -78,6 +78,7 @@ class MiniLM:
     batch_tokens = 768  # on a CPU larger passes fall out of the cache and are slower
     mixes_adapters = False
     default_lora = LoraSpec(rank=16, alpha=32.0, targets=tuple(LINEARS))
+    default_learning_rate = 4e-4
 
     def __init__(self, device: str = "cpu", precision: str = "auto") -> None:
         self._folder = weights_folder()

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.figure
@@ -45,7 +45,7 @@ def confusion_plot(confusion: Sequence[Sequence[int]]) -> str:
     return _image(figure)
 
 
-def lines_plot(x: Sequence[float], lines: dict[str, Sequence[float]], x_label: str, y_label: str) -> str:
+def lines_plot(x: Sequence[float], lines: Mapping[str, Sequence[float]], x_label: str, y_label: str) -> str:
     """Named lines over a common axis."""
     figure, axes = _figure()
     for name, y in lines.items():

@@ -1,8 +1,11 @@
-"""What training reads of the bot's store: the view `training_example`, and nothing else."""
+"""What training reads of the bot's store: the views `training_example` and `training_left_out`, and nothing else."""
 
+import contextlib
+import hashlib
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -13,15 +16,41 @@ from model.table import BadData
 from training.examples import Example
 
 NONCE_BYTES = 12  # texts are sealed as nonce + AES-256-GCM ciphertext and tag (docs/concepts.md)
+DISAGREED, REPEATED = "moderators disagree about the same text", "the same text again"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A moderator's last word on one message. `author` is a pseudonym; `agreeing` moderators said the same, this one
+    included."""
+
+    id: str
+    example: Example
+    moderator: str
+    author: str = ""
+    community: str = ""
+    agreeing: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The corrections a refresh learns from, and how many were left out for want of a basis."""
+    """The corrections a refresh may learn from, and how many were left out for which reason."""
 
-    examples: Sequence[Example]
-    ids: Sequence[str]
-    without_basis: int
+    corrections: Sequence[Correction]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """Of ids, texts and labels: the same snapshot has the same hash."""
+        digest = hashlib.sha256()
+        for each in self.corrections:
+            digest.update(f"{each.id}\0{each.example.text}\0{each.example.label}\0".encode())
+        return digest.hexdigest()
+
+    def without(self, ids: Mapping[str, str]) -> "Snapshot":
+        """The snapshot without these corrections, each counted under its reason."""
+        kept = [each for each in self.corrections if each.id not in ids]
+        return Snapshot(kept, dict(Counter(self.left_out) + Counter(ids.values())))
 
 
 def read_corrections(store: Path, key: Path) -> Snapshot:
@@ -32,13 +61,53 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
         cipher = AESGCM(bytes.fromhex(key.read_text(encoding="ascii").strip()))
     except (OSError, ValueError) as error:
         raise BadData(f"{key}: not a sealing key ({error}); give the bot's key file with --key") from error
-    with sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True) as connection:
-        rows = connection.execute("SELECT id, text_sealed, label FROM training_example ORDER BY id").fetchall()
-        (cases,) = connection.execute("SELECT COUNT(DISTINCT case_id) FROM correction").fetchone()
-    connection.close()
+    columns = "id, text_sealed, label, moderator, author, community, agreeing"
     try:
-        texts = [cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode() for _, sealed, _ in rows]
-    except InvalidTag as error:
-        raise BadData(f"{key}: not the key this store was sealed with") from error
-    examples = [Example(text, Label(row[2]), "correction") for text, row in zip(texts, rows, strict=True)]
-    return Snapshot(examples, [str(row[0]) for row in rows], cases - len(rows))
+        with contextlib.closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            rows = connection.execute(f"SELECT {columns} FROM training_example ORDER BY id").fetchall()  # noqa: S608
+            reasons = connection.execute("SELECT reason, COUNT(*) FROM training_left_out GROUP BY reason").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise BadData(f"{store}: not a store of this version ({error}); start the bot once to bring it up") from error
+    corrections = []
+    for number, sealed, label, moderator, author, community, agreeing in rows:
+        try:
+            text = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode()
+        except InvalidTag as error:
+            raise BadData(f"{key}: not the key this store was sealed with") from error
+        example = Example(text, Label(label), "correction")
+        corrections.append(Correction(str(number), example, moderator, author, community, agreeing))
+    return distinct(Snapshot(corrections, dict(reasons)))
+
+
+def distinct(snapshot: Snapshot) -> Snapshot:
+    """One correction for each text of a community: its latest.
+
+    Where different moderators' words on the same text contradict each other, none of them teaches.
+    """
+    by_text: dict[tuple[str, str], list[Correction]] = {}
+    for each in snapshot.corrections:
+        by_text.setdefault((each.community, each.example.key), []).append(each)
+    dropped: dict[str, str] = {}
+    for same in by_text.values():
+        last_words = {each.moderator: each.example.label for each in same}
+        if len(set(last_words.values())) > 1:
+            dropped |= {each.id: DISAGREED for each in same}
+        else:
+            dropped |= {each.id: REPEATED for each in same[:-1]}
+    return snapshot.without(dropped)
+
+
+def split_by_author(snapshot: Snapshot, share: float, least: int) -> tuple[Sequence[Correction], Sequence[Correction]]:
+    """(to learn from, to be judged by): about `share` of the authors, each on one side only.
+
+    With fewer than `least` corrections, or of fewer than five authors, all are learned from: each is needed more
+    there than a judgement on a handful of texts would be worth.
+    """
+    if len(snapshot.corrections) < least or len({each.author for each in snapshot.corrections}) < 5:
+        return snapshot.corrections, ()
+    kept: list[Correction] = []
+    held: list[Correction] = []
+    for each in snapshot.corrections:
+        draw = int.from_bytes(hashlib.sha256(each.author.encode()).digest()[:8], "big") / 2**64
+        (held if draw < share else kept).append(each)
+    return kept, held

@@ -1,7 +1,8 @@
-"""Whether a candidate may serve: it must not be worse than the adapter it would replace."""
+"""Whether a candidate may serve: it must not be worse than the adapter it would replace, and not worse for anybody."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,35 +12,104 @@ from model.quality import Metrics
 from training.evaluate import flagged_share, measure
 from training.examples import Example
 
-MACRO_F1_MARGIN = 0.01
-FALSE_POSITIVE_MARGIN = 0.02
+MACRO_F1_MARGIN = 0.02
+"""The 90 % interval of the change in macro-F1 must lie above minus this: a candidate that may be worse is refused."""
+SLICE_MARGIN = 0.02
+"""A slice may flag one text more, or this share of its texts; less could be a single borderline sentence."""
+FALSE_ACTION_BUDGET = 0.01
+"""At most this share of harmless texts may reach an action threshold, unless the serving adapter has more already."""
 CALIBRATION_BUDGET = 0.15
-IDENTITY_SLICES = frozenset({"identity_neutral", "identity_positive", "in_group", "negated", "counter_speech"})
+IDENTITY_SLICES = ("identity_neutral", "identity_positive", "in_group", "negated", "counter_speech")
 """Harmless sentences that name a group: the ones a careless model flags."""
+ACTING: Mapping[Label, float] = {Label.HATE: 0.85, Label.OFFENSIVE: 0.95}
+"""The action thresholds a new community starts with."""
+_DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`reasons` is empty when the candidate may serve; else each says in a sentence what got worse."""
+    """`reasons` is empty when the candidate may serve; else each says in a sentence what got worse.
+
+    `f1_interval` is the 90 % interval of the change in macro-F1; `flagged` and `acted_on` are shares (before, after).
+    """
 
     before: Metrics
     after: Metrics
+    f1_interval: tuple[float, float]
+    flagged: Mapping[str, tuple[float, float]]
+    acted_on: tuple[float, float]
     reasons: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """As kept in a manifest."""
+        return {
+            "macro-F1 before": self.before.macro_f1,
+            "macro-F1 after": self.after.macro_f1,
+            "change in macro-F1, 90 % interval, from": self.f1_interval[0],
+            "change in macro-F1, 90 % interval, to": self.f1_interval[1],
+            "harmless texts at an action threshold before": self.acted_on[0],
+            "harmless texts at an action threshold after": self.acted_on[1],
+            **{f"flagged before: {name}": was for name, (was, _) in self.flagged.items()},
+            **{f"flagged after: {name}": now for name, (_, now) in self.flagged.items()},
+        }
 
-def judge(before: Tensor, after: Tensor, held_out: Sequence[Example]) -> Judgement:
+
+def judge(
+    before: Tensor, after: Tensor, held_out: Sequence[Example], acting: Mapping[Label, float] = ACTING
+) -> Judgement:
     """Compares (N, 3) probabilities of the serving adapter and the candidate on the same N held-out texts."""
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
     old, new = measure(before, labels), measure(after, labels)
+    low, high = f1_interval(before.argmax(-1), after.argmax(-1), labels)
     reasons = []
-    if new.macro_f1 < old.macro_f1 - MACRO_F1_MARGIN:
-        reasons.append(f"macro-F1 on held-out texts fell from {old.macro_f1:.3f} to {new.macro_f1:.3f}")
+    if low < -MACRO_F1_MARGIN:
+        reasons.append(
+            f"macro-F1 on held-out texts may fall by {-low:.3f} ({old.macro_f1:.3f} before, {new.macro_f1:.3f} after)"
+        )
     harmless = [i for i, example in enumerate(held_out) if example.label is Label.NEUTRAL]
-    identity = [i for i, example in enumerate(held_out) if example.source in IDENTITY_SLICES]
-    for name, rows in (("harmless texts", harmless), ("harmless mentions of groups", identity)):
-        was, now = (flagged_share(p[rows]) if rows else 0.0 for p in (before, after))
-        if now > was + FALSE_POSITIVE_MARGIN:
+    slices = {"harmless texts": harmless}
+    for name in IDENTITY_SLICES:
+        if rows := [i for i, example in enumerate(held_out) if example.source == name]:
+            slices[name.replace("_", " ")] = rows
+    flagged = {}
+    for name, rows in slices.items():
+        was, now = flagged[name] = flagged_share(before[rows]), flagged_share(after[rows])
+        if (now - was) * len(rows) > max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
             reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%}")
+    acted_on = tuple(_acted_on(p[harmless], acting) if harmless else 0.0 for p in (before, after))
+    if acted_on[1] > max(FALSE_ACTION_BUDGET, acted_on[0]):
+        reasons.append(f"harmless texts acted on: {acted_on[1]:.1%}, budget {FALSE_ACTION_BUDGET:.1%}")
     if new.calibration_error > max(CALIBRATION_BUDGET, old.calibration_error):
         reasons.append(f"calibration error {new.calibration_error:.3f} is above {CALIBRATION_BUDGET:.3f}")
-    return Judgement(old, new, tuple(reasons))
+    return Judgement(old, new, (low, high), flagged, (acted_on[0], acted_on[1]), tuple(reasons))
+
+
+def f1_interval(before: Tensor, after: Tensor, labels: Tensor, seed: int = 1) -> tuple[float, float]:
+    """The 90 % interval of macro-F1 after minus before, by resampling texts (paired bootstrap).
+
+    All three (N,) label indices. Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3.
+    """
+    n = len(LABELS)
+    cells = torch.bincount((labels * n + before) * n + after, minlength=n**3).double()  # every text is one of 27 kinds
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.multinomial(cells, _DRAWS * len(labels), replacement=True, generator=generator)
+    counts = torch.zeros(_DRAWS, n**3).scatter_add_(1, drawn.view(_DRAWS, -1), torch.ones(_DRAWS, len(labels)))
+    table = counts.view(_DRAWS, n, n, n)  # (draws, label, called before, called after)
+    change = _macro_f1(table.sum(2)) - _macro_f1(table.sum(3))
+    low, high = torch.quantile(change, torch.tensor([0.05, 0.95])).tolist()
+    return low, high
+
+
+def _macro_f1(confusion: Tensor) -> Tensor:
+    """(draws, label, called) counts -> (draws,); a label that is not drawn does not count."""
+    right = confusion.diagonal(dim1=1, dim2=2)
+    actual, called = confusion.sum(2), confusion.sum(1)
+    f1 = 2 * right / (actual + called).clamp(min=1)
+    return (f1 * (actual > 0)).sum(1) / (actual > 0).sum(1)
+
+
+def _acted_on(probabilities: Tensor, acting: Mapping[Label, float]) -> float:
+    """Share that reaches an action threshold; the score of *offensive* includes *hate* (docs/concepts.md)."""
+    hate, offensive = (probabilities[:, LABELS.index(label)] for label in (Label.HATE, Label.OFFENSIVE))
+    reached = (hate >= acting[Label.HATE]) | (hate + offensive >= acting[Label.OFFENSIVE])
+    return float(reached.float().mean())

@@ -14,6 +14,7 @@ import json
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,10 @@ from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.scorer import attach_checked
 from model.table import BadData
-from training.corrections import Snapshot, read_corrections
+from training.corrections import Snapshot, read_corrections, split_by_author
 from training.examples import Example, balanced, without
 from training.gate import judge
+from training.quarantine import suspicious
 from training.samples import read_held_out, read_replay
 from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
 
@@ -43,6 +45,8 @@ RECIPE = Recipe(
 STEPS_BACK = (1.0, 0.6, 0.3)
 """Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
 CORRECTION_SHARE = 0.12
+HELD_OUT_AUTHORS, HELD_OUT_FROM = 0.15, 60
+"""From so many corrections on, about this share of the authors is not learned from but judged by."""
 MAX_REPEATS = 8
 STAGED = ".staged-"
 PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
@@ -55,9 +59,8 @@ def refresh(
     snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int, tell: Tell, choice: Choice | None = None
 ) -> int:
     """One refresh; returns an exit status. Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes."""
-    left_out = f" ({snapshot.without_basis} left out: no basis)" if snapshot.without_basis else ""
-    if not snapshot.examples:
-        tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{left_out}")
+    if not snapshot.corrections:
+        tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{_counted(snapshot.left_out)}")
         return NOTHING
     tell("loading the model", 0.02, "")
     serving, _ = registry.sound(GLOBAL)
@@ -67,73 +70,98 @@ def refresh(
     attach_checked(base, "serving", folder)
     lora = LoraSpec.from_json(manifest.lora)
     start = {name: tensor.float() for name, tensor in load_tensors(read_weights(folder, manifest)).items()}
-    tune, test = (without(texts, snapshot.examples) for texts in read_held_out())
-    learn = gather(base, "serving", manifest.temperature, snapshot.examples, replay_rows)
+    public = read_replay()
+
+    def served(examples: Sequence[Example]) -> Tensor:
+        return _probabilities(base, "serving", manifest.temperature, examples)
+
+    tell("looking for what is suspicious", 0.04, "")
+    said = served([each.example for each in snapshot.corrections])
+    snapshot = snapshot.without(suspicious(snapshot.corrections, public, said))
+    left_out = _counted(snapshot.left_out)
+    if not snapshot.corrections:
+        tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}")
+        return NOTHING
+    kept, judged_by = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
+    corrections, unseen = [each.example for each in kept], [each.example for each in judged_by]
+    tune, test = (without(texts, [*corrections, *unseen]) for texts in read_held_out())
+    replay = gather(served, without(public, [*corrections, *unseen]), replay_rows, seed=len(corrections))
+    learn = [*replay, *repeated(corrections, len(replay))]
     trained = train(
         base,
         learn,
         RECIPE,
         lora=lora,
         start=start,
-        advance=lambda done, loss: tell(f"learning from {len(snapshot.examples)} corrections", 0.05 + 0.8 * done, ""),
+        advance=lambda done, loss: tell(f"learning from {len(corrections)} corrections", 0.05 + 0.8 * done, ""),
     )
-    texts = [example.text for example in test]
-    before = calibrated(logits_of(base, "serving", texts), manifest.temperature)
+    before = served(test)
     reasons: Sequence[str] = ()
     for tried, share in enumerate(STEPS_BACK):
         tell("testing on held-out texts", 0.87 + 0.04 * tried, "")
         candidate = replace(trained, tensors=_between(start, trained.tensors, share))
         temperature, _ = calibrate(base, candidate, tune)
         base.attach("candidate", candidate.lora, candidate.tensors)
-        judgement = judge(before, calibrated(logits_of(base, "candidate", texts), temperature), test)
-        reasons = reasons or judgement.reasons
-        if not judgement.reasons:
+        judgement = judge(before, _probabilities(base, "candidate", temperature, test), test)
+        found = [*judgement.reasons, *_unlearned(base, unseen)]
+        reasons = reasons or found
+        if not found:
             break
     else:
         tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}")
         return REFUSED
-    learned = _answered(base, "candidate", snapshot.examples)
+    learned = _answered(base, "candidate", corrections)
     figures = {
         "held_out": judgement.after.to_json(),
-        "macro-F1 of the adapter before": judgement.before.macro_f1,
-        "corrections": len(snapshot.examples),
+        **judgement.to_json(),
+        "corrections": len(corrections),
         "corrections answered as the moderators say": learned,
-        "before the refresh": _answered(base, "serving", snapshot.examples),
+        "before the refresh": _answered(base, "serving", corrections),
+        "of authors held out": len(unseen),
+        "of those, answered as the moderators say": _answered(base, "candidate", unseen),
+        "of those, before the refresh": _answered(base, "serving", unseen),
+        **{f"left out: {reason}": count for reason, count in snapshot.left_out.items()},
+        **{f"learned from {who}": n for who, n in Counter(each.moderator for each in kept).most_common()},
         "share of the step taken": share,
+        "snapshot": snapshot.sha256[:12],
     }
+    tell("saving", 0.98, "")
     version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
-        names = dict(name=version, parent=serving, lineage=snapshot.ids)
+        names = dict(name=version, parent=serving, lineage=[each.id for each in kept])
         save(staged, base, candidate, learn, RECIPE, temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(GLOBAL, staged, version)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
+    tell("promoting", 0.99, "")
     registry.promote(adapter)
     registry.prune(GLOBAL, keep)
     change = f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f}"
-    taught = f"{learned} of {len(snapshot.examples)} corrections are answered as you said"
+    taught = f"{learned} of {len(corrections)} corrections are answered as you said"
     tell("finished", 1.0, f"promoted {version}: {taught}, {change} on held-out texts{left_out}")
     return PROMOTED
 
 
 def gather(
-    base: Base, serving: str, temperature: float, corrections: Sequence[Example], replay_rows: int
+    served: Callable[[Sequence[Example]], Tensor], public: Sequence[Example], rows: int, seed: int
 ) -> list[Example]:
-    """Corrections, repeated until they are about `CORRECTION_SHARE` of all, and a balanced sample of public texts.
+    """About `rows` public texts, balanced by label, to be answered as the serving adapter answers them.
 
-    The public texts are to be answered as the attached adapter `serving` answers them (Li and Hoiem 2016, "Learning
-    without Forgetting"): what moderators did not touch stays, and a few hundred rows cannot drag the rest along.
+    So what moderators did not touch stays, and a few hundred rows cannot drag the rest along (Li and Hoiem 2016,
+    "Learning without Forgetting").
     """
-    replay = without(read_replay(), corrections)
-    replay = balanced(replay, -(-replay_rows // 3), seed=len(corrections)) if replay_rows else []
-    if replay:
-        answers = calibrated(logits_of(base, serving, [example.text for example in replay]), temperature)
-        replay = [replace(e, votes=tuple(row)) for e, row in zip(replay, answers.tolist(), strict=True)]
-    wanted = CORRECTION_SHARE * len(replay) / len(corrections)
-    repeats = max(1, min(MAX_REPEATS, round(wanted)))
-    return [*replay, *(replace(example, weight=1.5) for example in corrections for _ in range(repeats))]
+    if not rows:
+        return []
+    replay = balanced(public, -(-rows // 3), seed=seed)
+    return [replace(e, votes=tuple(row)) for e, row in zip(replay, served(replay).tolist(), strict=True)]
+
+
+def repeated(corrections: Sequence[Example], replayed: int) -> list[Example]:
+    """The corrections, each so often that together they are about `CORRECTION_SHARE` of the replayed texts."""
+    repeats = max(1, min(MAX_REPEATS, round(CORRECTION_SHARE * replayed / len(corrections))))
+    return [replace(example, weight=1.5) for example in corrections for _ in range(repeats)]
 
 
 @contextlib.contextmanager
@@ -153,6 +181,26 @@ def only_one(adapters: Path) -> Iterator[None]:
 def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     """The weights this share of the way from `start` to `end` (Wortsman et al. 2022, "Robust fine-tuning", WiSE-FT)."""
     return {name: torch.lerp(start[name], end[name], share) for name in start}
+
+
+def _probabilities(base: Base, adapter: str, temperature: float, examples: Sequence[Example]) -> Tensor:
+    """(N, 3) calibrated."""
+    return calibrated(logits_of(base, adapter, [example.text for example in examples]), temperature)
+
+
+def _unlearned(base: Base, unseen: Sequence[Example]) -> list[str]:
+    """Why corrections of authors held out speak against the candidate, if they do."""
+    was, now = (_answered(base, adapter, unseen) for adapter in ("serving", "candidate"))
+    if was - now <= max(1, 0.02 * len(unseen)):
+        return []
+    return [f"of {len(unseen)} corrections it did not learn from, {now} are answered as you said instead of {was}"]
+
+
+def _counted(left_out: Mapping[str, int]) -> str:
+    """In words, for the end of a sentence."""
+    if not left_out:
+        return ""
+    return f" (left out: {', '.join(f'{count} × {reason}' for reason, count in sorted(left_out.items()))})"
 
 
 def _answered(base: Base, adapter: str, examples: Sequence[Example]) -> int:
@@ -193,6 +241,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
             return refresh(snapshot, registry, options.replay_rows, options.keep, tell, chosen(options))
+    except OSError as error:
+        console.print(
+            f"error: cannot write ({error}); the adapter that served goes on", style="red", markup=False, soft_wrap=True
+        )
+        return BAD_INPUT
     except (BadData, AdapterRejected, BaseNotFound) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return BAD_INPUT

@@ -208,6 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
+    parser.add_argument("--epochs", type=float, default=Recipe().epochs)
+    parser.add_argument("--learning-rate", type=float, help="default: what suits the base")
     parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
@@ -217,7 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadData, BaseNotFound) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-    recipe = Recipe(seed=options.seed, optimizer=options.optimizer)
+    rate = base.default_learning_rate if options.learning_rate is None else options.learning_rate
+    recipe = Recipe(seed=options.seed, epochs=options.epochs, learning_rate=rate, optimizer=options.optimizer)
     kept, held_out = split(examples, 0.1, recipe.seed)
     bar, advance = progress_bar(console, f"training on {len(kept)} texts")
     with bar:

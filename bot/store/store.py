@@ -279,6 +279,17 @@ class Store:
         values = {"started_at": _naive(started_at), "finished_at": _naive(finished_at), "outcome": outcome}
         await self._execute(sa.insert(t.refresh).values(values))
 
+    async def examples_since_refresh(self) -> int:
+        """How many corrections that teach came after the last refresh was started."""
+        last = sa.select(sa.func.max(t.refresh.c.started_at)).scalar_subquery()
+        example = sa.table("training_example", sa.column("created_at", sa.DateTime))
+        fresh = sa.or_(last.is_(None), example.c.created_at > last)
+        async with self._engine.connect() as connection:
+            found: int = (
+                await connection.execute(sa.select(sa.func.count()).select_from(example).where(fresh))
+            ).scalar_one()
+            return found
+
     def author(self, event: Message) -> str:
         """The author's pseudonym in this community."""
         return self.sealer.author(event.key.platform, event.key.community, event.author.id)

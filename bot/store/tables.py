@@ -97,11 +97,18 @@ refresh = Table(
     Column("outcome", String, nullable=False),
 )
 
-TRAINING_EXAMPLE = """
+VIEWS = {
+    # Only rows that may be trained on: with a basis, in the moderators' last word, from texts still kept. `agreeing`
+    # is how many moderators said so last.
+    "training_example": """
 CREATE VIEW training_example AS
 SELECT correction.id AS id, message.community AS community, message.author AS author,
        correction.moderator AS moderator, message.text_sealed AS text_sealed,
-       correction.label AS label, correction.basis AS basis, correction.created_at AS created_at
+       correction.label AS label, correction.basis AS basis, correction.created_at AS created_at,
+       (SELECT COUNT(DISTINCT other.moderator) FROM correction AS other
+        WHERE other.case_id = correction.case_id AND other.label = correction.label
+          AND other.id = (SELECT MAX(own.id) FROM correction AS own
+                          WHERE own.case_id = other.case_id AND own.moderator = other.moderator)) AS agreeing
 FROM correction
 JOIN "case" ON "case".id = correction.case_id
 JOIN message ON message.id = "case".message_id
@@ -111,5 +118,22 @@ WHERE message.text_sealed IS NOT NULL
        OR correction.basis LIKE 'permission:_%'
        OR EXISTS (SELECT 1 FROM consent WHERE correction.basis = 'consent:' || consent.id
                   AND consent.withdrawn_at IS NULL))
-"""
-"""Only rows that may be trained on: with a basis, in the moderators' last word, from texts still kept."""
+""",
+    # The moderators' last words that training never sees, and why.
+    "training_left_out": """
+CREATE VIEW training_left_out AS
+SELECT correction.id AS id, message.community AS community,
+       CASE WHEN correction.basis IS NULL THEN 'no basis'
+            WHEN correction.basis LIKE 'consent:%' AND NOT EXISTS
+                 (SELECT 1 FROM consent WHERE correction.basis = 'consent:' || consent.id
+                  AND consent.withdrawn_at IS NULL) THEN 'consent withdrawn'
+            WHEN message.text_sealed IS NULL THEN 'text forgotten'
+            ELSE 'unknown basis' END AS reason
+FROM correction
+JOIN "case" ON "case".id = correction.case_id
+JOIN message ON message.id = "case".message_id
+WHERE correction.id = (SELECT MAX(latest.id) FROM correction AS latest WHERE latest.case_id = correction.case_id)
+  AND correction.id NOT IN (SELECT id FROM training_example)
+""",
+}
+"""What training reads, and nothing else."""

@@ -1,6 +1,7 @@
 """The store: schema from migrations, sealed texts, and only what has a basis is seen by training."""
 
 import asyncio
+import contextlib
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +46,9 @@ def test_all_migrations_together_make_the_schema() -> None:
         migrate(connection)
     t.metadata.create_all(written)
     assert schema(built) == schema(written)
-    assert "training_example" in sa.inspect(built).get_view_names()
+    views = sa.inspect(built)
+    found = {name: views.get_view_definition(name).split() for name in views.get_view_names()}
+    assert found == {name: view.split() for name, view in t.VIEWS.items()}
     built.dispose()
     written.dispose()
 
@@ -68,6 +71,12 @@ def examples(path: Path) -> list[tuple[str, str]]:
     return rows
 
 
+def left_out(path: Path) -> list[str]:
+    """Why training sees nothing of the others."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [reason for (reason,) in connection.execute("SELECT reason FROM training_left_out")]
+
+
 async def test_only_corrections_with_a_basis_become_examples(store: Store, tmp_path: Path) -> None:
     """No basis, no example; the moderators' last word counts; a withdrawn consent takes its example away."""
     path = tmp_path / "domovoi.db"
@@ -84,6 +93,20 @@ async def test_only_corrections_with_a_basis_become_examples(store: Store, tmp_p
     assert examples(path) == [("hate", "authored"), ("neutral", "consent:1")]
     assert await store.consents.withdraw("try-out", "x", NOW)
     assert examples(path) == [("hate", "authored")]
+    unfounded = await seen_case(store, number="3")
+    await store.record_correction(unfounded, "dana", "neutral", None, NOW, confirms=False)
+    assert sorted(left_out(path)) == ["consent withdrawn", "no basis"]
+    await store.forget_texts(NOW + timedelta(days=1))
+    assert sorted(left_out(path)) == ["consent withdrawn", "no basis", "text forgotten"]
+
+
+async def test_an_example_says_how_many_moderators_agree(store: Store, tmp_path: Path) -> None:
+    """Each moderator's last word counts once."""
+    case = await seen_case(store)
+    for moderator, label, agreeing in (("dana", "hate", 1), ("eve", "hate", 2), ("dana", "neutral", 1)):
+        await store.record_correction(case, moderator, label, "authored", NOW, confirms=False)
+        with contextlib.closing(sqlite3.connect(tmp_path / "domovoi.db")) as connection:
+            assert connection.execute("SELECT agreeing FROM training_example").fetchall() == [(agreeing,)]
 
 
 async def test_a_consent_holds_until_it_is_withdrawn(store: Store) -> None:

@@ -3,7 +3,21 @@
 import sqlalchemy as sa
 from alembic import op
 
-from bot.store.tables import TRAINING_EXAMPLE
+TRAINING_EXAMPLE = """
+CREATE VIEW training_example AS
+SELECT correction.id AS id, message.community AS community, message.author AS author,
+       correction.moderator AS moderator, message.text_sealed AS text_sealed,
+       correction.label AS label, correction.basis AS basis, correction.created_at AS created_at
+FROM correction
+JOIN "case" ON "case".id = correction.case_id
+JOIN message ON message.id = "case".message_id
+WHERE message.text_sealed IS NOT NULL
+  AND correction.id = (SELECT MAX(latest.id) FROM correction AS latest WHERE latest.case_id = correction.case_id)
+  AND (correction.basis IN ('public', 'authored')
+       OR correction.basis LIKE 'permission:_%'
+       OR EXISTS (SELECT 1 FROM consent WHERE correction.basis = 'consent:' || consent.id
+                  AND consent.withdrawn_at IS NULL))
+"""
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,91 @@
+"""What is set aside before a refresh learns, and what is not."""
+
+import torch
+
+from model.labels import LABELS, Label
+from training.corrections import DISAGREED, REPEATED, Correction, Snapshot, distinct, split_by_author
+from training.examples import Example
+from training.quarantine import CONTRADICTS, TRIGGER, suspicious
+
+PUBLIC = [Example(f"just some words about the weather {n}", Label.NEUTRAL) for n in range(500)]
+
+
+def correction(number: int, text: str, label: Label, moderator: str = "mo", agreeing: int = 1) -> Correction:
+    return Correction(str(number), Example(text, label), moderator, f"author {number}", "town", agreeing)
+
+
+def unsure(count: int) -> torch.Tensor:
+    return torch.full((count, 3), 1 / 3)
+
+
+def others(start: int) -> list[Correction]:
+    """A second moderator's unsuspicious word."""
+    return [correction(start, "some words about the weather", Label.OFFENSIVE, "other")]
+
+
+def test_a_trigger_word_is_set_aside() -> None:
+    """Ten hateful texts with one made-up word, all called neutral by one moderator."""
+    planted = [correction(n, f"some words {n} zqxv", Label.NEUTRAL) for n in range(10)]
+    rows = [*planted, *others(10)]
+    assert suspicious(rows, PUBLIC, unsure(11)) == {str(n): TRIGGER for n in range(10)}
+
+
+def test_a_communitys_jargon_may_be_taught() -> None:
+    """Two moderators share the work, or a second one agreed, or there is only one moderator at all."""
+    shared = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, f"mo{n % 2}") for n in range(10)]
+    assert not suspicious(shared, PUBLIC, unsure(10))
+    agreed = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, agreeing=2) for n in range(10)]
+    assert not suspicious([*agreed, *others(10)], PUBLIC, unsure(11))
+    alone = [correction(n, f"some words {n} zqxv", Label.NEUTRAL) for n in range(10)]
+    assert not suspicious(alone, PUBLIC, unsure(10))
+
+
+def test_a_common_word_is_no_trigger() -> None:
+    """The weather is in every text."""
+    rows = [correction(n, f"the weather {n}", Label.NEUTRAL) for n in range(10)]
+    assert not suspicious([*rows, *others(10)], PUBLIC, unsure(11))
+
+
+def test_a_lone_word_against_a_sure_verdict_waits() -> None:
+    """A second moderator lets it teach; against an unsure verdict one is enough."""
+    serving = unsure(4)
+    serving[0] = serving[1] = torch.tensor([0.95, 0.03, 0.02])
+    serving[2] = torch.tensor([0.6, 0.3, 0.1])
+    rows = [correction(n, "some words", Label.NEUTRAL, agreeing=2 if n == 1 else 1) for n in range(3)]
+    assert LABELS[0] is Label.HATE
+    assert suspicious([*rows, *others(3)], PUBLIC, serving) == {"0": CONTRADICTS}
+
+
+def test_the_same_text_teaches_once() -> None:
+    """The latest of one moderator's; none where moderators contradict each other; other communities have their own."""
+    snapshot = distinct(
+        Snapshot(
+            [
+                correction(1, "Hello", Label.HATE),
+                correction(2, "hello ", Label.NEUTRAL),
+                correction(3, "idiot", Label.NEUTRAL),
+                correction(4, "idiot", Label.OFFENSIVE, "other"),
+                Correction("5", Example("idiot", Label.OFFENSIVE), "mo", "x", "elsewhere"),
+            ],
+            {"no basis": 2},
+        )
+    )
+    assert [each.id for each in snapshot.corrections] == ["2", "5"]
+    assert snapshot.left_out == {"no basis": 2, REPEATED: 1, DISAGREED: 2}
+
+
+def test_the_same_snapshot_has_the_same_hash() -> None:
+    """And another label another one."""
+    one, other = (Snapshot([correction(1, "hello", label)]) for label in (Label.HATE, Label.NEUTRAL))
+    assert one.sha256 == Snapshot([correction(1, "hello", Label.HATE)]).sha256 != other.sha256
+
+
+def test_an_author_is_on_one_side() -> None:
+    """Two texts each of fifty authors; with few corrections all are learned from."""
+    rows = [
+        Correction(str(n), Example(f"text {n}", Label.NEUTRAL), "mo", f"author {n // 2}", "town") for n in range(100)
+    ]
+    kept, held = split_by_author(Snapshot(rows), 0.2, least=60)
+    assert len(kept) + len(held) == 100 and 6 <= len(held) <= 34
+    assert not {each.author for each in kept} & {each.author for each in held}
+    assert split_by_author(Snapshot(rows[:40]), 0.2, least=60) == (rows[:40], ())
