@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.base import ADAPTER_MIB, BaseNotFound, Encoded, LoraSpec
+from model.base import BaseNotFound, Encoded, LoraSpec
+from model.choice import ADAPTER_MIB
 from model.gptj_files import DeviceWeights, Encoder, open_checkpoint
 from model.gptj_network import LINEARS, KeyValue, Network
 from model.gptj_training import GPTJTraining
