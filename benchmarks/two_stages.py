@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table.add_row(*row)
     Console().print(table)
     if options.out:
-        lines = {
+        lines: dict[str, Sequence[float]] = {
             "saved, in chat": [100 * p.saved_in_chat for p in points],
             "recall lost": [100 * p.recall_lost for p in points],
         }

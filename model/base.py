@@ -5,14 +5,14 @@ A new base is one new file that implements `Base`, and one line in `open_base`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 
-from model.int8 import Arithmetic
+from model.choice import ADAPTER_MIB
+from model.int8 import ARITHMETICS, Arithmetic
+from model.prompts import Prompt
 
-ADAPTER_MIB = 256.0
-"""What attached adapters may take together; eight or more of the default shape on a 6B, hundreds on a small one."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 Encoded: TypeAlias = list[int]
@@ -121,6 +121,15 @@ class Base(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsInstructions(Protocol):
+    """A base that can be asked anything, not only the question its adapters were trained for."""
+
+    def category_probabilities(self, texts: Sequence[str], prompt: Prompt, adapter: str = "") -> Tensor:
+        """(len(texts), len(prompt.answers)) float32; ValueError for a prompt that does not fit."""
+        ...
+
+
 class BaseNotFound(Exception):
     """The base model's weights are missing or are not the ones this project was made with."""
 
@@ -135,15 +144,18 @@ def open_base(
     device: str = "cpu",
     precision: str = "auto",
     arithmetic: Arithmetic = "weight-only",
+    adapter_mib: float = ADAPTER_MIB,
     training: bool = False,
 ) -> Base:
     """Loads a base by its configured name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
 
     "minilm", "mini", or a GPT-J: a hub id, a folder, or either behind "gptj:". `precision` is "auto", "fp32", "bf16"
-    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.int8`. `training` reserves memory.
+    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.int8`. Memory is checked for adapters
+    of `adapter_mib`, or for `training` one.
     """
-    if precision not in PRECISIONS:
-        raise BaseNotFound(f'precision "{precision}" is none of {", ".join(PRECISIONS)}')
+    for what, value, known in (("precision", precision, PRECISIONS), ("arithmetic", arithmetic, ARITHMETICS)):
+        if value not in known:
+            raise BaseNotFound(f'{what} "{value}" is none of {", ".join(known)}')
     if name == "minilm":
         from model.minilm import MiniLM
 
@@ -151,5 +163,10 @@ def open_base(
     from model.gptj import open_gptj
 
     return open_gptj(
-        name.removeprefix("gptj:"), device=device, precision=precision, arithmetic=arithmetic, training=training
+        name.removeprefix("gptj:"),
+        device=device,
+        precision=precision,
+        arithmetic=arithmetic,
+        adapter_mib=adapter_mib,
+        training=training,
     )

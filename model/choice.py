@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Int8: TypeAlias = Literal["off", "weight-only", "threshold-0", "threshold-6"]
 EMBEDDED = "minilm"
+ADAPTER_MIB = 256.0
+"""What attached adapters may take together; seven or more of the default shape on a 6B, hundreds on a small one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,14 @@ class Choice:
     """`base` is "minilm", "mini", or a GPT-J by hub id or folder. `device` "auto" is a GPU where there is one.
 
     `int8` other than "off" keeps a GPT-J's linear weights in 8 bit and says how they multiply; see `model.int8`.
+    Attached adapters take at most `adapter_mib`.
     """
 
     base: str = EMBEDDED
     device: str = "auto"
     precision: Precision = "auto"
     int8: Int8 = "off"
+    adapter_mib: float = ADAPTER_MIB
 
     @property
     def embedded(self) -> bool:
@@ -43,15 +47,15 @@ class Choice:
             device = "cuda" if torch.cuda.is_available() and not self.embedded else "cpu"
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise BaseNotFound(f'device "{device}": no GPU can be used here; check the driver, or set "auto" or "cpu"')
-        more: dict[str, Any] = {"precision": self.precision}
+        more: dict[str, Any] = {"precision": self.precision, "adapter_mib": self.adapter_mib}
         if self.int8 != "off":
-            more = {"precision": "int8", "arithmetic": self.int8}
+            more |= {"precision": "int8", "arithmetic": self.int8}
         return open_base(self.base, device=device, training=training, **more)
 
     def arguments(self) -> list[str]:
         """As a command line that `chosen` reads back."""
         line = ["--base", self.base, "--device", self.device, "--precision", self.precision]
-        return [*line, "--int8", self.int8]
+        return [*line, "--int8", self.int8, "--adapter-mib", str(self.adapter_mib)]
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +65,9 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=default.device, help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default=default.precision, choices=get_args(Precision))
     parser.add_argument("--int8", default=default.int8, choices=get_args(Int8), help="a GPT-J's arithmetic in 8 bit")
+    parser.add_argument("--adapter-mib", type=float, default=default.adapter_mib, help="memory for attached adapters")
 
 
 def chosen(options: argparse.Namespace) -> Choice:
     """What was asked for on the command line."""
-    return Choice(options.base, options.device, options.precision, options.int8)
+    return Choice(options.base, options.device, options.precision, options.int8, options.adapter_mib)

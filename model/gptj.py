@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.base import ADAPTER_MIB, BaseNotFound, Encoded, LoraSpec
+from model.base import BaseNotFound, Encoded, LoraSpec
+from model.choice import ADAPTER_MIB
 from model.gptj_files import DeviceWeights, Encoder, open_checkpoint
 from model.gptj_network import LINEARS, KeyValue, Network
 from model.gptj_training import GPTJTraining
@@ -102,9 +103,9 @@ class GPTJ:
         """(B, hidden) unit vectors: the mean over the message's tokens (the separator's, where it is empty)."""
         vectors: list[Tensor] = []
         ending = len(self._question.separator)
-        for part in self._passes(batch, 0):
+        for part in self.passes(batch):
             chosen = [batch[i] for i in part]
-            hidden, packed = self._hidden(chosen, [""] * len(part), self._question, branches=())
+            hidden, packed = self.hidden(chosen, [""] * len(part))
             sizes = [max(len(ids) - ending, 1) for ids in chosen]
             starts = packed.last - torch.tensor([len(ids) - 1 for ids in chosen], device=packed.last.device)
             flat = hidden.flatten(0, 1).float()
@@ -149,13 +150,13 @@ class GPTJ:
         if missing := set(adapters) - self._adapters.keys() - {""}:
             raise KeyError(min(missing))
         logits = torch.zeros(len(batch), len(question.answers))
-        for part in self._passes(batch, question.branch_tokens):
+        for part in self.passes(batch, question.branch_tokens):
             chosen = [batch[i] for i in part]
-            hidden, packed = self._hidden(chosen, [adapters[i] for i in part], question, question.branches)
+            hidden, packed = self.hidden(chosen, [adapters[i] for i in part], question)
             logits[part] = answer_scores(self.network, hidden, packed, question).cpu()
         return logits
 
-    def _passes(self, batch: Sequence[Encoded], extra: int) -> list[list[int]]:
+    def passes(self, batch: Sequence[Encoded], extra: int = 0) -> list[list[int]]:
         """Numbers of the texts of each pass, in order: at most `batch_tokens` tokens, at least one text."""
         passes: list[list[int]] = []
         tokens = 0
@@ -167,10 +168,15 @@ class GPTJ:
             tokens += len(ids) + extra
         return passes
 
-    def _hidden(
-        self, batch: Sequence[Encoded], adapters: Sequence[str], question: Question, branches: Sequence[Sequence[int]]
+    def hidden(
+        self, batch: Sequence[Encoded], adapters: Sequence[str], question: Question | None = None
     ) -> tuple[Tensor, Packed]:
-        """Packs the texts behind their adapters' prefixes and runs the layers: (R, C, hidden)."""
+        """Packs the texts behind their adapters' prefixes and runs the layers, in one pass: (R, C, hidden).
+
+        Branches for answers of several tokens are there only where a question is given.
+        """
+        branches = question.branches if question else []
+        question = question or self._question
         names = sorted(set(adapters))
         numbers = {name: n for n, name in enumerate(names)}
         packed = pack(

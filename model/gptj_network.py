@@ -118,8 +118,8 @@ class Network:
         self.embedding = weights.plain("transformer.wte.weight")
         self.dtype = self.embedding.dtype
         self.device = self.embedding.device
-        self._layers = [_Layer(shape, n, weights, arithmetic) for n in range(shape.layers)]
-        self._norm = weights.plain("transformer.ln_f.weight"), weights.plain("transformer.ln_f.bias")
+        self.layers = [Layer(shape, n, weights, arithmetic) for n in range(shape.layers)]
+        self.norm = weights.plain("transformer.ln_f.weight"), weights.plain("transformer.ln_f.bias")
         self.head = weights.plain("lm_head.weight"), weights.plain("lm_head.bias")
         frequency = 1.0 / 10000 ** (torch.arange(0, shape.rotary, 2, device=self.device) / shape.rotary)
         angle = torch.arange(shape.positions, device=self.device).float()[:, None] * frequency
@@ -144,7 +144,7 @@ class Network:
         """
         hidden = F.embedding(ids, self.embedding)
         turn = self._sin[positions][:, :, None, :], self._cos[positions][:, :, None, :]  # (R, C, 1, rotary / 2)
-        for n, layer in enumerate(self._layers):
+        for n, layer in enumerate(self.layers):
             before = prefix(n) if prefix else None
             if recompute:
                 hidden, own = checkpoint(layer.forward, hidden, turn, mask, before, lora, use_reentrant=False)
@@ -152,7 +152,7 @@ class Network:
                 hidden, own = layer.forward(hidden, turn, mask, before, lora)
             if keep is not None:
                 keep.append(own)
-        return F.layer_norm(hidden, (self.shape.hidden,), *self._norm, self.shape.epsilon)
+        return F.layer_norm(hidden, (self.shape.hidden,), *self.norm, self.shape.epsilon)
 
     def logits(self, hidden: Tensor, rows: Tensor | None = None) -> Tensor:
         """(..., hidden) -> (..., vocabulary) float32, or only the given rows of the head."""
@@ -162,29 +162,29 @@ class Network:
     @property
     def tensors(self) -> list[Tensor]:
         """All it keeps on the device."""
-        mine = [self.embedding, *self._norm, *self.head, self._sin, self._cos]
-        return mine + [tensor for layer in self._layers for tensor in layer.tensors]
+        mine = [self.embedding, *self.norm, *self.head, self._sin, self._cos]
+        return mine + [tensor for layer in self.layers for tensor in layer.tensors]
 
 
-class _Layer:
+class Layer:
     """One block: attention and feed-forward side by side on the same normalised input."""
 
     def __init__(self, shape: Shape, n: int, weights: Weights, arithmetic: Arithmetic) -> None:
         name = f"transformer.h.{n}"
         self._n = n
         self._shape = shape
-        self._norm = weights.plain(f"{name}.ln_1.weight"), weights.plain(f"{name}.ln_1.bias")
+        self.norm = weights.plain(f"{name}.ln_1.weight"), weights.plain(f"{name}.ln_1.bias")
         inputs = [weights.linear(f"{name}.{LINEARS[target]}") for target in ("q_proj", "k_proj", "v_proj", "fc_in")]
         bias = weights.plain(f"{name}.mlp.fc_in.bias")
-        self._inputs = _joined(inputs, torch.cat([bias.new_zeros(3 * shape.hidden), bias]), arithmetic)
-        self._out = _joined([weights.linear(f"{name}.attn.out_proj")], None, arithmetic)
-        self._down = _joined(
+        self.inputs = _joined(inputs, torch.cat([bias.new_zeros(3 * shape.hidden), bias]), arithmetic)
+        self.out = _joined([weights.linear(f"{name}.attn.out_proj")], None, arithmetic)
+        self.down = _joined(
             [weights.linear(f"{name}.mlp.fc_out")], weights.plain(f"{name}.mlp.fc_out.bias"), arithmetic
         )
 
     @property
     def tensors(self) -> list[Tensor]:
-        return [*self._norm, *self._inputs.tensors, *self._out.tensors, *self._down.tensors]
+        return [*self.norm, *self.inputs.tensors, *self.out.tensors, *self.down.tensors]
 
     def forward(
         self,
@@ -196,8 +196,8 @@ class _Layer:
     ) -> tuple[Tensor, KeyValue]:
         """(R, C, hidden) -> the same, and the keys and values of these C tokens."""
         rows, width, size = hidden.shape
-        x = F.layer_norm(hidden, (size,), *self._norm, self._shape.epsilon)
-        parts = list(torch.split(self._inputs(x), [size, size, size, self._shape.inner], dim=-1))
+        x = F.layer_norm(hidden, (size,), *self.norm, self._shape.epsilon)
+        parts = list(torch.split(self.inputs(x), [size, size, size, self._shape.inner], dim=-1))
         if lora is not None:
             targets = ("q_proj", "k_proj", "v_proj", "fc_in")
             parts = [lora.add(self._n, target, x, part) for target, part in zip(targets, parts, strict=True)]
@@ -214,7 +214,7 @@ class _Layer:
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
         mixed = mixed.transpose(1, 2).reshape(rows, width, size)
         inner = F.gelu(parts[3], approximate="tanh")
-        attended, fed = self._out(mixed), self._down(inner)
+        attended, fed = self.out(mixed), self.down(inner)
         if lora is not None:
             attended = lora.add(self._n, "out_proj", mixed, attended)
             fed = lora.add(self._n, "fc_out", inner, fed)

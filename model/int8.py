@@ -47,6 +47,7 @@ class Int8:
         self.rows = rows
         self.maxima = maxima
         self.bias = bias
+        self.arithmetic = arithmetic
         self._state: Any = None
         if arithmetic != "weight-only":
             self._state = bitsandbytes().MatmulLtState()

@@ -13,11 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
 from model.adapters import Manifest, check_tensor, read_manifest, read_weights
-from model.base import ADAPTER_MIB, Base, Encoded, LoraSpec
+from model.base import Base, Encoded, LoraSpec, ReadsInstructions
 from model.calibration import calibrated
+from model.choice import ADAPTER_MIB
 from model.classifier import AdapterRejected, Item, Verdict
 from model.labels import LABELS, Label
 from model.normalize import conservative
+from model.prompts import Prompt
 
 MAX_WINDOWS = 32
 """A text longer than this many windows is read at its start and its end."""
@@ -82,6 +84,16 @@ class Scorer:
             probabilities = dict(zip(LABELS, worst, strict=True))
             verdicts[item] = Verdict(probabilities, self.base.name, item.adapter, self.base.prompt, len(pieces))
         return [verdicts[item] for item in items]
+
+    def categorise(self, texts: Sequence[str], prompt: Prompt) -> list[dict[str, float]]:
+        """For each text the probability of each of the prompt's answers by name, from the bare base, untrained.
+
+        Raises ValueError when the base reads no instructions, or the prompt does not fit it.
+        """
+        if not isinstance(self.base, ReadsInstructions):
+            raise ValueError(f"{self.base.name} reads no instructions: own categories need a GPT-J as base")
+        rows = self.base.category_probabilities(texts, prompt).tolist()
+        return [dict(zip(prompt.names, row, strict=True)) for row in rows]
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """(len(texts), hidden) unit vectors of the first window of each text."""

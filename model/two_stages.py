@@ -77,17 +77,18 @@ class TwoStages:
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item; raises what the second stage raises. Without the first stage the second reads all."""
-        own = [item for item in items if item.adapter != self._first_adapter]  # the rest: an old case explained
         try:
-            quick = await self._first.classify([Item(item.text, self._first_adapter) for item in own])
+            quick = await self._first.classify([Item(item.text, self._first_adapter) for item in items])
         except Unavailable:
             return await self._second.classify(items)
-        neutral = {item: verdict for item, verdict in zip(own, quick, strict=True) if verdict.harm < self._below}
+        said = dict(zip(items, quick, strict=True))
+        own = {item for item in said if item.adapter == self._first_adapter}  # an old case, explained
+        neutral = {item for item, verdict in said.items() if item not in own and verdict.harm < self._below}
         audited = {item for item in neutral if _drawn(item.text) < self._audit_share}
-        skipped = {item: replace(neutral[item], stand_in=True) for item in neutral.keys() - audited}
-        rest = [item for item in items if item not in skipped]
+        skipped = neutral - audited
+        rest = [item for item in items if item not in skipped | own]
         verdicts = iter(await self._second.classify(rest) if rest else [])
-        answers = [skipped[item] if item in skipped else next(verdicts) for item in items]
+        answers = [replace(said[i], stand_in=True) if i in skipped | own else next(verdicts) for i in items]
         self.tally.skipped += sum(item in skipped for item in items)
         for item, verdict in zip(items, answers, strict=True):
             if not verdict.stand_in:  # while the second stage is away, nothing is learned about it

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -158,10 +159,12 @@ def serve(choice: Choice, threads: int) -> None:
     from model.base import BaseNotFound
     from model.scorer import Scorer
 
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("model").setLevel(logging.INFO)  # the memory table, in the parent's log
     torch.set_num_threads(threads)
     failure, scorer = "", None
     try:
-        scorer = Scorer(choice.open())
+        scorer = Scorer(choice.open(), choice.adapter_mib)
     except BaseNotFound as error:
         failure = str(error)
     for line in sys.stdin:
@@ -176,9 +179,9 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
     try:
         for adapter, folder in request["adapters"].items():
             scorer.load(adapter, Path(folder))
+        verdicts = scorer.classify([Item(text, adapter) for text, adapter in request["items"]])
     except AdapterRejected as error:
         return {"rejected": str(error)}
-    verdicts = scorer.classify([Item(text, adapter) for text, adapter in request["items"]])
     return {
         "verdicts": [
             {"p": list(v.probabilities.values()), "base": v.base, "adapter": v.adapter, "prompt": v.prompt,

@@ -79,6 +79,13 @@ def test_nothing_found_in_an_audit_is_not_nothing_lost() -> None:
     assert Tally().recall_lost is None and Tally().recall_lost_at_most is None
 
 
+async def test_an_old_case_of_the_first_stage_is_explained_by_it() -> None:
+    """The second stage does not know that adapter; such a question is no message and counts nowhere."""
+    stages, _, second = both()
+    (answer,) = await stages.classify([Item("hm HATE", FIRST)])
+    assert answer.adapter == FIRST and not second.batches and stages.tally == Tally()
+
+
 async def test_without_the_first_stage_everything_is_read() -> None:
     """Slower, and nothing is missed."""
 
