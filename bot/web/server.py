@@ -47,6 +47,7 @@ class Parts:
     group: asyncio.TaskGroup
     model_trouble: Callable[[], str] = lambda: ""
     tally: Tally | None = None
+    own_categories: bool = False
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
@@ -95,6 +96,7 @@ async def state(request: web.Request) -> web.Response:
             "room": ROOM,
             "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE],
             "policy": policy.model_dump(mode="json"),
+            "own_categories": parts.own_categories,
             "adapter": parts.learning.serving,
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
             "cases": [case_json(case) for case in cases],
@@ -187,6 +189,8 @@ async def save_policy(request: web.Request) -> web.Response:
     """Saves the whole policy, mode included."""
     parts = request.app[PARTS]
     policy = await _policy(request)
+    if policy.categories and not parts.own_categories:
+        return _error("own categories are read by a GPT-J: set another base under [model] in config.toml first", 400)
     await parts.moderator.set_policy(COMMUNITY, policy)
     parts.feed.publish("policy", policy=policy.model_dump(mode="json"))
     return web.json_response({"policy": policy.model_dump(mode="json")})

@@ -361,6 +361,15 @@ function showPolicy(fresh) {
   for (const name of ["timeout_at", "ban_at", "expire_days"]) fields[`strikes.${name}`].value = policy.strikes[name] ?? "";
   fields.max_actions_per_hour.value = policy.max_actions_per_hour;
   for (const name of EXEMPT) fields[name].value = policy[name].join(", ");
+  fields.categories.value = policy.categories.map((one) => [one.name, one.description, one.alert_at ?? ""].join(" | ")).join("\n");
+}
+
+/** The lines of the own categories; a threshold that is no number is left to the server to refuse. */
+function categoriesFrom(text) {
+  return text.split("\n").filter((line) => line.trim()).map((line) => {
+    const [name, description = "", from = ""] = line.split("|").map((part) => part.trim());
+    return { name, description, alert_at: from === "" ? null : Number.isNaN(Number(from)) ? from : Number(from) };
+  });
 }
 
 /** The policy as the form has it; what the form does not show stays as it is. */
@@ -377,6 +386,7 @@ function policyFromForm() {
   for (const name of ["timeout_at", "ban_at", "expire_days"]) drafted.strikes[name] = number(`strikes.${name}`);
   drafted.max_actions_per_hour = number("max_actions_per_hour");
   for (const name of EXEMPT) drafted[name] = fields[name].value.split(",").map((one) => one.trim()).filter(Boolean);
+  drafted.categories = categoriesFrom(fields.categories.value);
   return drafted;
 }
 
@@ -509,6 +519,7 @@ async function load() {
   document.title = `Domovoi: ${state.room}`;
   $("room").textContent = state.room;
   $("community").textContent = state.community;
+  $("own-categories").hidden = !state.own_categories;
   const speaker = $("speak-as").value;
   $("speak-as").replaceChildren(...state.people.map((person) => el("option", { value: person.id }, person.is_moderator ? `${person.name} (moderator)` : person.name)));
   if (state.people.some((person) => person.id === speaker)) $("speak-as").value = speaker;
