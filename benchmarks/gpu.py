@@ -300,7 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     errors = Console(stderr=True)
     if options.device.startswith("cuda") and not torch.cuda.is_available():
-        errors.print("error: no GPU can be used here; a small run without one: --device cpu --layers 2 --hidden 64")
+        fix = "a small run without one: --device cpu --layers 2 --hidden 64"
+        errors.print(f"error: no GPU can be used here; {fix}", style="red", soft_wrap=True)
         return 2
     try:
         corpus = read_corpus(options.data, options.text, options.messages)

@@ -250,7 +250,7 @@ def measure(rungs: Sequence[Rung], seconds: float, advance: Callable[[str, float
         found: dict[str, Tensor] = {}
         for step in range(len(rungs)):
             rung = rungs[(step + turn) % len(rungs)]
-            advance(rung.name, min(1.0, (time.perf_counter() - began) / seconds))
+            advance(rung.name, min(1.0, (time.perf_counter() - began) / max(seconds, 1e-9)))
             _wait()
             start = time.perf_counter()
             logits = rung.score()
