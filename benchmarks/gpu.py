@@ -175,7 +175,7 @@ def one_way(
     rungs = climb(base, plain_twin(base, DEFAULT_LORA, tensors), corpus.texts)
     measure(rungs, 0.6 * seconds)
     ours = rungs[-2]
-    rate = len(corpus.texts) / statistics.median(ours.seconds)
+    rate = 1 / statistics.median(ours.seconds)
     batch = [base.frame(base.encode(text)) for text in corpus.texts]
     latencies, per_pass = open_loop(base, batch, rate / 2, 0.25 * seconds)
     p50, p99 = (1000 * statistics.quantiles(latencies, n=100)[n] for n in (49, 98))
@@ -197,7 +197,7 @@ def one_way(
         if machine.cuda
         else NOT_MEASURED,
     }
-    lines = rows(rungs, len(corpus.texts))
+    lines = rows(rungs)
     title = f"{name}, random weights"
     table = Table(title=title)
     for heading in HEADINGS:
@@ -287,8 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--data", type=Path, default=SHIPPED_TEXTS)
     parser.add_argument("--text", default="text", metavar="COLUMN")
-    parser.add_argument("--messages", type=int, default=512)
-    parser.add_argument("--seconds", type=float, default=80.0, help="for each precision")
+    parser.add_argument("--messages", type=int, default=384)
+    parser.add_argument("--seconds", type=float, default=70.0, help="for each precision")
     parser.add_argument("--layers", type=int, default=GPTJ_6B.layers)
     parser.add_argument("--hidden", type=int, default=GPTJ_6B.hidden)
     parser.add_argument("--vocabulary", type=int, default=GPTJ_6B.vocabulary)

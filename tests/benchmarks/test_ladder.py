@@ -66,7 +66,7 @@ def test_int8_rungs_stay_near_the_library_s_own(int8: Arithmetic) -> None:
 
 def test_a_ratio_is_that_of_each_round() -> None:
     """A machine that is slow in one round is slow for both."""
-    slow, fast = Rung("slow", torch.Tensor, [10.0, 40.0, 12.0]), Rung("fast", torch.Tensor, [2.0, 8.0, 4.0])
+    slow, fast = Rung("slow", torch.Tensor, 1, [10.0, 40.0, 12.0]), Rung("fast", torch.Tensor, 1, [2.0, 8.0, 4.0])
     assert ratio(fast, slow) == 5.0
 
 
