@@ -120,6 +120,10 @@ class Base(Protocol):
         """A trainable adapter over this base: fresh (from torch's seed) or continuing from `tensors`."""
         ...
 
+    def start_norm_training(self) -> TrainingModule:
+        """The layer norms alone, trainable copies of them: a baseline to compare adapters with, not to be served."""
+        ...
+
 
 @runtime_checkable
 class ReadsInstructions(Protocol):

@@ -144,6 +144,21 @@ class GPTJ:
             recompute = self.network.device.type == "cuda"
         return GPTJTraining(self.network, self._question, lora, tensors, recompute=recompute)
 
+    def start_norm_training(self) -> GPTJTraining:
+        """Trainable copies of the layer norms over the same frozen linear layers."""
+        return GPTJTraining(self.network, self._question, None, None, recompute=self.network.device.type == "cuda")
+
+    def asked(self, prompt: Prompt) -> "GPTJ":
+        """The same frozen weights, asked in another way; without adapters."""
+        return GPTJ(
+            self.network,
+            self._encode,
+            name=self.name,
+            fingerprint=self.fingerprint,
+            prompt=prompt,
+            batch_tokens=self.batch_tokens,
+        )
+
     def _answers(self, batch: Sequence[Encoded], adapter: str | Sequence[str], question: Question) -> Tensor:
         """(B, answers) float32 on the CPU: log-probabilities up to a constant per row."""
         adapters = [adapter] * len(batch) if isinstance(adapter, str) else list(adapter)

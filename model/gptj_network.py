@@ -5,6 +5,7 @@ The weights are those of `transformers.GPTJForCausalLM`; the arithmetic is the s
 prefix, no head but for the rows that are asked for. The four linear layers that read a layer's input are one product.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from model.int8 import Arithmetic, Dense, Int8
@@ -152,12 +153,26 @@ class Network:
                 hidden, own = layer.forward(hidden, turn, mask, before, lora)
             if keep is not None:
                 keep.append(own)
-        return F.layer_norm(hidden, (self.shape.hidden,), *self.norm, self.shape.epsilon)
+        return _normed(hidden, self.norm, self.shape.epsilon)
 
     def logits(self, hidden: Tensor, rows: Tensor | None = None) -> Tensor:
         """(..., hidden) -> (..., vocabulary) float32, or only the given rows of the head."""
         weight, bias = self.head if rows is None else (self.head[0][rows], self.head[1][rows])
         return F.linear(hidden.to(weight.dtype), weight).float() + bias.float()
+
+    def with_own_norms(self) -> tuple["Network", list[nn.Parameter]]:
+        """The same network with float32 copies of its layer norms that can be trained, and these copies."""
+        twin, found = copy.copy(self), list[nn.Parameter]()
+
+        def own(norm: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            weight, bias = (nn.Parameter(tensor.detach().float().clone()) for tensor in norm)
+            found.extend((weight, bias))
+            return weight, bias
+
+        twin.norm, twin.layers = own(self.norm), [copy.copy(layer) for layer in self.layers]
+        for layer in twin.layers:
+            layer.norm = own(layer.norm)
+        return twin, found
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -196,7 +211,7 @@ class Layer:
     ) -> tuple[Tensor, KeyValue]:
         """(R, C, hidden) -> the same, and the keys and values of these C tokens."""
         rows, width, size = hidden.shape
-        x = F.layer_norm(hidden, (size,), *self.norm, self._shape.epsilon)
+        x = _normed(hidden, self.norm, self._shape.epsilon)
         parts = list(torch.split(self.inputs(x), [size, size, size, self._shape.inner], dim=-1))
         if lora is not None:
             targets = ("q_proj", "k_proj", "v_proj", "fc_in")
@@ -219,6 +234,12 @@ class Layer:
             attended = lora.add(self._n, "out_proj", mixed, attended)
             fed = lora.add(self._n, "fc_out", inner, fed)
         return attended + fed + hidden, own
+
+
+def _normed(x: Tensor, norm: tuple[Tensor, Tensor], epsilon: float) -> Tensor:
+    """Layer norm; a trained copy in float32 works in the type of x."""
+    weight, bias = norm
+    return F.layer_norm(x, x.shape[-1:], weight.to(x.dtype), bias.to(x.dtype), epsilon)
 
 
 def _rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

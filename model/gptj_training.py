@@ -24,23 +24,27 @@ AMPLIFICATION = 1024.0
 
 
 class GPTJTraining(nn.Module):
-    """Trainable LoRA matrices in float32. `recompute` keeps one layer's activations instead of all."""
+    """Trainable LoRA matrices in float32; without a `lora`, copies of the layer norms instead.
+
+    `recompute` keeps one layer's activations instead of all.
+    """
 
     def __init__(
         self,
         network: Network,
         question: Question,
-        lora: LoraSpec,
+        lora: LoraSpec | None,
         tensors: Mapping[str, Tensor] | None,
         *,
         recompute: bool,
     ) -> None:
         super().__init__()
-        self._network = network
+        self._network, norms = network.with_own_norms() if lora is None else (network, [])
+        self.norms = nn.ParameterList(norms)
         self._question = question
         self._recompute = recompute
-        self._scale = lora.alpha / lora.rank
-        self._shapes = lora_shapes(network.shape, lora)
+        self._scale = lora.alpha / lora.rank if lora else 1.0
+        self._shapes = lora_shapes(network.shape, lora) if lora else {}
         self.matrices = nn.ParameterDict()
         for name, shape in self._shapes.items():
             if tensors is not None:
@@ -52,7 +56,7 @@ class GPTJTraining(nn.Module):
             self.matrices[_key(name)] = nn.Parameter(start.to(network.device))
         self._amplify = network.dtype == torch.float16
         if self._amplify:
-            for parameter in self.matrices.values():
+            for parameter in (*self.matrices.values(), *self.norms):
                 parameter.register_hook(lambda gradient: gradient / AMPLIFICATION)
 
     @property

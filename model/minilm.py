@@ -159,6 +159,13 @@ class MiniLM:
         self.adapter_shapes(lora)
         return MiniLMTraining(self._folder, self._device, lora, tensors)
 
+    def start_norm_training(self) -> "MiniLMTraining":
+        """The layer norms and the head; the LoRA beside them stays what it is when fresh, nothing."""
+        learner = MiniLMTraining(self._folder, self._device, LoraSpec(1, 1.0, ("query",)), None)
+        for name, parameter in learner.encoder.named_parameters():
+            parameter.requires_grad_("LayerNorm" in name)
+        return learner
+
     def _pooled(self, batch: Sequence[Encoded], adapter: str) -> Tensor:
         """(B, 384) float32 means of the last hidden states over each text's tokens."""
         lengths = torch.tensor([len(ids) for ids in batch], device=self._device)

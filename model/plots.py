@@ -45,6 +45,19 @@ def confusion_plot(confusion: Sequence[Sequence[int]]) -> str:
     return _image(figure)
 
 
+def bars_plot(names: Sequence[str], values: Sequence[float], x_label: str) -> str:
+    """One bar for each name, the first on top; values from 0 to 1."""
+    figure = matplotlib.figure.Figure(figsize=(6.4, 0.6 + 0.36 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(range(len(names)), values)
+    axes.bar_label(bars, [f"{value:.3f}" for value in values], padding=3)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.1)
+    axes.set_xlabel(x_label)
+    return _image(figure)
+
+
 def lines_plot(x: Sequence[float], lines: Mapping[str, Sequence[float]], x_label: str, y_label: str) -> str:
     """Named lines over a common axis."""
     figure, axes = _figure()

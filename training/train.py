@@ -88,6 +88,14 @@ def train(
     torch.manual_seed(recipe.seed)
     lora = lora or base.default_lora
     learner = base.start_training(lora, start)
+    losses = fit(learner, base, examples, recipe, advance)
+    return Trained(learner.adapter_state(), lora, losses, time.monotonic() - began)
+
+
+def fit(
+    learner: TrainingModule, base: Base, examples: Sequence[Example], recipe: Recipe, advance: Advance
+) -> list[float]:
+    """Trains what is trainable in `learner`; returns the smoothed loss of each step."""
     learner.module.train(recipe.dropout)
     optimizer = make_optimizer(learner, recipe)
     trainable = [p for group in optimizer.param_groups for p in group["params"]]
@@ -108,7 +116,7 @@ def train(
         smoothed = loss.item() if math.isnan(smoothed) else 0.98 * smoothed + 0.02 * loss.item()
         losses.append(smoothed)
         advance(step / len(batches), smoothed)
-    return Trained(learner.adapter_state(), lora, losses, time.monotonic() - began)
+    return losses
 
 
 def make_optimizer(learner: TrainingModule, recipe: Recipe) -> torch.optim.Optimizer:
@@ -128,12 +136,24 @@ def make_optimizer(learner: TrainingModule, recipe: Recipe) -> torch.optim.Optim
 
 def logits_of(base: Base, adapter: str, texts: Sequence[str]) -> Tensor:
     """(N, 3) uncalibrated logits of an attached adapter, in the texts' order."""
+    return _logits(base, texts, lambda batch: base.label_logits(batch, adapter))
+
+
+@torch.no_grad()
+def logits_while_training(base: Base, learner: TrainingModule, texts: Sequence[str]) -> Tensor:
+    """(N, 3) logits of a learner that is not attached, without its dropout."""
+    learner.module.eval()
+    return _logits(base, texts, learner.label_logits)
+
+
+def _logits(base: Base, texts: Sequence[str], ask: Callable[[list[Encoded]], Tensor]) -> Tensor:
+    """Like lengths together, each answer in its text's place."""
     encoded = [_encode(base, text, base.max_tokens) for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
     logits = torch.zeros(len(texts), len(LABELS))
     for start in range(0, len(order), 24):
         chunk = order[start : start + 24]
-        logits[chunk] = base.label_logits([encoded[i] for i in chunk], adapter)
+        logits[chunk] = ask([encoded[i] for i in chunk]).float().cpu()
     return logits
 
 

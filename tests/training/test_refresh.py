@@ -72,7 +72,7 @@ async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Pat
     """SIGKILL in any stage: the shipped adapter serves, nothing is left over, and the next refresh works."""
     options = await taught(tmp_path, LEARNED)
     with subprocess.Popen(
-        command("training.refresh", *options, "--replay-rows", "30", "--progress", "json"),
+        command("training.refresh", *options, "--replay-rows", "150", "--progress", "json"),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -95,7 +95,7 @@ async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
     is left."""
     options = await taught(tmp_path, LEARNED)
     limited = ["bash", "-c", 'ulimit -f 1024; exec "$@"', "refresh", *command("training.refresh", *options)]
-    done = subprocess.run([*limited, "--replay-rows", "30"], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*limited, "--replay-rows", "150"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "cannot write" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert Registry(tmp_path / "adapters", SHIPPED).current() == SHIPPED_NAME
     assert not list((tmp_path / "adapters").glob(".staged-*"))

@@ -1,0 +1,79 @@
+"""The article's table on a base and data small enough for a test."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.gptj import open_gptj
+from model.labels import Label
+from tests.model.tiny import make_gptj
+from training import compare
+from training.train import logits_while_training
+
+WORDS = {Label.HATE: "red", Label.OFFENSIVE: "green", Label.NEUTRAL: "blue"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_gptj(tmp_path_factory.mktemp("gptj"), n_layer=1, n_positions=512)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data.csv"
+    with path.open("w", newline="") as file:
+        rows = [(f"{word} {n}", label) for label, word in WORDS.items() for n in range(40)]
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return path
+
+
+def test_every_way_is_in_the_table(folder: Path, data: Path, tmp_path: Path) -> None:
+    """Both prompts, five methods; what was trained is counted; the plots and the figures are written."""
+    out = tmp_path / "out"
+    options = ["--base", str(folder), "--data", str(data), "--out", str(out), "--epochs", "1", "--rank", "2"]
+    assert compare.main(options) == 0
+    rows = json.loads((out / "results.json").read_text())["rows"]
+    assert [(row["method"].split(",")[0], row["prompt"]) for row in rows] == [
+        ("zero-shot (instruction)", "instruction"),
+        ("few-shot", "instruction"),
+        *((method, prompt) for prompt in ("instruction", "raw text") for method in
+          ("layer norms only", "LoRA on attention", "LoRA on all linears")),
+    ]  # fmt: skip
+    trained = {row["method"]: row["trained"] for row in rows}
+    hidden = 64
+    assert trained["layer norms only"] == 4 * hidden
+    assert trained["LoRA on attention"] == 4 * 2 * 2 * hidden
+    assert trained["LoRA on all linears"] == 4 * 2 * 2 * hidden + 2 * 2 * (hidden + 4 * hidden)
+    assert (out / "table.md").read_text().count("\n") == len(rows) + 2
+    page = (out / "report.html").read_text()
+    assert page.count("<img") == len(rows) + 1
+
+
+def test_the_embedded_base_compares_sentences(data: Path, tmp_path: Path) -> None:
+    """It reads no instruction: descriptions and a few examples are compared with; colours are learned by LoRA."""
+    out = tmp_path / "out"
+    assert compare.main(["--base", "minilm", "--data", str(data), "--out", str(out), "--epochs", "4"]) == 0
+    rows = {row["method"]: row for row in json.loads((out / "results.json").read_text())["rows"]}
+    assert len(rows) == 5 and rows["LoRA on all linears"]["accuracy"] > 0.9
+    assert rows["layer norms only"]["trained"] < rows["LoRA on all linears"]["trained"] / 2
+
+
+def test_untouched_norms_answer_as_the_base_does(folder: Path) -> None:
+    """Before a step is taken, trainable copies of the norms change nothing."""
+    base = open_gptj(str(folder))
+    texts = ["hello there", "red 1"]
+    learner = base.start_norm_training()
+    expected = base.label_logits([base.frame(base.encode(text)) for text in texts], "")
+    found = logits_while_training(base, learner, texts)
+    assert torch.allclose(found.log_softmax(-1), expected.log_softmax(-1), atol=1e-4)
+
+
+def test_a_rank_that_does_not_fit_is_one_line(
+    folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2, and it names the rank."""
+    options = ["--base", str(folder), "--data", str(data), "--out", str(tmp_path / "out"), "--rank", "9999"]
+    assert compare.main(options) == 2 and "9999" in capsys.readouterr().err

@@ -1,0 +1,273 @@
+"""The article's comparison for any base and data: from no training at all to LoRA on every linear layer.
+
+    python -m training.compare --data FILE.csv [--test FILE.csv] [--base mini] [--out compare]
+
+FILE.csv has `text` and `label`. Without `--test`, a fifth of it is kept to be judged by; with it, texts that also stand
+in FILE.csv are left out and at most `--per-label` of each label are drawn. Writes `table.md`, `results.json` and
+`report.html` with plots. With `--base EleutherAI/gpt-j-6b --int8 weight-only --optimizer adam8bit --rank 2` on a GPU it
+is the experiment of the article "How to raise a GPT-3 model at home".
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from model.base import Base, BaseNotFound, LoraSpec, TrainingModule
+from model.choice import add_choice, chosen
+from model.gptj import GPTJ
+from model.labels import LABELS
+from model.plots import bars_plot, confusion_plot
+from model.prompts import INSTRUCTION, RAW, Prompt
+from model.table import BadData
+from training.evaluate import measure
+from training.examples import Example, balanced, read_examples, split, without
+from training.memory import peak_mib, start_peak
+from training.train import Recipe, fit, logits_of, logits_while_training, progress_bar
+
+FEED_FORWARD = frozenset({"up", "down", "fc_in", "fc_out"})
+"""The linear layers that are not attention's, in both bases."""
+SHOTS = 4
+"""Examples of each label that a few-shot answer sees."""
+
+DESCRIPTIONS = {
+    "hate": "hate speech that attacks people for their origin, religion, gender or sexuality",
+    "offensive": "an insult or vulgar, offensive language",
+    "neutral": "an ordinary, harmless message",
+}
+"""What the labels mean, for a base that compares sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of doing it: figures on the test texts, what was trained, and what it took."""
+
+    method: str
+    prompt: str
+    trained: int
+    accuracy: float
+    macro_f1: float
+    confusion: Sequence[Sequence[int]]
+    seconds: float
+    memory_mib: float | None
+    losses: Sequence[float] = field(default_factory=tuple)
+
+
+Answer = Callable[[], tuple[Tensor, int, Sequence[float]]]
+"""Does the work; returns (N, 3) logits of the test texts, the number of parameters trained, the losses."""
+
+
+def ways(
+    base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, rank: int, console: Console
+) -> list[tuple[str, str, Answer]]:
+    """(method, prompt, answer) of the whole comparison, cheapest first."""
+    texts = [example.text for example in test]
+    prompts: list[tuple[str, Base]] = [("", base)]
+    found: list[tuple[str, str, Answer]] = []
+    if isinstance(base, GPTJ):
+        prompts = [("instruction", base.asked(INSTRUCTION)), ("raw text", base.asked(RAW))]
+        shots = _few_shot(base, learn)
+        found += [(f"zero-shot ({name})", name, _asked(asked, texts)) for name, asked in prompts[:1]]
+        found += [(f"few-shot, {SHOTS} of each label", "instruction", _asked(shots, texts))]
+    else:
+        found += [("zero-shot: nearest description", "", lambda: (_nearest_description(base, texts), 0, ()))]
+        found += [
+            (f"few-shot: nearest mean of {SHOTS}", "", lambda: (_nearest_mean(base, learn, texts), 0, ())),
+        ]
+    targets = base.default_lora.targets
+    attention = tuple(target for target in targets if target not in FEED_FORWARD)
+    for name, asked in prompts:
+        lora = LoraSpec(rank, 2.0 * rank, attention), LoraSpec(rank, 2.0 * rank, targets)
+        found += [
+            ("layer norms only", name, _trained(asked, asked.start_norm_training, learn, texts, recipe, console)),
+            ("LoRA on attention", name, _trained(asked, _lora(asked, lora[0]), learn, texts, recipe, console)),
+            ("LoRA on all linears", name, _trained(asked, _lora(asked, lora[1]), learn, texts, recipe, console)),
+        ]
+    return found
+
+
+def compare(
+    base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, rank: int, console: Console
+) -> list[Row]:
+    """Every way, one after another, each with a fresh start; raises ValueError for a rank that does not fit."""
+    labels = torch.tensor([LABELS.index(example.label) for example in test])
+    rows = []
+    for method, prompt, answer in ways(base, learn, test, recipe, rank, console):
+        torch.manual_seed(recipe.seed)
+        start_peak()
+        began = time.monotonic()
+        logits, trained, losses = answer()
+        metrics = measure(logits.softmax(-1), labels)
+        row = Row(
+            method,
+            prompt,
+            trained,
+            metrics.accuracy,
+            metrics.macro_f1,
+            metrics.confusion,
+            time.monotonic() - began,
+            peak_mib(),
+            losses,
+        )
+        console.print(f"{method} {prompt}: accuracy {row.accuracy:.3f}", highlight=False)
+        rows.append(row)
+    return rows
+
+
+def _few_shot(base: GPTJ, learn: Sequence[Example]) -> GPTJ:
+    """Asked with a few short examples of each label in the instruction, as many as fit."""
+    by_label = [sorted((e for e in learn if e.label is label), key=lambda e: (len(e.text), e.text)) for label in LABELS]
+    middling = [mine[len(mine) // 3 : len(mine) // 3 + SHOTS] for mine in by_label]
+    for count in range(SHOTS, 0, -1):
+        shown = [example for group in zip(*(mine[:count] for mine in middling), strict=True) for example in group]
+        told = "".join(f"{e.text}{INSTRUCTION.separator} {e.label}\n\nMessage:\n" for e in shown)
+        try:
+            return base.asked(Prompt(INSTRUCTION.instruction + told, INSTRUCTION.separator, INSTRUCTION.answers))
+        except ValueError:
+            continue  # too long for this base's window
+    raise ValueError("not one example of each label fits beside the instruction")
+
+
+def _asked(base: Base, texts: Sequence[str]) -> Answer:
+    return lambda: (logits_of(base, "", texts), 0, ())
+
+
+def _nearest_description(base: Base, texts: Sequence[str]) -> Tensor:
+    means = _embedded(base, [DESCRIPTIONS[label] for label in LABELS])
+    return 10 * _embedded(base, texts) @ means.T
+
+
+def _nearest_mean(base: Base, learn: Sequence[Example], texts: Sequence[str]) -> Tensor:
+    """Cosine to the mean embedding of each label's examples (Snell et al. 2017, "Prototypical Networks")."""
+    few = balanced(learn, SHOTS, seed=1)
+    means = [_embedded(base, [e.text for e in few if e.label is label]).mean(0) for label in LABELS]
+    return 10 * _embedded(base, texts) @ F.normalize(torch.stack(means), dim=-1).T
+
+
+def _embedded(base: Base, texts: Sequence[str]) -> Tensor:
+    """(N, hidden)."""
+    ids = [base.frame(base.encode(text)[: base.window_tokens]) for text in texts]
+    return torch.cat([base.embed(ids[n : n + 32]) for n in range(0, len(ids), 32)])
+
+
+def _lora(base: Base, lora: LoraSpec) -> Callable[[], TrainingModule]:
+    return lambda: base.start_training(lora)
+
+
+def _trained(
+    base: Base,
+    start: Callable[[], TrainingModule],
+    learn: Sequence[Example],
+    texts: Sequence[str],
+    recipe: Recipe,
+    console: Console,
+) -> Answer:
+    def answer() -> tuple[Tensor, int, Sequence[float]]:
+        learner = start()
+        bar, advance = progress_bar(console, f"training on {len(learn)} texts")
+        with bar:
+            losses = fit(learner, base, learn, recipe, advance)
+        trained = sum(p.numel() for p in learner.module.parameters() if p.requires_grad)
+        return logits_while_training(base, learner, texts), trained, losses
+
+    return answer
+
+
+HEADINGS = ("method", "prompt", "accuracy", "macro-F1", "parameters trained", "peak memory", "time")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """As printed and written."""
+    memory = "not measured" if row.memory_mib is None else f"{row.memory_mib:,.0f} MiB"
+    figures = f"{row.accuracy:.3f}", f"{row.macro_f1:.3f}", f"{row.trained:,}", memory, f"{row.seconds:,.0f} s"
+    return (row.method, row.prompt or "–", *figures)
+
+
+_PAGE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Comparison on {{ about.data }}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{border:1px solid #ccc;padding:.2rem .6rem}
+td{text-align:right}td:first-child,td:nth-child(2){text-align:left}.scroll{overflow-x:auto}img{max-width:100%}
+figure{display:inline-block;margin:.5rem}</style>
+<h1>From no training to LoRA on every layer</h1>
+<p>Base <b>{{ about.base }}</b>, {{ about.learned }} texts of {{ about.data }} to learn from, judged by
+{{ about.judged }} others; {{ about.recipe }}.</p>
+<div class="scroll"><table><tr>{% for name in headings %}<th>{{ name }}{% endfor %}
+{% for row in table %}<tr>{% for cell in row %}<td>{{ cell }}{% endfor %}{% endfor %}</table></div>
+<h2>Accuracy</h2><img alt="Accuracy of each method" src="{{ bars }}">
+<h2>What was called what</h2>
+{% for name, image in confusions.items() %}<figure><figcaption>{{ name }}</figcaption><img alt="{{ name }}"
+src="{{ image }}"></figure>{% endfor %}
+""")
+
+
+def write(out: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
+    """The three files."""
+    out.mkdir(parents=True, exist_ok=True)
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(cells(row) for row in rows)]
+    (out / "table.md").write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
+    results = {"about": about, "rows": [asdict(row) for row in rows]}
+    (out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    names = [f"{row.method}, {row.prompt}" if row.prompt else row.method for row in rows]
+    page = _PAGE.render(
+        about=about,
+        headings=HEADINGS,
+        table=[cells(row) for row in rows],
+        bars=bars_plot(names, [row.accuracy for row in rows], "accuracy"),
+        confusions={name: confusion_plot(row.confusion) for name, row in zip(names, rows, strict=True)},
+    )
+    (out / "report.html").write_text(page, encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 2 with one line for a bad input."""
+    parser = argparse.ArgumentParser(prog="python -m training.compare", description=(__doc__ or "").splitlines()[0])
+    add_choice(parser)
+    parser.set_defaults(base="mini")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument("--per-label", type=int, default=300)
+    parser.add_argument("--out", type=Path, default=Path("compare"))
+    parser.add_argument("--epochs", type=float, default=3.0)
+    parser.add_argument("--rank", type=int)
+    parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    try:
+        base = chosen(options).open(training=True)
+        learn, test = read_examples(options.data, options.data.stem), []
+        if options.test:
+            test = balanced(without(read_examples(options.test), learn), options.per_label, seed=1)
+        else:
+            learn, test = split(learn, 0.2, seed=1)
+        rate, rank = base.default_learning_rate, options.rank or base.default_lora.rank
+        recipe = replace(Recipe(), epochs=options.epochs, learning_rate=rate, optimizer=options.optimizer)
+        rows = compare(base, learn, test, recipe, rank, console)
+    except (BadData, BaseNotFound, ValueError) as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return 2
+    told = f"{options.epochs:g} epochs, rank {rank}, {options.optimizer}, learning rate {rate:g}"
+    about = {"base": base.name, "data": options.data.name, "learned": len(learn), "judged": len(test), "recipe": told}
+    write(options.out, rows, about)
+    table = Table(*HEADINGS, caption=f"{base.name}: {told}")
+    for row in rows:
+        table.add_row(*cells(row))
+    Console().print(table)
+    console.print(f"written to {options.out}", soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
