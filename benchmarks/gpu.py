@@ -12,6 +12,7 @@ the end, serving within 8 GiB and training within 11 GiB are tried under a cap. 
 
 import argparse
 import datetime
+import gc
 import os
 import random
 import statistics
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -161,9 +163,7 @@ def one_way(
 ) -> str:
     """Everything about one precision, printed as it comes; returns its markdown."""
     arithmetic = WAYS[name]
-    if machine.cuda:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+    clear(machine)
     base, tensors = random_gptj(
         shape,
         corpus.encode,
@@ -175,7 +175,7 @@ def one_way(
     rungs = climb(base, plain_twin(base, DEFAULT_LORA, tensors), corpus.texts)
     measure(rungs, 0.6 * seconds)
     ours = rungs[-2]
-    rate = len(corpus.texts) / statistics.median(ours.seconds)
+    rate = 1 / statistics.median(ours.seconds)
     batch = [base.frame(base.encode(text)) for text in corpus.texts]
     latencies, per_pass = open_loop(base, batch, rate / 2, 0.25 * seconds)
     p50, p99 = (1000 * statistics.quantiles(latencies, n=100)[n] for n in (49, 98))
@@ -197,7 +197,7 @@ def one_way(
         if machine.cuda
         else NOT_MEASURED,
     }
-    lines = rows(rungs, len(corpus.texts))
+    lines = rows(rungs)
     title = f"{name}, random weights"
     table = Table(title=title)
     for heading in HEADINGS:
@@ -211,6 +211,14 @@ def one_way(
     return f"\n### {title}\n\n{markdown(HEADINGS, lines)}\n{listed}"
 
 
+def clear(machine: Machine) -> None:
+    """Frees what the way before left, reference cycles included, and counts memory anew."""
+    gc.collect()
+    if machine.cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
 def _most_memory(machine: Machine) -> str:
     return f"{torch.cuda.max_memory_allocated() / GIB:.2f} GiB" if machine.cuda else NOT_MEASURED
 
@@ -221,6 +229,8 @@ def within_cap(machine: Machine, shape: Shape, encode: Callable[[str], list[int]
         "serving": (SERVING_GIB, _serve),
         "training": (TRAINING_GIB, _train),
     }
+    made: dict[str, Any] = {"device": machine.device, "dtype": machine.dtype, "batch_tokens": batch_tokens}
+    made["int8"] = "weight-only"
     found = {}
     for what, (limit, run) in tries.items():
         load = Load(
@@ -229,28 +239,18 @@ def within_cap(machine: Machine, shape: Shape, encode: Callable[[str], list[int]
         )  # fmt: skip
         told = memory_table(shape, load).total_bytes / GIB
         if not machine.cuda:
+            run(random_gptj(shape, encode, **made)[0])
             found[what] = f"{NOT_MEASURED}; the table says {told:.2f} GiB"
             continue
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+        clear(machine)
         total = torch.cuda.get_device_properties(machine.device).total_memory
         torch.cuda.set_per_process_memory_fraction((limit * GIB - CUDA_RESERVE) / total)
         try:
-            base, _ = random_gptj(
-                shape,
-                encode,
-                device=machine.device,
-                dtype=machine.dtype,
-                int8="weight-only",
-                batch_tokens=batch_tokens,
-            )
-            run(base)
+            run(random_gptj(shape, encode, **made)[0])
             wait()
             most = (torch.cuda.max_memory_reserved() + CUDA_RESERVE) / GIB
-            found[what] = (
-                f"fits: {most:.2f} GiB with {CUDA_RESERVE / GIB:.2f} for the driver; the table says {told:.2f}"
-            )
-            del base
+            driver = f"{CUDA_RESERVE / GIB:.2f} for the driver"
+            found[what] = f"fits into {limit} GiB: {most:.2f} with {driver}; the table says {told:.2f}"
         except torch.OutOfMemoryError:
             found[what] = f"does not fit into {limit} GiB; the table says {told:.2f} GiB"
         finally:
@@ -260,7 +260,7 @@ def within_cap(machine: Machine, shape: Shape, encode: Callable[[str], list[int]
 
 def _serve(base: GPTJ) -> None:
     """Full passes with as many adapters and prefixes as the defaults allow."""
-    count = int(ADAPTER_MIB * 2**20 / base.held_bytes(ADAPTER))
+    count = min(16, int(ADAPTER_MIB * 2**20 / base.held_bytes(ADAPTER)))
     shapes = base.adapter_shapes(DEFAULT_LORA)
     batch = [base.frame([10] * 28)] * (base.batch_tokens // 32)
     for n in range(count - 1):
@@ -287,8 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--data", type=Path, default=SHIPPED_TEXTS)
     parser.add_argument("--text", default="text", metavar="COLUMN")
-    parser.add_argument("--messages", type=int, default=512)
-    parser.add_argument("--seconds", type=float, default=80.0, help="for each precision")
+    parser.add_argument("--messages", type=int, default=384)
+    parser.add_argument("--seconds", type=float, default=70.0, help="for each precision")
     parser.add_argument("--layers", type=int, default=GPTJ_6B.layers)
     parser.add_argument("--hidden", type=int, default=GPTJ_6B.hidden)
     parser.add_argument("--vocabulary", type=int, default=GPTJ_6B.vocabulary)
@@ -300,7 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     errors = Console(stderr=True)
     if options.device.startswith("cuda") and not torch.cuda.is_available():
-        errors.print("error: no GPU can be used here; a small run without one: --device cpu --layers 2 --hidden 64")
+        fix = "a small run without one: --device cpu --layers 2 --hidden 64"
+        errors.print(f"error: no GPU can be used here; {fix}", style="red", soft_wrap=True)
         return 2
     try:
         corpus = read_corpus(options.data, options.text, options.messages)

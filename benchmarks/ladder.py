@@ -3,9 +3,10 @@
     python -m benchmarks.ladder [--data FILE.csv] [--out RESULTS.md]
 
 A GPT-J of random weights with a LoRA adapter on all its linear layers scores the messages of a file behind the default
-instruction: B0 one message at a time and B1 in padded batches, both as transformers and peft do it by themselves; then
-each rung adds one thing. Every round runs every rung on the same messages in a rotated order; ratios are medians over
-rounds. "furthest p" is the largest difference of any probability from B0. `--out` appends a section to a file.
+instruction: B0 one message at a time (the first 64) and B1 in padded batches, both as transformers and peft do it by
+themselves; then each rung adds one thing. Every round runs every rung on the same messages in a rotated order; ratios
+are medians over rounds. "furthest p" is the largest difference of any probability from B0. `--out` appends a section to
+a file.
 """
 
 import argparse
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         measure(rungs, options.seconds, lambda what, share: bar.update(task, description=what, completed=share))
     with torch.inference_mode():
         text = caption(corpus, shape, options.data.name, len(rungs[0].seconds), spread(rungs[-1]))
-    lines = rows(rungs, options.messages)
+    lines = rows(rungs)
     _show(lines, text, Console())
     if options.out:
         when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")

@@ -28,6 +28,7 @@ from model.table import open_rows
 
 ADAPTER = "benchmark"
 PADDED_ROWS = 32
+ONE_AT_A_TIME = 64
 VOCABULARY = 8000
 SHIPPED_TEXTS = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
 
@@ -36,10 +37,13 @@ Encode = Callable[[str], list[int]]
 
 @dataclass(slots=True)
 class Rung:
-    """One way of scoring all messages: (N, 3) probabilities. `furthest` is from the first rung's."""
+    """One way of scoring the first `messages`: (messages, 3) logits. `seconds` are per message, one for each round;
+    `furthest` is the largest difference of a probability from the first rung's.
+    """
 
     name: str
     score: Callable[[], Tensor]
+    messages: int
     seconds: list[float] = field(default_factory=list)
     furthest: float = 0.0
 
@@ -166,7 +170,7 @@ def plain_twin(base: GPTJ, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> Any
 
 
 def climb(base: GPTJ, twin: Any, texts: Sequence[str]) -> list[Rung]:
-    """The seven rungs over the same messages. Messages are encoded before, for all of them."""
+    """The seven rungs over the same messages, which were encoded before; one at a time, only the first ones."""
     network, device = base.network, base.network.device
     batch = [base.frame(base.encode(text)) for text in texts]
     instruction = base.encode(INSTRUCTION.instruction)
@@ -176,7 +180,10 @@ def climb(base: GPTJ, twin: Any, texts: Sequence[str]) -> list[Rung]:
     kept = causal.transformer(torch.tensor([instruction], device=device), use_cache=True).past_key_values
 
     def one_at_a_time() -> Tensor:
-        rows = [twin(torch.tensor([[*instruction, *ids]], device=device)).logits[0, -1, answers] for ids in batch]
+        rows = [
+            twin(torch.tensor([[*instruction, *ids]], device=device)).logits[0, -1, answers]
+            for ids in batch[:ONE_AT_A_TIME]
+        ]
         return torch.stack(rows)
 
     def padded(ask: Callable[[Tensor, Tensor, Tensor], Tensor], before: Sequence[int]) -> Tensor:
@@ -234,7 +241,8 @@ def climb(base: GPTJ, twin: Any, texts: Sequence[str]) -> list[Rung]:
         "+ label rows": label_rows,
         "+ duplicates once": duplicates,
     }
-    return [Rung(name, way) for name, way in ways.items()]
+    counts = [min(len(batch), ONE_AT_A_TIME), *[len(batch)] * (len(ways) - 1)]
+    return [Rung(name, way, count) for (name, way), count in zip(ways.items(), counts, strict=True)]
 
 
 @torch.inference_mode()
@@ -250,15 +258,16 @@ def measure(rungs: Sequence[Rung], seconds: float, advance: Callable[[str, float
         found: dict[str, Tensor] = {}
         for step in range(len(rungs)):
             rung = rungs[(step + turn) % len(rungs)]
-            advance(rung.name, min(1.0, (time.perf_counter() - began) / seconds))
+            advance(rung.name, min(1.0, (time.perf_counter() - began) / max(seconds, 1e-9)))
             _wait()
             start = time.perf_counter()
             logits = rung.score()
             _wait()
-            rung.seconds.append(time.perf_counter() - start)
+            rung.seconds.append((time.perf_counter() - start) / rung.messages)
             found[rung.name] = logits.float().cpu().softmax(dim=-1)
         for rung in rungs:
-            apart = float((found[rung.name] - found[rungs[0].name]).abs().max())
+            both = min(rung.messages, rungs[0].messages)
+            apart = float((found[rung.name][:both] - found[rungs[0].name][:both]).abs().max())
             rung.furthest = max(rung.furthest, apart)
         turn += 1
 
@@ -273,11 +282,11 @@ def ratio(rung: Rung, baseline: Rung) -> float:
     return statistics.median(b / s for b, s in zip(baseline.seconds, rung.seconds, strict=True))
 
 
-def rows(rungs: Sequence[Rung], messages: int) -> list[tuple[str, ...]]:
+def rows(rungs: Sequence[Rung]) -> list[tuple[str, ...]]:
     """(way, messages/s, times B1, times the rung before, furthest probability) as text."""
     shown: list[tuple[str, ...]] = []
     for before, rung in zip((rungs[0], *rungs), rungs, strict=False):
-        rate = messages / statistics.median(rung.seconds)
+        rate = 1 / statistics.median(rung.seconds)
         shown.append(
             (
                 rung.name,

@@ -94,7 +94,17 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 notice=notice,
             )
             parts = server.Parts(
-                store, moderator, chat, batcher, registry, learning, feed, group, model.trouble, model.tally
+                store,
+                moderator,
+                chat,
+                batcher,
+                registry,
+                learning,
+                feed,
+                group,
+                model_trouble=model.trouble,
+                tally=model.tally,
+                own_categories=not config.model.choice.embedded,
             )
             tasks = [
                 group.create_task(model.run()),

@@ -216,7 +216,7 @@ class Moderator:
         if exemption(event, policy) is not None:
             await self._store.record_state(row, "exempt")
             return None
-        verdict, disguised = await self._verdicts(event)
+        verdict, disguised = await self._verdicts(event, policy)
         now = datetime.now(UTC)
         strikes, acted = await self._store.standing(event, strike_expiry(policy, now), now)
         decision = decide(event, verdict, Standing(strikes, acted), policy, disguised=disguised)
@@ -231,12 +231,14 @@ class Moderator:
             await self._again(case)
         return Judged(verdict, disguised, decision)
 
-    async def _verdicts(self, event: Message) -> tuple[Verdict, Verdict | None]:
+    async def _verdicts(self, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
         """The conservative view's verdict, and the aggressive view's where the views differ."""
         adapter = self._adapter_of(event.key.community)
         plain, undisguised = conservative(event.text), aggressive(event.text)
-        views = [plain] if undisguised.casefold() == plain.casefold() else [plain, undisguised]
-        verdicts = await self._classifier.classify([Item(view, adapter) for view in views])
+        views = [Item(plain, adapter, policy.asked)]
+        if undisguised.casefold() != plain.casefold():
+            views.append(Item(undisguised, adapter))
+        verdicts = await self._classifier.classify(views)
         if self.trouble:
             self.trouble = ""
             self._notice("The classifier answers again; waiting messages are being read.")

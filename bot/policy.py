@@ -11,6 +11,7 @@ from bot.actions import Action, Alert, Ban, Delete, Kick, Timeout, Warn
 from bot.events import Message
 from model.classifier import Verdict
 from model.labels import HARMFUL, Label
+from model.prompts import categories
 
 
 class Mode(StrEnum):
@@ -62,6 +63,18 @@ class LabelPolicy(_Frozen):
         return tuple(made[name] for name in self.actions)
 
 
+class Category(_Frozen):
+    """One of a community's own kinds of message, read through GPT-J's instruction; a description says what it means.
+
+    From `alert_at` on moderators are shown the message; None is never, for what is harmless. Nothing is ever punished
+    for a category: no moderator has taught it.
+    """
+
+    name: str
+    description: str = ""
+    alert_at: Probability | None = None
+
+
 class Strikes(_Frozen):
     """Messages acted on in the last `expire_days` escalate: from the n-th strike the author is also timed out, ..."""
 
@@ -80,6 +93,20 @@ class Policy(_Frozen):
     exempt_roles: frozenset[str] = frozenset()
     exempt_rooms: frozenset[str] = frozenset()
     max_actions_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 60
+    categories: tuple[Category, ...] = ()
+
+    @model_validator(mode="after")
+    def _categories_fit(self) -> Self:
+        if len({category.name for category in self.categories}) < len(self.categories):
+            raise ValueError("two categories have the same name")
+        if self.categories:
+            categories({category.name: category.description for category in self.categories})
+        return self
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """The own categories as a classifier is asked for them."""
+        return tuple((category.name, category.description) for category in self.categories)
 
     def of(self, label: Label) -> LabelPolicy:
         """The section of a harmful label."""
@@ -162,7 +189,20 @@ def decide(
             )
             flags = ("disguised", *flags)
             return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason, flags=flags)
+    for score, name, threshold in sorted(_over(verdict, policy), reverse=True):
+        reason = f'category "{name}" {score:.2f} ≥ alert threshold {threshold:.2f}'
+        flags = ("category", *flags)
+        return Decision(Band.ALERT, Label.NEUTRAL, score, threshold, (Alert(),), True, reason, flags=flags)
     return Decision(Band.CLEAR, Label.NEUTRAL, verdict.harm, 0.0, reason="below every threshold")
+
+
+def _over(verdict: Verdict, policy: Policy) -> list[tuple[float, str, float]]:
+    """(probability, name, threshold) of the own categories that are to be shown."""
+    return [
+        (score, category.name, category.alert_at)
+        for category in policy.categories
+        if category.alert_at is not None and (score := verdict.categories.get(category.name, 0.0)) >= category.alert_at
+    ]
 
 
 def _act(

@@ -1,7 +1,7 @@
 """What a caller may ask of a classifier, and what comes back: the seam between the bot and the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from model.labels import LABELS, Label
@@ -11,11 +11,13 @@ from model.labels import LABELS, Label
 class Item:
     """One text to be scored, and the adapter (`scope/version`) that shall score it.
 
-    Each item carries its own adapter, so a batch may mix communities and stays whole across a hot-swap.
+    Each item carries its own adapter, so a batch may mix communities and stays whole across a hot-swap. `categories`
+    are a community's own, (name, description) each; a base that reads instructions says how probable each is.
     """
 
     text: str
     adapter: str
+    categories: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Verdict:
     """Calibrated probabilities over `LABELS` (they sum to 1), and which model said so.
 
     `windows` is the number of overlapping pieces a long text was read in; the worst piece speaks for the whole.
-    `stand_in` marks the word of a base that answers for another: good enough to flag, never to punish.
+    `stand_in` marks the word of a base that answers for another: good enough to flag, never to punish. `categories` has
+    the probability of each of the item's own categories (they sum to 1), none where the base reads no instructions.
     """
 
     probabilities: Mapping[Label, float]
@@ -32,6 +35,7 @@ class Verdict:
     prompt: str = ""
     windows: int = 1
     stand_in: bool = False
+    categories: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> Label:

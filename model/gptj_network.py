@@ -202,8 +202,8 @@ class Layer:
             targets = ("q_proj", "k_proj", "v_proj", "fc_in")
             parts = [lora.add(self._n, target, x, part) for target, part in zip(targets, parts, strict=True)]
         heads = (rows, width, self._shape.heads, size // self._shape.heads)
-        query = _rotated(parts[0].reshape(heads), turn).transpose(1, 2)  # (R, heads, C, head size)
-        key = _rotated(parts[1].reshape(heads), turn).transpose(1, 2)
+        both = _rotated(torch.stack(parts[:2]).view(2, *heads), turn)
+        query, key = both.transpose(2, 3).unbind()  # each (R, heads, C, head size)
         value = parts[2].reshape(heads).transpose(1, 2)
         own = key, value
         if prefix is not None:  # (1 or R, heads, P, head size): kept once, repeated only as a view
@@ -222,7 +222,7 @@ class Layer:
 
 
 def _rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """(R, C, heads, head size) with neighbouring pairs of the first `rotary` features turned by their position."""
+    """(2, R, C, heads, head size) with neighbouring pairs of the first `rotary` features turned by their position."""
     sin, cos = turn
     rotary = 2 * sin.shape[-1]
     even, odd = x[..., 0:rotary:2], x[..., 1:rotary:2]

@@ -61,8 +61,9 @@ class Int8:
         if self._state is None:
             product: Tensor = _WeightOnly.apply(x, self.rows, self.maxima)  # type: ignore[no-untyped-call]
             return product if self.bias is None else product + self.bias
-        flat: Tensor = bitsandbytes().matmul(x.reshape(-1, x.shape[-1]), self.rows, state=self._state, bias=self.bias)
-        return flat.view(*x.shape[:-1], -1)
+        flat = x.reshape(-1, x.shape[-1]).contiguous()  # its CUDA kernels ignore strides
+        y: Tensor = bitsandbytes().matmul(flat, self.rows, state=self._state, bias=self.bias)
+        return y.view(*x.shape[:-1], -1)
 
     @property
     def tensors(self) -> list[Tensor]:

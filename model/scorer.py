@@ -3,9 +3,10 @@
 Synchronous and single-threaded: the worker process and `python -m model.score` own one each.
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +20,9 @@ from model.choice import ADAPTER_MIB
 from model.classifier import AdapterRejected, Item, Verdict
 from model.labels import LABELS, Label
 from model.normalize import conservative
-from model.prompts import Prompt
+from model.prompts import Prompt, categories
+
+log = logging.getLogger(__name__)
 
 MAX_WINDOWS = 32
 """A text longer than this many windows is read at its start and its end."""
@@ -83,6 +86,8 @@ class Scorer:
             worst = min(mine, key=lambda row: row[LABELS.index(Label.NEUTRAL)])
             probabilities = dict(zip(LABELS, worst, strict=True))
             verdicts[item] = Verdict(probabilities, self.base.name, item.adapter, self.base.prompt, len(pieces))
+        if isinstance(self.base, ReadsInstructions):
+            verdicts |= self._with_categories(verdicts)
         return [verdicts[item] for item in items]
 
     def categorise(self, texts: Sequence[str], prompt: Prompt) -> list[dict[str, float]]:
@@ -94,6 +99,22 @@ class Scorer:
             raise ValueError(f"{self.base.name} reads no instructions: own categories need a GPT-J as base")
         rows = self.base.category_probabilities(texts, prompt).tolist()
         return [dict(zip(prompt.names, row, strict=True)) for row in rows]
+
+    def _with_categories(self, verdicts: Mapping[Item, Verdict]) -> dict[Item, Verdict]:
+        """The verdicts of items that name categories, with the probability of each; one community at a time."""
+        named: dict[tuple[tuple[str, str], ...], list[Item]] = {}
+        for item in verdicts:
+            if item.categories:
+                named.setdefault(item.categories, []).append(item)
+        found: dict[Item, Verdict] = {}
+        for mine, items in named.items():
+            try:
+                rows = self.categorise([conservative(item.text) for item in items], categories(dict(mine)))
+            except ValueError as error:
+                log.warning("own categories cannot be asked: %s", error)
+                continue
+            found |= {item: replace(verdicts[item], categories=row) for item, row in zip(items, rows, strict=True)}
+        return found
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """(len(texts), hidden) unit vectors of the first window of each text."""

@@ -83,7 +83,11 @@ class TwoStages:
             return await self._second.classify(items)
         said = dict(zip(items, quick, strict=True))
         own = {item for item in said if item.adapter == self._first_adapter}  # an old case, explained
-        neutral = {item for item, verdict in said.items() if item not in own and verdict.harm < self._below}
+        neutral = {
+            item
+            for item, verdict in said.items()
+            if item not in own and not item.categories and verdict.harm < self._below
+        }
         audited = {item for item in neutral if _drawn(item.text) < self._audit_share}
         skipped = neutral - audited
         rest = [item for item in items if item not in skipped | own]

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,9 @@ class Worker:
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item; raises `AdapterRejected`, or `Unavailable` when every attempt killed a worker."""
         adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
-        answer = await self._ask({"items": [(item.text, item.adapter) for item in items], "adapters": adapters})
-        return [
-            Verdict(
-                dict(zip(LABELS, row["p"], strict=True)), row["base"], row["adapter"], row["prompt"], row["windows"]
-            )
-            for row in answer["verdicts"]
-        ]
+        asked = [(item.text, item.adapter, item.categories) for item in items]
+        answer = await self._ask({"items": asked, "adapters": adapters})
+        return [Verdict(dict(zip(LABELS, row.pop("probabilities"), strict=True)), **row) for row in answer["verdicts"]]
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit vectors of the frozen base."""
@@ -179,16 +176,11 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
     try:
         for adapter, folder in request["adapters"].items():
             scorer.load(adapter, Path(folder))
-        verdicts = scorer.classify([Item(text, adapter) for text, adapter in request["items"]])
+        asked = [Item(text, adapter, tuple((n, d) for n, d in own)) for text, adapter, own in request["items"]]
+        verdicts = scorer.classify(asked)
     except AdapterRejected as error:
         return {"rejected": str(error)}
-    return {
-        "verdicts": [
-            {"p": list(v.probabilities.values()), "base": v.base, "adapter": v.adapter, "prompt": v.prompt,
-             "windows": v.windows}
-            for v in verdicts
-        ]
-    }  # fmt: skip
+    return {"verdicts": [{**asdict(v), "probabilities": list(v.probabilities.values())} for v in verdicts]}
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ MACRO_F1_MARGIN = 0.02
 """The 90 % interval of the change in macro-F1 must lie above minus this: a candidate that may be worse is refused."""
 SLICE_MARGIN = 0.02
 """A slice may flag one text more, or this share of its texts; less could be a single borderline sentence."""
-FALSE_ACTION_BUDGET = 0.01
-"""At most this share of harmless texts may reach an action threshold, unless the serving adapter has more already."""
+FALSE_ACTION_BUDGET, FALSE_ACTION_MARGIN = 0.02, 0.005
+"""At most this share of the harmless held-out texts (hard ones) may reach an action threshold; where the serving
+adapter has more already, at most the margin on top of that."""
 CALIBRATION_BUDGET = 0.15
 IDENTITY_SLICES = ("identity_neutral", "identity_positive", "in_group", "negated", "counter_speech")
 """Harmless sentences that name a group: the ones a careless model flags."""
@@ -77,8 +78,8 @@ def judge(
         if (now - was) * len(rows) > max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
             reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%}")
     acted_on = tuple(_acted_on(p[harmless], acting) if harmless else 0.0 for p in (before, after))
-    if acted_on[1] > max(FALSE_ACTION_BUDGET, acted_on[0]):
-        reasons.append(f"harmless texts acted on: {acted_on[1]:.1%}, budget {FALSE_ACTION_BUDGET:.1%}")
+    if acted_on[1] > max(FALSE_ACTION_BUDGET, acted_on[0] + FALSE_ACTION_MARGIN):
+        reasons.append(f"harmless texts acted on: {acted_on[1]:.1%} instead of {acted_on[0]:.1%}")
     if new.calibration_error > max(CALIBRATION_BUDGET, old.calibration_error):
         reasons.append(f"calibration error {new.calibration_error:.3f} is above {CALIBRATION_BUDGET:.3f}")
     return Judgement(old, new, (low, high), flagged, (acted_on[0], acted_on[1]), tuple(reasons))

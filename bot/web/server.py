@@ -13,17 +13,18 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot.actions import REVERSIBLE, describe, from_json
+from bot.flips import band, flips
 from bot.learning import AlreadyRunning, Learning, Refresh
 from bot.moderator import Moderator
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Posted, Refused, WebChat
-from bot.policy import Band, LabelPolicy, Policy
+from bot.policy import Band, Policy
 from bot.store import Case, Store
 from bot.web.feed import Feed
 from bot.web.guard import REPORT_POLICY, guard
 from model.adapters import GLOBAL, Registry
 from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
 from model.explain import evidence, nearest
-from model.labels import HARMFUL, LABELS, Label
+from model.labels import LABELS, Label
 from model.two_stages import Tally
 
 STATIC = Path(__file__).with_name("static")
@@ -46,6 +47,7 @@ class Parts:
     group: asyncio.TaskGroup
     model_trouble: Callable[[], str] = lambda: ""
     tally: Tally | None = None
+    own_categories: bool = False
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
@@ -94,6 +96,7 @@ async def state(request: web.Request) -> web.Response:
             "room": ROOM,
             "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE],
             "policy": policy.model_dump(mode="json"),
+            "own_categories": parts.own_categories,
             "adapter": parts.learning.serving,
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
             "cases": [case_json(case) for case in cases],
@@ -186,6 +189,8 @@ async def save_policy(request: web.Request) -> web.Response:
     """Saves the whole policy, mode included."""
     parts = request.app[PARTS]
     policy = await _policy(request)
+    if policy.categories and not parts.own_categories:
+        return _error("own categories are read by a GPT-J: set another base under [model] in config.toml first", 400)
     await parts.moderator.set_policy(COMMUNITY, policy)
     parts.feed.publish("policy", policy=policy.model_dump(mode="json"))
     return web.json_response({"policy": policy.model_dump(mode="json")})
@@ -196,10 +201,11 @@ async def preview(request: web.Request) -> web.Response:
     """What this policy would have done to the last 7 days, from the probabilities in the journal."""
     parts, policy = request.app[PARTS], await _policy(request)
     messages = await parts.store.messages(COMMUNITY, datetime.now(UTC) - timedelta(days=7))
-    bands = [band_of(message.probabilities, policy) for message in messages]
-    acted = [section for band, section in bands if band is Band.ACTION and section is not None]
+    verdicts = [Verdict({label: m.probabilities[label] for label in LABELS}, "", m.adapter) for m in messages]
+    bands = [band(verdict, policy) for verdict in verdicts]
+    acted = [section for reached, section in bands if reached is Band.ACTION and section is not None]
     removed = sum("delete" in section.actions for section in acted)
-    alerted = sum(band is not Band.CLEAR for band, _ in bands)
+    alerted = sum(reached is not Band.CLEAR for reached, _ in bands)
     sentence = (
         f"In the last 7 days this would have alerted on {alerted} of {len(messages)} messages and removed {removed}."
     )
@@ -232,10 +238,27 @@ async def adapters(request: web.Request) -> web.Response:
                 "serving": parts.learning.serving == f"{GLOBAL}/{manifest.version}",
                 "macro_f1": measured.get("macro_f1"),
                 "balanced_accuracy": measured.get("balanced_accuracy"),
+                "parent": manifest.parent,
                 "has_report": (folder / "report.html").is_file(),
             }
         )
     return web.json_response({"adapters": rows})
+
+
+@routes.get("/api/adapters/{version}/changes")
+async def changes(request: web.Request) -> web.Response:
+    """Which decisions of the last 7 days differ between an adapter and the one it came from."""
+    parts, version = request.app[PARTS], request.match_info["version"]
+    manifest = next((m for m in parts.registry.versions() if m.version == version), None)
+    if manifest is None or manifest.parent is None:
+        return _error(f"{version} did not come from an adapter that is still here", 404)
+    messages = await parts.store.messages(COMMUNITY, datetime.now(UTC) - timedelta(days=7))
+    policy, adapter = await parts.moderator.policy(COMMUNITY), f"{GLOBAL}/{version}"
+    try:
+        looked_at, found = await flips(parts.classifier, messages, manifest.parent, adapter, policy)
+    except (Unavailable, AdapterRejected) as error:
+        return _error(f"cannot compare at the moment: {error}", 503)
+    return web.json_response({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
 
 
 @routes.post("/api/adapters/rollback")
@@ -295,19 +318,6 @@ def tally_json(tally: Tally) -> dict[str, Any]:
 def refresh_event(feed: Feed, told: Refresh) -> None:
     """Passes a refresh's progress to the pages."""
     feed.publish("refresh", refresh=told.to_json())
-
-
-def band_of(probabilities: Mapping[str, float], policy: Policy) -> tuple[Band, LabelPolicy | None]:
-    """The band these probabilities fall in, and the section whose threshold fires."""
-    verdict = Verdict({label: probabilities[label] for label in LABELS}, "", "")
-    scores = {Label.HATE: verdict.probabilities[Label.HATE], Label.OFFENSIVE: verdict.harm}
-    for label in HARMFUL:
-        if scores[label] >= policy.of(label).act_at:
-            return Band.ACTION, policy.of(label)
-    for label in HARMFUL:
-        if scores[label] >= policy.of(label).alert_at:
-            return Band.ALERT, policy.of(label)
-    return Band.CLEAR, None
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

@@ -107,6 +107,11 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     latest = await scored(running, JARGON, times=2)
     assert latest.probabilities["neutral"] > max(before + 0.2, 0.5)
 
+    await page.get_by_test_id("changes").first.click()
+    changed = page.get_by_test_id("changes-list")
+    await expect(changed).to_contain_text("decides")
+    await expect(changed.locator("li").filter(has_text=JARGON)).to_contain_text("left alone")
+
     await page.get_by_test_id("rollback").click()
     await expect(page.get_by_test_id("adapter-version")).to_have_text(shipped, timeout=5_000)
     await say(page, "cem", JARGON)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bot.actions import Alert, Ban, Delete, Timeout, Warn, from_json, to_json
-from bot.policy import Band, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
+from bot.policy import Band, Category, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
 from model.labels import Label
 from tests.conftest import said, verdict
 
@@ -97,3 +97,32 @@ def test_nonsense_is_no_action(data: dict[str, object]) -> None:
     """A spoiled journal row does not become a punishment."""
     with pytest.raises(ValueError, match="not an action"):
         from_json(data)
+
+
+TALK = Policy(categories=(Category(name="advertising", description="offers", alert_at=0.6), Category(name="talk")))
+
+
+@pytest.mark.parametrize(
+    ("found", "band"),
+    [
+        ({"advertising": 0.7, "talk": 0.3}, Band.ALERT),
+        ({"advertising": 0.5, "talk": 0.5}, Band.CLEAR),
+        ({"advertising": 0.1, "talk": 0.9}, Band.CLEAR),
+        ({}, Band.CLEAR),
+    ],
+)
+def test_an_own_category_is_shown_and_never_punished(found: dict[str, float], band: Band) -> None:
+    """From its threshold on; a category without one is never shown, and a base that knows none shows nothing."""
+    said_so = replace(verdict(), categories=found)
+    decision = decide(said("buy now"), said_so, Standing(), TALK.model_copy(update={"mode": Mode.ENFORCE}))
+    assert decision.band is band and all(action.name == "alert" for action in decision.actions)
+    assert ("advertising" in decision.reason) is (band is Band.ALERT)
+
+
+@pytest.mark.parametrize(
+    "names", [("alone",), ("twice", "twice"), ("Same", "same"), ("", "empty"), ("two\nlines", "other"), ("x" * 41, "y")]
+)
+def test_categories_that_cannot_be_asked_are_refused(names: tuple[str, ...]) -> None:
+    """Fewer than two, the same name again, no name, a name that is no line: said when the policy is saved."""
+    with pytest.raises(ValidationError):
+        Policy(categories=tuple(Category(name=name) for name in names))

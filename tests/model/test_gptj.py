@@ -150,9 +150,16 @@ def test_an_unknown_adapter_is_an_error_and_a_detached_one_is_gone(base: GPTJ) -
         base.label_logits(framed(base), "x")
 
 
-@pytest.mark.parametrize("recompute", [False, True])
-def test_training_sees_what_the_plain_model_sees(folder: Path, base: GPTJ, recompute: bool) -> None:
-    """Loss and every gradient equal those of transformers with peft reading the full prompt of each message."""
+SEQUENCES = Prompt("Which is it?\n", "\n\n###\n\n", (" hate", " world news", " business champions"))
+
+
+@pytest.mark.parametrize(("prompt", "recompute"), [(INSTRUCTION, False), (INSTRUCTION, True), (SEQUENCES, True)])
+def test_training_sees_what_the_plain_model_sees(folder: Path, prompt: Prompt, recompute: bool) -> None:
+    """Loss and every gradient equal those of transformers with peft reading the full prompt of each message.
+
+    Of answers of several tokens, too, all tokens count.
+    """
+    base = open_gptj(str(folder), prompt=prompt)
     tensors = random_adapter(base, LORA, 5)
     learner = base.start_training(LORA, tensors, recompute=recompute)
     targets = torch.eye(3)[[0, 1, 2, 2, 1, 0, 2]] * 0.9 + 0.1 / 3
@@ -163,10 +170,10 @@ def test_training_sees_what_the_plain_model_sees(folder: Path, base: GPTJ, recom
         parameter.requires_grad_("lora_" in name)
     loss = torch.zeros(())
     for text, target, weight in zip(TEXTS, targets, weights, strict=True):
-        asked = [*base.encode(INSTRUCTION.instruction), *base.encode(text), *base.encode(INSTRUCTION.separator)]
-        answers = [base.encode(answer)[0] for answer in INSTRUCTION.answers]
-        said = model(torch.tensor([asked])).logits[0, -1].log_softmax(dim=-1)[answers]
-        loss = loss - weight * (target * said).sum() / weights.sum()
+        asked = [*base.encode(prompt.instruction), *base.encode(text), *base.encode(prompt.separator)]
+        for share, answer in zip(target, (base.encode(answer) for answer in prompt.answers), strict=True):
+            said = model(torch.tensor([[*asked, *answer]])).logits[0, len(asked) - 1 : -1].log_softmax(dim=-1)
+            loss = loss - weight * share * said[range(len(answer)), answer].sum() / weights.sum()
     loss.backward()
     assert learner.loss(framed(base), targets, weights).item() == pytest.approx(loss.item(), abs=1e-5)
     for name, parameter in model.named_parameters():

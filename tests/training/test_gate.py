@@ -45,9 +45,9 @@ def test_one_slice_is_enough() -> None:
 def test_harmless_texts_near_an_action_are_counted() -> None:
     """Sure and wrong is worse than wrong: the threshold of the action, not the label, counts."""
     after = sure(TRUE)
-    after[400:404] = torch.tensor([0.96, 0.02, 0.02])
-    reasons = judge(sure(wrong(*range(400, 404))), after, HELD_OUT).reasons
-    assert len(reasons) == 1 and reasons[0].startswith("harmless texts acted on: 1.3%")
+    after[400:409] = torch.tensor([0.96, 0.02, 0.02])
+    reasons = judge(sure(wrong(*range(400, 409))), after, HELD_OUT).reasons
+    assert reasons == ("harmless texts acted on: 3.0% instead of 0.0%",)
 
 
 def test_the_interval_holds_the_change() -> None:

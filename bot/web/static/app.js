@@ -35,6 +35,7 @@ function el(tag, props = {}, ...children) {
   return node;
 }
 
+const button = (testid, text, onclick, more = {}) => el("button", { type: "button", "data-testid": testid, onclick, ...more }, text);
 const percent = (share, digits = 0) => `${(share * 100).toFixed(digits)} %`;
 const figure = (value) => (typeof value === "number" ? value.toFixed(3) : "–");
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -215,7 +216,6 @@ function evidence(item, found) {
 
 function caseNode(item) {
   const unfolded = open.get(item.id) ?? {};
-  const button = (testid, text, onclick, more = {}) => el("button", { type: "button", "data-testid": testid, onclick, ...more }, text);
   const act = (path, body) => (event) =>
     busy(event.currentTarget, async () => {
       const answer = await api("POST", `/api/cases/${item.id}/${path}`, body);
@@ -361,6 +361,15 @@ function showPolicy(fresh) {
   for (const name of ["timeout_at", "ban_at", "expire_days"]) fields[`strikes.${name}`].value = policy.strikes[name] ?? "";
   fields.max_actions_per_hour.value = policy.max_actions_per_hour;
   for (const name of EXEMPT) fields[name].value = policy[name].join(", ");
+  fields.categories.value = policy.categories.map((one) => [one.name, one.description, one.alert_at ?? ""].join(" | ")).join("\n");
+}
+
+/** The lines of the own categories; a threshold that is no number is left to the server to refuse. */
+function categoriesFrom(text) {
+  return text.split("\n").filter((line) => line.trim()).map((line) => {
+    const [name, description = "", from = ""] = line.split("|").map((part) => part.trim());
+    return { name, description, alert_at: from === "" ? null : Number.isNaN(Number(from)) ? from : Number(from) };
+  });
 }
 
 /** The policy as the form has it; what the form does not show stays as it is. */
@@ -377,6 +386,7 @@ function policyFromForm() {
   for (const name of ["timeout_at", "ban_at", "expire_days"]) drafted.strikes[name] = number(`strikes.${name}`);
   drafted.max_actions_per_hour = number("max_actions_per_hour");
   for (const name of EXEMPT) drafted[name] = fields[name].value.split(",").map((one) => one.trim()).filter(Boolean);
+  drafted.categories = categoriesFrom(fields.categories.value);
   return drafted;
 }
 
@@ -443,8 +453,29 @@ function adapterRow(adapter) {
     el("td", {}, adapter.serving ? "● serving" : ""),
     el("td", { class: "number" }, figure(adapter.macro_f1)),
     el("td", { class: "number" }, figure(adapter.balanced_accuracy)),
-    el("td", {}, adapter.has_report ? el("a", { href: report, target: "_blank", rel: "noopener", "aria-label": `Report of ${adapter.version}` }, "report") : "–"),
+    el(
+      "td",
+      {},
+      adapter.has_report ? el("a", { href: report, target: "_blank", rel: "noopener", "aria-label": `Report of ${adapter.version}` }, "report") : "–",
+      " ",
+      adapter.parent ? button("changes", "What changed", (event) => showChanges(event, adapter), { "aria-label": `What changed with ${adapter.version}` }) : null,
+    ),
   );
+}
+
+const said = (label, band) => (band === "clear" ? "left alone" : `${label}, ${band === "action" ? "acted on" : "shown"}`);
+
+/** Past messages that this adapter would decide differently from the one it came from. */
+async function showChanges(event, adapter) {
+  await busy(event.currentTarget, async () => {
+    const { looked_at, flips } = await api("GET", `/api/adapters/${encodeURIComponent(adapter.version)}/changes`);
+    const summary = `Of the last ${looked_at} different messages, ${adapter.version} decides ${flips.length} differently from the adapter it came from.`;
+    const rows = flips.map((flip) =>
+      el("li", {}, el("q", {}, flip.text), " ", el("small", {}, `${said(flip.label_before, flip.band_before)} → ${said(flip.label_after, flip.band_after)}`)),
+    );
+    $("changes").replaceChildren(el("p", {}, summary), el("ul", {}, ...rows));
+    $("changes").hidden = false;
+  });
 }
 
 async function loadAdapters() {
@@ -488,6 +519,7 @@ async function load() {
   document.title = `Domovoi: ${state.room}`;
   $("room").textContent = state.room;
   $("community").textContent = state.community;
+  $("own-categories").hidden = !state.own_categories;
   const speaker = $("speak-as").value;
   $("speak-as").replaceChildren(...state.people.map((person) => el("option", { value: person.id }, person.is_moderator ? `${person.name} (moderator)` : person.name)));
   if (state.people.some((person) => person.id === speaker)) $("speak-as").value = speaker;
