@@ -30,7 +30,7 @@ from model.table import BadData, open_rows, read_label
 SAMPLE = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
 REAL = ("davidson", "mix")
 """Sources of the sample that people wrote; the others are made from templates."""
-BANDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+BANDS = (0.02, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 CHUNK = 256
 
 _PAGE = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
