@@ -246,10 +246,15 @@ def climb(base: GPTJ, twin: Any, texts: Sequence[str]) -> list[Rung]:
 
 
 @torch.inference_mode()
-def measure(rungs: Sequence[Rung], seconds: float, advance: Callable[[str, float], None] = lambda w, s: None) -> None:
+def measure(
+    rungs: Sequence[Rung],
+    seconds: float,
+    advance: Callable[[str, float], None] = lambda w, s: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
     """Rounds over all rungs, rotated, until the time is up (at least one); fills in seconds and exactness.
 
-    `advance` gets the rung's name and the share of the time used.
+    `advance` gets the rung's name and the share of the time used; `clock` is what a rung is timed with.
     """
     began, turn = time.perf_counter(), 0
     for rung in rungs[1:]:
@@ -260,10 +265,10 @@ def measure(rungs: Sequence[Rung], seconds: float, advance: Callable[[str, float
             rung = rungs[(step + turn) % len(rungs)]
             advance(rung.name, min(1.0, (time.perf_counter() - began) / max(seconds, 1e-9)))
             _wait()
-            start = time.perf_counter()
+            start = clock()
             logits = rung.score()
             _wait()
-            rung.seconds.append((time.perf_counter() - start) / rung.messages)
+            rung.seconds.append((clock() - start) / rung.messages)
             found[rung.name] = logits.float().cpu().softmax(dim=-1)
         for rung in rungs:
             both = min(rung.messages, rungs[0].messages)

@@ -82,10 +82,11 @@ class RowAdapters:
     ) -> tuple[Tensor, Tensor]:
         """(R, rank, in) and (R, out, rank): each row's matrices, zeros where its adapter lacks rank or target."""
         out_features, in_features = self._shape.features(target)
-        a = like.new_zeros(len(pairs), self._rank, in_features)
-        b = like.new_zeros(len(pairs), out_features, self._rank)
-        for n, pair in enumerate(pairs):
-            if pair is not None:
-                a[n, : len(pair[0])] = pair[0]
-                b[n, :, : len(pair[0])] = pair[1]
-        return a[self._rows], b[self._rows]
+        whole: list[tuple[Tensor, Tensor]] = []
+        for pair in pairs:
+            a, b = pair or (like.new_zeros(0, in_features), like.new_zeros(out_features, 0))
+            if lacking := self._rank - len(a):
+                a, b = F.pad(a, (0, 0, 0, lacking)), F.pad(b, (0, lacking))
+            whole.append((a, b))
+        rows = self._rows or []
+        return torch.stack([whole[g][0] for g in rows]), torch.stack([whole[g][1] for g in rows])

@@ -73,7 +73,7 @@ def test_a_ratio_is_that_of_each_round() -> None:
 @pytest.mark.parametrize(
     ("module", "more", "says"),
     [
-        ("ladder", ["--seconds", "0"], ["B0", "+ duplicates once", "random weights"]),
+        ("ladder", ["--seconds", "0", "--clock", "process"], ["+ duplicates once", "random weights", "CPU time"]),
         ("gpu", ["--device", "cpu", "--seconds", "0.2", "--ways", "bf16", "--batch-tokens", "256"], ["not measured"]),
     ],
 )
