@@ -34,11 +34,12 @@ from model.scorer import attach_checked
 from model.table import BadData
 from training.corrections import Snapshot, read_corrections, split_by_author
 from training.examples import Example, balanced, without
+from training.fit import Recipe, logits_of
 from training.gate import judge
 from training.lineage import clean_origin
 from training.quarantine import suspicious
 from training.samples import read_held_out, read_replay
-from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
+from training.train import calibrate, progress_bar, save, train
 
 RECIPE = Recipe(
     epochs=3, learning_rate=1e-4, head_learning_rate=1e-4, label_smoothing=0.0, balance=False, dropout=False
