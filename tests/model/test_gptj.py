@@ -85,6 +85,18 @@ def test_a_score_does_not_depend_on_its_neighbours(base: GPTJ) -> None:
     base.detach("x")
 
 
+@pytest.mark.parametrize(("precision", "bound"), [("bf16", 0.05), ("fp16", 0.01)])
+def test_half_precision_stays_near(folder: Path, base: GPTJ, precision: str, bound: float) -> None:
+    """As on a GPU: every step in 16 bits, one adapter or several, within what such numbers can hold."""
+    half = open_gptj(str(folder), precision=precision)
+    for model in (base, half):
+        model.attach("x", LORA, random_adapter(base, LORA, 1))
+    for names in ("x", ["x", "", "x", "x", "", "x", ""]):
+        apart = half.label_logits(framed(base), names).softmax(-1) - base.label_logits(framed(base), names).softmax(-1)
+        assert 0 < apart.abs().max() <= bound
+    base.detach("x")
+
+
 def test_categories_of_several_tokens_are_scored_by_their_sequence(folder: Path, base: GPTJ) -> None:
     """A community's own labels, two of which begin with the same word: as the plain model scores each sequence."""
     lengths = [len(base.encode(answer)) for answer in TOPICS.answers]
