@@ -238,6 +238,14 @@ def test_a_folder_that_is_no_gptj_is_refused_in_one_line(tmp_path: Path, spoil: 
     assert "\n" not in str(refused.value) and str(tmp_path) in str(refused.value)
 
 
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder's name with a typo looks like a hub id: the message says what it was taken for."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BaseNotFound, match="taken for a hub id") as refused:
+        open_base("models/gpt-j-in8")
+    assert "\n" not in str(refused.value)
+
+
 def test_a_name_that_is_nothing_is_refused_with_the_choices(tmp_path: Path) -> None:
     """A typo in config.toml names what would have been right."""
     with pytest.raises(BaseNotFound, match="no such folder, nor a hub id"):
