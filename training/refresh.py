@@ -39,9 +39,9 @@ from training.quarantine import suspicious
 from training.samples import read_held_out, read_replay
 from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
 
-RECIPE = Recipe(
-    epochs=3, learning_rate=1e-4, head_learning_rate=1e-4, label_smoothing=0.0, balance=False, dropout=False
-)
+RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
+GENTLE = 0.25
+"""Share of the base's learning rate: the adapter is near where it shall be."""
 STEPS_BACK = (1.0, 0.6, 0.3)
 """Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
 CORRECTION_SHARE = 0.12
@@ -87,10 +87,12 @@ def refresh(
     tune, test = (without(texts, [*corrections, *unseen]) for texts in read_held_out())
     replay = gather(served, without(public, [*corrections, *unseen]), replay_rows, seed=len(corrections))
     learn = [*replay, *repeated(corrections, len(replay))]
+    rate = GENTLE * base.default_learning_rate
+    recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
     trained = train(
         base,
         learn,
-        RECIPE,
+        recipe,
         lora=lora,
         start=start,
         advance=lambda done, loss: tell(f"learning from {len(corrections)} corrections", 0.05 + 0.8 * done, ""),
@@ -130,7 +132,7 @@ def refresh(
     staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
         names = dict(name=version, parent=serving, lineage=[each.id for each in kept])
-        save(staged, base, candidate, learn, RECIPE, temperature, figures, **names)  # type: ignore[arg-type]
+        save(staged, base, candidate, learn, recipe, temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(GLOBAL, staged, version)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
