@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show(lines, text, Console())
     if options.out:
         when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-        machine = f"{os.cpu_count()} cores ({platform.machine()}), {options.threads} threads, torch {torch.__version__}"
+        machine = f"{os.cpu_count()} cores ({platform.machine()}), {options.threads} used, torch {torch.__version__}"
         section = f"\n## The ladder of GPT-J, {when}\n\n{machine}. {text}\n\n{markdown(HEADINGS, lines)}"
         with options.out.open("a", encoding="utf-8") as file:
             file.write(section)

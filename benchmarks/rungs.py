@@ -298,7 +298,7 @@ def rows(rungs: Sequence[Rung]) -> list[tuple[str, ...]]:
                 f"{rate:,.1f}" if rate < 100 else f"{rate:,.0f}",
                 f"{ratio(rung, rungs[1]):.2f}",
                 f"{ratio(rung, before):.2f}",
-                f"{rung.furthest:.0e}",
+                f"{rung.furthest:.0e}" if rung.furthest else "0",
             )
         )
     return shown

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from model.choice import Choice, Int8, Precision
+from model.choice import ADAPTER_MIB, Choice, Int8, Precision
 
 
 class BadConfig(Exception):
@@ -49,6 +49,7 @@ class Model(_Section):
     audit_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     precision: Precision = "auto"
+    adapter_mib: Annotated[float, Field(ge=1)] = ADAPTER_MIB
     max_batch_tokens: Annotated[int, Field(ge=256)] = 4096
     max_waiting_tokens: Annotated[int, Field(ge=256)] = 200_000
 
@@ -65,7 +66,7 @@ class Model(_Section):
     @property
     def choice(self) -> Choice:
         """The base, for whoever loads it."""
-        return Choice(self.base, self.device, self.precision, self.int8)
+        return Choice(self.base, self.device, self.precision, self.int8, self.adapter_mib)
 
 
 class Learning(_Section):

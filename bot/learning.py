@@ -77,7 +77,7 @@ class Learning:
             await asyncio.sleep(every_s)
             if self.state is not None and self.state.running:
                 continue
-            fresh, now = await self._store.examples_since_refresh(), clock()
+            fresh, now = await self._store.lessons.since_refresh(), clock()
             at_its_hour = hour is not None and now.hour == hour and now.date() != began and fresh > 0
             if at_its_hour or 0 < after <= fresh:
                 began = now.date() if at_its_hour else began

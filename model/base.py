@@ -51,6 +51,10 @@ class TrainingModule(Protocol):
         """(B, 3) float32 logits in the order of `LABELS`, with gradients."""
         ...
 
+    def computed_tokens(self, batch: Sequence[Encoded]) -> int:
+        """How many tokens a step on this batch computes: the texts' own, padding and what is read beside them."""
+        ...
+
     def adapter_state(self) -> dict[str, Tensor]:
         """The adapter's tensors by the names of `Base.adapter_shapes`, float32, detached, contiguous, on the CPU."""
         ...

@@ -127,7 +127,8 @@ def _readable(source: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise BaseNotFound(f"{source}: cannot be read as a GPT-J: {first[0]}") from error
+        hub = "" if Path(source).is_dir() or source == "mini" else " (no folder of that name here; taken for a hub id)"
+        raise BaseNotFound(f"{source}: cannot be read as a GPT-J{hub}: {first[0]}") from error
 
 
 def fingerprint(shape: Shape, tensors: Mapping[str, Tensor]) -> str:

@@ -95,7 +95,10 @@ class Lora(Protocol):
     """What adapters add to the linear layers of one pass."""
 
     def add(self, layer: int, target: str, x: Tensor, y: Tensor) -> Tensor:
-        """y (R, C, out) plus what the rows' adapters make of x (R, C, in)."""
+        """y (R, C, out) plus what the rows' adapters make of x (R, C, in).
+
+        Layers come in order, each once; q_proj, k_proj, v_proj and fc_in of a layer have the same x.
+        """
         ...
 
 

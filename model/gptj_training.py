@@ -83,6 +83,11 @@ class GPTJTraining(nn.Module):
         weights = weights.to(scores.device)
         return (losses * weights).sum() / weights.sum().clamp(min=1e-8)
 
+    def computed_tokens(self, batch: Sequence[Encoded]) -> int:
+        """Messages are packed; the instruction is read once."""
+        branches = sum(map(len, self._question.branches)) * len(batch)
+        return sum(map(len, batch)) + branches + len(self._question.instruction)
+
     def adapter_state(self) -> dict[str, Tensor]:
         """Names as in `GPTJ.adapter_shapes`."""
         return {name: self.matrices[_key(name)].detach().float().cpu().contiguous().clone() for name in self._shapes}

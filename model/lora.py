@@ -14,6 +14,8 @@ from model.base import LoraSpec
 from model.gptj_network import LINEARS, Shape
 
 MAX_RANK = 256
+SHARING = ("q_proj", "k_proj", "v_proj", "fc_in")
+"""Targets that read the same input within a layer."""
 
 
 def lora_shapes(shape: Shape, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
@@ -44,11 +46,19 @@ class Adapter:
         self, shape: Shape, lora: LoraSpec, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype
     ) -> None:
         self.rank = lora.rank
+        self.sharing = [target for target in SHARING if target in lora.targets]
+        self.joined: list[Tensor] = []  # per layer, the A of all targets in `sharing`, one above the other
         self.pairs: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
         for layer in range(shape.layers):
+            pairs = {}
             for target in lora.targets:
                 a, b = (tensors[tensor_name(layer, target, part)].to(device, torch.float32) for part in "AB")
-                self.pairs[layer, target] = a.to(dtype), (b * (lora.alpha / lora.rank)).to(dtype)
+                pairs[target] = a.to(dtype), (b * (lora.alpha / lora.rank)).to(dtype)
+            if self.sharing:
+                self.joined.append(torch.cat([pairs[target][0] for target in self.sharing]))
+                for target, view in zip(self.sharing, torch.split(self.joined[-1], self.rank), strict=True):
+                    pairs[target] = view, pairs[target][1]
+            self.pairs |= {(layer, target): pair for target, pair in pairs.items()}
 
     @property
     def held_bytes(self) -> int:
@@ -64,18 +74,28 @@ class RowAdapters:
         self._shape = shape
         self._rows = None if len(adapters) == 1 else list(row_group)
         self._rank = max((adapter.rank for adapter in adapters if adapter), default=0)
+        self._low: tuple[int, tuple[Tensor, ...]] = (-1, ())
 
     def add(self, layer: int, target: str, x: Tensor, y: Tensor) -> Tensor:
         """y (R, C, out), changed in place, plus each row's own B A x."""
         pairs = [adapter.pairs.get((layer, target)) if adapter else None for adapter in self._adapters]
         if not any(pairs):
             return y
-        if self._rows is None:
-            a, b = pairs[0]  # type: ignore[misc]  # any() has seen it
-            y.view(-1, y.shape[-1]).addmm_(F.linear(x, a).view(-1, len(a)), b.T)
+        adapter, pair = self._adapters[0], pairs[0]
+        if self._rows is None and adapter is not None and pair is not None:
+            y.view(-1, y.shape[-1]).addmm_(self._lowered(adapter, layer, target, x), pair[1].T)
             return y
         a, b = self._stacked(pairs, target, x)
         return y.baddbmm_(torch.bmm(x, a.transpose(1, 2)), b.transpose(1, 2))
+
+    def _lowered(self, adapter: Adapter, layer: int, target: str, x: Tensor) -> Tensor:
+        """(R * C, rank): x A^T, for targets that read the same x computed together, when the first of them asks."""
+        flat = x.view(-1, x.shape[-1])
+        if target not in adapter.sharing:
+            return F.linear(flat, adapter.pairs[layer, target][0])
+        if self._low[0] != layer:
+            self._low = layer, torch.split(F.linear(flat, adapter.joined[layer]), adapter.rank, dim=-1)
+        return self._low[1][adapter.sharing.index(target)]
 
     def _stacked(
         self, pairs: Sequence[tuple[Tensor, Tensor] | None], target: str, like: Tensor

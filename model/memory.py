@@ -97,7 +97,7 @@ def check_memory(name: str, table: MemoryTable, available: int, int8: bool) -> N
     if table.total_bytes <= available:
         return
     listed = ", ".join(f"{part} {size / GIB:.2f}" for part, size in table.parts.items())
-    fix = "take a larger device or a smaller GPT-J" if int8 else 'set precision = "int8", or take a larger device'
+    fix = "take a larger device or a smaller GPT-J" if int8 else 'set int8 = "weight-only", or take a larger device'
     raise DeviceTooSmall(
         f"{name} needs {table.total_bytes / GIB:.2f} GiB and the device has {available / GIB:.2f} GiB free "
         f"({listed}); {fix}"

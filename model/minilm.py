@@ -271,6 +271,10 @@ class MiniLMTraining(nn.Module):
         weights = weights.to(self._device)
         return (losses * weights).sum() / weights.sum().clamp(min=1e-8)
 
+    def computed_tokens(self, batch: Sequence[Encoded]) -> int:
+        """Every row is padded to the longest."""
+        return len(batch) * max(map(len, batch))
+
     def adapter_state(self) -> dict[str, Tensor]:
         """Names as in `MiniLM.adapter_shapes`."""
         from peft import get_peft_model_state_dict

@@ -33,8 +33,9 @@ from model.prompts import INSTRUCTION, RAW, Prompt
 from model.table import BadData
 from training.evaluate import measure
 from training.examples import Example, balanced, read_examples, split, without
+from training.fit import Recipe, fit, logits_of, logits_while_training
 from training.memory import peak_mib, start_peak
-from training.train import Recipe, fit, logits_of, logits_while_training, progress_bar
+from training.train import progress_bar
 
 FEED_FORWARD = frozenset({"up", "down", "fc_in", "fc_out"})
 """The linear layers that are not attention's, in both bases."""
@@ -177,7 +178,7 @@ def _trained(
         learner = start()
         bar, advance = progress_bar(console, f"training on {len(learn)} texts")
         with bar:
-            losses = fit(learner, base, learn, recipe, advance)
+            losses = fit(learner, base, learn, recipe, advance).losses
         trained = sum(p.numel() for p in learner.module.parameters() if p.requires_grad)
         return logits_while_training(base, learner, texts), trained, losses
 

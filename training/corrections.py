@@ -5,7 +5,7 @@ import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -16,6 +16,7 @@ from model.table import BadData
 from training.examples import Example
 
 NONCE_BYTES = 12  # texts are sealed as nonce + AES-256-GCM ciphertext and tag (docs/concepts.md)
+FORGOTTEN = "text forgotten"
 DISAGREED, REPEATED = "moderators disagree about the same text", "the same text again"
 
 
@@ -34,10 +35,14 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The corrections a refresh may learn from, and how many were left out for which reason."""
+    """The corrections a refresh may learn from, and how many were left out for which reason.
+
+    `standing` are the ids of all that were not taken back, those whose text was forgotten in time included.
+    """
 
     corrections: Sequence[Correction]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    standing: frozenset[str] = frozenset()
 
     @property
     def sha256(self) -> str:
@@ -50,7 +55,7 @@ class Snapshot:
     def without(self, ids: Mapping[str, str]) -> "Snapshot":
         """The snapshot without these corrections, each counted under its reason."""
         kept = [each for each in self.corrections if each.id not in ids]
-        return Snapshot(kept, dict(Counter(self.left_out) + Counter(ids.values())))
+        return replace(self, corrections=kept, left_out=dict(Counter(self.left_out) + Counter(ids.values())))
 
 
 def read_corrections(store: Path, key: Path) -> Snapshot:
@@ -65,7 +70,7 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
     try:
         with contextlib.closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(f"SELECT {columns} FROM training_example ORDER BY id").fetchall()  # noqa: S608
-            reasons = connection.execute("SELECT reason, COUNT(*) FROM training_left_out GROUP BY reason").fetchall()
+            others = connection.execute("SELECT id, reason FROM training_left_out").fetchall()
     except sqlite3.DatabaseError as error:
         raise BadData(f"{store}: not a store of this version ({error}); start the bot once to bring it up") from error
     corrections = []
@@ -76,7 +81,8 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
             raise BadData(f"{key}: not the key this store was sealed with") from error
         example = Example(text, Label(label), "correction")
         corrections.append(Correction(str(number), example, moderator, author, community, agreeing))
-    return distinct(Snapshot(corrections, dict(reasons)))
+    standing = {str(row[0]) for row in rows} | {str(number) for number, reason in others if reason == FORGOTTEN}
+    return distinct(Snapshot(corrections, dict(Counter(reason for _, reason in others)), frozenset(standing)))
 
 
 def distinct(snapshot: Snapshot) -> Snapshot:

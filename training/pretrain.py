@@ -36,6 +36,7 @@ from training import counterfactuals
 from training.corpus import Corpus, language_texts, read_corpus
 from training.evaluate import measure
 from training.examples import Example, balanced
+from training.fit import Advance
 from training.stages import (
     Stage,
     answer_logits,
@@ -46,7 +47,7 @@ from training.stages import (
     learn_language,
     message_ids,
 )
-from training.train import Advance, progress_bar
+from training.train import progress_bar
 from training.vocabulary import make_vocabulary
 
 OUT = Path(__file__).parents[1] / "model" / "mini"

@@ -34,10 +34,12 @@ from model.scorer import attach_checked
 from model.table import BadData
 from training.corrections import Snapshot, read_corrections, split_by_author
 from training.examples import Example, balanced, without
+from training.fit import Recipe, logits_of
 from training.gate import judge
+from training.lineage import clean_origin
 from training.quarantine import suspicious
 from training.samples import read_held_out, read_replay
-from training.train import Recipe, calibrate, logits_of, progress_bar, save, train
+from training.train import calibrate, progress_bar, save, train
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
@@ -64,16 +66,21 @@ def refresh(
         return NOTHING
     tell("loading the model", 0.02, "")
     serving, _ = registry.sound(GLOBAL)
-    folder = registry.folder(serving)
+    origin = clean_origin(registry, serving, snapshot.standing)
+    folder = registry.folder(origin)
     manifest = read_manifest(folder)
     base = (choice or Choice(manifest.base)).open(training=True)
-    attach_checked(base, "serving", folder)
+    serving_manifest = attach_checked(base, "serving", registry.folder(serving))
+    attach_checked(base, "origin", folder)
     lora = LoraSpec.from_json(manifest.lora)
     start = {name: tensor.float() for name, tensor in load_tensors(read_weights(folder, manifest)).items()}
     public = read_replay()
 
     def served(examples: Sequence[Example]) -> Tensor:
-        return _probabilities(base, "serving", manifest.temperature, examples)
+        return _probabilities(base, "serving", serving_manifest.temperature, examples)
+
+    def kept_as_before(examples: Sequence[Example]) -> Tensor:
+        return _probabilities(base, "origin", manifest.temperature, examples)
 
     tell("looking for what is suspicious", 0.04, "")
     said = served([each.example for each in snapshot.corrections])
@@ -85,7 +92,7 @@ def refresh(
     kept, judged_by = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
     corrections, unseen = [each.example for each in kept], [each.example for each in judged_by]
     tune, test = (without(texts, [*corrections, *unseen]) for texts in read_held_out())
-    replay = gather(served, without(public, [*corrections, *unseen]), replay_rows, seed=len(corrections))
+    replay = gather(kept_as_before, without(public, [*corrections, *unseen]), replay_rows, seed=len(corrections))
     learn = [*replay, *repeated(corrections, len(replay))]
     rate = GENTLE * base.default_learning_rate
     recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
@@ -113,6 +120,7 @@ def refresh(
         tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}")
         return REFUSED
     learned = _answered(base, "candidate", corrections)
+    taken_back = len(set(serving_manifest.examples) - snapshot.standing)
     figures = {
         "held_out": judgement.after.to_json(),
         **judgement.to_json(),
@@ -131,7 +139,8 @@ def refresh(
     version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
-        names = dict(name=version, parent=serving, lineage=[each.id for each in kept])
+        lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in kept)]))
+        names = dict(name=version, parent=origin, lineage=lineage)
         save(staged, base, candidate, learn, recipe, temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(GLOBAL, staged, version)
     except BaseException:
@@ -142,14 +151,15 @@ def refresh(
     registry.prune(GLOBAL, keep)
     change = f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f}"
     taught = f"{learned} of {len(corrections)} corrections are answered as you said"
-    tell("finished", 1.0, f"promoted {version}: {taught}, {change} on held-out texts{left_out}")
+    anew = f"; started from {origin}, because {taken_back} examples were taken back" if origin != serving else ""
+    tell("finished", 1.0, f"promoted {version}: {taught}, {change} on held-out texts{left_out}{anew}")
     return PROMOTED
 
 
 def gather(
     served: Callable[[Sequence[Example]], Tensor], public: Sequence[Example], rows: int, seed: int
 ) -> list[Example]:
-    """About `rows` public texts, balanced by label, to be answered as the serving adapter answers them.
+    """About `rows` public texts, balanced by label, to be answered as the adapter it starts from answers them.
 
     So what moderators did not touch stays, and a few hundred rows cannot drag the rest along (Li and Hoiem 2016,
     "Learning without Forgetting").

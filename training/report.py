@@ -1,5 +1,6 @@
 """A page a moderator or engineer can read about one adapter: self-contained HTML with plots inside."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import jinja2
 
 from model.adapters import Manifest
 from model.labels import LABELS
-from model.plots import confusion_plot, loss_plot, reliability_plot
+from model.plots import confusion_plot, lines_plot, loss_plot, reliability_plot
 
 _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -35,11 +36,20 @@ expected calibration error {{ "%.3f"|format(metrics.calibration_error) }}.</p>
 """)
 
 
-def write_report(path: Path, manifest: Manifest, losses: Sequence[float]) -> None:
-    """Writes the page; `losses` has one value per step."""
+def write_report(
+    path: Path, manifest: Manifest, losses: Sequence[float], accuracies: Sequence[tuple[int, float]] = ()
+) -> None:
+    """Writes the page, and the curves beside it as pictures; `losses` has one value per step."""
     measured = {name: value for name, value in manifest.metrics.items() if _is_metrics(value)}
     others = {name: value for name, value in manifest.metrics.items() if not _is_metrics(value)}
     plots = {"Loss while training": loss_plot(losses)} if losses else {}
+    if accuracies:
+        steps = [step for step, _ in accuracies]
+        shares = {"on held-out texts": [share for _, share in accuracies]}
+        plots["Accuracy while training"] = lines_plot(steps, shares, "step", "accuracy")
+    for title, image in plots.items():
+        name = f"{title.split()[0].lower()}.png"
+        path.with_name(name).write_bytes(base64.b64decode(image.partition(",")[2]))
     for name, metrics in measured.items():
         plots[f"What {name} was called"] = confusion_plot(metrics["confusion"])
         plots[f"Calibration on {name}"] = reliability_plot(metrics["reliability"])

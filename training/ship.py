@@ -29,8 +29,9 @@ from model.labels import LABELS, Label
 from training import counterfactuals
 from training.evaluate import area_under_curve, by_slice, flagged_share, measure
 from training.examples import Example, balanced, read_examples, split, without
+from training.fit import Course, Recipe, logits_of
 from training.samples import read_held_out, write_samples
-from training.train import Recipe, Trained, calibrate, logits_of, progress_bar, save, train
+from training.train import Trained, calibrate, progress_bar, save, train
 
 BROAD = Recipe(epochs=1.7, batch_rows=24, learning_rate=3.5e-4, label_smoothing=0.03, max_tokens=96, balance=False)
 FINISH = replace(BROAD, epochs=1.0, learning_rate=2e-4, head_learning_rate=3e-4)
@@ -77,13 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def in_stages(base: Base, lora: LoraSpec, stages: Sequence[tuple[list[Example], Recipe]], console: Console) -> Trained:
     """One training after another, each from where the one before ended; losses and seconds of all."""
-    trained = Trained({}, lora, [], 0.0)
+    trained = Trained({}, lora, Course())
     for examples, recipe in stages:
         bar, advance = progress_bar(console, f"training on {len(examples)} texts")
         with bar:
             last = train(base, examples, recipe, lora=lora, start=trained.tensors or None, advance=advance)
-        seconds = trained.seconds + last.seconds
-        trained = replace(last, losses=[*trained.losses, *last.losses], seconds=seconds)
+        trained = replace(last, course=trained.course.followed_by(last.course))
     return trained
 
 

@@ -17,7 +17,7 @@ from model.labels import LABELS
 from model.prompts import INSTRUCTION, RAW, Prompt
 from training.corpus import Posting
 from training.examples import Example
-from training.train import Advance
+from training.fit import Advance
 
 BLOCK_TOKENS = 128
 """Length of one row of running text; chat messages are shorter, and a longer one costs more attention."""

@@ -24,6 +24,7 @@ from bot.events import Author, Message, MessageKey
 from bot.policy import Band, Decision, Policy
 from bot.store import tables as t
 from bot.store.consents import Consents
+from bot.store.lessons import Lessons
 from bot.store.sealing import Sealer
 from bot.store.writer import Writer
 from model.classifier import Verdict
@@ -90,6 +91,7 @@ class Store:
         self._engine = engine
         self._writer = Writer(engine)
         self.consents = Consents(engine, self._writer)
+        self.lessons = Lessons(engine)
         self.sealer = sealer
 
     @classmethod
@@ -278,17 +280,6 @@ class Store:
         """One line of the refresh history."""
         values = {"started_at": _naive(started_at), "finished_at": _naive(finished_at), "outcome": outcome}
         await self._execute(sa.insert(t.refresh).values(values))
-
-    async def examples_since_refresh(self) -> int:
-        """How many corrections that teach came after the last refresh was started."""
-        last = sa.select(sa.func.max(t.refresh.c.started_at)).scalar_subquery()
-        example = sa.table("training_example", sa.column("created_at", sa.DateTime))
-        fresh = sa.or_(last.is_(None), example.c.created_at > last)
-        async with self._engine.connect() as connection:
-            found: int = (
-                await connection.execute(sa.select(sa.func.count()).select_from(example).where(fresh))
-            ).scalar_one()
-            return found
 
     def author(self, event: Message) -> str:
         """The author's pseudonym in this community."""

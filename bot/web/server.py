@@ -227,7 +227,7 @@ async def refresh(request: web.Request) -> web.Response:
 async def adapters(request: web.Request) -> web.Response:
     """The history of adapters with their figures."""
     parts = request.app[PARTS]
-    rows = []
+    rows, standing = [], await parts.store.lessons.standing()
     for manifest in reversed(parts.registry.versions()):
         measured: Mapping[str, Any] = manifest.metrics.get("held_out") or manifest.metrics.get("davidson") or {}
         folder = parts.registry.folder(f"{GLOBAL}/{manifest.version}")
@@ -239,6 +239,7 @@ async def adapters(request: web.Request) -> web.Response:
                 "macro_f1": measured.get("macro_f1"),
                 "balanced_accuracy": measured.get("balanced_accuracy"),
                 "parent": manifest.parent,
+                "taken_back": len(set(manifest.examples) - standing),
                 "has_report": (folder / "report.html").is_file(),
             }
         )

@@ -54,7 +54,7 @@ async def test_enough_corrections_start_one_refresh(store: Store, tmp_path: Path
     assert await starts(store, tmp_path, 3, None, clock, 0.3) == 0
     await teach(store, 3)
     assert await starts(store, tmp_path, 3, None, clock, 1.5) == 1
-    assert await store.examples_since_refresh() == 0
+    assert await store.lessons.since_refresh() == 0
 
 
 async def test_its_hour_starts_it_once_a_day(store: Store, tmp_path: Path) -> None:

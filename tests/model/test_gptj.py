@@ -85,6 +85,18 @@ def test_a_score_does_not_depend_on_its_neighbours(base: GPTJ) -> None:
     base.detach("x")
 
 
+@pytest.mark.parametrize(("precision", "bound"), [("bf16", 0.05), ("fp16", 0.01)])
+def test_half_precision_stays_near(folder: Path, base: GPTJ, precision: str, bound: float) -> None:
+    """As on a GPU: every step in 16 bits, one adapter or several, within what such numbers can hold."""
+    half = open_gptj(str(folder), precision=precision)
+    for model in (base, half):
+        model.attach("x", LORA, random_adapter(base, LORA, 1))
+    for names in ("x", ["x", "", "x", "x", "", "x", ""]):
+        apart = half.label_logits(framed(base), names).softmax(-1) - base.label_logits(framed(base), names).softmax(-1)
+        assert 0 < apart.abs().max() <= bound
+    base.detach("x")
+
+
 def test_categories_of_several_tokens_are_scored_by_their_sequence(folder: Path, base: GPTJ) -> None:
     """A community's own labels, two of which begin with the same word: as the plain model scores each sequence."""
     lengths = [len(base.encode(answer)) for answer in TOPICS.answers]
@@ -224,6 +236,14 @@ def test_a_folder_that_is_no_gptj_is_refused_in_one_line(tmp_path: Path, spoil: 
     with pytest.raises(BaseNotFound) as refused:
         open_base(f"gptj:{tmp_path}")
     assert "\n" not in str(refused.value) and str(tmp_path) in str(refused.value)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder's name with a typo looks like a hub id: the message says what it was taken for."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BaseNotFound, match="taken for a hub id") as refused:
+        open_base("models/gpt-j-in8")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_name_that_is_nothing_is_refused_with_the_choices(tmp_path: Path) -> None:

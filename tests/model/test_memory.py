@@ -61,7 +61,7 @@ def test_the_peak_is_of_what_lives_at_the_same_time() -> None:
 def test_a_small_device_is_refused_with_the_figures_and_the_fix(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a weight is read; one line; int8 is offered only where it is not used yet."""
     monkeypatch.setattr(gptj, "available_bytes", lambda device: 2**20)
-    for precision, fix in (("fp32", 'precision = "int8"'), ("int8", "smaller GPT-J")):
+    for precision, fix in (("fp32", 'int8 = "weight-only"'), ("int8", "smaller GPT-J")):
         with pytest.raises(DeviceTooSmall, match=fix) as refused:
             open_base(str(folder), precision=precision)
         assert "\n" not in str(refused.value) and "linear layers" in str(refused.value)

@@ -17,8 +17,9 @@ from model.prepare import prepare
 from model.scorer import Scorer
 from training.evaluate import measure
 from training.examples import Example, balanced
+from training.fit import Recipe, logits_of, make_optimizer
 from training.samples import read_held_out, read_replay
-from training.train import Recipe, calibrate, logits_of, make_optimizer, save, train
+from training.train import calibrate, save, train
 
 ADAPTER = SHIPPED_FOLDER / "mini"
 INT8_BOUND = 0.02

@@ -11,7 +11,7 @@ from model.gptj import open_gptj
 from model.labels import Label
 from tests.model.tiny import make_gptj
 from training import compare
-from training.train import logits_while_training
+from training.fit import logits_while_training
 
 WORDS = {Label.HATE: "red", Label.OFFENSIVE: "green", Label.NEUTRAL: "blue"}
 

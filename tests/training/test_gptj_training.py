@@ -14,7 +14,8 @@ from model.scorer import Scorer
 from tests.model.tiny import make_gptj
 from training import train as training
 from training.examples import Example
-from training.train import Recipe, train
+from training.fit import Recipe
+from training.train import train
 
 
 @pytest.fixture(scope="module")

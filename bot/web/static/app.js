@@ -448,7 +448,12 @@ function adapterRow(adapter) {
   return el(
     "tr",
     { class: adapter.serving ? "serving" : null },
-    el("th", { scope: "row" }, adapter.version),
+    el(
+      "th",
+      { scope: "row" },
+      adapter.version,
+      adapter.taken_back ? el("small", { class: "muted" }, ` learned from ${adapter.taken_back} examples that were taken back since; the next refresh starts before them`) : null,
+    ),
     el("td", {}, clock(adapter.created_at, { dateStyle: "medium", timeStyle: "short" })),
     el("td", {}, adapter.serving ? "● serving" : ""),
     el("td", { class: "number" }, figure(adapter.macro_f1)),

@@ -1,0 +1,79 @@
+"""A killed training goes on from where it was, and comes to the same adapter."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.base import Base, open_base
+from model.labels import Label
+from tests.model.tiny import make_gptj
+from training.checkpoint import Checkpoint
+from training.examples import Example
+from training.fit import Recipe
+from training.train import Trained, train
+
+EXAMPLES = [Example(f"{word} {'and on ' * (n % 5)}{n}", label) for label, word in zip(Label, "abc", strict=True)
+            for n in range(16)]  # fmt: skip
+RECIPE = Recipe(epochs=3, batch_rows=8)
+
+
+class Killed(Exception):
+    """Stands where a real kill would be."""
+
+
+@pytest.fixture(scope="module", params=["gptj", "minilm"])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base:
+    if request.param == "minilm":
+        return open_base("minilm", precision="fp32")
+    return open_base(str(make_gptj(tmp_path_factory.mktemp("gptj"), n_layer=1)))
+
+
+def run(base: Base, recipe: Recipe, path: Path, *, killed_at: float = 2.0, key: str = "k") -> Trained:
+    def advance(done: float, loss: float) -> None:
+        if done >= killed_at:
+            raise Killed
+
+    return train(
+        base, EXAMPLES, recipe, advance=advance, watched=EXAMPLES[:6], checkpoint=Checkpoint(path, key, every_s=0.0)
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam8bit"])
+def test_two_halves_make_the_same_adapter(base: Base, optimizer: str, tmp_path: Path) -> None:
+    """Killed half-way: weights, losses and accuracies are those of one go, dropout's dice included."""
+    recipe = replace(RECIPE, optimizer=optimizer)  # type: ignore[arg-type]
+    path = tmp_path / "checkpoint.pt"
+    whole = run(base, recipe, path)
+    assert not path.exists()
+    with pytest.raises(Killed):
+        run(base, recipe, path, killed_at=0.5)
+    assert path.exists()
+    halves = run(base, recipe, path)
+    assert all(torch.equal(tensor, halves.tensors[name]) for name, tensor in whole.tensors.items())
+    assert (halves.course.losses, halves.course.accuracies) == (whole.course.losses, whole.course.accuracies)
+    assert [step for step, _ in whole.course.accuracies] == [6, 12, 18]
+    assert not path.exists()
+
+
+def test_another_trainings_checkpoint_is_left_alone(base: Base, tmp_path: Path) -> None:
+    """Other data or another recipe, or a file that is none: it begins anew."""
+    path = tmp_path / "checkpoint.pt"
+    whole = run(base, RECIPE, path)
+    with pytest.raises(Killed):
+        run(base, RECIPE, path, killed_at=0.5, key="other")
+    again = run(base, RECIPE, path)
+    path.write_bytes(b"no checkpoint")
+    once_more = run(base, RECIPE, path)
+    for trained in (again, once_more):
+        assert trained.course.losses == whole.course.losses
+
+
+def test_useful_tokens_are_counted(base: Base, tmp_path: Path) -> None:
+    """Every text three times; what is computed beside them is padding, or the instruction once a step."""
+    course = run(base, replace(RECIPE, balance=False), tmp_path / "c").course
+    ids = [len(base.frame(base.encode(example.text))) for example in EXAMPLES]
+    assert course.useful_tokens == 3 * sum(ids)
+    assert course.useful_tokens < course.computed_tokens < 3 * course.useful_tokens + 18 * 200
+    assert course.to_json()["tokens a second"] > 0

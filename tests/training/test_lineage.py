@@ -1,0 +1,47 @@
+"""What was taken back does not live on in the next adapter."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest
+from training.lineage import clean_origin
+
+SHIPPED_NAME = f"{GLOBAL}/{read_manifest(SHIPPED).version}"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """Three refreshes: the first learned from 1, the second from 1 and 2, the third from 1, 2 and 3."""
+    registry = Registry(tmp_path, SHIPPED)
+    for number in (1, 2, 3):
+        folder = tmp_path / GLOBAL / f"r{number}"
+        shutil.copytree(SHIPPED, folder)
+        data = json.loads((folder / "manifest.json").read_text())
+        data |= {"version": f"r{number}", "examples": [str(n) for n in range(1, number + 1)]}
+        (folder / "manifest.json").write_text(json.dumps(data))
+        registry.promote(f"{GLOBAL}/r{number}")
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("standing", "origin"),
+    [
+        ({"1", "2", "3", "4"}, "global/r3"),
+        ({"1", "2", "4"}, "global/r2"),
+        ({"1", "3"}, "global/r1"),
+        ({"2", "3"}, SHIPPED_NAME),
+        (set(), SHIPPED_NAME),
+    ],
+)
+def test_a_refresh_starts_before_what_was_taken_back(standing: set[str], origin: str, registry: Registry) -> None:
+    """The newest adapter that learned only from what stands; at worst the shipped one."""
+    assert clean_origin(registry, "global/r3", standing) == origin
+
+
+def test_an_adapter_that_was_rolled_back_is_no_origin(registry: Registry) -> None:
+    """What serves is where a refresh begins."""
+    registry.rollback()
+    assert clean_origin(registry, "global/r2", {"1", "2", "3"}) == "global/r2"
