@@ -41,9 +41,9 @@ from training.quarantine import suspicious
 from training.samples import read_held_out, read_replay
 from training.train import calibrate, progress_bar, save, train
 
-RECIPE = Recipe(
-    epochs=3, learning_rate=1e-4, head_learning_rate=1e-4, label_smoothing=0.0, balance=False, dropout=False
-)
+RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
+GENTLE = 0.25
+"""Share of the base's learning rate: the adapter is near where it shall be."""
 STEPS_BACK = (1.0, 0.6, 0.3)
 """Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
 CORRECTION_SHARE = 0.12
@@ -94,10 +94,12 @@ def refresh(
     tune, test = (without(texts, [*corrections, *unseen]) for texts in read_held_out())
     replay = gather(kept_as_before, without(public, [*corrections, *unseen]), replay_rows, seed=len(corrections))
     learn = [*replay, *repeated(corrections, len(replay))]
+    rate = GENTLE * base.default_learning_rate
+    recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
     trained = train(
         base,
         learn,
-        RECIPE,
+        recipe,
         lora=lora,
         start=start,
         advance=lambda done, loss: tell(f"learning from {len(corrections)} corrections", 0.05 + 0.8 * done, ""),
@@ -139,7 +141,7 @@ def refresh(
     try:
         lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in kept)]))
         names = dict(name=version, parent=origin, lineage=lineage)
-        save(staged, base, candidate, learn, RECIPE, temperature, figures, **names)  # type: ignore[arg-type]
+        save(staged, base, candidate, learn, recipe, temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(GLOBAL, staged, version)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
