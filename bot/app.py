@@ -89,7 +89,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 store,
                 batcher,
                 {chat.name: chat},
-                adapter_of=lambda community: learning.serving,
+                adapter_of=learning.adapter_of,
                 changed=case_changed,
                 notice=notice,
             )

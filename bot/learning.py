@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.store import Store
 from model.adapters import GLOBAL, Registry
 from model.choice import Choice
+from model.classifier import AdapterRejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,13 @@ class Learning:
         self.state: Refresh | None = None
         self._promoted = registry.current(GLOBAL)
         self.serving, self.problem = self._sound()
+        self._own: dict[str, tuple[list[str], str]] = {}
+
+    def adapter_of(self, community: str) -> str:
+        """The community's own adapter where a sound one was promoted for it, else the one for all."""
+        if community not in self._own:
+            self._own[community] = self._own_adapter(community)
+        return self._own[community][1] or self.serving
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Starts a refresh; raises `AlreadyRunning`."""
@@ -54,9 +62,15 @@ class Learning:
         group.create_task(self._run())
 
     async def watch(self, swapped: Callable[[str, str], None], every_s: float = 1.0) -> None:
-        """Calls `swapped(adapter, problem)` after every promotion or rollback, at most `every_s` later."""
+        """Calls `swapped(adapter, problem)` after every promotion or rollback for all, at most `every_s` later.
+
+        Communities with an adapter of their own swap as quietly as they were given it.
+        """
         while True:
             await asyncio.sleep(every_s)
+            for community, (promoted_before, _) in list(self._own.items()):
+                if self._promoted_for(community) != promoted_before:
+                    self._own[community] = self._own_adapter(community)
             if (promoted := self._registry.current(GLOBAL)) != self._promoted:
                 self._promoted = promoted
                 self.serving, self.problem = self._sound()
@@ -88,6 +102,18 @@ class Learning:
         serving, problem = self._registry.sound(GLOBAL)
         return serving, f"{problem}. {serving} serves instead." if problem else ""
 
+    def _promoted_for(self, community: str) -> list[str]:
+        try:
+            return self._registry.promoted(scope_of(community))
+        except AdapterRejected:  # a name that cannot be a folder's
+            return []
+
+    def _own_adapter(self, community: str) -> tuple[list[str], str]:
+        """(what was promoted for the community, the newest sound one of it or "")."""
+        promoted = self._promoted_for(community)
+        adapter = self._registry.sound(scope_of(community))[0] if promoted else ""
+        return promoted, adapter if adapter.startswith(f"{scope_of(community)}/") else ""
+
     async def _run(self) -> None:
         started = datetime.now(UTC)
         process = await asyncio.create_subprocess_exec(
@@ -115,6 +141,11 @@ class Learning:
     def _tell(self, state: Refresh) -> None:
         self.state = replace(state)
         self._changed(state)
+
+
+def scope_of(community: str) -> str:
+    """Where a community's own adapters lie in the registry; never the scope of all."""
+    return f"c-{community}"
 
 
 def refresh_command(store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice) -> list[str]:

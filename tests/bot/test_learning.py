@@ -1,6 +1,8 @@
 """When a refresh starts by itself."""
 
 import asyncio
+import json
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,3 +71,32 @@ async def test_without_a_schedule_nothing_starts(store: Store, tmp_path: Path) -
     """The button and the command are the only ways."""
     await teach(store, 1)
     assert await starts(store, tmp_path, 0, None, StubClock(4), 0.3) == 0
+
+
+async def test_a_community_may_have_an_adapter_of_its_own(store: Store, tmp_path: Path) -> None:
+    """Promoted for one: it serves there and nowhere else; a spoilt one does not; rolled back, the one for all does."""
+    registry = Registry(tmp_path / "adapters", SHIPPED)
+    learning = Learning(store, registry, [], lambda told: None)
+    common = learning.serving
+    assert learning.adapter_of("town") == learning.adapter_of("../strange") == common
+    for version in ("v1", "v2"):
+        folder = tmp_path / "adapters" / "c-town" / version
+        shutil.copytree(SHIPPED, folder)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "version": version}))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(learning.watch(lambda adapter, problem: None, every_s=0.02))
+        for change, serving in (
+            (lambda: registry.promote("c-town/v1"), "c-town/v1"),
+            (lambda: registry.promote("c-town/v2"), "c-town/v2"),
+            (lambda: registry.rollback("c-town"), "c-town/v1"),
+            (lambda: registry.rollback("c-town"), common),
+        ):
+            change()
+            await asyncio.sleep(0.2)
+            assert learning.adapter_of("town") == serving and learning.adapter_of("village") == common
+        registry.promote("c-town/v1")
+        (tmp_path / "adapters" / "c-town" / "v1" / "adapter_model.safetensors").write_bytes(b"spoilt")
+        await asyncio.sleep(0.2)
+        task.cancel()
+    assert learning.adapter_of("town") == common
