@@ -7,11 +7,11 @@ they have in common. Where one moderator alone looks after a community, theirs i
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from torch import Tensor
 
-from model.labels import LABELS
+from model.labels import LABELS, Label
 from training.corrections import Correction
 from training.examples import Example
 
@@ -32,15 +32,29 @@ _WORD = re.compile(r"\w+")
 def suspicious(corrections: Sequence[Correction], replay: Sequence[Example], serving: Tensor) -> Mapping[str, str]:
     """{correction id: reason} of those to be set aside; `serving` (N, 3) is what the serving adapter says of each."""
     watched = _communities_of_several(corrections)
-    found = {
-        each.id: CONTRADICTS
-        for each, row in zip(corrections, serving.tolist(), strict=True)
-        if each.community in watched
-        and each.agreeing < 2
-        and max(row) >= SURE
-        and LABELS[row.index(max(row))] is not each.example.label
-    }
-    return found | _triggers([each for each in corrections if each.community in watched], replay)
+    mine = [each for each in corrections if each.community in watched]
+    return _contradictions(corrections, watched, serving) | _triggers(mine, replay)
+
+
+def _contradictions(corrections: Sequence[Correction], watched: Set[str], serving: Tensor) -> dict[str, str]:
+    """Corrections of a sure verdict by the one moderator who makes most of that kind (such as offensive -> neutral).
+
+    Where several moderators make them alike, they are the community's norm and not one person's.
+    """
+    kinds: dict[tuple[str, Label, Label], list[Correction]] = {}
+    for each, row in zip(corrections, serving.tolist(), strict=True):
+        called = LABELS[row.index(max(row))]
+        if each.community in watched and max(row) >= SURE and called is not each.example.label:
+            kinds.setdefault((each.community, called, each.example.label), []).append(each)
+    found = {}
+    for rows in kinds.values():
+        moderators = Counter(row.moderator for row in rows)
+        found |= {
+            row.id: CONTRADICTS
+            for row in rows
+            if row.agreeing < 2 and moderators[row.moderator] >= ONE_MODERATOR * len(rows)
+        }
+    return found
 
 
 def _triggers(corrections: Sequence[Correction], replay: Sequence[Example]) -> dict[str, str]:
