@@ -46,7 +46,7 @@ def _contradictions(corrections: Sequence[Correction], watched: Set[str], servin
         called = LABELS[row.index(max(row))]
         if each.community in watched and max(row) >= SURE and called is not each.example.label:
             kinds.setdefault((each.community, called, each.example.label), []).append(each)
-    found = {}
+    found: dict[str, str] = {}
     for rows in kinds.values():
         moderators = Counter(row.moderator for row in rows)
         found |= {

@@ -60,7 +60,7 @@ def test_what_several_moderators_say_alike_is_a_norm() -> None:
     """Three share the work of calling sure hate neutral: it teaches. One who alone calls the opposite is set aside."""
     serving = torch.tensor([[0.95, 0.03, 0.02]] * 9 + [[0.02, 0.03, 0.95]] * 4)
     norm = [correction(n, f"some words {n}", Label.NEUTRAL, f"mo{n % 3}") for n in range(9)]
-    against = [correction(n, f"other words {n}", Label.HATE, "mallory") for n in range(9, 13)]
+    against = [correction(n, f"some words {n}", Label.HATE, "mallory") for n in range(9, 13)]
     assert suspicious([*norm, *against], PUBLIC, serving) == {str(n): CONTRADICTS for n in range(9, 13)}
 
 
