@@ -38,7 +38,7 @@ _PAGE = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:right}</style>
 <h1>Messages saved against recall lost</h1>
-<p>{{ caption }}</p><img alt="Messages saved and recall lost by band" src="{{ plot }}">
+<p>{{ caption }}</p><img alt="Messages saved against recall lost, one point for each band" src="{{ plot }}">
 <table><tr>{% for name in names %}<th>{{ name }}{% endfor %}
 {% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}{% endfor %}{% endfor %}</table>
 """)
@@ -140,10 +140,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Console().print(table)
     if options.out:
         lines: dict[str, Sequence[float]] = {
-            "saved, in chat": [100 * p.saved_in_chat for p in points],
-            "recall lost": [100 * p.recall_lost for p in points],
+            "in chat": [100 * p.saved_in_chat for p in points],
+            "in this file": [100 * p.saved for p in points],
         }
-        plot = lines_plot([p.below for p in points], lines, "band: harm below this is skipped", "%")
+        lost = [100 * p.recall_lost for p in points]
+        plot = lines_plot(lost, lines, "recall lost, % of what the second stage finds", "messages saved, %")
         options.out.write_text(_PAGE.render(caption=caption, plot=plot, names=names, rows=cells), encoding="utf-8")
         errors.print(f"report written to {options.out}", soft_wrap=True)
     return 0

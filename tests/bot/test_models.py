@@ -64,7 +64,7 @@ async def notice(running: Running) -> str:
 
 async def test_mini_runs_the_whole_bot(tmp_path: Path) -> None:
     """base = "mini" in 8 bit, the embedded model first: judged, removed, and the page says what is lost by it."""
-    chosen = {"base": "mini", "int8": "weight-only", "stand_in": False, "first_stage_below": 0.1, "audit_share": 1.0}
+    chosen = {"base": "mini", "int8": "weight-only", "stand_in": False, "first_stage_below": 0.5, "audit_share": 1.0}
     async with service(configured(tmp_path, **chosen)) as running:
         await running.parts.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         row = await says(running, RUDE)

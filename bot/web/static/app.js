@@ -517,6 +517,13 @@ function showStages(stages) {
   line.textContent = `First stage: ${percent(stages.saved)} of the messages were confidently neutral and not read further; ${lost}.`;
 }
 
+/** The figures grow with every message; half a minute is soon enough. */
+async function followStages() {
+  if ($("two-stages").hidden) return;
+  const state = await api("GET", "/api/state").catch(() => null);
+  if (state) showStages(state.two_stages);
+}
+
 // ---- the page
 
 async function load() {
@@ -616,3 +623,4 @@ $("policy-preview").addEventListener("click", previewPolicy);
 $("refresh").addEventListener("click", startRefresh);
 $("rollback").addEventListener("click", rollBack);
 follow();
+setInterval(followStages, 30_000);
