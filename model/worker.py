@@ -188,4 +188,5 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=2)
     add_choice(parser)
     options = parser.parse_args()
-    serve(chosen(options), options.threads)
+    with contextlib.suppress(BrokenPipeError):  # the parent was killed: nobody waits for an answer
+        serve(chosen(options), options.threads)
