@@ -66,9 +66,13 @@ async def service(config: Config) -> AsyncIterator[Running]:
         def notice(text: str) -> None:
             feed.publish("notice", text=text)
 
+        def stood_in(text: str) -> None:
+            log.warning("the model that answers changed", told=text)
+            notice(text)
+
         async with (
             Store.open(database, sealer) as store,
-            answering(config, registry, lambda: registry.sound()[0], notice) as model,
+            answering(config, registry, lambda: registry.sound()[0], stood_in) as model,
             asyncio.TaskGroup() as group,
         ):
             batcher = Batcher(
