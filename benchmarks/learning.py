@@ -25,10 +25,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from bot.advice import Answered, advise
+from bot.flips import band
+from bot.policy import Band, Policy, score_of
 from model.adapters import GLOBAL, SHIPPED, Registry
 from model.base import Base, open_base
 from model.calibration import calibrated
-from model.labels import LABELS, Label
+from model.classifier import Verdict
+from model.labels import HARMFUL, LABELS, Label
 from model.plots import lines_plot
 from model.scorer import attach_checked
 from model.table import BadData
@@ -81,6 +85,33 @@ def cards(base: Base, adapter: str, examples: Sequence[Example], temperature: fl
     return [e for n, (e, i) in enumerate(zip(examples, called, strict=True)) if i != len(LABELS) - 1 or n % 5 == 0]
 
 
+def by_thresholds(
+    base: Base, seen: Sequence[Example], judged: Sequence[Example], counts: Sequence[int], temperature: float
+) -> Curve:
+    """No training: the alert thresholds that the page advises after so many answered cards (5 % mistakes)."""
+    probabilities = calibrated(logits_of(base, "shipped", [e.text for e in seen]), temperature).tolist()
+    verdicts = [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in probabilities]
+    test = calibrated(logits_of(base, "shipped", [e.text for e in judged]), temperature).tolist()
+    tested = [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in test]
+    dice, answered = random.Random(1), list[Answered]()
+    for verdict, example in zip(verdicts, seen, strict=True):
+        for label in HARMFUL:
+            if (score := score_of(verdict, label)) >= Policy().of(label).alert_at:
+                said = dice.choice(LABELS) if dice.random() < 0.05 else example.label
+                answered.append(Answered(label, score, said))
+                break
+    points = []
+    for count in (0, *counts):
+        policy = Policy()
+        for advice in advise(answered[:count], policy):
+            section = policy.of(advice.label)
+            changed = {"alert_at": advice.alert_at, "act_at": max(advice.alert_at, section.act_at)}
+            policy = policy.model_copy(update={str(advice.label): section.model_copy(update=changed)})
+        flagged = [band(verdict, policy)[0] is not Band.CLEAR for verdict in tested]
+        points.append(Point(count, _balanced(flagged, judged), count > 0))
+    return Curve("thresholds as advised, no training", points)
+
+
 def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: float, seed: int) -> list[Correction]:
     """The moderators' words on the first `count` cards. The malicious are one in each so many moderators' words."""
     dice = random.Random(seed)
@@ -124,6 +155,10 @@ def accuracy(base: Base, folder: Path, test: Sequence[Example]) -> float:
     called = calibrated(logits_of(base, "judged", [e.text for e in test]), manifest.temperature).argmax(-1)
     base.detach("judged")
     flagged: list[bool] = (called != LABELS.index(Label.NEUTRAL)).tolist()
+    return _balanced(flagged, test)
+
+
+def _balanced(flagged: Sequence[bool], test: Sequence[Example]) -> float:
     found = [f for f, e in zip(flagged, test, strict=True) if e.label is Label.HATE]
     left_alone = [not f for f, e in zip(flagged, test, strict=True) if e.label is not Label.HATE]
     return (sum(found) / len(found) + sum(left_alone) / len(left_alone)) / 2
@@ -141,7 +176,8 @@ def run(
     judged = normed(test)[:tests]
     start = accuracy(base, SHIPPED, judged)
     console.print(f"{len(shown)} cards, {len(judged)} texts to be judged by; before: {start:.3f}")
-    curves = []
+    curves = [by_thresholds(base, normed(seen), judged, counts, manifest.temperature)]
+    console.print(f"{curves[0]}", highlight=False)
     for who, malicious in (("5 % mistakes", 0.0), ("5 % mistakes, 30 % malicious", 0.3)):
         for defended in (True, False):
             points = [Point(0, start, False)]

@@ -13,6 +13,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot.actions import REVERSIBLE, describe, from_json
+from bot.advice import advise, answered
 from bot.flips import band, flips
 from bot.learning import AlreadyRunning, Learning, Refresh
 from bot.moderator import Moderator
@@ -210,6 +211,14 @@ async def preview(request: web.Request) -> web.Response:
         f"In the last 7 days this would have alerted on {alerted} of {len(messages)} messages and removed {removed}."
     )
     return web.json_response({"sentence": sentence})
+
+
+@routes.get("/api/advice")
+async def advice(request: web.Request) -> web.Response:
+    """Thresholds that the moderators' words on the latest cards speak for."""
+    parts = request.app[PARTS]
+    policy, cases = await parts.moderator.policy(COMMUNITY), await parts.store.cases(COMMUNITY, limit=1000)
+    return web.json_response({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
 
 
 @routes.post("/api/refresh")

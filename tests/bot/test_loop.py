@@ -11,10 +11,12 @@ import pytest
 from aiohttp import ClientSession
 from playwright.async_api import Page, async_playwright, expect
 
+from bot.advice import LEAST_WORDS
 from bot.app import PortInUse, Running, service
 from bot.config import Config, Service
 from bot.store.store import Journalled
 from model.adapters import SHIPPED
+from model.labels import Label
 
 CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"
@@ -116,6 +118,25 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await expect(page.get_by_test_id("adapter-version")).to_have_text(shipped, timeout=5_000)
     await say(page, "cem", JARGON)
     assert (await scored(running, JARGON, times=3)).probabilities["neutral"] == pytest.approx(before, abs=0.02)
+
+
+async def test_advice_follows_the_moderators_words(page: Page, running: Running) -> None:
+    """Twelve insults called neutral: a higher threshold is advised; used and saved, the next one is left alone."""
+    for number in range(LEAST_WORDS):
+        await say(page, "ann", f"you fucking moron number {number}")
+        await expect(page.get_by_test_id("case")).to_have_count(number + 1, timeout=30_000)
+    await expect(page.get_by_test_id("advice")).to_be_hidden()
+    for case in await running.parts.store.cases("try-out"):
+        await running.parts.moderator.correct(case, "mo", Label.NEUTRAL, "authored")
+    advice = page.get_by_test_id("advice")
+    await expect(advice).to_contain_text("Of 12 messages shown as offensive only 0 were")
+    await advice.get_by_test_id("use-advice").click()
+    await page.get_by_test_id("policy-save").click()
+    await expect(advice).to_be_hidden()
+    assert (await running.parts.moderator.policy("try-out")).offensive.alert_at == 1.0
+    await say(page, "ann", "you fucking moron again")
+    row = await scored(running, "you fucking moron again", times=1)
+    assert row.decision["band"] == "clear" and row.probabilities["offensive"] > 0.5
 
 
 async def test_markup_stays_text(page: Page) -> None:

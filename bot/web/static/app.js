@@ -390,6 +390,29 @@ function policyFromForm() {
   return drafted;
 }
 
+/** Thresholds that the moderators' own words speak for; "Use it" only fills the form in. */
+async function loadAdvice() {
+  const { advice } = await api("GET", "/api/advice");
+  const rows = advice.map(({ label, alert_at, sentence }) =>
+    el("li", {}, `${sentence} `, button("use-advice", `Use ${alert_at.toFixed(2)} for ${label}`, () => {
+      const fields = $("policy-form").elements;
+      fields[`${label}.alert_at`].value = alert_at;
+      fields[`${label}.act_at`].value = Math.max(alert_at, Number(fields[`${label}.act_at`].value));
+      edited(true);
+    })),
+  );
+  $("advice").replaceChildren(...rows);
+  $("advice").hidden = !rows.length;
+}
+
+let adviceDue = 0;
+
+/** A burst of clicks asks once. */
+function adviceSoon() {
+  clearTimeout(adviceDue);
+  adviceDue = setTimeout(() => loadAdvice().catch((error) => tell(error.message, true)), 400);
+}
+
 function edited(yes) {
   policyEdited = yes;
   $("policy-state").textContent = yes ? "not saved yet" : "";
@@ -410,6 +433,7 @@ async function savePolicy(event) {
     const saved = await api("PUT", "/api/policy", policyFromForm());
     edited(false);
     showPolicy(saved.policy);
+    adviceSoon();
     $("policy-state").textContent = "saved";
   });
 }
@@ -543,6 +567,7 @@ async function load() {
   for (const item of state.cases) cases.set(item.id, item);
   drawCases();
   showPolicy(state.policy);
+  adviceSoon();
   showAdapter(state.adapter);
   showRefresh(state.refresh);
   showStages(state.two_stages);
@@ -553,7 +578,9 @@ async function load() {
 function onEvent(event) {
   switch (event.type) {
     case "message": return putMessage(event.message);
-    case "case": return putCase(event.case);
+    case "case":
+      if (event.case.state !== "open") adviceSoon();
+      return putCase(event.case);
     case "policy": return showPolicy(event.policy);
     case "refresh": return showRefresh(event.refresh);
     case "adapter":
