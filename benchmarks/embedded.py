@@ -290,7 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 advance=lambda what: bar.update(task, description=what, advance=1),
             )
         )
-    show(results, Console())
+    console = Console()
+    show(results, console if console.width >= 110 else Console(width=110))
     if options.record:
         record(results, options.threads, options.data.name)
     return 0

@@ -26,6 +26,8 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 384, 6, 12, 1536
 HEAD_DIM = HIDDEN // HEADS
 CLS, SEP, PAD = 101, 102, 0
+FEW_TOKENS, FEW_STEP, TOKEN_STEP = 64, 8, 32
+"""A pass of up to so many tokens is made up to a multiple of the first step, a larger one to one of the second."""
 
 # Each LoRA target: its name in a manifest, its module path inside one layer, (out, in) features.
 LINEARS: dict[str, tuple[str, int, int]] = {
@@ -174,12 +176,14 @@ class MiniLM:
         slot = real.flatten().nonzero().squeeze(1)  # (T,) where each real token sits in the padded (B * L) grid
         flat = torch.tensor([i for ids in batch for i in ids], device=self._device)  # (T,)
         position = slot % longest
-        hidden = _embedding(self._weights, flat, position)  # (T, 384)
+        # Each number of rows costs a compiled kernel that stays in memory: spare rows keep these numbers few.
+        spare = -len(slot) % (FEW_STEP if len(slot) <= FEW_TOKENS else TOKEN_STEP)
+        hidden = F.pad(_embedding(self._weights, flat, position), (0, 0, 0, spare))  # (T', 384)
         mask = None if len(slot) == real.numel() else real[:, None, None, :]
         for layer in self._layers[adapter]:
             hidden = layer.forward(hidden, slot, mask, len(batch), longest)
         row = slot // longest
-        sums = torch.zeros(len(batch), HIDDEN, device=self._device).index_add_(0, row, hidden)
+        sums = torch.zeros(len(batch), HIDDEN, device=self._device).index_add_(0, row, hidden[: len(slot)])
         return sums / lengths[:, None]
 
 
@@ -201,14 +205,16 @@ class _Layer:
         return sum(t.nbytes for pair in (self._qkv, self._out, self._up, self._down) for t in pair)
 
     def forward(self, hidden: Tensor, slot: Tensor, mask: Tensor | None, rows: int, longest: int) -> Tensor:
-        """(T, 384) -> (T, 384); only the attention itself sees the padded (rows, longest) grid."""
-        qkv = F.linear(hidden.to(self._dtype), *self._qkv)  # (T, 3 * 384)
+        """(T', 384) -> (T', 384), T' the T real tokens and spare rows; only attention sees the (rows, longest) grid."""
+        spare = len(hidden) - len(slot)
+        qkv = F.linear(hidden.to(self._dtype), *self._qkv)[: len(slot)]  # (T, 3 * 384)
         grid = qkv if mask is None else qkv.new_zeros(rows * longest, 3 * HIDDEN).index_copy_(0, slot, qkv)
         query, key, value = grid.view(rows, longest, 3, HEADS, HEAD_DIM).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)  # (B, 12, L, 32)
         mixed = mixed.transpose(1, 2).reshape(rows * longest, HIDDEN)
         if mask is not None:
             mixed = mixed.index_select(0, slot)
+        mixed = F.pad(mixed, (0, 0, 0, spare))
         hidden = self._norm(0, hidden + F.linear(mixed, *self._out))
         inner = F.gelu(F.linear(hidden.to(self._dtype), *self._up))
         return self._norm(2, hidden + F.linear(inner, *self._down))
