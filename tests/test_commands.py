@@ -81,6 +81,23 @@ def test_a_file_is_scored(tmp_path: Path) -> None:
     assert all(abs(sum(float(row[n]) for n in ("hate", "offensive", "neutral")) - 1) < 1e-4 for row in rows)
 
 
+def test_an_adapter_is_trained_and_scores(tmp_path: Path) -> None:
+    """A labelled file becomes an adapter, and `--adapter` answers with it: colours mean what the file says."""
+    data, colours = tmp_path / "data.csv", {"hate": "red", "offensive": "green", "neutral": "blue"}
+    with data.open("w", newline="") as file:
+        rows = [(f"a {colour} thing number {n}", label) for label, colour in colours.items() for n in range(40)]
+        csv.writer(file).writerows([("text", "label"), *rows])
+    done = run("training.train", "--base", "minilm", "--data", str(data), "--out", str(tmp_path / "adapter"))
+    assert done.returncode == 0, done.stderr
+    assert {"report.html", "loss.png", "accuracy.png"} <= {path.name for path in (tmp_path / "adapter").iterdir()}
+    out = tmp_path / "out.csv"
+    options = ("--text", "text", "--out", str(out), "--adapter", str(tmp_path / "adapter"))
+    assert run("model.score", str(data), *options).returncode == 0
+    with out.open(newline="") as file:
+        scored = list(csv.DictReader(file))
+    assert sum(row["label"] == label for row, (_, label) in zip(scored, rows, strict=True)) >= 0.95 * len(rows)
+
+
 def configured(folder: Path, port: int = 0) -> tuple[str, ...]:
     """`bot run` with a data folder and a key of its own."""
     lines = (
