@@ -4,7 +4,7 @@
 
 Two stages: first everything, for what hate is and what only looks like it; then mostly Davidson's data at a lower
 rate, because the sources of the mix draw the line between hate and offence elsewhere and the last word is Davidson's.
-Writes `model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. Under half an hour on one core.
+Writes `model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. About half an hour of one core.
 
 `mini` has met all but Davidson's data when it was made, so its adapter needs the second stage only.
 """
