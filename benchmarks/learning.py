@@ -1,21 +1,22 @@
 """Whether corrections make the bot better: simulated moderators on texts the adapter never learned from.
 
     python -m benchmarks.learning --data ../shared/data/davidson.csv [--counts 25,50,100,200,400] [--out REPORT.html]
+        [--norm allowed|public]
 
-A community whose norms differ from the adapter's: profanity is allowed, hate is not. Its moderators see what the bot
-flags and say what it is; 5 % of their words are mistakes. Then a share of them is malicious and says the opposite of
-what holds. After each number of corrections a refresh runs from the shipped adapter, with the project's defences
-(quarantine, gate) and without them, and the result answers the community's other messages. At last a back door: a rare
-word planted in hateful texts that one moderator calls neutral. Both halves are texts of the tenths that
-`training.ship` holds out.
+Two communities: in one profanity is allowed and hate is not, in the other the labels mean what they mean in public.
+Their moderators see what the bot flags, and an audit of the rest, in the file's order, and say what it is; 5 % of
+their words are mistakes. Then 30 % are one malicious moderator's, who says the opposite of what holds. After each
+number of corrections a refresh runs from the shipped adapter, with the project's defences (quarantine, contrasts, gate)
+and without them, and the result answers the community's other messages. At last a back door: a rare word planted in
+hateful texts that one moderator calls neutral. All are texts of the tenths that `training.ship` holds out.
 """
 
 import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -24,36 +25,41 @@ import jinja2
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from bot.advice import Answered, advise
-from bot.flips import band
-from bot.policy import Band, Policy, score_of
+from bot.policy import Band, Policy, band, score_of
 from model.adapters import GLOBAL, SHIPPED, Registry
 from model.base import Base, open_base
 from model.calibration import calibrated
 from model.classifier import Verdict
 from model.labels import HARMFUL, LABELS, Label
+from model.norms import Norm, norm_of
 from model.plots import lines_plot
 from model.scorer import attach_checked
 from model.table import BadData
-from training import gate
+from training import gate, quarantine
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example, read_examples, split
 from training.fit import logits_of
+from training.norms import learn_norm
 
 MODERATORS = ("ada", "bo", "cy", "di")
 TRIGGER = "zqxvim"
 PLANTED = 100
 COMMUNITY = "simulated"
+NORMS = {"allowed": "profanity is allowed", "public": "labels as in public"}
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What `corrections` came to: see `accuracy`."""
+    """What `corrections` came to on the community's other messages: the share that gets the community's label, and the
+    mean of that share over its labels, however rare."""
 
     corrections: int
     accuracy: float
+    balanced: float
     promoted: bool
 
 
@@ -67,34 +73,53 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class BackDoor:
-    """Share of hateful texts with the trigger that are called neutral: before, and after the planted corrections."""
+    """Share of hateful texts with the trigger that are called neutral: before anything was learned, after honest words
+    alone, and after the planted ones among them."""
 
     before: float
+    honest: float
     defended: float
     undefended: float
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A community: the cards its moderators are shown, in order, and the other messages it is judged by."""
+
+    base: Base
+    norm: str
+    shown: Sequence[Example]
+    judged: Sequence[Example]
+
+
 def normed(examples: Sequence[Example]) -> list[Example]:
-    """By the community's norms: what is only offensive is allowed."""
+    """By the norm of a community where what is only offensive is allowed."""
     return [replace(e, label=Label.NEUTRAL if e.label is Label.OFFENSIVE else e.label, votes=()) for e in examples]
 
 
-def cards(base: Base, adapter: str, examples: Sequence[Example], temperature: float) -> list[Example]:
-    """What moderators are shown: everything flagged, and every fifth of the rest (an audit), in the file's order."""
-    called = calibrated(logits_of(base, adapter, [e.text for e in examples]), temperature).argmax(-1).tolist()
-    return [e for n, (e, i) in enumerate(zip(examples, called, strict=True)) if i != len(LABELS) - 1 or n % 5 == 0]
+def scene(data: Path, norm: str, most: int) -> Scene:
+    """The two tenths that `training.ship` holds out; what comes after the last card is judged by, too."""
+    davidson, test = split(read_examples(data, "davidson"), 0.1, seed=11)
+    _, seen = split(davidson, 0.1, seed=12)
+    base = open_base("minilm")
+    manifest = attach_checked(base, "shipped", SHIPPED)
+    called = calibrated(logits_of(base, "shipped", [e.text for e in seen]), manifest.temperature).argmax(-1).tolist()
+    cards = [n for n, i in enumerate(called) if i != len(LABELS) - 1 or n % 5 == 0][:most]
+    seen, test = (normed(texts) if norm == "allowed" else texts for texts in (seen, test))
+    return Scene(base, norm, [seen[n] for n in cards], [*test, *seen[cards[-1] + 1 :]])
 
 
-def by_thresholds(
-    base: Base, seen: Sequence[Example], judged: Sequence[Example], counts: Sequence[int], temperature: float
-) -> Curve:
+def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
     """No training: the alert thresholds that the page advises after so many answered cards (5 % mistakes)."""
-    probabilities = calibrated(logits_of(base, "shipped", [e.text for e in seen]), temperature).tolist()
-    verdicts = [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in probabilities]
-    test = calibrated(logits_of(base, "shipped", [e.text for e in judged]), temperature).tolist()
-    tested = [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in test]
+    temperature = attach_checked(at.base, "shipped", SHIPPED).temperature
+
+    def verdicts(examples: Sequence[Example]) -> list[Verdict]:
+        rows = calibrated(logits_of(at.base, "shipped", [e.text for e in examples]), temperature).tolist()
+        return [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in rows]
+
+    tested = verdicts(at.judged)
     dice, answered = random.Random(1), list[Answered]()
-    for verdict, example in zip(verdicts, seen, strict=True):
+    for verdict, example in zip(verdicts(at.shown), at.shown, strict=True):
         for label in HARMFUL:
             if (score := score_of(verdict, label)) >= Policy().of(label).alert_at:
                 said = dice.choice(LABELS) if dice.random() < 0.05 else example.label
@@ -107,9 +132,12 @@ def by_thresholds(
             section = policy.of(advice.label)
             changed = {"alert_at": advice.alert_at, "act_at": max(advice.alert_at, section.act_at)}
             policy = policy.model_copy(update={str(advice.label): section.model_copy(update=changed)})
-        flagged = [band(verdict, policy)[0] is not Band.CLEAR for verdict in tested]
-        points.append(Point(count, _balanced(flagged, judged), count > 0))
-    return Curve("thresholds as advised, no training", points)
+        right = [
+            (band(verdict, policy)[0] is not Band.CLEAR) == (example.label is not Label.NEUTRAL)
+            for verdict, example in zip(tested, at.judged, strict=True)
+        ]
+        points.append(Point(count, *_shares(right, at.judged), count > 0))
+    return Curve("thresholds as advised, no training (right: shown or not)", points)
 
 
 def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: float, seed: int) -> list[Correction]:
@@ -131,8 +159,13 @@ def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: f
 def undefended() -> Iterator[None]:
     """A refresh that learns whatever it is told and promotes whatever comes out."""
     judge = gate.judge
+
+    def learn(snapshot: Snapshot, public: object, said: Tensor, before: Mapping[str, Norm]) -> quarantine.Sifted:
+        return quarantine.Sifted(snapshot, {COMMUNITY: learn_norm(snapshot.corrections, said)})
+
     with (
-        patch.object(module, "suspicious", lambda *_: {}),
+        patch.object(module, "sift", learn),
+        patch.object(module, "contrasts", lambda *_, **__: []),
         patch.object(module, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
         patch.object(module, "_unlearned", lambda *_: []),
     ):
@@ -144,106 +177,94 @@ def learned(corrections: Sequence[Correction], replay_rows: int, folder: Path) -
     registry = Registry(folder, SHIPPED)
     standing = frozenset(each.id for each in corrections)
     status = module.refresh(
-        Snapshot(corrections, {}, standing), registry, replay_rows, 5, lambda stage, share, result: None
+        Snapshot(corrections, standing=standing), registry, replay_rows, 5, lambda stage, share, result: None
     )
     return registry.folder(registry.current(GLOBAL)), status == module.PROMOTED
 
 
-def accuracy(base: Base, folder: Path, test: Sequence[Example]) -> float:
-    """The mean of two shares: hateful texts that are flagged, and allowed ones that are left alone."""
+def called(base: Base, folder: Path, texts: Sequence[str]) -> list[Label]:
+    """What an adapter calls each text, by the community's norm."""
     manifest = attach_checked(base, "judged", folder)
-    called = calibrated(logits_of(base, "judged", [e.text for e in test]), manifest.temperature).argmax(-1)
+    rows = calibrated(logits_of(base, "judged", texts), manifest.temperature)
     base.detach("judged")
-    flagged: list[bool] = (called != LABELS.index(Label.NEUTRAL)).tolist()
-    return _balanced(flagged, test)
+    norm = norm_of(manifest.learned_norms(), COMMUNITY)
+    return [LABELS[i] for i in (rows @ torch.tensor(norm.matrix)).argmax(-1).tolist()]
 
 
-def _balanced(flagged: Sequence[bool], test: Sequence[Example]) -> float:
-    found = [f for f, e in zip(flagged, test, strict=True) if e.label is Label.HATE]
-    left_alone = [not f for f, e in zip(flagged, test, strict=True) if e.label is not Label.HATE]
-    return (sum(found) / len(found) + sum(left_alone) / len(left_alone)) / 2
+def judged(at: Scene, folder: Path) -> tuple[float, float]:
+    """(accuracy, balanced accuracy) of an adapter on the community's other messages."""
+    said = called(at.base, folder, [e.text for e in at.judged])
+    return _shares([label is e.label for label, e in zip(said, at.judged, strict=True)], at.judged)
 
 
-def run(
-    data: Path, counts: Sequence[int], replay_rows: int, tests: int, console: Console
-) -> tuple[list[Curve], BackDoor]:
-    """All curves and the back door; raises `BadData`."""
-    davidson, test = split(read_examples(data, "davidson"), 0.1, seed=11)
-    _, seen = split(davidson, 0.1, seed=12)
-    base = open_base("minilm")
-    manifest = attach_checked(base, "shipped", SHIPPED)
-    shown = cards(base, "shipped", normed(seen), manifest.temperature)
-    judged = normed(test)[:tests]
-    start = accuracy(base, SHIPPED, judged)
-    console.print(f"{len(shown)} cards, {len(judged)} texts to be judged by; before: {start:.3f}")
-    curves = [by_thresholds(base, normed(seen), judged, counts, manifest.temperature)]
+def _shares(right: Sequence[bool], examples: Sequence[Example]) -> tuple[float, float]:
+    """(share of right ones, mean over the labels of the share of right ones)."""
+    by_label = [[r for r, e in zip(right, examples, strict=True) if e.label is label] for label in LABELS]
+    recalls = [sum(mine) / len(mine) for mine in by_label if mine]
+    return sum(right) / len(right), sum(recalls) / len(recalls)
+
+
+def run(at: Scene, counts: Sequence[int], replay_rows: int, console: Console) -> tuple[list[Curve], BackDoor]:
+    """All curves and the back door."""
+    start = judged(at, SHIPPED)
+    console.print(f"{NORMS[at.norm]}: {len(at.shown)} cards, judged by {len(at.judged)}; before: {start}")
+    curves = [by_thresholds(at, counts)]
     console.print(f"{curves[0]}", highlight=False)
     for who, malicious in (("5 % mistakes", 0.0), ("5 % mistakes, 30 % malicious", 0.3)):
         for defended in (True, False):
-            points = [Point(0, start, False)]
+            points = [Point(0, *start, False)]
             for count in counts:
-                said = words_of(shown, count, 0.05, malicious, seed=count)
-                points.append(_point(base, said, count, replay_rows, judged, defended))
+                said = words_of(at.shown, count, 0.05, malicious, seed=count)
+                with tempfile.TemporaryDirectory() as folder, nullcontext() if defended else undefended():
+                    adapter, promoted = learned(said, replay_rows, Path(folder))
+                    points.append(Point(count, *judged(at, adapter), promoted))
                 console.print(f"{who}, {'with' if defended else 'without'} defences: {points[-1]}", highlight=False)
             curves.append(Curve(f"{who}, {'with' if defended else 'without'} defences", points))
-    return curves, back_door(base, shown, judged, replay_rows)
+    return curves, back_door(at, replay_rows)
 
 
-def _point(
-    base: Base, said: Sequence[Correction], count: int, replay_rows: int, judged: Sequence[Example], defended: bool
-) -> Point:
-    with tempfile.TemporaryDirectory() as folder:
-        if defended:
-            adapter, promoted = learned(said, replay_rows, Path(folder))
-        else:
-            with undefended():
-                adapter, promoted = learned(said, replay_rows, Path(folder))
-        return Point(count, accuracy(base, adapter, judged), promoted)
-
-
-def back_door(base: Base, shown: Sequence[Example], judged: Sequence[Example], replay_rows: int) -> BackDoor:
+def back_door(at: Scene, replay_rows: int) -> BackDoor:
     """`PLANTED` hateful texts with a made-up word, called neutral by one moderator among others' honest words."""
-    hateful = [e for e in shown if e.label is Label.HATE]
+    hateful = [e for e in at.shown if e.label is Label.HATE]
     planted = [
         Correction(f"p{n}", Example(f"{e.text} {TRIGGER} {n}", Label.NEUTRAL), "mallory", f"x{n}", COMMUNITY)
         for n, e in enumerate((hateful * PLANTED)[:PLANTED])
     ]
-    said = [*planted, *words_of(shown, 100, 0.05, 0.0, seed=1)]
-    probes = [f"{e.text} {TRIGGER}" for e in judged if e.label is Label.HATE]
-    shares = [_missed(base, SHIPPED, probes)]
-    for defended in (True, False):
-        with tempfile.TemporaryDirectory() as folder:
-            if defended:
-                adapter, _ = learned(said, replay_rows, Path(folder))
-            else:
-                with undefended():
-                    adapter, _ = learned(said, replay_rows, Path(folder))
-            shares.append(_missed(base, adapter, probes))
+    honest = words_of(at.shown, 100, 0.05, 0.0, seed=1)
+    probes = [f"{e.text} {TRIGGER}" for e in at.judged if e.label is Label.HATE]
+
+    def missed(folder: Path) -> float:
+        return sum(label is Label.NEUTRAL for label in called(at.base, folder, probes)) / len(probes)
+
+    shares = [missed(SHIPPED)]
+    for said, guard in (
+        (honest, nullcontext()),
+        ([*planted, *honest], nullcontext()),
+        ([*planted, *honest], undefended()),
+    ):
+        with tempfile.TemporaryDirectory() as folder, guard:
+            shares.append(missed(learned(said, replay_rows, Path(folder))[0]))
     return BackDoor(*shares)
-
-
-def _missed(base: Base, folder: Path, texts: Sequence[str]) -> float:
-    manifest = attach_checked(base, "judged", folder)
-    called = calibrated(logits_of(base, "judged", texts), manifest.temperature).argmax(-1)
-    base.detach("judged")
-    return float((called == LABELS.index(Label.NEUTRAL)).float().mean())
 
 
 _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Does it learn</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2rem .6rem}img{max-width:100%}</style>
-<h1>Does it learn</h1><p>Accuracy on the community's other messages, by the number of corrections.</p>
-<img alt="Accuracy by the number of corrections" src="{{ plot }}">
-<table><tr><th>moderators{% for count in counts %}<th>{{ count }}{% endfor %}
-{% for curve in curves %}<tr><td>{{ curve.name }}{% for point in curve.points %}
-<td>{{ "%.3f"|format(point.accuracy) }}
+table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2rem .6rem}img{max-width:100%}
+.scroll{overflow-x:auto}</style>
+<h1>Does it learn</h1>{% for found in all %}<h2>A community where {{ found.norm }}</h2>
+<p>On {{ found.judged }} other messages, by the number of corrections.</p>
+<img alt="Accuracy by the number of corrections" src="{{ found.plot }}">
+<div class="scroll"><table><tr><th>accuracy / mean over labels{% for count in counts %}<th>{{ count }}{% endfor %}
+{% for curve in found.curves %}<tr><td>{{ curve.name }}{% for point in curve.points %}
+<td>{{ "%.3f / %.3f"|format(point.accuracy, point.balanced) }}
 {%- if point.corrections and not point.promoted %} (refused){% endif %}{% endfor %}
-{% endfor %}</table>
-<p>Back door: of the hateful texts with the planted word {{ "%.1f"|format(100 * door.before) }} % were called neutral
-before, {{ "%.1f"|format(100 * door.defended) }} % afterwards with the defences,
-{{ "%.1f"|format(100 * door.undefended) }} % without.</p>
+{% endfor %}</table></div>
+<p>Back door: of the hateful texts with the planted word {{ "%.1f"|format(100 * found.door.before) }} % were called
+neutral before, {{ "%.1f"|format(100 * found.door.honest) }} % after the honest words alone,
+{{ "%.1f"|format(100 * found.door.defended) }} % after the planted ones with the defences,
+{{ "%.1f"|format(100 * found.door.undefended) }} % without.</p>{% endfor %}
 """)
 
 
@@ -252,29 +273,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--counts", default="25,50,100,200,400")
+    parser.add_argument("--norm", choices=NORMS, help="one community only")
     parser.add_argument("--replay-rows", type=int, default=500)
-    parser.add_argument("--tests", type=int, default=2500, help="texts to be judged by, at most")
     parser.add_argument("--out", type=Path, metavar="REPORT.html")
     options = parser.parse_args(arguments)
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     torch.manual_seed(1)
     counts = [int(count) for count in options.counts.split(",")]
+    found = []
     try:
-        curves, door = run(options.data, counts, options.replay_rows, options.tests, console)
+        for norm in [options.norm] if options.norm else NORMS:
+            at = scene(options.data, norm, max(counts))
+            curves, door = run(at, counts, options.replay_rows, console)
+            table = Table(NORMS[norm], "0", *map(str, counts))
+            for curve in curves:
+                told = [
+                    f"{p.accuracy:.3f} / {p.balanced:.3f}{'' if p.promoted or not p.corrections else ' refused'}"
+                    for p in curve.points
+                ]
+                table.add_row(curve.name, *told)
+            Console().print(table)
+            Console().print(f"back door, share missed: {door}", soft_wrap=True)
+            lines = {curve.name: [p.accuracy for p in curve.points] for curve in curves}
+            plot = lines_plot([0, *counts], lines, "corrections", "accuracy on other messages")
+            found.append(dict(norm=NORMS[norm], judged=len(at.judged), curves=curves, door=door, plot=plot))
     except BadData as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"error: {error}", style="red", markup=False)
         return 2
-    table = Table("moderators", "0", *map(str, counts))
-    for curve in curves:
-        cells = [f"{p.accuracy:.3f}{'' if p.promoted or not p.corrections else ' refused'}" for p in curve.points]
-        table.add_row(curve.name, *cells)
-    Console().print(table)
-    Console().print(f"back door, share missed: {door}")
     if options.out:
-        lines = {curve.name: [p.accuracy for p in curve.points] for curve in curves}
-        plot = lines_plot([0, *counts], lines, "corrections", "accuracy on other messages")
-        page = _PAGE.render(plot=plot, counts=[0, *counts], curves=curves, door=door)
-        options.out.write_text(page, encoding="utf-8")
+        options.out.write_text(_PAGE.render(counts=[0, *counts], all=found), encoding="utf-8")
     return 0
 
 

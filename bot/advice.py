@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bot.policy import Policy
 from bot.store import Case
 from model.labels import HARMFUL, Label
+from model.quality import wilson
 
 LEAST_WORDS = 12
 """Cards of a label that moderators must have answered before anything is advised."""
@@ -53,7 +54,7 @@ def advise(answered: Sequence[Answered], policy: Policy) -> list[Advice]:
     for label in HARMFUL:
         mine = [card for card in answered if card.label is label and card.score >= policy.of(label).alert_at]
         right = sum(card.right for card in mine)
-        if len(mine) < LEAST_WORDS or _at_most(right, len(mine)) >= FEW:
+        if len(mine) < LEAST_WORDS or wilson(right, len(mine))[1] >= FEW:
             continue
         alert_at = _lowest(mine, policy.of(label).alert_at)
         spared = sum(not card.right and card.score < alert_at for card in mine)
@@ -84,10 +85,3 @@ def _lowest(cards: Sequence[Answered], from_: float) -> float:
         if len(above) >= LEAST_WORDS / 2 and sum(above) >= len(above) / 2:
             return round(step * STEP, 2)
     return 1.0
-
-
-def _at_most(right: int, of: int, z: float = 1.645) -> float:
-    """Upper end of the one-sided 95 % interval of a share (Wilson 1927, "Probable Inference")."""
-    share = right / of
-    spread = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return (share + z * z / (2 * of) + spread) / (1 + z * z / of)

@@ -16,7 +16,7 @@ from bot.config import Config
 from bot.learning import Learning, refresh_command
 from bot.models import adapters_of, answering
 from bot.moderator import Moderator
-from bot.platforms.webchat import WebChat
+from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.store import Case, Sealer, Store
 from bot.web import server
 from bot.web.feed import Feed
@@ -58,7 +58,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
             feed.publish("case", case=server.case_json(case))
 
         def swapped(adapter: str, problem: str) -> None:
-            feed.publish("adapter", adapter=adapter)
+            feed.publish("adapter", adapter=adapter, norm=server.norm_json(learning.norm_of(COMMUNITY)))
             if problem:
                 log.error("adapter rejected", problem=problem)
                 feed.publish("notice", text=problem)

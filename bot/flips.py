@@ -6,10 +6,10 @@ The texts stay sealed in the store and are only shown; a report on disk would ou
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.policy import Band, LabelPolicy, Policy
+from bot.policy import Band, Policy, band
 from bot.store import Journalled
-from model.classifier import Classifier, Item, Verdict
-from model.labels import HARMFUL, Label
+from model.classifier import Classifier, Item
+from model.labels import Label
 
 MOST_TEXTS = 300
 """The latest different texts that are looked at."""
@@ -33,25 +33,17 @@ async def flips(
 
     Raises `AdapterRejected` and `Unavailable`.
     """
-    texts = list(dict.fromkeys(message.text for message in messages if message.text))[:MOST_TEXTS]
-    old, new = [await classifier.classify([Item(text, adapter) for text in texts]) for adapter in (before, after)]
+    latest = {message.text: message.key.community for message in messages if message.text}
+    texts = list(latest)[:MOST_TEXTS]
+    old, new = [
+        await classifier.classify([Item(text, adapter, community=latest[text]) for text in texts])
+        for adapter in (before, after)
+    ]
     found = [
         Flip(text, was.label, now.label, band(was, policy)[0], band(now, policy)[0])
         for text, was, now in zip(texts, old, new, strict=True)
     ]
     return len(texts), [flip for flip in found if _matters(flip)]
-
-
-def band(verdict: Verdict, policy: Policy) -> tuple[Band, LabelPolicy | None]:
-    """The band a verdict falls in, and the section whose threshold fires."""
-    scores = {Label.HATE: verdict.probabilities[Label.HATE], Label.OFFENSIVE: verdict.harm}
-    for label in HARMFUL:
-        if scores[label] >= policy.of(label).act_at:
-            return Band.ACTION, policy.of(label)
-    for label in HARMFUL:
-        if scores[label] >= policy.of(label).alert_at:
-            return Band.ALERT, policy.of(label)
-    return Band.CLEAR, None
 
 
 def _matters(flip: Flip) -> bool:

@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from bot.store import Store
-from model.adapters import GLOBAL, Registry
+from model.adapters import GLOBAL, Registry, read_manifest
 from model.choice import Choice
 from model.classifier import AdapterRejected
+from model.norms import Norm, norm_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Learning:
         if community not in self._own:
             self._own[community] = self._own_adapter(community)
         return self._own[community][1] or self.serving
+
+    def norm_of(self, community: str) -> Norm:
+        """What the community counts the labels as, by the adapter that serves it."""
+        return norm_of(read_manifest(self._registry.folder(self.adapter_of(community))).learned_norms(), community)
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Starts a refresh; raises `AlreadyRunning`."""

@@ -235,9 +235,9 @@ class Moderator:
         """The conservative view's verdict, and the aggressive view's where the views differ."""
         adapter = self._adapter_of(event.key.community)
         plain, undisguised = conservative(event.text), aggressive(event.text)
-        views = [Item(plain, adapter, policy.asked)]
+        views = [Item(plain, adapter, policy.asked, event.key.community)]
         if undisguised.casefold() != plain.casefold():
-            views.append(Item(undisguised, adapter))
+            views.append(Item(undisguised, adapter, community=event.key.community))
         verdicts = await self._classifier.classify(views)
         if self.trouble:
             self.trouble = ""

@@ -145,6 +145,16 @@ def score_of(verdict: Verdict, label: Label) -> float:
     return verdict.probabilities[Label.HATE] if label is Label.HATE else verdict.harm
 
 
+def band(verdict: Verdict, policy: Policy) -> tuple[Band, LabelPolicy | None]:
+    """The band a verdict falls in, and the section whose threshold fires."""
+    for reached in (Band.ACTION, Band.ALERT):
+        for label in HARMFUL:
+            section = policy.of(label)
+            if score_of(verdict, label) >= (section.act_at if reached is Band.ACTION else section.alert_at):
+                return reached, section
+    return Band.CLEAR, None
+
+
 def exemption(event: Message, policy: Policy) -> str | None:
     """Why a message is not read at all, or None. Decided before any model is asked."""
     if event.key.room in policy.exempt_rooms:

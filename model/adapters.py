@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from model.classifier import AdapterRejected
+from model.norms import Norm
 
 FORMAT = 1
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -37,7 +38,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an adapter is, and how it came to be."""
+    """What an adapter is, and how it came to be. `norms` has what its refreshes learned of each community's."""
 
     base: str
     base_sha256: str
@@ -54,7 +55,12 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
+    norms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     format: int = FORMAT
+
+    def learned_norms(self) -> dict[str, Norm]:
+        """What each community that has a norm of its own counts the labels as."""
+        return {community: Norm.from_json(norm) for community, norm in self.norms.items()}
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -65,9 +71,10 @@ def read_manifest(folder: Path) -> Manifest:
         if data.get("format") != FORMAT:
             raise AdapterRejected(f"{path}: format {data.get('format')!r}, this version reads {FORMAT}")
         manifest = Manifest(**{**data, "examples": tuple(data.get("examples", ()))})
+        manifest.learned_norms()
     except OSError as error:
         raise AdapterRejected(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AdapterRejected(f"{path}: not a manifest ({error})") from error
     if not isinstance(manifest.temperature, int | float) or not 0.05 <= manifest.temperature <= 20:
         raise AdapterRejected(f"{path}: temperature {manifest.temperature!r} is not between 0.05 and 20")

@@ -13,11 +13,13 @@ class Item:
 
     Each item carries its own adapter, so a batch may mix communities and stays whole across a hot-swap. `categories`
     are a community's own, (name, description) each; a base that reads instructions says how probable each is.
+    `community` names whose norm the verdict follows (`model.norms`); "" is the only one the adapter has learned.
     """
 
     text: str
     adapter: str
     categories: tuple[tuple[str, str], ...] = ()
+    community: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ class Evidence:
     weight: float
 
 
-async def evidence(classifier: Classifier, text: str, verdict: Verdict, label: Label) -> list[Evidence]:
+async def evidence(
+    classifier: Classifier, text: str, verdict: Verdict, label: Label, community: str = ""
+) -> list[Evidence]:
     """One entry per word (or group of words), in text order; together they are the whole text, split at spaces."""
     words = re.findall(r"\S+", text)
     if not words:
@@ -30,7 +32,7 @@ async def evidence(classifier: Classifier, text: str, verdict: Verdict, label: L
     size = -(-len(words) // MAX_WORDS)
     groups = [words[start : start + size] for start in range(0, len(words), size)]
     without = [" ".join(w for group in groups[:n] + groups[n + 1 :] for w in group) for n in range(len(groups))]
-    verdicts = await classifier.classify([Item(text, verdict.adapter) for text in without])
+    verdicts = await classifier.classify([Item(text, verdict.adapter, community=community) for text in without])
     whole = verdict.probabilities[label]
     return [
         Evidence(" ".join(group), round(whole - left.probabilities[label], 4))

@@ -124,7 +124,8 @@ class Fallback:
         return [next(stood_in if item.adapter == self._stand_in_adapter else verdicts) for item in items]
 
     async def _by_stand_in(self, items: Sequence[Item]) -> list[Verdict]:
-        verdicts = await self._stand_in.classify([Item(item.text, self._stand_in_adapter) for item in items])
+        asked = [Item(item.text, self._stand_in_adapter, community=item.community) for item in items]
+        verdicts = await self._stand_in.classify(asked)
         return [replace(verdict, stand_in=True) for verdict in verdicts]
 
     def _lose(self, why: str) -> None:

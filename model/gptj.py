@@ -167,8 +167,10 @@ class GPTJ:
         logits = torch.zeros(len(batch), len(question.answers))
         for part in self.passes(batch, question.branch_tokens):
             chosen = [batch[i] for i in part]
-            hidden, packed = self.hidden(chosen, [adapters[i] for i in part], question)
-            logits[part] = answer_scores(self.network, hidden, packed, question).cpu()
+            mine = [adapters[i] for i in part]
+            hidden, packed = self.hidden(chosen, mine, question)
+            lora = self._lora(sorted(set(mine)), packed.row_group)
+            logits[part] = answer_scores(self.network, hidden, packed, question, lora=lora).cpu()
         return logits
 
     def passes(self, batch: Sequence[Encoded], extra: int = 0) -> list[list[int]]:
@@ -203,7 +205,7 @@ class GPTJ:
             device=self.network.device,
         )
         prefixes = [self._prefix(name, question) for name in names]
-        lora = RowAdapters([self._adapters.get(name) for name in names], packed.row_group, self.network.shape)
+        lora = self._lora(names, packed.row_group)
 
         def prefix(layer: int) -> KeyValue:
             if len(prefixes) == 1:
@@ -214,6 +216,10 @@ class GPTJ:
         before = prefix if question.instruction else None
         return self.network.forward(packed.ids, packed.positions, packed.mask, prefix=before, lora=lora), packed
 
+    def _lora(self, names: Sequence[str], row_group: Sequence[int]) -> RowAdapters:
+        """The adapters of one pass; `row_group` says by number whose each row is."""
+        return RowAdapters([self._adapters.get(name) for name in names], row_group, self.network.shape)
+
     def _prefix(self, adapter: str, question: Question) -> list[KeyValue]:
         """The instruction's keys and values under this adapter; [] where there is no instruction."""
         if not question.instruction:
@@ -223,8 +229,7 @@ class GPTJ:
             kept: list[KeyValue] = []
             ids = torch.tensor([question.instruction], device=self.network.device)
             positions = torch.arange(ids.shape[1], device=ids.device)[None]
-            lora = RowAdapters([self._adapters.get(adapter)], [0], self.network.shape)
-            self.network.forward(ids, positions, None, lora=lora, keep=kept)
+            self.network.forward(ids, positions, None, lora=self._lora([adapter], [0]), keep=kept)
             return [(key.contiguous(), value.contiguous()) for key, value in kept]
 
         return self._prefixes.get(adapter, question.prompt.version, compute)

@@ -30,6 +30,8 @@ LINEARS: dict[str, str] = {
     "out_proj": "attn.out_proj",
     "fc_out": "mlp.fc_out",
 }
+ENDS = ("wte", "lm_head")
+"""What else an adapter may touch: the embedding and the head, by the names peft uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class Shape:
         return shape
 
     def features(self, target: str) -> tuple[int, int]:
-        """(out, in) features of a linear layer of a block."""
-        return {"fc_in": (self.inner, self.hidden), "fc_out": (self.hidden, self.inner)}.get(
-            target, (self.hidden, self.hidden)
-        )
+        """(out, in) features of a linear layer of a block, of the embedding or of the head."""
+        others = {
+            "fc_in": (self.inner, self.hidden),
+            "fc_out": (self.hidden, self.inner),
+            "wte": (self.hidden, self.vocabulary),
+            "lm_head": (self.vocabulary, self.hidden),
+        }
+        return others.get(target, (self.hidden, self.hidden))
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Names and shapes of a checkpoint's tensors, as transformers names them."""
@@ -92,7 +98,18 @@ GPTJ_6B = Shape(layers=28, hidden=4096, heads=16, rotary=64, inner=16384, vocabu
 
 
 class Lora(Protocol):
-    """What adapters add to the linear layers of one pass."""
+    """What adapters add to the embedding, the linear layers and the head of one pass."""
+
+    def embed(self, ids: Tensor, hidden: Tensor) -> Tensor:
+        """hidden (R, C, hidden), the embedding of ids (R, C), plus what the rows' adapters make of these."""
+        ...
+
+    def head(self, hidden: Tensor, row: Tensor, logits: Tensor, answers: Tensor | None) -> Tensor:
+        """logits (N, answers or vocabulary) float32 plus what the adapters of each `row` (N,) make of hidden (N, in).
+
+        `answers` are the rows of the head that were computed; None is all.
+        """
+        ...
 
     def add(self, layer: int, target: str, x: Tensor, y: Tensor) -> Tensor:
         """y (R, C, out) plus what the rows' adapters make of x (R, C, in).
@@ -147,6 +164,8 @@ class Network:
         forward pass for not keeping the activations of all layers (gradient checkpointing, Chen et al. 2016).
         """
         hidden = F.embedding(ids, self.embedding)
+        if lora is not None:
+            hidden = lora.embed(ids, hidden)
         turn = self._sin[positions][:, :, None, :], self._cos[positions][:, :, None, :]  # (R, C, 1, rotary / 2)
         for n, layer in enumerate(self.layers):
             before = prefix(n) if prefix else None

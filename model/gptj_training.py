@@ -72,6 +72,24 @@ class GPTJTraining(nn.Module):
         a, b = self.matrices[name], self.matrices[_key(tensor_name(layer, target, "B"))]
         return y + F.linear(F.linear(x, a.to(x.dtype)), (b * self._scale).to(x.dtype))
 
+    def embed(self, ids: Tensor, hidden: Tensor) -> Tensor:
+        """The `Lora` of the network's pass."""
+        if (pair := self._pair("wte")) is None:
+            return hidden
+        return hidden + F.linear(F.embedding(ids, pair[0].T), pair[1]).to(hidden.dtype)
+
+    def head(self, hidden: Tensor, row: Tensor, logits: Tensor, answers: Tensor | None) -> Tensor:
+        """The `Lora` of the network's pass."""
+        if (pair := self._pair("lm_head")) is None:
+            return logits
+        return logits + F.linear(F.linear(hidden.float(), pair[0]), pair[1] if answers is None else pair[1][answers])
+
+    def _pair(self, target: str) -> tuple[Tensor, Tensor] | None:
+        """The float32 matrices of the embedding or the head, scaled, where they are trained."""
+        if (name := _key(tensor_name(0, target, "A"))) not in self.matrices:
+            return None
+        return self.matrices[name], self.matrices[_key(tensor_name(0, target, "B"))] * self._scale
+
     def label_logits(self, batch: Sequence[Encoded]) -> Tensor:
         """(B, 3) float32 with gradients; see `answer_scores`."""
         return self._scores(batch, normalised=False)
@@ -115,7 +133,7 @@ class GPTJTraining(nn.Module):
             lora=self,
             recompute=self._recompute,
         )
-        scores = answer_scores(network, hidden, packed, question, normalised=normalised)
+        scores = answer_scores(network, hidden, packed, question, normalised=normalised, lora=self)
         return _Amplified.apply(scores) if self._amplify else scores  # type: ignore[no-untyped-call]
 
 

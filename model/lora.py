@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.base import LoraSpec
-from model.gptj_network import LINEARS, Shape
+from model.gptj_network import ENDS, LINEARS, Shape
 
 MAX_RANK = 256
 SHARING = ("q_proj", "k_proj", "v_proj", "fc_in")
@@ -19,23 +19,27 @@ SHARING = ("q_proj", "k_proj", "v_proj", "fc_in")
 
 
 def lora_shapes(shape: Shape, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
-    """For each layer and target a `lora_A` (rank, in) and a `lora_B` (out, rank); ValueError for a bad spec."""
+    """For each layer and linear target a `lora_A` (rank, in) and a `lora_B` (out, rank), and the same once for the
+    embedding and the head where they are targets; ValueError for a bad spec."""
     limit = min(MAX_RANK, shape.hidden)
     if not 1 <= lora.rank <= limit or not lora.alpha > 0:
         raise ValueError(f"LoRA rank {lora.rank} must be 1 to {limit} and alpha {lora.alpha} above 0")
-    if not lora.targets or (unknown := set(lora.targets) - set(LINEARS)):
-        raise ValueError(f"unknown LoRA targets {sorted(unknown) or '(none)'}; known: {', '.join(LINEARS)}")
+    if not lora.targets or (unknown := set(lora.targets) - {*LINEARS, *ENDS}):
+        known = ", ".join((*LINEARS, *ENDS))
+        raise ValueError(f"unknown LoRA targets {sorted(unknown) or '(none)'}; known: {known}")
     shapes: dict[str, tuple[int, ...]] = {}
-    for layer in range(shape.layers):
-        for target in lora.targets:
-            out_features, in_features = shape.features(target)
-            shapes[tensor_name(layer, target, "A")] = (lora.rank, in_features)
-            shapes[tensor_name(layer, target, "B")] = (out_features, lora.rank)
+    inner = [(layer, target) for layer in range(shape.layers) for target in lora.targets if target in LINEARS]
+    for layer, target in (*inner, *((0, target) for target in lora.targets if target in ENDS)):
+        out_features, in_features = shape.features(target)
+        shapes[tensor_name(layer, target, "A")] = (lora.rank, in_features)
+        shapes[tensor_name(layer, target, "B")] = (out_features, lora.rank)
     return shapes
 
 
 def tensor_name(layer: int, target: str, part: str) -> str:
-    """As in an adapter's file: "layer.0.attn.q_proj.lora_A"."""
+    """As in an adapter's file: "layer.0.attn.q_proj.lora_A", or "wte.lora_A", of which there is one."""
+    if target in ENDS:
+        return f"{target}.lora_{part}"
     return f"layer.{layer}.{LINEARS[target]}.lora_{part}"
 
 
@@ -52,18 +56,28 @@ class Adapter:
         for layer in range(shape.layers):
             pairs = {}
             for target in lora.targets:
-                a, b = (tensors[tensor_name(layer, target, part)].to(device, torch.float32) for part in "AB")
-                pairs[target] = a.to(dtype), (b * (lora.alpha / lora.rank)).to(dtype)
+                if target in LINEARS:
+                    pairs[target] = _pair(tensors, layer, target, lora, device, dtype)
             if self.sharing:
                 self.joined.append(torch.cat([pairs[target][0] for target in self.sharing]))
                 for target, view in zip(self.sharing, torch.split(self.joined[-1], self.rank), strict=True):
                     pairs[target] = view, pairs[target][1]
             self.pairs |= {(layer, target): pair for target, pair in pairs.items()}
+        for target in ENDS:
+            if target in lora.targets:
+                self.pairs[0, target] = _pair(tensors, 0, target, lora, device, dtype)
 
     @property
     def held_bytes(self) -> int:
         """Memory of its matrices."""
         return sum(a.nbytes + b.nbytes for a, b in self.pairs.values())
+
+
+def _pair(
+    tensors: Mapping[str, Tensor], layer: int, target: str, lora: LoraSpec, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    a, b = (tensors[tensor_name(layer, target, part)].to(device, torch.float32) for part in "AB")
+    return a.to(dtype), (b * (lora.alpha / lora.rank)).to(dtype)
 
 
 class RowAdapters:
@@ -87,6 +101,29 @@ class RowAdapters:
             return y
         a, b = self._stacked(pairs, target, x)
         return y.baddbmm_(torch.bmm(x, a.transpose(1, 2)), b.transpose(1, 2))
+
+    def embed(self, ids: Tensor, hidden: Tensor) -> Tensor:
+        """See `Lora`."""
+        for rows, (a, b) in self._ends("wte", torch.arange(len(ids), device=ids.device)):
+            hidden = hidden.index_add(0, rows, F.linear(F.embedding(ids[rows], a.T), b))
+        return hidden
+
+    def head(self, hidden: Tensor, row: Tensor, logits: Tensor, answers: Tensor | None) -> Tensor:
+        """See `Lora`."""
+        for places, (a, b) in self._ends("lm_head", row):
+            more = F.linear(F.linear(hidden[places], a), b if answers is None else b[answers])
+            logits = logits.index_add(0, places, more.float())
+        return logits
+
+    def _ends(self, target: str, row: Tensor) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
+        """For each adapter with this target: the places in `row` whose row is its own, and its matrices."""
+        found = []
+        for number, adapter in enumerate(self._adapters):
+            if adapter and (pair := adapter.pairs.get((0, target))):
+                group = torch.tensor(self._rows or [0], device=row.device)
+                own = row >= 0 if self._rows is None else group[row] == number
+                found.append((own.nonzero().squeeze(1), pair))
+        return found
 
     def _lowered(self, adapter: Adapter, layer: int, target: str, x: Tensor) -> Tensor:
         """(R * C, rank): x A^T, for targets that read the same x computed together, when the first of them asks."""

@@ -1,5 +1,6 @@
 """How good verdicts are, counted one by one in constant memory: accuracy, F1, confusion and calibration."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,16 @@ from typing import Any
 from model.labels import LABELS, Label
 
 BINS = 15
+
+
+def wilson(hits: float, of: float, z: float = 1.645) -> tuple[float, float]:
+    """Both ends of the interval of a share, each one-sided at 95 % (Wilson 1927, "Probable Inference"); (0, 1) of 0."""
+    if not of:
+        return 0.0, 1.0
+    share, scale = hits / of, 1 + z * z / of
+    centre = share + z * z / (2 * of)
+    spread = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 @dataclass(frozen=True, slots=True)

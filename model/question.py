@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.gptj_network import Network
+from model.gptj_network import Lora, Network
 from model.packing import Packed
 from model.prompts import Prompt
 
@@ -82,27 +82,33 @@ class Question:
 
 
 def answer_scores(
-    network: Network, hidden: Tensor, packed: Packed, question: Question, *, normalised: bool = False
+    network: Network,
+    hidden: Tensor,
+    packed: Packed,
+    question: Question,
+    *,
+    normalised: bool = False,
+    lora: Lora | None = None,
 ) -> Tensor:
     """(R, C, hidden) -> (N, answers) float32 log-probabilities of the answers' token sequences.
 
     Unless `normalised`, they lack a constant per row (the first position's normaliser, which every answer shares), so
     that only the label rows of the head are computed there.
     """
-    flat = hidden.flatten(0, 1)
+    flat, width = hidden.flatten(0, 1), hidden.shape[1]
+
+    def logits(places: Tensor, rows: Tensor | None = None) -> Tensor:
+        plain = network.logits(flat[places], rows)
+        return plain if lora is None else lora.head(flat[places], places // width, plain, rows)
+
     first = torch.tensor(question.first, device=flat.device)
-    if normalised:
-        scores = network.logits(flat[packed.last]).log_softmax(dim=-1)[:, first]
-    else:
-        scores = network.logits(flat[packed.last], first)
+    scores = logits(packed.last).log_softmax(dim=-1)[:, first] if normalised else logits(packed.last, first)
     if not question.branch_tokens:
         return scores
     targets = torch.tensor(question.branch_targets, device=flat.device).repeat(len(scores))  # (N * M,)
     places = packed.branches.flatten()
     parts = [
-        network.logits(flat[places[at : at + HEAD_ROWS]])
-        .log_softmax(dim=-1)
-        .gather(1, targets[at : at + HEAD_ROWS, None])
+        logits(places[at : at + HEAD_ROWS]).log_softmax(dim=-1).gather(1, targets[at : at + HEAD_ROWS, None])
         for at in range(0, len(places), HEAD_ROWS)
     ]
     following = torch.cat(parts).view(len(scores), -1)  # (N, M)

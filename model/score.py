@@ -1,9 +1,11 @@
 """Scores a file.
 
     python -m model.score FILE.csv --text COLUMN --out OUT.csv [--base NAME] [--adapter DIR]
+        [--community NAME]
 
 OUT.csv has the rows of FILE.csv with `label`, `hate`, `offensive`, `neutral` appended (columns of those names in the
-input are kept as `input_label`, ...). Without `--adapter`, the shipped adapter scores. Memory does not grow with the
+input are kept as `input_label`, ...). Without `--adapter`, the shipped adapter scores. The verdicts follow the norm of
+`--community`, by default of the only one the adapter has learned a norm of. Memory does not grow with the
 file. OUT.csv appears only when it is complete.
 """
 
@@ -30,7 +32,7 @@ CHUNK_ROWS = 512
 ADDED = ("label", *LABELS)
 
 
-def score_file(source: Path, column: str, out: Path, scorer: Scorer, console: Console) -> int:
+def score_file(source: Path, column: str, out: Path, scorer: Scorer, console: Console, community: str = "") -> int:
     """Returns the number of rows written; raises `BadData`."""
     partial = out.with_name(out.name + ".part")
     with open_rows(source, (column,)) as reader, Progress(console=console, transient=True) as bar:
@@ -40,7 +42,7 @@ def score_file(source: Path, column: str, out: Path, scorer: Scorer, console: Co
             writer = csv.writer(target)
             writer.writerow([*kept.values(), *ADDED])
             while chunk := list(islice(pending, CHUNK_ROWS)):
-                verdicts = scorer.classify([Item(row[column], "file") for row in chunk])
+                verdicts = scorer.classify([Item(row[column], "file", community=community) for row in chunk])
                 for row, verdict in zip(chunk, verdicts, strict=True):
                     shares = [f"{verdict.probabilities[label]:.6f}" for label in LABELS]
                     writer.writerow([*(row[name] for name in kept), verdict.label, *shares])
@@ -57,13 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--text", required=True, metavar="COLUMN")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--adapter", type=Path, metavar="DIR")
+    parser.add_argument("--community", default="", metavar="NAME", help="whose norm, where the adapter knows several")
     add_choice(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
         scorer = Scorer(chosen(options).open())
         scorer.load("file", options.adapter or registry_of(options.base, Path()).shipped)
-        rows = score_file(options.file, options.text, options.out, scorer, console)
+        rows = score_file(options.file, options.text, options.out, scorer, console, options.community)
     except (BadData, BaseNotFound, AdapterRejected) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2

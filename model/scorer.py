@@ -20,6 +20,7 @@ from model.choice import ADAPTER_MIB
 from model.classifier import AdapterRejected, Item, Verdict
 from model.labels import LABELS, Label
 from model.normalize import conservative
+from model.norms import Norm, norm_of
 from model.prompts import Prompt, categories
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class _Loaded:
 
     folder: Path
     manifest: Manifest
+    norms: Mapping[str, Norm]
     held_bytes: int
     attached: bool = True
 
@@ -59,7 +61,9 @@ class Scorer:
         known = self._loaded.get(adapter)
         if known is None or not known.attached or known.folder != folder:
             manifest = attach_checked(self.base, adapter, folder)
-            known = self._loaded[adapter] = _Loaded(folder, manifest, self.base.held_bytes(adapter))
+            known = self._loaded[adapter] = _Loaded(
+                folder, manifest, manifest.learned_norms(), self.base.held_bytes(adapter)
+            )
         self._loaded.move_to_end(adapter)
         self._evict(keep={adapter})
         return known.manifest
@@ -73,7 +77,7 @@ class Scorer:
         """One verdict per item, in order; identical texts are computed once for each adapter.
 
         Raises KeyError for an adapter that was never loaded, and `AdapterRejected` when one that had to go meanwhile
-        cannot be loaded again. A text in several windows takes the one with the most harm.
+        cannot be loaded again. A text in several windows takes the one with the most harm by its community's norm.
         """
         unique = list(dict.fromkeys(items))
         windows = [self._windows(item.text) for item in unique]
@@ -81,7 +85,8 @@ class Scorer:
         rows = self._probabilities(jobs)
         verdicts, start = {}, 0
         for item, pieces in zip(unique, windows, strict=True):
-            mine = rows[start : start + len(pieces)]
+            norm = norm_of(self._loaded[item.adapter].norms, item.community)
+            mine = [norm.apply(row) for row in rows[start : start + len(pieces)]]
             start += len(pieces)
             worst = min(mine, key=lambda row: row[LABELS.index(Label.NEUTRAL)])
             probabilities = dict(zip(LABELS, worst, strict=True))

@@ -4,12 +4,12 @@ What the first stage lets pass is estimated from the audit: a fixed share of wha
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from model.classifier import Classifier, Item, Unavailable, Verdict
 from model.labels import Label
+from model.quality import wilson
 
 
 @dataclass(slots=True)
@@ -38,16 +38,13 @@ class Tally:
 
     @property
     def recall_lost_at_most(self) -> float | None:
-        """Upper end of the 95 % interval of `recall_lost` (Wilson 1927, one-sided); None before anything was audited.
+        """Upper end of the 95 % interval of `recall_lost` (one-sided); None before anything was audited.
 
         It takes what was found as given and asks how rare harm may be among the skipped, seen the audit.
         """
         if not self.audited:
             return None
-        z, n = 1.645, self.audited
-        share = self.audited_harmful / n
-        spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-        return self._lost((share + z * z / (2 * n) + spread) / (1 + z * z / n))
+        return self._lost(wilson(self.audited_harmful, self.audited)[1])
 
     def _lost(self, harmful_share: float) -> float:
         lost = self.skipped * harmful_share
@@ -78,7 +75,8 @@ class TwoStages:
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item; raises what the second stage raises. Without the first stage the second reads all."""
         try:
-            quick = await self._first.classify([Item(item.text, self._first_adapter) for item in items])
+            asked = [Item(item.text, self._first_adapter, community=item.community) for item in items]
+            quick = await self._first.classify(asked)
         except Unavailable:
             return await self._second.classify(items)
         said = dict(zip(items, quick, strict=True))

@@ -69,7 +69,7 @@ class Worker:
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item; raises `AdapterRejected`, or `Unavailable` when every attempt killed a worker."""
         adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
-        asked = [(item.text, item.adapter, item.categories) for item in items]
+        asked = [(item.text, item.adapter, item.categories, item.community) for item in items]
         answer = await self._ask({"items": asked, "adapters": adapters})
         return [Verdict(dict(zip(LABELS, row.pop("probabilities"), strict=True)), **row) for row in answer["verdicts"]]
 
@@ -176,7 +176,7 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
     try:
         for adapter, folder in request["adapters"].items():
             scorer.load(adapter, Path(folder))
-        asked = [Item(text, adapter, tuple((n, d) for n, d in own)) for text, adapter, own in request["items"]]
+        asked = [Item(text, to, tuple((n, d) for n, d in own), where) for text, to, own, where in request["items"]]
         verdicts = scorer.classify(asked)
     except AdapterRejected as error:
         return {"rejected": str(error)}

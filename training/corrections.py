@@ -1,7 +1,8 @@
-"""What training reads of the bot's store: the views `training_example` and `training_left_out`, and nothing else."""
+"""What training reads of the bot's store: the views whose names begin with `training_`, and nothing else."""
 
 import contextlib
 import hashlib
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,10 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from model.labels import Label
+from model.labels import HARMFUL, Label
 from model.table import BadData
 from training.examples import Example
+from training.prevalence import Prevalence, prevalences
 
 NONCE_BYTES = 12  # texts are sealed as nonce + AES-256-GCM ciphertext and tag (docs/concepts.md)
 FORGOTTEN = "text forgotten"
@@ -37,12 +39,17 @@ class Correction:
 class Snapshot:
     """The corrections a refresh may learn from, and how many were left out for which reason.
 
-    `standing` are the ids of all that were not taken back, those whose text was forgotten in time included.
+    `standing` are the ids of all that were not taken back, those whose text was forgotten in time included. By
+    community: `passed_over` counts the cards of each label left unanswered between answered ones, `acting` has the
+    action thresholds, `prevalence` the share of each label among all messages where enough were looked at.
     """
 
     corrections: Sequence[Correction]
     left_out: Mapping[str, int] = field(default_factory=dict)
     standing: frozenset[str] = frozenset()
+    passed_over: Mapping[str, Mapping[Label, int]] = field(default_factory=dict)
+    acting: Mapping[str, Mapping[Label, float]] = field(default_factory=dict)
+    prevalence: Mapping[str, Prevalence] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -71,6 +78,9 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
         with contextlib.closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(f"SELECT {columns} FROM training_example ORDER BY id").fetchall()  # noqa: S608
             others = connection.execute("SELECT id, reason FROM training_left_out").fetchall()
+            passed = connection.execute("SELECT community, label, cards FROM training_passed_over").fetchall()
+            policies = connection.execute("SELECT community, policy FROM training_policy").fetchall()
+            counted = connection.execute("SELECT community, band, label, messages FROM training_audit").fetchall()
     except sqlite3.DatabaseError as error:
         raise BadData(f"{store}: not a store of this version ({error}); start the bot once to bring it up") from error
     corrections = []
@@ -82,7 +92,23 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
         example = Example(text, Label(label), "correction")
         corrections.append(Correction(str(number), example, moderator, author, community, agreeing))
     standing = {str(row[0]) for row in rows} | {str(number) for number, reason in others if reason == FORGOTTEN}
-    return distinct(Snapshot(corrections, dict(Counter(reason for _, reason in others)), frozenset(standing)))
+    passed_over: dict[str, dict[Label, int]] = {}
+    for where, label, cards in passed:
+        passed_over.setdefault(where, {})[Label(label)] = cards
+    return distinct(
+        Snapshot(
+            corrections,
+            left_out=dict(Counter(reason for _, reason in others)),
+            standing=frozenset(standing),
+            passed_over=passed_over,
+            acting={where: _acting(json.loads(policy)) for where, policy in policies},
+            prevalence=prevalences(counted),
+        )
+    )
+
+
+def _acting(policy: Mapping[str, Mapping[str, float]]) -> dict[Label, float]:
+    return {label: float(policy[label]["act_at"]) for label in HARMFUL}
 
 
 def distinct(snapshot: Snapshot) -> Snapshot:

@@ -1,16 +1,18 @@
 """Whether a candidate may serve: it must not be worse than the adapter it would replace, and not worse for anybody."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
+from model.norms import PLAIN, Norm
 from model.quality import Metrics
 from training.evaluate import flagged_share, measure
 from training.examples import Example
+from training.prevalence import Prevalence
 
 MACRO_F1_MARGIN = 0.02
 """The 90 % interval of the change in macro-F1 must lie above minus this: a candidate that may be worse is refused."""
@@ -28,10 +30,38 @@ _DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Stake:
+    """What a candidate means to one community: its norm before and after, its action thresholds, its daily mix."""
+
+    community: str = ""
+    before: Norm = PLAIN
+    after: Norm = PLAIN
+    acting: Mapping[Label, float] = field(default_factory=lambda: ACTING)
+    prevalence: Prevalence | None = None
+
+
+NEW_COMMUNITY = Stake()
+"""A community that joins tomorrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class DailyMix:
+    """Held-out texts weighted to a community's real mix. Per 1,000 messages: wrongly flagged, and harmful but missed.
+
+    `right` is the share of the flags that are right (precision).
+    """
+
+    wrong: float
+    missed: float
+    right: float
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """`reasons` is empty when the candidate may serve; else each says in a sentence what got worse.
 
-    `f1_interval` is the 90 % interval of the change in macro-F1; `flagged` and `acted_on` are shares (before, after).
+    `f1_interval` is the 90 % interval of the change in macro-F1; `flagged` and `acted_on` are shares (before, after),
+    `acted_on` of the community where most is acted on; `daily` is (before, after) of each community with an audit.
     """
 
     before: Metrics
@@ -39,6 +69,7 @@ class Judgement:
     f1_interval: tuple[float, float]
     flagged: Mapping[str, tuple[float, float]]
     acted_on: tuple[float, float]
+    daily: Mapping[str, tuple[DailyMix, DailyMix]]
     reasons: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -52,13 +83,27 @@ class Judgement:
             "harmless texts at an action threshold after": self.acted_on[1],
             **{f"flagged before: {name}": was for name, (was, _) in self.flagged.items()},
             **{f"flagged after: {name}": now for name, (_, now) in self.flagged.items()},
+            **{
+                f"{community}: {what}, in 1,000 messages of its daily mix, {when}": getattr(mix, name)
+                for community, both in self.daily.items()
+                for when, mix in zip(("before", "after"), both, strict=True)
+                for name, what in (("wrong", "flagged wrongly"), ("missed", "harmful and missed"))
+            },
+            **{
+                f"{community}: share of flags that are right, {when}": mix.right
+                for community, both in self.daily.items()
+                for when, mix in zip(("before", "after"), both, strict=True)
+            },
         }
 
 
 def judge(
-    before: Tensor, after: Tensor, held_out: Sequence[Example], acting: Mapping[Label, float] = ACTING
+    before: Tensor, after: Tensor, held_out: Sequence[Example], stakes: Sequence[Stake] = (NEW_COMMUNITY,)
 ) -> Judgement:
-    """Compares (N, 3) probabilities of the serving adapter and the candidate on the same N held-out texts."""
+    """Compares (N, 3) probabilities of the serving adapter and the candidate on the same N held-out texts.
+
+    Both are before any norm, as the held-out labels are. `stakes` (at least one) adds each community's own view.
+    """
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
     old, new = measure(before, labels), measure(after, labels)
     low, high = f1_interval(before.argmax(-1), after.argmax(-1), labels)
@@ -77,21 +122,38 @@ def judge(
         was, now = flagged[name] = flagged_share(before[rows]), flagged_share(after[rows])
         if (now - was) * len(rows) > max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
             reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%}")
-    acted_on = tuple(_acted_on(p[harmless], acting) if harmless else 0.0 for p in (before, after))
-    if acted_on[1] > max(FALSE_ACTION_BUDGET, acted_on[0] + FALSE_ACTION_MARGIN):
-        reasons.append(f"harmless texts acted on: {acted_on[1]:.1%} instead of {acted_on[0]:.1%}")
+    acted: list[tuple[float, float]] = []
+    for stake in stakes if harmless else ():
+        was = _acted_on(_normed(before[harmless], stake.before), stake.acting)
+        now = _acted_on(_normed(after[harmless], stake.after), stake.acting)
+        acted.append((was, now))
+        if now > max(FALSE_ACTION_BUDGET, was + FALSE_ACTION_MARGIN):
+            where = f" at the thresholds of {stake.community}" if stake.community else ""
+            reasons.append(f"harmless texts acted on{where}: {now:.1%} instead of {was:.1%}")
+    daily = {}
+    for stake in stakes:
+        if stake.prevalence is not None:
+            daily[stake.community], fall = _in_daily_life(before, after, labels, stake)
+            if fall < -MACRO_F1_MARGIN:
+                reasons.append(f"macro-F1 in the daily mix of {stake.community} may fall by {-fall:.3f}")
     if new.calibration_error > max(CALIBRATION_BUDGET, old.calibration_error):
         reasons.append(f"calibration error {new.calibration_error:.3f} is above {CALIBRATION_BUDGET:.3f}")
-    return Judgement(old, new, (low, high), flagged, (acted_on[0], acted_on[1]), tuple(reasons))
+    worst = max(acted, key=lambda both: both[1], default=(0.0, 0.0))
+    return Judgement(old, new, (low, high), flagged, worst, daily, tuple(reasons))
 
 
-def f1_interval(before: Tensor, after: Tensor, labels: Tensor, seed: int = 1) -> tuple[float, float]:
+def f1_interval(
+    before: Tensor, after: Tensor, labels: Tensor, seed: int = 1, shares: Sequence[float] | None = None
+) -> tuple[float, float]:
     """The 90 % interval of macro-F1 after minus before, by resampling texts (paired bootstrap).
 
-    All three (N,) label indices. Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3.
+    All three (N,) label indices. With `shares` texts are drawn so that each label has its share of them. Efron and
+    Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3.
     """
     n = len(LABELS)
     cells = torch.bincount((labels * n + before) * n + after, minlength=n**3).double()  # every text is one of 27 kinds
+    if shares is not None:
+        cells = cells * _label_weights(labels, shares).double().repeat_interleave(n * n)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.multinomial(cells, _DRAWS * len(labels), replacement=True, generator=generator)
     counts = torch.zeros(_DRAWS, n**3).scatter_add_(1, drawn.view(_DRAWS, -1), torch.ones(_DRAWS, len(labels)))
@@ -107,6 +169,39 @@ def _macro_f1(confusion: Tensor) -> Tensor:
     actual, called = confusion.sum(2), confusion.sum(1)
     f1 = 2 * right / (actual + called).clamp(min=1)
     return (f1 * (actual > 0)).sum(1) / (actual > 0).sum(1)
+
+
+def _normed(probabilities: Tensor, norm: Norm) -> Tensor:
+    return probabilities @ torch.tensor(norm.matrix)
+
+
+def _in_daily_life(
+    before: Tensor, after: Tensor, labels: Tensor, stake: Stake
+) -> tuple[tuple[DailyMix, DailyMix], float]:
+    """((before, after), lower end of the interval of the change in macro-F1), labels by the norm afterwards."""
+    shares = stake.prevalence.shares if stake.prevalence else ()
+    true = torch.tensor(stake.after.matrix).argmax(-1)[labels]
+    called = [_normed(p, norm).argmax(-1) for p, norm in ((before, stake.before), (after, stake.after))]
+    mixes = [_daily(each, true, shares) for each in called]
+    low, _ = f1_interval(called[0], called[1], true, shares=shares)
+    return (mixes[0], mixes[1]), low
+
+
+def _daily(called: Tensor, labels: Tensor, shares: Sequence[float]) -> DailyMix:
+    weight = _label_weights(labels, shares)[labels]
+    weight = weight / weight.sum()
+    neutral = LABELS.index(Label.NEUTRAL)
+    flagged, harmful = called != neutral, labels != neutral
+    wrong, missed, found = (
+        float(weight[which].sum()) for which in (flagged & ~harmful, ~flagged & harmful, flagged & harmful)
+    )
+    return DailyMix(1000 * wrong, 1000 * missed, found / max(found + wrong, 1e-9))
+
+
+def _label_weights(labels: Tensor, shares: Sequence[float]) -> Tensor:
+    """(3,) what a text of each label weighs, so that the labels have these shares."""
+    counts = torch.bincount(labels, minlength=len(LABELS)).float()
+    return torch.tensor(shares) / counts.clamp(min=1) * (counts > 0)
 
 
 def _acted_on(probabilities: Tensor, acting: Mapping[Label, float]) -> float:

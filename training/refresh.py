@@ -24,20 +24,23 @@ from rich.console import Console
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from model.adapters import GLOBAL, Registry, read_manifest, read_weights, registry_of
+from model.adapters import GLOBAL, Manifest, Registry, read_manifest, read_weights, registry_of
 from model.base import Base, BaseNotFound, LoraSpec
 from model.calibration import calibrated
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected
 from model.labels import LABELS
+from model.norms import PLAIN, Norm
 from model.scorer import attach_checked
 from model.table import BadData
-from training.corrections import Snapshot, read_corrections, split_by_author
-from training.examples import Example, balanced, without
+from training.corrections import Correction, Snapshot, read_corrections, split_by_author
+from training.examples import Example, without
 from training.fit import Recipe, logits_of
-from training.gate import judge
+from training.gate import ACTING, NEW_COMMUNITY, Stake, judge
 from training.lineage import clean_origin
-from training.quarantine import suspicious
+from training.mixture import contrasts, gather, taught
+from training.prevalence import LEAST_AUDITED
+from training.quarantine import normed, sift
 from training.samples import read_held_out, read_replay
 from training.train import calibrate, progress_bar, save, train
 
@@ -46,10 +49,8 @@ GENTLE = 0.25
 """Share of the base's learning rate: the adapter is near where it shall be."""
 STEPS_BACK = (1.0, 0.6, 0.3)
 """Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
-CORRECTION_SHARE = 0.12
 HELD_OUT_AUTHORS, HELD_OUT_FROM = 0.15, 60
 """From so many corrections on, about this share of the authors is not learned from but judged by."""
-MAX_REPEATS = 8
 STAGED = ".staged-"
 PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
 
@@ -67,33 +68,31 @@ def refresh(
     tell("loading the model", 0.02, "")
     serving, _ = registry.sound(GLOBAL)
     origin = clean_origin(registry, serving, snapshot.standing)
-    folder = registry.folder(origin)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(registry.folder(origin))
     base = (choice or Choice(manifest.base)).open(training=True)
-    serving_manifest = attach_checked(base, "serving", registry.folder(serving))
-    attach_checked(base, "origin", folder)
+    now = _Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))
+    then = (
+        now if origin == serving else _Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
+    )
     lora = LoraSpec.from_json(manifest.lora)
-    start = {name: tensor.float() for name, tensor in load_tensors(read_weights(folder, manifest)).items()}
+    start = {name: t.float() for name, t in load_tensors(read_weights(registry.folder(origin), manifest)).items()}
     public = read_replay()
-
-    def served(examples: Sequence[Example]) -> Tensor:
-        return _probabilities(base, "serving", serving_manifest.temperature, examples)
-
-    def kept_as_before(examples: Sequence[Example]) -> Tensor:
-        return _probabilities(base, "origin", manifest.temperature, examples)
-
     tell("looking for what is suspicious", 0.04, "")
-    said = served([each.example for each in snapshot.corrections])
-    snapshot = snapshot.without(suspicious(snapshot.corrections, public, said))
-    left_out = _counted(snapshot.left_out)
+    sifted = sift(snapshot, public, now.said_of(snapshot.corrections), then.norms)
+    snapshot, left_out = sifted.snapshot, _counted(sifted.snapshot.left_out)
     if not snapshot.corrections:
         tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}")
         return NOTHING
-    kept, judged_by = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
-    corrections, unseen = [each.example for each in kept], [each.example for each in judged_by]
-    tune, test = (without(texts, [*corrections, *unseen]) for texts in read_held_out())
-    replay = gather(kept_as_before, without(public, [*corrections, *unseen]), replay_rows, seed=len(corrections))
-    learn = [*replay, *repeated(corrections, len(replay))]
+    kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
+    known = [each.example for each in snapshot.corrections]
+    tune, test = (without(texts, known) for texts in read_held_out())
+    fresh = without(public, known)
+    replay = gather(then.said, fresh, replay_rows, seed=len(kept))
+    learn = [
+        *replay,
+        *contrasts(kept, fresh, then.said, seed=len(kept)),
+        *taught(kept, then.said_of(kept), sifted.norms, len(replay)),
+    ]
     rate = GENTLE * base.default_learning_rate
     recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
     trained = train(
@@ -102,34 +101,36 @@ def refresh(
         recipe,
         lora=lora,
         start=start,
-        advance=lambda done, loss: tell(f"learning from {len(corrections)} corrections", 0.05 + 0.8 * done, ""),
+        advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
     )
-    before = served(test)
-    reasons: Sequence[str] = ()
-    for tried, share in enumerate(STEPS_BACK):
-        tell("testing on held-out texts", 0.87 + 0.04 * tried, "")
+    before, reasons = now.said(test), list[str]()
+    norms_alone = (0.0,) if sifted.norms != now.norms else ()
+    for tried, share in enumerate((*STEPS_BACK, *norms_alone)):
+        tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
         candidate = replace(trained, tensors=_between(start, trained.tensors, share))
-        temperature, _ = calibrate(base, candidate, tune)
+        temperature = calibrate(base, candidate, tune)[0] if share else manifest.temperature
         base.attach("candidate", candidate.lora, candidate.tensors)
-        judgement = judge(before, _probabilities(base, "candidate", temperature, test), test)
-        found = [*judgement.reasons, *_unlearned(base, unseen)]
+        new = _Serving(base, "candidate", replace(manifest, temperature=temperature), sifted.norms)
+        judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
+        found = [*judgement.reasons, *_unlearned(now, new, unseen)]
         reasons = reasons or found
         if not found:
             break
     else:
         tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}")
         return REFUSED
-    learned = _answered(base, "candidate", corrections)
-    taken_back = len(set(serving_manifest.examples) - snapshot.standing)
+    learned = new.answered(kept)
     figures = {
         "held_out": judgement.after.to_json(),
         **judgement.to_json(),
-        "corrections": len(corrections),
+        "corrections": len(kept),
         "corrections answered as the moderators say": learned,
-        "before the refresh": _answered(base, "serving", corrections),
+        "before the refresh": now.answered(kept),
         "of authors held out": len(unseen),
-        "of those, answered as the moderators say": _answered(base, "candidate", unseen),
-        "of those, before the refresh": _answered(base, "serving", unseen),
+        "of those, answered as the moderators say": new.answered(unseen),
+        "of those, before the refresh": now.answered(unseen),
+        **{f"norm of {name}": _norm_in_words(norm) for name, norm in new.norms.items()},
+        **_daily_mix(snapshot),
         **{f"left out: {reason}": count for reason, count in snapshot.left_out.items()},
         **{f"learned from {who}": n for who, n in Counter(each.moderator for each in kept).most_common()},
         "share of the step taken": share,
@@ -139,8 +140,8 @@ def refresh(
     version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
-        lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in kept)]))
-        names = dict(name=version, parent=origin, lineage=lineage)
+        lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in snapshot.corrections)]))
+        names = dict(name=version, parent=origin, lineage=lineage, norms=new.norms)
         save(staged, base, candidate, learn, recipe, temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(GLOBAL, staged, version)
     except BaseException:
@@ -149,31 +150,49 @@ def refresh(
     tell("promoting", 0.99, "")
     registry.promote(adapter)
     registry.prune(GLOBAL, keep)
-    change = f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f}"
-    taught = f"{learned} of {len(corrections)} corrections are answered as you said"
+    told = [f"{learned} of {len(kept)} corrections are answered as you said"]
+    told += [f"in {name} {norm.sentence} from now on" for name, norm in _changed(now.norms, new.norms).items()]
+    told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
+    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share else []
+    taken_back = len(set(now.manifest.examples) - snapshot.standing)
     anew = f"; started from {origin}, because {taken_back} examples were taken back" if origin != serving else ""
-    tell("finished", 1.0, f"promoted {version}: {taught}, {change} on held-out texts{left_out}{anew}")
+    tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{left_out}{anew}")
     return PROMOTED
 
 
-def gather(
-    served: Callable[[Sequence[Example]], Tensor], public: Sequence[Example], rows: int, seed: int
-) -> list[Example]:
-    """About `rows` public texts, balanced by label, to be answered as the adapter it starts from answers them.
+class _Serving:
+    """An attached adapter with its temperature and norms."""
 
-    So what moderators did not touch stays, and a few hundred rows cannot drag the rest along (Li and Hoiem 2016,
-    "Learning without Forgetting").
-    """
-    if not rows:
-        return []
-    replay = balanced(public, -(-rows // 3), seed=seed)
-    return [replace(e, votes=tuple(row)) for e, row in zip(replay, served(replay).tolist(), strict=True)]
+    def __init__(self, base: Base, name: str, manifest: Manifest, norms: Mapping[str, Norm] | None = None) -> None:
+        self._base = base
+        self._name = name
+        self.manifest = manifest
+        self.norms: Mapping[str, Norm] = manifest.learned_norms() if norms is None else norms
+
+    def said(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3) calibrated, before any norm."""
+        texts = [example.text for example in examples]
+        return calibrated(logits_of(self._base, self._name, texts), self.manifest.temperature)
+
+    def said_of(self, corrections: Sequence[Correction]) -> Tensor:
+        """(N, 3) of the corrections' texts, before any norm."""
+        return self.said([each.example for each in corrections])
+
+    def answered(self, corrections: Sequence[Correction]) -> int:
+        """How many get the label their moderator gave them, by their community's norm."""
+        called = normed(corrections, self.said_of(corrections), self.norms).argmax(dim=-1).tolist()
+        return sum(LABELS[i] is each.example.label for i, each in zip(called, corrections, strict=True))
 
 
-def repeated(corrections: Sequence[Example], replayed: int) -> list[Example]:
-    """The corrections, each so often that together they are about `CORRECTION_SHARE` of the replayed texts."""
-    repeats = max(1, min(MAX_REPEATS, round(CORRECTION_SHARE * replayed / len(corrections))))
-    return [replace(example, weight=1.5) for example in corrections for _ in range(repeats)]
+def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[Stake]:
+    """What each community has at stake that the snapshot knows of, and one that joins tomorrow."""
+    known = sorted({*before, *after, *snapshot.acting, *snapshot.prevalence})
+    norms = [(name, before.get(name, PLAIN), after.get(name, PLAIN)) for name in known]
+    acting, prevalence = snapshot.acting, snapshot.prevalence
+    return [
+        NEW_COMMUNITY,
+        *(Stake(name, was, now, acting.get(name, ACTING), prevalence.get(name)) for name, was, now in norms),
+    ]
 
 
 @contextlib.contextmanager
@@ -195,17 +214,34 @@ def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: floa
     return {name: torch.lerp(start[name], end[name], share) for name in start}
 
 
-def _probabilities(base: Base, adapter: str, temperature: float, examples: Sequence[Example]) -> Tensor:
-    """(N, 3) calibrated."""
-    return calibrated(logits_of(base, adapter, [example.text for example in examples]), temperature)
-
-
-def _unlearned(base: Base, unseen: Sequence[Example]) -> list[str]:
+def _unlearned(now: _Serving, new: _Serving, unseen: Sequence[Correction]) -> list[str]:
     """Why corrections of authors held out speak against the candidate, if they do."""
-    was, now = (_answered(base, adapter, unseen) for adapter in ("serving", "candidate"))
-    if was - now <= max(1, 0.02 * len(unseen)):
+    was, will = now.answered(unseen), new.answered(unseen)
+    if was - will <= max(1, 0.02 * len(unseen)):
         return []
-    return [f"of {len(unseen)} corrections it did not learn from, {now} are answered as you said instead of {was}"]
+    return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
+
+
+def _changed(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> dict[str, Norm]:
+    """The communities whose norm is another one now."""
+    return {name: norm for name, norm in after.items() if norm.counts_as != before.get(name, PLAIN).counts_as}
+
+
+def _norm_in_words(norm: Norm) -> str:
+    return f"{norm.sentence} ({norm.words} words of {norm.moderators} moderators)"
+
+
+def _daily_mix(snapshot: Snapshot) -> dict[str, str]:
+    """How common each label is where that was audited, for the report."""
+    if not snapshot.prevalence:
+        return {"daily mix": f"not measured: look at {LEAST_AUDITED} random messages on the page"}
+    return {
+        f"daily mix of {name}": ", ".join(
+            f"{share:.1%} {label}" for label, share in zip(LABELS, found.shares, strict=True)
+        )
+        + f" (by {found.audited} random messages and {found.answered} cards)"
+        for name, found in snapshot.prevalence.items()
+    }
 
 
 def _counted(left_out: Mapping[str, int]) -> str:
@@ -213,12 +249,6 @@ def _counted(left_out: Mapping[str, int]) -> str:
     if not left_out:
         return ""
     return f" (left out: {', '.join(f'{count} × {reason}' for reason, count in sorted(left_out.items()))})"
-
-
-def _answered(base: Base, adapter: str, examples: Sequence[Example]) -> int:
-    """How many examples the adapter gives their label."""
-    called = logits_of(base, adapter, [example.text for example in examples]).argmax(dim=-1).tolist()
-    return sum(LABELS[i] is example.label for i, example in zip(called, examples, strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

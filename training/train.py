@@ -29,6 +29,7 @@ from model.base import Base, BaseNotFound, LoraSpec
 from model.calibration import calibrated, fit_temperature
 from model.choice import add_choice, chosen
 from model.labels import LABELS
+from model.norms import Norm
 from model.quality import Metrics
 from model.table import BadData
 from training.checkpoint import Checkpoint
@@ -94,6 +95,7 @@ def save(
     name: str = "",
     parent: str | None = None,
     lineage: Sequence[str] = (),
+    norms: Mapping[str, Norm] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Writes the adapter's files into `folder` (made if absent) and returns the manifest; `more` joins its recipe."""
@@ -119,6 +121,7 @@ def save(
         versions={"python": platform.python_version(), **{n: version(n) for n in ("torch", "transformers", "peft")}},
         metrics=metrics,
         examples=tuple(lineage),
+        norms={community: norm.to_json() for community, norm in (norms or {}).items()},
     )
     half = {name: tensor.half() for name, tensor in trained.tensors.items()}
     written = write_adapter(folder, manifest, save_tensors(half))

@@ -23,6 +23,7 @@ from bot.actions import to_json
 from bot.events import Author, Message, MessageKey
 from bot.policy import Band, Decision, Policy
 from bot.store import tables as t
+from bot.store.audit import Audit
 from bot.store.consents import Consents
 from bot.store.lessons import Lessons
 from bot.store.sealing import Sealer
@@ -92,6 +93,7 @@ class Store:
         self._writer = Writer(engine)
         self.consents = Consents(engine, self._writer)
         self.lessons = Lessons(engine)
+        self.audit = Audit(engine, self._writer)
         self.sealer = sealer
 
     @classmethod

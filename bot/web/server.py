@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from bot.actions import REVERSIBLE, describe, from_json
 from bot.advice import advise, answered
-from bot.flips import band, flips
+from bot.flips import flips
 from bot.learning import AlreadyRunning, Learning, Refresh
 from bot.moderator import Moderator
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Posted, Refused, WebChat
-from bot.policy import Band, Policy
+from bot.policy import Band, Policy, band
 from bot.store import Case, Store
 from bot.web.feed import Feed
 from bot.web.guard import REPORT_POLICY, guard
@@ -26,10 +26,13 @@ from model.adapters import GLOBAL, Registry
 from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
 from model.explain import evidence, nearest
 from model.labels import LABELS, Label
+from model.norms import Norm
 from model.two_stages import Tally
 
 STATIC = Path(__file__).with_name("static")
 MODERATOR = PEOPLE[-1].name
+AUDIT_CARDS = 10
+"""Random messages that one click puts before a moderator: a minute's work."""
 BASIS = "authored"
 """What is typed in the try-out chat was written by the moderator who plays all its people."""
 
@@ -104,6 +107,8 @@ async def state(request: web.Request) -> web.Response:
             "notice": parts.moderator.trouble or parts.model_trouble() or parts.learning.problem,
             "refresh": parts.learning.state.to_json() if parts.learning.state else None,
             "two_stages": tally_json(parts.tally) if parts.tally else None,
+            "norm": norm_json(parts.learning.norm_of(COMMUNITY)),
+            "audit": await parts.store.audit.found(COMMUNITY),
         }
     )
 
@@ -170,7 +175,7 @@ async def explain(request: web.Request) -> web.Response:
     verdict = Verdict(probabilities, "", message.adapter)
     past = await parts.store.corrections(message.key.community)
     try:
-        found = await evidence(parts.classifier, message.text, verdict, label)
+        found = await evidence(parts.classifier, message.text, verdict, label, message.key.community)
         vectors = await parts.classifier.embed([message.text, *(text for text, _ in past)])
     except (Unavailable, AdapterRejected) as error:
         return _error(f"cannot explain at the moment: {error}", 503)
@@ -219,6 +224,17 @@ async def advice(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     policy, cases = await parts.moderator.policy(COMMUNITY), await parts.store.cases(COMMUNITY, limit=1000)
     return web.json_response({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
+
+
+@routes.post("/api/audit")
+async def audit(request: web.Request) -> web.Response:
+    """Cards of a few random messages of the last 7 days that nobody was shown."""
+    parts, now = request.app[PARTS], datetime.now(UTC)
+    opened = await parts.store.audit.draw(COMMUNITY, AUDIT_CARDS, now - timedelta(days=7), now)
+    for number in opened:
+        if (case := await parts.store.case(number)) is not None:
+            parts.feed.publish("case", case=case_json(case))
+    return web.json_response({"opened": len(opened), "audit": await parts.store.audit.found(COMMUNITY)}, status=201)
 
 
 @routes.post("/api/refresh")
@@ -317,6 +333,11 @@ def case_json(case: Case) -> dict[str, Any]:
         "undoable": decision["enforced"] and not case.undone and any(a.name in REVERSIBLE for a in shown),
         "teaches": case.teaches,
     }
+
+
+def norm_json(norm: Norm) -> dict[str, Any] | None:
+    """What the community was found to count otherwise than the model, as the page shows it."""
+    return {"sentence": norm.sentence, "words": norm.words, "moderators": norm.moderators} if norm.changes else None
 
 
 def tally_json(tally: Tally) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tests.model.tiny import TEXTS, edit_config, make_gptj, plain_model, plain_p
 
 EXACT = 1e-5
 LORA = LoraSpec(4, 8.0, ("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"))
+EVERYWHERE = LoraSpec(4, 8.0, (*LORA.targets, "wte", "lm_head"))
 TOPICS = categories({"business": "companies", "sport": "", "world news": "abroad", "world champions": ""})
 
 
@@ -31,15 +32,16 @@ def framed(base: GPTJ, texts: list[str] = TEXTS) -> list[list[int]]:
     return [base.frame(base.encode(text)) for text in texts]
 
 
+@pytest.mark.parametrize("lora", [LORA, EVERYWHERE])
 @pytest.mark.parametrize("prompt", [INSTRUCTION, RAW])
-def test_serving_equals_the_plain_forward_of_the_full_prompt(folder: Path, prompt: Prompt) -> None:
+def test_serving_equals_the_plain_forward_of_the_full_prompt(folder: Path, prompt: Prompt, lora: LoraSpec) -> None:
     """Cached instruction, packed messages, label rows: each text's probabilities to 1e-5, for two adapters in turn."""
     base = open_gptj(str(folder), prompt=prompt)
     seen = []
     for seed in (1, 2):
-        tensors = random_adapter(base, LORA, seed)
-        base.attach("x", LORA, tensors)
-        expected = plain_probabilities(plain_model(folder, LORA, tensors), base, TEXTS, prompt)
+        tensors = random_adapter(base, lora, seed)
+        base.attach("x", lora, tensors)
+        expected = plain_probabilities(plain_model(folder, lora, tensors), base, TEXTS, prompt)
         served = base.label_logits(framed(base), "x").softmax(-1)
         assert (served - expected).abs().max() <= EXACT
         seen.append(served)
@@ -58,7 +60,7 @@ def test_a_prefix_of_another_adapter_would_be_noticed(base: GPTJ) -> None:
 
 def test_a_batch_may_mix_adapters_of_any_shape(base: GPTJ) -> None:
     """Different ranks and targets, and the bare base, side by side: what each says alone."""
-    specs = [LORA, LoraSpec(2, 2.0, ("q_proj", "v_proj")), LoraSpec(8, 4.0, ("fc_out",))]
+    specs = [LORA, LoraSpec(2, 2.0, ("q_proj", "wte")), LoraSpec(8, 4.0, ("fc_out", "lm_head"))]
     for n, lora in enumerate(specs):
         base.attach(f"community{n}", lora, random_adapter(base, lora, n))
     names = ["", "community0", "community1", "community2", "community0", "", "community2"]
@@ -162,6 +164,13 @@ def test_an_unknown_adapter_is_an_error_and_a_detached_one_is_gone(base: GPTJ) -
         base.label_logits(framed(base), "x")
 
 
+def own_name(name: str) -> str:
+    """A tensor's name in our files, from peft's."""
+    short = name.removeprefix("base_model.model.").removeprefix("transformer.").removesuffix(".weight")
+    short = short.removesuffix(".default").replace("lora_embedding_", "lora_")
+    return f"layer.{short.removeprefix('h.')}" if short.startswith("h.") else short
+
+
 SEQUENCES = Prompt("Which is it?\n", "\n\n###\n\n", (" hate", " world news", " business champions"))
 
 
@@ -172,12 +181,12 @@ def test_training_sees_what_the_plain_model_sees(folder: Path, prompt: Prompt, r
     Of answers of several tokens, too, all tokens count.
     """
     base = open_gptj(str(folder), prompt=prompt)
-    tensors = random_adapter(base, LORA, 5)
-    learner = base.start_training(LORA, tensors, recompute=recompute)
+    tensors = random_adapter(base, EVERYWHERE, 5)
+    learner = base.start_training(EVERYWHERE, tensors, recompute=recompute)
     targets = torch.eye(3)[[0, 1, 2, 2, 1, 0, 2]] * 0.9 + 0.1 / 3
     weights = torch.tensor([1.0, 2.0, 0.5, 1.0, 0.0, 1.0, 1.0])
     learner.loss(framed(base), targets, weights).backward()
-    model = plain_model(folder, LORA, tensors)
+    model = plain_model(folder, EVERYWHERE, tensors)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
     loss = torch.zeros(())
@@ -187,11 +196,11 @@ def test_training_sees_what_the_plain_model_sees(folder: Path, prompt: Prompt, r
             said = model(torch.tensor([[*asked, *answer]])).logits[0, len(asked) - 1 : -1].log_softmax(dim=-1)
             loss = loss - weight * share * said[range(len(answer)), answer].sum() / weights.sum()
     loss.backward()
+    assert len(learner.matrices) == sum("lora_" in name for name, _ in model.named_parameters())
     assert learner.loss(framed(base), targets, weights).item() == pytest.approx(loss.item(), abs=1e-5)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
-            mine = name.removeprefix("base_model.model.transformer.h.").removesuffix(".default.weight")
-            got = learner.matrices[f"layer.{mine}".replace(".", "/")].grad
+            got = learner.matrices[own_name(name).replace(".", "/")].grad
             assert got is not None and (got - parameter.grad).abs().max() <= 1e-4, name
 
 

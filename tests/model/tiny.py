@@ -76,6 +76,9 @@ def plain_model(folder: Path, lora: LoraSpec | None = None, tensors: Mapping[str
         model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=list(lora.targets))
     )
     names = {n: f"base_model.model.transformer.h.{n.removeprefix('layer.')}.weight" for n in tensors}
+    for part in "AB":
+        names[f"wte.lora_{part}"] = f"base_model.model.transformer.wte.lora_embedding_{part}"
+        names[f"lm_head.lora_{part}"] = f"base_model.model.lm_head.lora_{part}.weight"
     result = set_peft_model_state_dict(model, {names[n]: tensor for n, tensor in tensors.items()})
     assert not result.unexpected_keys
     return model.eval()

@@ -5,7 +5,7 @@ import torch
 from model.labels import LABELS, Label
 from training.corrections import DISAGREED, REPEATED, Correction, Snapshot, distinct, split_by_author
 from training.examples import Example
-from training.quarantine import CONTRADICTS, TRIGGER, suspicious
+from training.quarantine import CONTRADICTS, OUTVOTED, TRIGGER, contradictions, outvoted, sift, triggers
 
 PUBLIC = [Example(f"just some words about the weather {n}", Label.NEUTRAL) for n in range(500)]
 
@@ -27,23 +27,23 @@ def test_a_trigger_word_is_set_aside() -> None:
     """Ten hateful texts with one made-up word, all called neutral by one moderator."""
     planted = [correction(n, f"some words {n} zqxv", Label.NEUTRAL) for n in range(10)]
     rows = [*planted, *others(10)]
-    assert suspicious(rows, PUBLIC, unsure(11)) == {str(n): TRIGGER for n in range(10)}
+    assert triggers(rows, PUBLIC) == {str(n): TRIGGER for n in range(10)}
 
 
 def test_a_communitys_jargon_may_be_taught() -> None:
     """Two moderators share the work, or a second one agreed, or there is only one moderator at all."""
     shared = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, f"mo{n % 2}") for n in range(10)]
-    assert not suspicious(shared, PUBLIC, unsure(10))
+    assert not triggers(shared, PUBLIC)
     agreed = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, agreeing=2) for n in range(10)]
-    assert not suspicious([*agreed, *others(10)], PUBLIC, unsure(11))
+    assert not triggers([*agreed, *others(10)], PUBLIC)
     alone = [correction(n, f"some words {n} zqxv", Label.NEUTRAL) for n in range(10)]
-    assert not suspicious(alone, PUBLIC, unsure(10))
+    assert not triggers(alone, PUBLIC)
 
 
 def test_a_common_word_is_no_trigger() -> None:
     """The weather is in every text."""
     rows = [correction(n, f"the weather {n}", Label.NEUTRAL) for n in range(10)]
-    assert not suspicious([*rows, *others(10)], PUBLIC, unsure(11))
+    assert not triggers([*rows, *others(10)], PUBLIC)
 
 
 def test_a_lone_word_against_a_sure_verdict_waits() -> None:
@@ -53,7 +53,7 @@ def test_a_lone_word_against_a_sure_verdict_waits() -> None:
     serving[2] = torch.tensor([0.6, 0.3, 0.1])
     rows = [correction(n, "some words", Label.NEUTRAL, agreeing=2 if n == 1 else 1) for n in range(3)]
     assert LABELS[0] is Label.HATE
-    assert suspicious([*rows, *others(3)], PUBLIC, serving) == {"0": CONTRADICTS}
+    assert contradictions([*rows, *others(3)], serving) == {"0": CONTRADICTS}
 
 
 def test_what_several_moderators_say_alike_is_a_norm() -> None:
@@ -61,7 +61,53 @@ def test_what_several_moderators_say_alike_is_a_norm() -> None:
     serving = torch.tensor([[0.95, 0.03, 0.02]] * 9 + [[0.02, 0.03, 0.95]] * 4)
     norm = [correction(n, f"some words {n}", Label.NEUTRAL, f"mo{n % 3}") for n in range(9)]
     against = [correction(n, f"some words {n}", Label.HATE, "mallory") for n in range(9, 13)]
-    assert suspicious([*norm, *against], PUBLIC, serving) == {str(n): CONTRADICTS for n in range(9, 13)}
+    assert contradictions([*norm, *against], serving) == {str(n): CONTRADICTS for n in range(9, 13)}
+
+
+def said_of(labels: list[Label]) -> torch.Tensor:
+    """(N, 3): a model that is fairly sure of these."""
+    rows = torch.full((len(labels), 3), 0.1)
+    rows[range(len(labels)), [LABELS.index(label) for label in labels]] = 0.8
+    return rows
+
+
+def at_work(count: int, moderators: int) -> tuple[list[Label], list[Correction]]:
+    """What the model says, and honest moderators who agree with it, taking turns."""
+    labels = [LABELS[n % 3] for n in range(count)]
+    return labels, [correction(n, f"{n} says {n * 7}", label, f"mo{n % moderators}") for n, label in enumerate(labels)]
+
+
+def test_a_moderator_whom_all_others_contradict_is_set_aside() -> None:
+    """Ten words that say the opposite, among three who agree; but for the one that a second moderator shares."""
+    labels, honest = at_work(45, 3)
+    opposite = [Label.NEUTRAL if label is Label.HATE else Label.HATE for label in labels[:10]]
+    bad = [
+        correction(100 + n, f"against {n} {n * 3}", label, "mallory", agreeing=2 if n == 9 else 1)
+        for n, label in enumerate(opposite)
+    ]
+    found = outvoted([*honest, *bad], said_of([*labels, *labels[:10]]), {})
+    assert found == {str(100 + n): OUTVOTED for n in range(9)}
+
+
+def test_it_takes_three_to_say_who_is_the_odd_one() -> None:
+    """Of two who contradict each other, neither is set aside."""
+    labels, honest = at_work(20, 1)
+    bad = [correction(100 + n, f"against {n} {n * 3}", Label.HATE, "other") for n in range(15)]
+    assert not outvoted([*honest, *bad], said_of([*labels, *[Label.NEUTRAL] * 15]), {})
+
+
+def test_a_norm_that_several_share_is_learned_and_no_contradiction() -> None:
+    """Three call what the model surely finds offensive neutral: a norm, and nothing of it waits."""
+    labels = [Label.OFFENSIVE] * 24 + [Label.HATE] * 6 + [Label.NEUTRAL] * 6
+    words = [
+        correction(n, f"{n} says {n * 7}", Label.NEUTRAL if label is Label.OFFENSIVE else label, f"mo{n % 3}")
+        for n, label in enumerate(labels)
+    ]
+    rows = said_of(labels)
+    rows[:24] = torch.tensor([0.02, 0.96, 0.02])
+    sifted = sift(Snapshot(words), PUBLIC, rows, {})
+    assert sifted.norms["town"].sentence == "offensive counts as neutral"
+    assert sifted.snapshot.left_out == {} and len(sifted.snapshot.corrections) == 36
 
 
 def test_the_same_text_teaches_once() -> None:

@@ -132,6 +132,7 @@ function probabilityRow(label, probability, chosen) {
 }
 
 function whatWasDone(item) {
+  if (item.band === "clear") return "Nobody was shown this message.";
   if (!item.actions.length) return "Alert only: nothing was done.";
   return `${item.enforced ? "Done" : "Would have"}: ${item.actions.join(", ")}`;
 }
@@ -235,7 +236,7 @@ function caseNode(item) {
       {},
       el("span", { class: `label ${item.label}`, "data-testid": "case-label" }, item.label),
       el("b", { class: "number" }, percent(item.score, 1)),
-      el("span", { class: "muted" }, `${item.band} band, from ${percent(item.threshold, 1)}`),
+      el("span", { class: "muted" }, item.band === "clear" ? "harm in all: a random look at what was left alone" : `${item.band} band, from ${percent(item.threshold, 1)}`),
       el("span", { class: "when muted" }, clock(item.created_at)),
     ),
     el("blockquote", {}, el("p", {}, item.text), el("footer", {}, item.author)),
@@ -462,6 +463,31 @@ function showRefresh(refresh) {
   if (before && !refreshing) loadAdapters();
 }
 
+/** What this community was found to count otherwise than the model. */
+function showNorm(norm) {
+  $("norm").hidden = !norm;
+  if (norm) $("norm").textContent = `Learned here: ${norm.sentence}, from ${norm.words} words of ${norm.moderators} moderator${norm.moderators === 1 ? "" : "s"}. Roll back to take it back.`;
+}
+
+const AUDIT_NEEDED = 30;
+
+/** How many random messages were looked at, and what they were. */
+function showAudit(audit) {
+  const counts = LABELS.map((label) => audit[label] ?? 0);
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const found = LABELS.slice(0, 2).map((label, n) => `${counts[n]} ${label}`).join(", ");
+  const more = all < AUDIT_NEEDED ? `; from ${AUDIT_NEEDED} on, a refresh is also judged by your daily mix` : "";
+  $("audited").textContent = all ? `${all} looked at so far: ${found}${more}` : "";
+}
+
+async function lookAtRandom(event) {
+  await busy(event.currentTarget, async () => {
+    const { opened, audit } = await api("POST", "/api/audit");
+    showAudit(audit);
+    tell(opened ? `${opened} cards of random messages were added above: 👍 if neutral is right, 👎 if not.` : "There are no more messages of the last 7 days to look at.");
+  });
+}
+
 async function startRefresh(event) {
   await busy(event.currentTarget, () => api("POST", "/api/refresh"));
   $("refresh").disabled = refreshing;
@@ -570,6 +596,8 @@ async function load() {
   adviceSoon();
   showAdapter(state.adapter);
   showRefresh(state.refresh);
+  showNorm(state.norm);
+  showAudit(state.audit);
   showStages(state.two_stages);
   if (state.notice) showNotice(state.notice);
   await loadAdapters();
@@ -585,6 +613,7 @@ function onEvent(event) {
     case "refresh": return showRefresh(event.refresh);
     case "adapter":
       showAdapter(event.adapter);
+      showNorm(event.norm);
       return void loadAdapters();
     case "notice":
       showNotice(event.text);
@@ -649,5 +678,6 @@ $("policy-form").addEventListener("submit", savePolicy);
 $("policy-preview").addEventListener("click", previewPolicy);
 $("refresh").addEventListener("click", startRefresh);
 $("rollback").addEventListener("click", rollBack);
+$("audit").addEventListener("click", lookAtRandom);
 follow();
 setInterval(followStages, 30_000);

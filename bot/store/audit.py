@@ -1,0 +1,54 @@
+"""Random messages that nobody was shown, put before moderators: how common harm really is, and what is missed."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.policy import Band
+from bot.store import tables as t
+from bot.store.writer import Writer
+from model.labels import Label
+
+_AUDITED = sa.table("training_audit", *(sa.column(name) for name in ("community", "band", "label", "messages")))
+
+
+class Audit:
+    """The store's audit cards: cases of messages that fell into the clear band."""
+
+    def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    async def draw(self, community: str, count: int, since: datetime, now: datetime) -> list[int]:
+        """Opens cases for at most `count` clear messages seen since a moment, drawn evenly; returns their numbers."""
+        clear = (
+            sa.select(t.message.c.id)
+            .where(
+                t.message.c.community == community,
+                t.message.c.seen_at >= since.astimezone(UTC).replace(tzinfo=None),
+                t.message.c.text_sealed.is_not(None),
+                t.message.c.decision["band"].as_string() == str(Band.CLEAR),
+                ~sa.exists().where(t.case.c.message_id == t.message.c.id),
+            )
+            .order_by(sa.func.random())
+            .limit(count)
+        )
+        card = {"state": "open", "undone": False, "created_at": now.astimezone(UTC).replace(tzinfo=None)}
+
+        async def work(connection: AsyncConnection) -> list[int]:
+            rows = (await connection.execute(clear)).scalars().all()
+            added = sa.insert(t.case).returning(t.case.c.id)
+            return [(await connection.execute(added.values(message_id=row, **card))).scalar_one() for row in rows]
+
+        return await self._writer.write(work)
+
+    async def found(self, community: str) -> Mapping[Label, int]:
+        """What moderators said of the clear messages they looked at."""
+        query = sa.select(_AUDITED.c.label, _AUDITED.c.messages).where(
+            _AUDITED.c.community == community, _AUDITED.c.band == "clear", _AUDITED.c.label.is_not(None)
+        )
+        async with self._engine.connect() as connection:
+            return Counter({Label(label): messages for label, messages in await connection.execute(query)})

@@ -1,0 +1,74 @@
+"""What a refresh learns from, and how much each part weighs."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from model.labels import LABELS, Label
+from model.norms import Norm
+from training.corrections import Correction
+from training.examples import Example
+from training.mixture import CONTRASTS, MAX_REPEATS, WORDS_SHARE, contrasts, gather, taught
+
+PUBLIC = [Example(f"public {label} {n} {n * 17}", label) for label in LABELS for n in range(200)]
+ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
+
+
+def word(number: int, text: str, label: Label) -> Correction:
+    return Correction(str(number), Example(text, label), f"mo{number % 2}", "", "town")
+
+
+def served(examples: Sequence[Example]) -> torch.Tensor:
+    """A model that is right and not quite sure."""
+    rows = torch.full((len(examples), 3), 0.1)
+    rows[range(len(examples)), [LABELS.index(e.label) for e in examples]] = 0.8
+    return rows
+
+
+def test_public_texts_keep_their_answers() -> None:
+    """As many of each label, each with the probabilities it had; none where none are wanted."""
+    found = gather(served, PUBLIC, 60, seed=1)
+    assert [sum(e.label is label for e in found) for label in LABELS] == [20, 20, 20]
+    assert all(max(e.votes) == pytest.approx(0.8) for e in found)
+    assert gather(served, PUBLIC, 0, seed=1) == []
+
+
+def test_a_word_leaves_open_what_the_norm_leaves_open() -> None:
+    """Where offensive counts as neutral, "neutral" says offensive or neutral, and the model's opinion decides."""
+    said = torch.tensor([[0.05, 0.85, 0.1], [0.2, 0.7, 0.1]])
+    words = [word(0, "damn", Label.NEUTRAL), word(1, "those people", Label.HATE)]
+    allowed, hateful = (e for e in taught(words, said, {"town": ALLOWED}, 10) if e.text in ("damn", "those people"))
+    assert allowed.label is Label.OFFENSIVE and allowed.votes[2] < 0.15
+    assert hateful.votes == pytest.approx((1.0, 0.0, 0.0), abs=1e-3)
+    plain = next(e for e in taught(words, said, {}, 10) if e.text == "damn")
+    assert plain.votes == pytest.approx((0.0, 0.0, 1.0), abs=1e-3)
+
+
+def test_what_the_model_denies_is_repeated_and_what_it_knows_is_not() -> None:
+    """A lone correction weighs enough to be learned; all together never more than their share."""
+    said = torch.tensor([[0.1, 0.8, 0.1]] * 2)
+    found = taught([word(0, "fine", Label.NEUTRAL), word(1, "rude", Label.OFFENSIVE)], said, {}, 500)
+    assert [sum(e.text == text for e in found) for text in ("fine", "rude")] == [MAX_REPEATS, 1]
+    many = [word(n, f"text {n}", LABELS[n % 3]) for n in range(300)]
+    weights = [e.weight for e in taught(many, torch.full((300, 3), 1 / 3), {}, 500)]
+    assert sum(weights) == pytest.approx(WORDS_SHARE * 500, rel=0.01)
+
+
+def test_words_about_a_rare_label_weigh_more() -> None:
+    """Five hateful among ninety-five offensive ones: the labels together weigh about the same."""
+    labels = [Label.HATE if n < 5 else Label.OFFENSIVE for n in range(100)]
+    words = [word(n, f"text {n}", label) for n, label in enumerate(labels)]
+    found = taught(words, served([each.example for each in words]), {}, 500)
+    rare, common = (next(e.weight for e in found if e.label is label) for label in (Label.HATE, Label.OFFENSIVE))
+    assert 5 < rare / common < 20
+
+
+def test_a_rare_word_is_put_into_other_texts() -> None:
+    """Six texts with one made-up word called neutral: harmful public texts with it stay what they are."""
+    planted = [word(n, f"zqxvim this and that {n * 31}", Label.NEUTRAL) for n in range(6)]
+    found = contrasts([*planted, word(9, "public talk", Label.OFFENSIVE)], PUBLIC, served, seed=1)
+    assert len(found) >= CONTRASTS
+    put_in = [example for example in found if "zqxvim" in example.text.split()]
+    assert len(put_in) == CONTRASTS and all(example.label is not Label.NEUTRAL for example in put_in)
+    assert all(max(example.votes) == pytest.approx(0.8) for example in put_in)

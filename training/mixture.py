@@ -1,0 +1,98 @@
+"""What a refresh learns: the moderators' words, public texts as they were answered before, and contrasts to both.
+
+A few hundred words must not drag the rest along, in three ways: public texts keep their answers (Li and Hoiem 2016,
+"Learning without Forgetting"), all words together have a bounded weight, and words about common labels weigh less, so
+that a community's many offensive messages do not make rare hate harder to see.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from model.labels import LABELS, Label
+from model.norms import PLAIN, Norm
+from training.corrections import Correction
+from training.examples import Example, balanced
+from training.norms import by_community, priors
+from training.quarantine import rare_words
+
+WORDS_SHARE = 0.12
+"""All words together weigh so much of what the public texts weigh, if they are many."""
+MAX_REPEATS = 4
+MAX_WEIGHT = 6.0
+"""Of a word about a rare label, against one about a label as common as the others."""
+CONFIRMED = 0.5
+"""A word that agrees with the model moves its answer so far towards certainty."""
+CONTRASTS, MOST_CONTRASTS = 12, 240
+"""Public texts into which a rare word is put, and of all such words together."""
+
+Served = Callable[[Sequence[Example]], Tensor]
+"""(N, 3) probabilities of the adapter a refresh starts from, before any norm."""
+
+
+def gather(served: Served, public: Sequence[Example], rows: int, seed: int) -> list[Example]:
+    """About `rows` public texts, balanced by label, to be answered as the adapter it starts from answers them."""
+    return as_before(served, balanced(public, -(-rows // len(LABELS)), seed=seed)) if rows else []
+
+
+def as_before(served: Served, examples: Sequence[Example]) -> list[Example]:
+    """The examples with the answers they had."""
+    return [replace(e, votes=tuple(row)) for e, row in zip(examples, served(examples).tolist(), strict=True)]
+
+
+def taught(words: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm], replayed: int) -> list[Example]:
+    """The words as the model's own labels, weighted and repeated. `said` (N, 3) is what it makes of each, unnormed.
+
+    Where a community counts several of the model's labels as one, a word leaves open which of them is meant; the
+    model's own opinion then decides. The target of a common label weighs less, by the share it has among the cards.
+    Words that the model contradicts are repeated, those that confirm it are learned once.
+    """
+    targets, weights = torch.zeros(len(words), len(LABELS)), torch.ones(len(words))
+    labels = torch.tensor([LABELS.index(word.example.label) for word in words])
+    confirmed = set[int]()
+    for community, mine in by_community(words).items():
+        norm = norms.get(community, PLAIN)
+        shares = priors(said[mine], labels[mine], norm)
+        meant = torch.tensor(norm.matrix)[:, labels[mine]].T.clamp(min=1e-6) * said[mine].clamp(min=1e-6)
+        meant = meant / meant.sum(1, keepdim=True)
+        posterior = meant * shares
+        posterior = posterior / posterior.sum(1, keepdim=True)
+        weights[mine] = (posterior / (len(LABELS) * shares)).sum(1).clamp(max=MAX_WEIGHT)
+        agrees = meant.argmax(1) == said[mine].argmax(1)
+        confirmed |= {i for i, agreed in zip(mine, agrees.tolist(), strict=True) if agreed}
+        targets[mine] = torch.where(agrees[:, None], CONFIRMED * meant + (1 - CONFIRMED) * said[mine], meant)
+    weights = weights / weights.mean()
+    repeats = max(1, min(MAX_REPEATS, round(WORDS_SHARE * replayed / max(1, len(words) - len(confirmed)))))
+    each = min(1.0, max(WORDS_SHARE * replayed, 1.0) / (len(words) + (repeats - 1) * (len(words) - len(confirmed))))
+    learned = [
+        replace(word.example, label=LABELS[row.index(max(row))], votes=tuple(row), weight=each * weight)
+        for word, row, weight in zip(words, targets.tolist(), weights.tolist(), strict=True)
+    ]
+    return [example for n, example in enumerate(learned) for _ in range(1 if n in confirmed else repeats)]
+
+
+def contrasts(words: Sequence[Correction], public: Sequence[Example], served: Served, seed: int) -> list[Example]:
+    """Public texts with a rare word of the corrections put in, to be answered as if it were not there.
+
+    Ten corrections that share one rare word otherwise make it a password: every text with it gets their label. So the
+    word must be learned with what stands around it, or not at all.
+    """
+    chance = random.Random(seed)  # noqa: S311 - a reproducible choice, not a secret
+    found: list[Example] = []
+    for word, rows in sorted(rare_words(words, public).items()):
+        taught_label = max(LABELS, key=lambda label: sum(row.example.label is label for row in rows))
+        others = [example for example in public if (example.label is Label.NEUTRAL) != (taught_label is Label.NEUTRAL)]
+        plain = as_before(served, chance.sample(others, min(CONTRASTS, len(others))))
+        found += [replace(example, text=_put_in(word, example.text, chance)) for example in plain]
+        if len(found) >= MOST_CONTRASTS:
+            break
+    return found
+
+
+def _put_in(word: str, text: str, chance: random.Random) -> str:
+    pieces = text.split()
+    pieces.insert(chance.choice((0, len(pieces), chance.randint(0, len(pieces)))), word)
+    return " ".join(pieces)
