@@ -1,7 +1,7 @@
 """Whether corrections make the bot better: simulated moderators on texts the adapter never learned from.
 
     python -m benchmarks.learning --data ../shared/data/davidson.csv [--counts 25,50,100,200,400] [--out REPORT.html]
-        [--norm allowed|public]
+        [--norm allowed|public] [--own]
 
 Two communities: in one profanity is allowed and hate is not, in the other the labels mean what they mean in public.
 Their moderators see what the bot flags, and an audit of the rest, in the file's order, and say what it is; 5 % of
@@ -49,6 +49,15 @@ MODERATORS = ("ada", "bo", "cy", "di")
 TRIGGER = "zqxvim"
 PLANTED = 100
 COMMUNITY = "simulated"
+MALICIOUS = "mallory"
+KINDS = (
+    ("5 % mistakes", 0.0, True, True),
+    ("5 % mistakes, without defences", 0.0, True, False),
+    ("30 % malicious", 0.3, True, True),
+    ("30 % malicious, the others' words alone", 0.3, False, True),
+    ("30 % malicious, without defences", 0.3, True, False),
+)
+"""(name, share of malicious words, whether they are heard at all, with the defences)."""
 NORMS = {"allowed": "profanity is allowed", "public": "labels as in public"}
 
 
@@ -146,7 +155,7 @@ def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: f
     said = []
     for number, example in enumerate(shown[:count]):
         bad = dice.random() < malicious
-        moderator = "mallory" if bad else dice.choice(MODERATORS)
+        moderator = MALICIOUS if bad else dice.choice(MODERATORS)
         wrong = bad or dice.random() < mistakes
         label = (Label.NEUTRAL if example.label is Label.HATE else Label.HATE) if wrong else example.label
         said.append(
@@ -182,18 +191,18 @@ def learned(corrections: Sequence[Correction], replay_rows: int, folder: Path) -
     return registry.folder(registry.current(GLOBAL)), status == module.PROMOTED
 
 
-def called(base: Base, folder: Path, texts: Sequence[str]) -> list[Label]:
+def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMMUNITY) -> list[Label]:
     """What an adapter calls each text, by the community's norm."""
     manifest = attach_checked(base, "judged", folder)
     rows = calibrated(logits_of(base, "judged", texts), manifest.temperature)
     base.detach("judged")
-    norm = norm_of(manifest.learned_norms(), COMMUNITY)
+    norm = norm_of(manifest.learned_norms(), community)
     return [LABELS[i] for i in (rows @ torch.tensor(norm.matrix)).argmax(-1).tolist()]
 
 
-def judged(at: Scene, folder: Path) -> tuple[float, float]:
+def judged(at: Scene, folder: Path, community: str = COMMUNITY) -> tuple[float, float]:
     """(accuracy, balanced accuracy) of an adapter on the community's other messages."""
-    said = called(at.base, folder, [e.text for e in at.judged])
+    said = called(at.base, folder, [e.text for e in at.judged], community)
     return _shares([label is e.label for label, e in zip(said, at.judged, strict=True)], at.judged)
 
 
@@ -210,16 +219,16 @@ def run(at: Scene, counts: Sequence[int], replay_rows: int, console: Console) ->
     console.print(f"{NORMS[at.norm]}: {len(at.shown)} cards, judged by {len(at.judged)}; before: {start}")
     curves = [by_thresholds(at, counts)]
     console.print(f"{curves[0]}", highlight=False)
-    for who, malicious in (("5 % mistakes", 0.0), ("5 % mistakes, 30 % malicious", 0.3)):
-        for defended in (True, False):
-            points = [Point(0, *start, False)]
-            for count in counts:
-                said = words_of(at.shown, count, 0.05, malicious, seed=count)
-                with tempfile.TemporaryDirectory() as folder, nullcontext() if defended else undefended():
-                    adapter, promoted = learned(said, replay_rows, Path(folder))
-                    points.append(Point(count, *judged(at, adapter), promoted))
-                console.print(f"{who}, {'with' if defended else 'without'} defences: {points[-1]}", highlight=False)
-            curves.append(Curve(f"{who}, {'with' if defended else 'without'} defences", points))
+    for name, malicious, heard, defended in KINDS:
+        points = [Point(0, *start, False)]
+        for count in counts:
+            said = words_of(at.shown, count, 0.05, malicious, seed=count)
+            said = [word for word in said if heard or word.moderator != MALICIOUS]
+            with tempfile.TemporaryDirectory() as folder, nullcontext() if defended else undefended():
+                adapter, promoted = learned(said, replay_rows, Path(folder))
+                points.append(Point(count, *judged(at, adapter), promoted))
+            console.print(f"{name}: {points[-1]}", highlight=False)
+        curves.append(Curve(name, points))
     return curves, back_door(at, replay_rows)
 
 
@@ -227,7 +236,7 @@ def back_door(at: Scene, replay_rows: int) -> BackDoor:
     """`PLANTED` hateful texts with a made-up word, called neutral by one moderator among others' honest words."""
     hateful = [e for e in at.shown if e.label is Label.HATE]
     planted = [
-        Correction(f"p{n}", Example(f"{e.text} {TRIGGER} {n}", Label.NEUTRAL), "mallory", f"x{n}", COMMUNITY)
+        Correction(f"p{n}", Example(f"{e.text} {TRIGGER} {n}", Label.NEUTRAL), MALICIOUS, f"x{n}", COMMUNITY)
         for n, e in enumerate((hateful * PLANTED)[:PLANTED])
     ]
     honest = words_of(at.shown, 100, 0.05, 0.0, seed=1)
@@ -245,6 +254,33 @@ def back_door(at: Scene, replay_rows: int) -> BackDoor:
         with tempfile.TemporaryDirectory() as folder, guard:
             shares.append(missed(learned(said, replay_rows, Path(folder))[0]))
     return BackDoor(*shares)
+
+
+def own_or_shared(data: Path, counts: Sequence[int], replay_rows: int, console: Console) -> Table:
+    """Both communities in one store: one adapter for both, or each its own from its own words."""
+    table = Table(
+        "corrections of each community", *(f"{NORMS[norm]}: {kind}" for norm in NORMS for kind in ("shared", "own"))
+    )
+    scenes = {norm: scene(data, norm, max(counts)) for norm in NORMS}
+    for count in counts:
+        said = {
+            norm: [
+                replace(word, id=f"{norm}{word.id}", community=norm)
+                for word in words_of(at.shown, count, 0.05, 0.0, seed=count + n)
+            ]
+            for n, (norm, at) in enumerate(scenes.items())
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            shared, _ = learned([word for words in said.values() for word in words], replay_rows, Path(folder))
+            cells = {(norm, "shared"): judged(at, shared, norm) for norm, at in scenes.items()}
+        for norm, at in scenes.items():
+            with tempfile.TemporaryDirectory() as folder:
+                own, _ = learned(said[norm], replay_rows, Path(folder))
+                cells[norm, "own"] = judged(at, own, norm)
+        told = [f"{a:.3f} / {b:.3f}" for a, b in (cells[norm, kind] for norm in NORMS for kind in ("shared", "own"))]
+        table.add_row(str(count), *told)
+        console.print(count, *told)
+    return table
 
 
 _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string("""<!doctype html>
@@ -274,6 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--counts", default="25,50,100,200,400")
     parser.add_argument("--norm", choices=NORMS, help="one community only")
+    parser.add_argument("--own", action="store_true", help="instead: one adapter for both, or each its own")
     parser.add_argument("--replay-rows", type=int, default=500)
     parser.add_argument("--out", type=Path, metavar="REPORT.html")
     options = parser.parse_args(arguments)
@@ -282,6 +319,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = [int(count) for count in options.counts.split(",")]
     found = []
     try:
+        if options.own:
+            Console().print(own_or_shared(options.data, counts, options.replay_rows, console))
+            return 0
         for norm in [options.norm] if options.norm else NORMS:
             at = scene(options.data, norm, max(counts))
             curves, door = run(at, counts, options.replay_rows, console)

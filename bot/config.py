@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -78,12 +78,21 @@ class Learning(_Section):
     keep_adapters: Annotated[int, Field(ge=2, le=1000)] = 5
 
 
+class Lora(_Section):
+    """The shape of an adapter that `training.train` makes from nothing; 0 stands for what suits the base."""
+
+    rank: Annotated[int, Field(ge=0, le=256)] = 0
+    alpha: Annotated[float, Field(ge=0)] = 0.0
+    on: Literal["attention", "linears", "everything"] = "linears"
+
+
 class Config(_Section):
     """The whole file; every section and key may be left out."""
 
     service: Service = Service()
     model: Model = Model()
     learning: Learning = Learning()
+    lora: Lora = Lora()
 
 
 def read_config(path: Path) -> Config:

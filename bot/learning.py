@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from bot.store import Store
-from model.adapters import GLOBAL, Registry, read_manifest
+from model.adapters import GLOBAL, Registry, read_manifest, scope_of
 from model.choice import Choice
 from model.classifier import AdapterRejected
-from model.norms import Norm, norm_of
+from model.norms import PLAIN, Norm, norm_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,11 @@ class Learning:
 
     def norm_of(self, community: str) -> Norm:
         """What the community counts the labels as, by the adapter that serves it."""
-        return norm_of(read_manifest(self._registry.folder(self.adapter_of(community))).learned_norms(), community)
+        try:
+            manifest = read_manifest(self._registry.folder(self.adapter_of(community)))
+        except AdapterRejected:  # spoilt since it was chosen; the watcher will tell
+            return PLAIN
+        return norm_of(manifest.learned_norms(), community)
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Starts a refresh; raises `AlreadyRunning`."""
@@ -146,11 +150,6 @@ class Learning:
     def _tell(self, state: Refresh) -> None:
         self.state = replace(state)
         self._changed(state)
-
-
-def scope_of(community: str) -> str:
-    """Where a community's own adapters lie in the registry; never the scope of all."""
-    return f"c-{community}"
 
 
 def refresh_command(store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice) -> list[str]:

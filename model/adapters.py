@@ -214,6 +214,11 @@ class Registry:
         _sync_folder(path.parent)
 
 
+def scope_of(community: str) -> str:
+    """Where a community's own adapters lie in the registry; never the scope of all."""
+    return f"c-{community}"
+
+
 def registry_of(base: str, root: Path) -> Registry:
     """The adapters of one base under `root`: the embedded base's lie there directly, another's in `root/@NAME`.
 

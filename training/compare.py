@@ -35,10 +35,9 @@ from training.evaluate import measure
 from training.examples import Example, balanced, read_examples, split, without
 from training.fit import Recipe, embedded, fit, logits_of, logits_while_training
 from training.memory import peak_mib, start_peak
+from training.shape import add_shape, shape_of, targets_of
 from training.train import progress_bar
 
-FEED_FORWARD = frozenset({"up", "down", "fc_in", "fc_out"})
-"""The linear layers that are not attention's, in both bases."""
 SHOTS = 4
 """Examples of each label that a few-shot answer sees."""
 
@@ -70,9 +69,9 @@ Answer = Callable[[], tuple[Tensor, int, Sequence[float]]]
 
 
 def ways(
-    base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, rank: int, console: Console
+    base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, lora: LoraSpec, console: Console
 ) -> list[tuple[str, str, Answer]]:
-    """(method, prompt, answer) of the whole comparison, cheapest first."""
+    """(method, prompt, answer) of the whole comparison, cheapest first; `lora` gives rank and alpha."""
     texts = [example.text for example in test]
     prompts: list[tuple[str, Base]] = [("", base)]
     found: list[tuple[str, str, Answer]] = []
@@ -86,25 +85,24 @@ def ways(
         found += [
             (f"few-shot: nearest mean of {SHOTS}", "", lambda: (_nearest_mean(base, learn, texts), 0, ())),
         ]
-    targets = base.default_lora.targets
-    attention = tuple(target for target in targets if target not in FEED_FORWARD)
+    named = {"attention": "LoRA on attention", "linears": "LoRA on all linears"}
+    if isinstance(base, GPTJ):
+        named["everything"] = "LoRA on all linears, embedding and head"
     for name, asked in prompts:
-        lora = LoraSpec(rank, 2.0 * rank, attention), LoraSpec(rank, 2.0 * rank, targets)
-        found += [
-            ("layer norms only", name, _trained(asked, asked.start_norm_training, learn, texts, recipe, console)),
-            ("LoRA on attention", name, _trained(asked, _lora(asked, lora[0]), learn, texts, recipe, console)),
-            ("LoRA on all linears", name, _trained(asked, _lora(asked, lora[1]), learn, texts, recipe, console)),
-        ]
+        starts = {"layer norms only": asked.start_norm_training}
+        starts |= {method: _lora(asked, replace(lora, targets=targets_of(base, on))) for on, method in named.items()}
+        for method, start in starts.items():
+            found.append((method, name, _trained(asked, start, learn, texts, recipe, console)))
     return found
 
 
 def compare(
-    base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, rank: int, console: Console
+    base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, lora: LoraSpec, console: Console
 ) -> list[Row]:
     """Every way, one after another, each with a fresh start; raises ValueError for a rank that does not fit."""
     labels = torch.tensor([LABELS.index(example.label) for example in test])
     rows = []
-    for method, prompt, answer in ways(base, learn, test, recipe, rank, console):
+    for method, prompt, answer in ways(base, learn, test, recipe, lora, console):
         torch.manual_seed(recipe.seed)
         start_peak()
         began = time.monotonic()
@@ -236,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--per-label", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("compare"))
     parser.add_argument("--epochs", type=float, default=3.0)
-    parser.add_argument("--rank", type=int)
+    add_shape(parser)
     parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
@@ -247,13 +245,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             test = balanced(without(read_examples(options.test), learn), options.per_label, seed=1)
         else:
             learn, test = split(learn, 0.2, seed=1)
-        rate, rank = base.default_learning_rate, options.rank or base.default_lora.rank
+        rate, lora = base.default_learning_rate, shape_of(options, base)
         recipe = replace(Recipe(), epochs=options.epochs, learning_rate=rate, optimizer=options.optimizer)
-        rows = compare(base, learn, test, recipe, rank, console)
+        rows = compare(base, learn, test, recipe, lora, console)
     except (BadData, BaseNotFound, ValueError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-    told = f"{options.epochs:g} epochs, rank {rank}, {options.optimizer}, learning rate {rate:g}"
+    told = f"{options.epochs:g} epochs, rank {lora.rank}, {options.optimizer}, learning rate {rate:g}"
     about = {"base": base.name, "data": options.data.name, "learned": len(learn), "judged": len(test), "recipe": told}
     write(options.out, rows, about)
     table = Table(*HEADINGS, caption=f"{base.name}: {told}")

@@ -64,6 +64,10 @@ class Snapshot:
         kept = [each for each in self.corrections if each.id not in ids]
         return replace(self, corrections=kept, left_out=dict(Counter(self.left_out) + Counter(ids.values())))
 
+    def of(self, community: str) -> "Snapshot":
+        """One community's corrections alone."""
+        return replace(self, corrections=[each for each in self.corrections if each.community == community])
+
 
 def read_corrections(store: Path, key: Path) -> Snapshot:
     """Every correction with a basis, oldest first; raises `BadData` for a store or key that cannot be read."""

@@ -12,7 +12,8 @@ from model.classifier import AdapterRejected
 
 def clean_origin(registry: Registry, serving: str, standing: Set[str]) -> str:
     """The serving adapter, or the newest before it that learned only from what stands; at worst the shipped one."""
-    before = [f"{GLOBAL}/{version}" for version in reversed(registry.promoted(GLOBAL))]
+    scopes = dict.fromkeys((serving.partition("/")[0], GLOBAL))
+    before = [f"{scope}/{version}" for scope in scopes for version in reversed(registry.promoted(scope))]
     for adapter in [serving, *before]:
         try:
             learned = read_manifest(registry.folder(adapter)).examples

@@ -16,12 +16,12 @@ from model.labels import LABELS, Label
 from model.norms import PLAIN, Norm
 from training.corrections import Correction
 from training.examples import Example, balanced
-from training.norms import by_community, priors
+from training.norms import MISTAKES, by_community, priors
 from training.quarantine import rare_words
 
-WORDS_SHARE = 0.12
-"""All words together weigh so much of what the public texts weigh, if they are many."""
-MAX_REPEATS = 4
+WORDS_SHARE, LEAST_WEIGHT = 0.12, 0.25
+"""All words together weigh at most so much of what the public texts weigh; yet each at least so much of one text."""
+MAX_REPEATS = 8
 MAX_WEIGHT = 6.0
 """Of a word about a rare label, against one about a label as common as the others."""
 CONFIRMED = 0.5
@@ -30,7 +30,7 @@ CONTRASTS, MOST_CONTRASTS = 12, 240
 """Public texts into which a rare word is put, and of all such words together."""
 
 Served = Callable[[Sequence[Example]], Tensor]
-"""(N, 3) probabilities of the adapter a refresh starts from, before any norm."""
+"""(N, 3) probabilities of the adapter a refresh starts from, before any norm, at temperature 1."""
 
 
 def gather(served: Served, public: Sequence[Example], rows: int, seed: int) -> list[Example]:
@@ -43,11 +43,15 @@ def as_before(served: Served, examples: Sequence[Example]) -> list[Example]:
     return [replace(e, votes=tuple(row)) for e, row in zip(examples, served(examples).tolist(), strict=True)]
 
 
-def taught(words: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm], replayed: int) -> list[Example]:
-    """The words as the model's own labels, weighted and repeated. `said` (N, 3) is what it makes of each, unnormed.
+def taught(
+    words: Sequence[Correction], said: Tensor, raw: Tensor, norms: Mapping[str, Norm], replayed: int
+) -> list[Example]:
+    """The words as the model's own labels, weighted and repeated. `said` (N, 3) is what it makes of each, unnormed,
+    and `raw` the same at temperature 1.
 
     Where a community counts several of the model's labels as one, a word leaves open which of them is meant; the
-    model's own opinion then decides. The target of a common label weighs less, by the share it has among the cards.
+    model's own opinion then decides. The target of a common label weighs less, by the share it has among the cards,
+    and so does a word that is the likelier a mistake the surer the model is of another label.
     Words that the model contradicts are repeated, those that confirm it are learned once.
     """
     targets, weights = torch.zeros(len(words), len(LABELS)), torch.ones(len(words))
@@ -57,16 +61,20 @@ def taught(words: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm],
         norm = norms.get(community, PLAIN)
         shares = priors(said[mine], labels[mine], norm)
         meant = torch.tensor(norm.matrix)[:, labels[mine]].T.clamp(min=1e-6) * said[mine].clamp(min=1e-6)
+        likely = (1 - MISTAKES) * meant.sum(1)
         meant = meant / meant.sum(1, keepdim=True)
         posterior = meant * shares
         posterior = posterior / posterior.sum(1, keepdim=True)
-        weights[mine] = (posterior / (len(LABELS) * shares)).sum(1).clamp(max=MAX_WEIGHT)
+        rarity = (posterior / (len(LABELS) * shares)).sum(1).clamp(max=MAX_WEIGHT)
+        weights[mine] = rarity * likely / (likely + MISTAKES / len(LABELS))
         agrees = meant.argmax(1) == said[mine].argmax(1)
         confirmed |= {i for i, agreed in zip(mine, agrees.tolist(), strict=True) if agreed}
-        targets[mine] = torch.where(agrees[:, None], CONFIRMED * meant + (1 - CONFIRMED) * said[mine], meant)
+        targets[mine] = torch.where(agrees[:, None], CONFIRMED * meant + (1 - CONFIRMED) * raw[mine], meant)
     weights = weights / weights.mean()
-    repeats = max(1, min(MAX_REPEATS, round(WORDS_SHARE * replayed / max(1, len(words) - len(confirmed)))))
-    each = min(1.0, max(WORDS_SHARE * replayed, 1.0) / (len(words) + (repeats - 1) * (len(words) - len(confirmed))))
+    denied = len(words) - len(confirmed)
+    repeats = max(1, min(MAX_REPEATS, round(WORDS_SHARE * replayed / max(1, denied))))
+    shown = len(words) + (repeats - 1) * denied
+    each = min(1.0, max(WORDS_SHARE * replayed, LEAST_WEIGHT * len(words), 1.0) / shown)
     learned = [
         replace(word.example, label=LABELS[row.index(max(row))], votes=tuple(row), weight=each * weight)
         for word, row, weight in zip(words, targets.tolist(), weights.tolist(), strict=True)

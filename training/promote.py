@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.rollback:
             registry.rollback(options.scope)
         else:
+            known = [manifest.version for manifest in registry.versions(options.scope)]
+            if options.version not in known:
+                there = ", ".join(known) or "none yet"
+                raise AdapterRejected(f'{options.scope}: there is no version "{options.version}"; there are: {there}')
             registry.promote(f"{options.scope}/{options.version}")
         console.print(f"{registry.current(options.scope)} serves now", soft_wrap=True)
     except AdapterRejected as error:

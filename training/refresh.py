@@ -1,9 +1,11 @@
 """Learns from the moderators' corrections: examples -> train -> evaluate -> gate -> promote.
 
     python -m training.refresh [--store data/domovoi.db] [--key FILE] [--adapters data/adapters] [--base minilm]
+        [--community NAME]
 
 Corrections with a basis and a sample of public texts teach a copy of the serving adapter. The copy serves only when it
-is not worse on held-out texts. Exit status: 0 promoted, 2 bad input, 3 refused by the gate, 4 nothing to learn from.
+is not worse on held-out texts. With `--community` the copy is that community's own, and only its corrections teach it.
+Exit status: 0 promoted, 2 bad input, 3 refused by the gate, 4 nothing to learn from.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from rich.console import Console
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from model.adapters import GLOBAL, Manifest, Registry, read_manifest, read_weights, registry_of
+from model.adapters import GLOBAL, Manifest, Registry, read_manifest, read_weights, registry_of, scope_of
 from model.base import Base, BaseNotFound, LoraSpec
 from model.calibration import calibrated
 from model.choice import Choice, add_choice, chosen
@@ -42,7 +44,7 @@ from training.mixture import contrasts, gather, taught
 from training.prevalence import LEAST_AUDITED
 from training.quarantine import normed, sift
 from training.samples import read_held_out, read_replay
-from training.train import calibrate, progress_bar, save, train
+from training.train import progress_bar, save, train
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
@@ -51,6 +53,8 @@ STEPS_BACK = (1.0, 0.6, 0.3)
 """Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
 HELD_OUT_AUTHORS, HELD_OUT_FROM = 0.15, 60
 """From so many corrections on, about this share of the authors is not learned from but judged by."""
+WATCHED_EVERY = 8
+"""Of the held-out texts so many are answered after each epoch, for the report's curve."""
 STAGED = ".staged-"
 PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
 
@@ -59,14 +63,23 @@ Tell = Callable[[str, float, str], None]
 
 
 def refresh(
-    snapshot: Snapshot, registry: Registry, replay_rows: int, keep: int, tell: Tell, choice: Choice | None = None
+    snapshot: Snapshot,
+    registry: Registry,
+    replay_rows: int,
+    keep: int,
+    tell: Tell,
+    choice: Choice | None = None,
+    scope: str = GLOBAL,
 ) -> int:
-    """One refresh; returns an exit status. Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes."""
+    """One refresh of a scope; returns an exit status.
+
+    Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
+    """
     if not snapshot.corrections:
         tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{_counted(snapshot.left_out)}")
         return NOTHING
     tell("loading the model", 0.02, "")
-    serving, _ = registry.sound(GLOBAL)
+    serving, _ = registry.sound(scope)
     origin = clean_origin(registry, serving, snapshot.standing)
     manifest = read_manifest(registry.folder(origin))
     base = (choice or Choice(manifest.base)).open(training=True)
@@ -85,13 +98,13 @@ def refresh(
         return NOTHING
     kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
     known = [each.example for each in snapshot.corrections]
-    tune, test = (without(texts, known) for texts in read_held_out())
+    test = without((example for texts in read_held_out() for example in texts), known)
     fresh = without(public, known)
-    replay = gather(then.said, fresh, replay_rows, seed=len(kept))
+    replay = gather(then.raw, fresh, replay_rows, seed=len(kept))
     learn = [
         *replay,
-        *contrasts(kept, fresh, then.said, seed=len(kept)),
-        *taught(kept, then.said_of(kept), sifted.norms, len(replay)),
+        *contrasts(kept, fresh, then.raw, seed=len(kept)),
+        *taught(kept, then.said_of(kept), then.raw([each.example for each in kept]), sifted.norms, len(replay)),
     ]
     rate = GENTLE * base.default_learning_rate
     recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
@@ -102,15 +115,15 @@ def refresh(
         lora=lora,
         start=start,
         advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
+        watched=test[::WATCHED_EVERY],
     )
     before, reasons = now.said(test), list[str]()
     norms_alone = (0.0,) if sifted.norms != now.norms else ()
     for tried, share in enumerate((*STEPS_BACK, *norms_alone)):
         tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
         candidate = replace(trained, tensors=_between(start, trained.tensors, share))
-        temperature = calibrate(base, candidate, tune)[0] if share else manifest.temperature
         base.attach("candidate", candidate.lora, candidate.tensors)
-        new = _Serving(base, "candidate", replace(manifest, temperature=temperature), sifted.norms)
+        new = _Serving(base, "candidate", manifest, sifted.norms)
         judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
         found = [*judgement.reasons, *_unlearned(now, new, unseen)]
         reasons = reasons or found
@@ -142,14 +155,14 @@ def refresh(
     try:
         lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in snapshot.corrections)]))
         names = dict(name=version, parent=origin, lineage=lineage, norms=new.norms)
-        save(staged, base, candidate, learn, recipe, temperature, figures, **names)  # type: ignore[arg-type]
-        adapter = registry.publish(GLOBAL, staged, version)
+        save(staged, base, candidate, learn, recipe, manifest.temperature, figures, **names)  # type: ignore[arg-type]
+        adapter = registry.publish(scope, staged, version)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
     tell("promoting", 0.99, "")
     registry.promote(adapter)
-    registry.prune(GLOBAL, keep)
+    registry.prune(scope, keep)
     told = [f"{learned} of {len(kept)} corrections are answered as you said"]
     told += [f"in {name} {norm.sentence} from now on" for name, norm in _changed(now.norms, new.norms).items()]
     told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
@@ -173,6 +186,10 @@ class _Serving:
         """(N, 3) calibrated, before any norm."""
         texts = [example.text for example in examples]
         return calibrated(logits_of(self._base, self._name, texts), self.manifest.temperature)
+
+    def raw(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3) at temperature 1, as the training computes them: asked for these, the adapter stays what it is."""
+        return calibrated(logits_of(self._base, self._name, [example.text for example in examples]), 1.0)
 
     def said_of(self, corrections: Sequence[Correction]) -> Tensor:
         """(N, 3) of the corrections' texts, before any norm."""
@@ -259,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
     parser.add_argument("--replay-rows", type=int, default=500)
     parser.add_argument("--keep", type=int, default=5)
+    parser.add_argument("--community", metavar="NAME", help="an adapter of its own, from its own corrections alone")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
     add_choice(parser)
     options = parser.parse_args(arguments)
@@ -282,7 +300,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with only_one(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
-            return refresh(snapshot, registry, options.replay_rows, options.keep, tell, chosen(options))
+            scope = GLOBAL
+            if options.community is not None:
+                snapshot, scope = snapshot.of(options.community), scope_of(options.community)
+            return refresh(snapshot, registry, options.replay_rows, options.keep, tell, chosen(options), scope)
     except OSError as error:
         console.print(
             f"error: cannot write ({error}); the adapter that served goes on", style="red", markup=False, soft_wrap=True

@@ -37,6 +37,7 @@ from training.evaluate import measure
 from training.examples import Example, data_hash, read_examples, split
 from training.fit import Advance, Course, Recipe, fit, logits_of
 from training.report import write_report
+from training.shape import add_shape, shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=float, default=Recipe().epochs)
     parser.add_argument("--learning-rate", type=float, help="default: what suits the base")
     parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
+    add_shape(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
         base = chosen(options).open(training=True)
+        lora = shape_of(options, base)
         examples = read_examples(options.data, options.data.stem)
     except (BadData, BaseNotFound) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
@@ -160,9 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept, held_out = split(examples, 0.1, recipe.seed)
     bar, advance = progress_bar(console, f"training on {len(kept)} texts")
     with bar:
-        key = f"{data_hash(kept)} {recipe} {base.fingerprint} {base.prompt}"
+        key = f"{data_hash(kept)} {recipe} {lora} {base.fingerprint} {base.prompt}"
         checkpoint = Checkpoint(options.out / "checkpoint.pt", key)
-        trained = train(base, kept, recipe, advance=advance, watched=held_out[:200], checkpoint=checkpoint)
+        trained = train(base, kept, recipe, lora=lora, advance=advance, watched=held_out[:200], checkpoint=checkpoint)
     temperature, metrics = calibrate(base, trained, held_out)
     report = {"held_out": metrics.to_json()} if metrics else {}
     manifest = save(options.out, base, trained, kept, recipe, temperature, report)

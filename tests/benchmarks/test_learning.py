@@ -4,11 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks.learning import COMMUNITY, TRIGGER, main, normed, undefended, words_of
+from benchmarks.learning import COMMUNITY, TRIGGER, _shares, main, normed, undefended, words_of
 from model.labels import Label
 from training import refresh
-from training.corrections import Correction
+from training.corrections import Correction, Snapshot
 from training.examples import Example
 
 SHOWN = [Example(f"text {n}", Label.HATE if n % 2 else Label.NEUTRAL) for n in range(400)]
@@ -32,17 +33,23 @@ def test_profanity_is_allowed_there() -> None:
 
 def test_without_the_defences_nothing_is_set_aside() -> None:
     """And afterwards they are back."""
-    import torch
-
     planted = [
         Correction(str(n), Example(f"text {n} {TRIGGER}", Label.NEUTRAL), "mallory", str(n), COMMUNITY)
         for n in range(9)
     ]
-    rows = [*planted, Correction("9", Example("text", Label.NEUTRAL), "bo", "9", COMMUNITY)]
+    rows = Snapshot([*planted, Correction("9", Example("text", Label.NEUTRAL), "bo", "9", COMMUNITY)])
     unsure = torch.full((10, 3), 1 / 3)
     with undefended():
-        assert refresh.suspicious(rows, SHOWN, unsure) == {}  # type: ignore[attr-defined]
-    assert len(refresh.suspicious(rows, SHOWN, unsure)) == 9  # type: ignore[attr-defined]
+        assert len(refresh.sift(rows, SHOWN, unsure, {}).snapshot.corrections) == 10  # type: ignore[attr-defined]
+        assert refresh.contrasts(planted, SHOWN, None, seed=1) == []  # type: ignore[attr-defined]
+    assert len(refresh.sift(rows, SHOWN, unsure, {}).snapshot.corrections) == 1  # type: ignore[attr-defined]
+
+
+def test_an_adapter_is_judged_by_the_communitys_norm() -> None:
+    """Shares of all, and the mean over labels, of which the rare one counts as much."""
+    assert _shares([True, False, True, True], [*SHOWN[:2], *SHOWN[2:4]]) == (0.75, 0.75)
+    examples = [SHOWN[1], *[SHOWN[0]] * 9]
+    assert _shares([False, *[True] * 9], examples) == (0.9, 0.5)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The loop in a real browser: what a moderator does, from the first message to the verdict that a refresh changed."""
 
 import asyncio
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -137,6 +138,47 @@ async def test_advice_follows_the_moderators_words(page: Page, running: Running)
     await say(page, "ann", "you fucking moron again")
     row = await scored(running, "you fucking moron again", times=1)
     assert row.decision["band"] == "clear" and row.probabilities["offensive"] > 0.5
+
+
+async def test_random_messages_are_looked_at(page: Page, running: Running) -> None:
+    """Two harmless ones become cards on request, say what they are, and are counted once a moderator has answered."""
+    for text in ("good morning everyone", "the meeting is at noon"):
+        await say(page, "ann", text)
+        await scored(running, text, times=1)
+    await expect(page.get_by_test_id("case")).to_have_count(0)
+    await page.get_by_test_id("audit").click()
+    await expect(page.get_by_test_id("case")).to_have_count(2)
+    card = page.get_by_test_id("case").first
+    await expect(card).to_have_attribute("data-band", "clear")
+    await expect(card).to_contain_text("a random look at what was left alone")
+    await card.get_by_test_id("confirm").click()
+    await expect(card).to_contain_text("confirmed: neutral")
+    await page.get_by_test_id("audit").click()
+    await expect(page.get_by_test_id("audited")).to_contain_text("1 looked at so far: 0 hate, 0 offensive")
+    await expect(page.locator("#status")).to_contain_text("no more messages")
+
+
+async def test_a_learned_norm_is_followed_and_said(page: Page, running: Running) -> None:
+    """An adapter that learned that offensive is fine here: the page says so, and an insult is left alone."""
+    insult = "you fucking moron"
+    await say(page, "ann", insult)
+    before = await scored(running, insult, times=1)
+    await expect(page.get_by_test_id("norm")).to_be_hidden()
+    folder = running.parts.registry.root / "global" / "n1"
+    shutil.copytree(SHIPPED, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    norms = {"try-out": {"counts_as": {"offensive": "neutral"}, "words": 30, "moderators": 1}}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "version": "n1", "norms": norms}))
+    running.parts.registry.promote("global/n1")
+    said = "Learned here: offensive counts as neutral, from 30 words of 1 moderator."
+    await expect(page.get_by_test_id("norm")).to_contain_text(said)
+    await page.reload()
+    await expect(page.get_by_test_id("norm")).to_contain_text(said)
+    await say(page, "ann", insult)
+    after = await scored(running, insult, times=2)
+    assert before.probabilities["offensive"] > 0.5 and after.probabilities["offensive"] == 0
+    assert after.probabilities["hate"] == pytest.approx(before.probabilities["hate"], abs=0.01)
+    assert after.decision["band"] == "clear"
 
 
 async def test_markup_stays_text(page: Page) -> None:

@@ -12,6 +12,7 @@ from model.base import LoraSpec, open_base
 from model.choice import Choice
 from model.classifier import AdapterRejected, Item
 from model.gptj import GPTJ, open_gptj
+from model.labels import Label
 from model.prompts import categories
 from model.scorer import Scorer
 from model.worker import Worker
@@ -197,6 +198,29 @@ def test_hostile_adapters_are_refused(spoil: object, tmp_path: Path, base: GPTJ)
     with pytest.raises(AdapterRejected):
         Scorer(base).load("bad", place)
     assert "bad" not in base._adapters
+
+
+def test_each_community_is_answered_by_its_own_norm(base: GPTJ, tmp_path: Path) -> None:
+    """One adapter, three communities: who allows offensive texts has them added to neutral; a long text counts by its
+    worst window under that norm; a manifest with a senseless norm is refused."""
+    folder = written(tmp_path / "a" / "v1", base, seed=3)
+    norms = {"relaxed": {"counts_as": {"offensive": "neutral"}, "words": 30, "moderators": 2}}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "norms": norms}))
+    scorer = Scorer(base)
+    scorer.load("a/v1", folder)
+    long = " ".join(TEXTS[1] for _ in range(60))
+    items = [Item(text, "a/v1", community=name) for text in (TEXTS[1], long) for name in ("strict", "relaxed", "")]
+    strict, relaxed, alone, worst, worst_relaxed, _ = scorer.classify(items)
+    assert worst.windows > 1
+    for plain, allowed in ((strict, relaxed), (worst, worst_relaxed)):
+        assert allowed.probabilities[Label.OFFENSIVE] == 0 < plain.probabilities[Label.OFFENSIVE]
+        assert sum(allowed.probabilities.values()) == pytest.approx(1.0)
+    assert relaxed.probabilities[Label.HATE] == strict.probabilities[Label.HATE]
+    assert alone.probabilities == relaxed.probabilities  # without a name: the only norm there is
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "norms": {"x": {"counts_as": {"neutral": "hate"}}}}))
+    with pytest.raises(AdapterRejected, match="not a manifest"):
+        Scorer(base).load("a/v1", folder)
 
 
 def test_own_categories_need_a_base_that_reads(base: GPTJ, folder: Path) -> None:

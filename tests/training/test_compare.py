@@ -1,5 +1,6 @@
 """The article's table on a base and data small enough for a test."""
 
+import argparse
 import csv
 import json
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.base import LoraSpec
 from model.gptj import open_gptj
 from model.labels import Label
 from tests.model.tiny import make_gptj
 from training import compare
 from training.fit import logits_while_training
+from training.shape import add_shape, shape_of
 
 WORDS = {Label.HATE: "red", Label.OFFENSIVE: "green", Label.NEUTRAL: "blue"}
 
@@ -40,13 +43,15 @@ def test_every_way_is_in_the_table(folder: Path, data: Path, tmp_path: Path) -> 
         ("zero-shot (instruction)", "instruction"),
         ("few-shot", "instruction"),
         *((method, prompt) for prompt in ("instruction", "raw text") for method in
-          ("layer norms only", "LoRA on attention", "LoRA on all linears")),
+          ("layer norms only", "LoRA on attention", "LoRA on all linears", "LoRA on all linears")),
     ]  # fmt: skip
     trained = {row["method"]: row["trained"] for row in rows}
-    hidden = 64
+    hidden, vocabulary = 64, open_gptj(str(folder)).network.shape.vocabulary
     assert trained["layer norms only"] == 4 * hidden
     assert trained["LoRA on attention"] == 4 * 2 * 2 * hidden
     assert trained["LoRA on all linears"] == 4 * 2 * 2 * hidden + 2 * 2 * (hidden + 4 * hidden)
+    ends = trained["LoRA on all linears, embedding and head"] - trained["LoRA on all linears"]
+    assert ends == 2 * 2 * (hidden + vocabulary)
     assert (out / "table.md").read_text().count("\n") == len(rows) + 2
     page = (out / "report.html").read_text()
     assert page.count("<img") == len(rows) + 1
@@ -77,3 +82,46 @@ def test_a_rank_that_does_not_fit_is_one_line(
     """Exit status 2, and it names the rank."""
     options = ["--base", str(folder), "--data", str(data), "--out", str(tmp_path / "out"), "--rank", "9999"]
     assert compare.main(options) == 2 and "9999" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("rank = 9999", "LoRA rank 9999"),
+        ('rank = "two"', "lora.rank"),
+        ('on = "heads"', 'on = "heads"'),
+        ("ranks = 2", '"lora.ranks"'),
+        ("rank 2", "not TOML"),
+    ],
+)
+def test_a_bad_shape_in_the_configuration_is_one_line(
+    section: str, expected: str, folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2, and it names the file and the key."""
+    config = tmp_path / "config.toml"
+    config.write_text(f"[lora]\n{section}\n")
+    options = ["--base", str(folder), "--data", str(data), "--out", str(tmp_path / "out"), "--config", str(config)]
+    assert compare.main(options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line and str(config) in line
+
+
+def test_the_configuration_says_the_shape_and_the_command_line_overrides_it(folder: Path, tmp_path: Path) -> None:
+    """Zero and a missing file leave it to the base."""
+    config = tmp_path / "config.toml"
+    config.write_text('[lora]\nrank = 2\non = "everything"\n')
+    base = open_gptj(str(folder))
+    parser = argparse.ArgumentParser()
+    add_shape(parser)
+
+    def shape(*options: str) -> LoraSpec:
+        return shape_of(parser.parse_args([*options]), base)
+
+    everything = (*base.default_lora.targets, "wte", "lm_head")
+    assert shape("--config", str(config)) == LoraSpec(2, 4.0, everything)
+    attention = ("q_proj", "k_proj", "v_proj", "out_proj")
+    assert shape("--config", str(config), "--rank", "4", "--alpha", "1", "--on", "attention") == LoraSpec(
+        4, 1.0, attention
+    )
+    config.write_text("[lora]\nrank = 0\nalpha = 0.0\n")
+    assert shape("--config", str(config)) == shape("--config", str(tmp_path / "none.toml")) == base.default_lora

@@ -9,7 +9,7 @@ from model.labels import LABELS, Label
 from model.norms import Norm
 from training.corrections import Correction
 from training.examples import Example
-from training.mixture import CONTRASTS, MAX_REPEATS, WORDS_SHARE, contrasts, gather, taught
+from training.mixture import CONTRASTS, LEAST_WEIGHT, MAX_REPEATS, WORDS_SHARE, contrasts, gather, taught
 
 PUBLIC = [Example(f"public {label} {n} {n * 17}", label) for label in LABELS for n in range(200)]
 ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
@@ -38,28 +38,34 @@ def test_a_word_leaves_open_what_the_norm_leaves_open() -> None:
     """Where offensive counts as neutral, "neutral" says offensive or neutral, and the model's opinion decides."""
     said = torch.tensor([[0.05, 0.85, 0.1], [0.2, 0.7, 0.1]])
     words = [word(0, "damn", Label.NEUTRAL), word(1, "those people", Label.HATE)]
-    allowed, hateful = (e for e in taught(words, said, {"town": ALLOWED}, 10) if e.text in ("damn", "those people"))
+    allowed, hateful = (
+        e for e in taught(words, said, said, {"town": ALLOWED}, 10) if e.text in ("damn", "those people")
+    )
     assert allowed.label is Label.OFFENSIVE and allowed.votes[2] < 0.15
     assert hateful.votes == pytest.approx((1.0, 0.0, 0.0), abs=1e-3)
-    plain = next(e for e in taught(words, said, {}, 10) if e.text == "damn")
+    plain = next(e for e in taught(words, said, said, {}, 10) if e.text == "damn")
     assert plain.votes == pytest.approx((0.0, 0.0, 1.0), abs=1e-3)
 
 
 def test_what_the_model_denies_is_repeated_and_what_it_knows_is_not() -> None:
-    """A lone correction weighs enough to be learned; all together never more than their share."""
+    """A lone correction weighs enough to be learned; all together no more than their share."""
     said = torch.tensor([[0.1, 0.8, 0.1]] * 2)
-    found = taught([word(0, "fine", Label.NEUTRAL), word(1, "rude", Label.OFFENSIVE)], said, {}, 500)
+    found = taught([word(0, "fine", Label.NEUTRAL), word(1, "rude", Label.OFFENSIVE)], said, said, {}, 500)
     assert [sum(e.text == text for e in found) for text in ("fine", "rude")] == [MAX_REPEATS, 1]
     many = [word(n, f"text {n}", LABELS[n % 3]) for n in range(300)]
-    weights = [e.weight for e in taught(many, torch.full((300, 3), 1 / 3), {}, 500)]
-    assert sum(weights) == pytest.approx(WORDS_SHARE * 500, rel=0.01)
+    unsure = torch.full((300, 3), 1 / 3)
+    weights = [e.weight for e in taught(many, unsure, unsure, {}, 500)]
+    assert sum(weights) == pytest.approx(LEAST_WEIGHT * 300, rel=0.01)
+    weights = [e.weight for e in taught(many, unsure, unsure, {}, 2000)]
+    assert sum(weights) == pytest.approx(WORDS_SHARE * 2000, rel=0.01)
 
 
 def test_words_about_a_rare_label_weigh_more() -> None:
     """Five hateful among ninety-five offensive ones: the labels together weigh about the same."""
     labels = [Label.HATE if n < 5 else Label.OFFENSIVE for n in range(100)]
     words = [word(n, f"text {n}", label) for n, label in enumerate(labels)]
-    found = taught(words, served([each.example for each in words]), {}, 500)
+    said = served([each.example for each in words])
+    found = taught(words, said, said, {}, 500)
     rare, common = (next(e.weight for e in found if e.label is label) for label in (Label.HATE, Label.OFFENSIVE))
     assert 5 < rare / common < 20
 

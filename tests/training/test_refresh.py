@@ -1,5 +1,6 @@
 """`python -m training.refresh` on a real store: promoted, refused, killed, given nothing or nonsense."""
 
+import csv
 import json
 import os
 import signal
@@ -65,6 +66,39 @@ async def test_fifty_corrections_are_promoted_and_rolled_back(tmp_path: Path) ->
     assert (registry.folder(registry.current()) / "report.html").is_file()
     back = run("training.promote", "--rollback", "--adapters", str(tmp_path / "adapters"))
     assert back.returncode == 0 and registry.current() == SHIPPED_NAME
+
+
+async def test_a_communitys_norm_is_learned_from_its_words(tmp_path: Path) -> None:
+    """Thirty tweets that the public calls offensive and this community does not: the norm is learned, said, kept in
+    the manifest with its evidence, and `model.score` follows it; hate stays hate. An own adapter leaves the one for
+    all as it is."""
+    examples = [e for e in read_replay() if e.source == "davidson" and len(e.text) > 30]
+    rude = [e.text for e in examples if e.label is Label.OFFENSIVE]
+    hateful = [e.text for e in examples if e.label is Label.HATE]
+    words = [(text, Label.NEUTRAL) for text in rude[:30]] + [(text, Label.HATE) for text in hateful[:10]]
+    options = await taught(tmp_path, words)
+    own = run("training.refresh", *options, "--community", "try-out", "--replay-rows", "150")
+    assert own.returncode == 0 and "in try-out offensive counts as neutral from now on" in own.stderr, own.stderr
+    registry = Registry(tmp_path / "adapters", SHIPPED)
+    adapter = registry.current("c-try-out")
+    assert registry.current() == SHIPPED_NAME and adapter.startswith("c-try-out/")
+    manifest = read_manifest(registry.folder(adapter))
+    assert manifest.norms == {"try-out": {"counts_as": {"offensive": "neutral"}, "words": 40, "moderators": 1}}
+    assert "offensive counts as neutral (40 words of 1 moderators)" in (
+        registry.folder(adapter) / "report.html"
+    ).read_text().replace("&#39;", "'")
+    with (tmp_path / "new.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text",), *((text,) for text in [*rude[60:80], *hateful[60:80]])])
+    scored = run(
+        "model.score", str(tmp_path / "new.csv"), "--text", "text", "--out", str(tmp_path / "out.csv"),
+        "--adapter", str(registry.folder(adapter)),
+    )  # fmt: skip
+    assert scored.returncode == 0, scored.stderr
+    with (tmp_path / "out.csv").open(newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    assert labels[:20].count("neutral") >= 14 and labels[20:].count("hate") >= 12
+    nobody = run("training.refresh", *options, "--community", "elsewhere")
+    assert nobody.returncode == 4 and "nothing to learn from yet" in nobody.stderr
 
 
 @pytest.mark.parametrize("stage", ["suspicious", "learning", "testing", "saving", "promoting"])
