@@ -33,7 +33,7 @@ from model.prompts import INSTRUCTION, RAW, Prompt
 from model.table import BadData
 from training.evaluate import measure
 from training.examples import Example, balanced, read_examples, split, without
-from training.fit import Recipe, embedded, fit, logits_of, logits_while_training
+from training.fit import Recipe, fit, logits_of, logits_while_training
 from training.memory import peak_mib, start_peak
 from training.shape import add_shape, shape_of, targets_of
 from training.train import progress_bar
@@ -143,15 +143,21 @@ def _asked(base: Base, texts: Sequence[str]) -> Answer:
 
 
 def _nearest_description(base: Base, texts: Sequence[str]) -> Tensor:
-    means = embedded(base, [DESCRIPTIONS[label] for label in LABELS])
-    return 10 * embedded(base, texts) @ means.T
+    means = _embedded(base, [DESCRIPTIONS[label] for label in LABELS])
+    return 10 * _embedded(base, texts) @ means.T
 
 
 def _nearest_mean(base: Base, learn: Sequence[Example], texts: Sequence[str]) -> Tensor:
     """Cosine to the mean embedding of each label's examples (Snell et al. 2017, "Prototypical Networks")."""
     few = balanced(learn, SHOTS, seed=1)
-    means = [embedded(base, [e.text for e in few if e.label is label]).mean(0) for label in LABELS]
-    return 10 * embedded(base, texts) @ F.normalize(torch.stack(means), dim=-1).T
+    means = [_embedded(base, [e.text for e in few if e.label is label]).mean(0) for label in LABELS]
+    return 10 * _embedded(base, texts) @ F.normalize(torch.stack(means), dim=-1).T
+
+
+def _embedded(base: Base, texts: Sequence[str]) -> Tensor:
+    """(N, hidden)."""
+    ids = [base.frame(base.encode(text)[: base.window_tokens]) for text in texts]
+    return torch.cat([base.embed(ids[n : n + 32]) for n in range(0, len(ids), 32)])
 
 
 def _lora(base: Base, lora: LoraSpec) -> Callable[[], TrainingModule]:

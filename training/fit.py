@@ -159,14 +159,6 @@ def logits_of(base: Base, adapter: str, texts: Sequence[str]) -> Tensor:
     return _logits(base, texts, lambda batch: base.label_logits(batch, adapter))
 
 
-def embedded(base: Base, texts: Sequence[str]) -> Tensor:
-    """(N, hidden) unit vectors of the frozen base, of each text's one window."""
-    ids = [encode(base, text, base.max_tokens) for text in texts]
-    order = sorted(range(len(texts)), key=lambda i: len(ids[i]))
-    vectors = [base.embed([ids[i] for i in order[start : start + 32]]).cpu() for start in range(0, len(order), 32)]
-    return torch.cat(vectors)[torch.tensor(order).argsort()]
-
-
 @torch.no_grad()
 def logits_while_training(base: Base, learner: TrainingModule, texts: Sequence[str]) -> Tensor:
     """(N, 3) logits of a learner that is not attached, without its dropout."""

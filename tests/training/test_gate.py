@@ -1,10 +1,13 @@
 """The gate: intervals, slices, thresholds."""
 
+import pytest
 import torch
 
 from model.labels import LABELS, Label
+from model.norms import Norm
 from training.examples import Example
-from training.gate import f1_interval, judge
+from training.gate import NEW_COMMUNITY, DailyMix, Stake, f1_interval, judge
+from training.prevalence import Prevalence
 
 
 def sure(labels: list[Label], share: float = 0.89) -> torch.Tensor:
@@ -56,3 +59,48 @@ def test_the_interval_holds_the_change() -> None:
     before = torch.tensor([LABELS.index(label) for label in wrong(*range(30))[:600]])
     low, high = f1_interval(before, labels, labels)
     assert 0.03 < low < 0.05 < high < 0.07
+
+
+ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
+RARE = Prevalence((0.01, 0.04, 0.95), 50, 20)
+
+
+def test_each_communitys_own_thresholds_count() -> None:
+    """What stays below the default thresholds may cross a strict community's."""
+    after = sure(TRUE)
+    after[400:420] = torch.tensor([0.6, 0.05, 0.35])
+    was = sure(wrong(*range(400, 420)))
+    assert not judge(was, after, HELD_OUT).reasons
+    strict = Stake("town", acting={Label.HATE: 0.55, Label.OFFENSIVE: 0.95})
+    (reason,) = judge(was, after, HELD_OUT, [NEW_COMMUNITY, strict]).reasons
+    assert reason == "harmless texts acted on at the thresholds of town: 6.7% instead of 0.0%"
+
+
+def test_a_norm_that_acts_on_more_is_seen() -> None:
+    """Where offensive comes to count as hate, its action threshold is the lower one of hate."""
+    harsher = Norm((Label.HATE, Label.HATE, Label.NEUTRAL))
+    some = sure(TRUE)
+    some[400:420] = torch.tensor([0.1, 0.8, 0.1])
+    stake = Stake("town", after=harsher)
+    assert not judge(some, some, HELD_OUT).reasons
+    assert (
+        judge(some, some, HELD_OUT, [stake]).reasons[0].startswith("harmless texts acted on at the thresholds of town")
+    )
+
+
+def test_the_daily_mix_weighs_what_is_common() -> None:
+    """Ten more of 300 harmless texts flagged: in balanced figures little, in daily life many wrong alerts."""
+    stake = Stake("town", prevalence=RARE)
+    judgement = judge(sure(TRUE), sure(wrong(*range(400, 410))), HELD_OUT, [stake])
+    before, after = judgement.daily["town"]
+    assert (before.wrong, before.right) == (0.0, 1.0) and after.wrong == pytest.approx(950 * 10 / 300, abs=0.1)
+    assert after.right == pytest.approx(50 / (50 + 950 * 10 / 300), abs=0.01) and after.missed == 0
+    assert any(reason.startswith("macro-F1 in the daily mix of town may fall by") for reason in judgement.reasons)
+    assert "town: flagged wrongly, in 1,000 messages of its daily mix, after" in judgement.to_json()
+
+
+def test_the_daily_mix_follows_the_norm() -> None:
+    """Where offensive is allowed, an offensive text left alone is not missed."""
+    stake = Stake("town", before=ALLOWED, after=ALLOWED, prevalence=Prevalence((0.05, 0.0, 0.95), 50, 20))
+    judgement = judge(sure(TRUE), sure(TRUE), HELD_OUT, [stake])
+    assert judgement.daily["town"] == (DailyMix(0.0, 0.0, 1.0), DailyMix(0.0, 0.0, 1.0)) and not judgement.reasons

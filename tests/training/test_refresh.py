@@ -12,16 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load
+from torch import Tensor
 
 from bot.policy import Band, Decision
 from bot.store import Sealer, Store
 from bot.store.store import decision_json
-from model.adapters import SHIPPED, Registry, read_manifest
+from model.adapters import SHIPPED, Registry, read_manifest, read_weights
 from model.labels import Label
 from tests.conftest import said, verdict
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example
+from training.gate import Judgement
 from training.samples import read_replay
 
 pytestmark = pytest.mark.timeout(900)  # each trains for real, and the machine may be busy
@@ -174,3 +178,28 @@ def test_the_gate_refuses_what_would_flag_harmless_texts(tmp_path: Path) -> None
     status = module.refresh(snapshot, registry, 60, 5, lambda stage, share, result: told.append(result))
     assert status == module.REFUSED and told[-1].startswith("refused: ") and "goes on serving" in told[-1]
     assert registry.current() == SHIPPED_NAME and not list(tmp_path.glob("*/*/manifest.json"))
+
+
+def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every step of the weights is refused (here by a stub of the gate), the norm alone is promoted and both
+    are said; the weights are the serving adapter's."""
+    examples = [e for e in read_replay() if e.source == "davidson" and len(e.text) > 30]
+    rude = [replace(e, label=Label.NEUTRAL, votes=()) for e in examples if e.label is Label.OFFENSIVE][:30]
+    hateful = [e for e in examples if e.label is Label.HATE][:10]
+    words = [Correction(str(n), e, "mod", f"a{n}", "town") for n, e in enumerate([*rude, *hateful])]
+    really = module.judge
+
+    def stub_gate(before: Tensor, after: Tensor, *others: object) -> Judgement:
+        same = bool((before - after).abs().max() < 1e-3)
+        return replace(really(before, after, *others), reasons=() if same else ("a stub says so",))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "judge", stub_gate)
+    told: list[str] = []
+    registry = Registry(tmp_path, SHIPPED)
+    status = module.refresh(Snapshot(words), registry, 30, 5, lambda stage, share, result: told.append(result))
+    assert status == module.PROMOTED, told[-1]
+    assert "in town offensive counts as neutral from now on" in told[-1]
+    assert "the weights stay, because a stub says so" in told[-1]
+    folder = registry.folder(registry.current())
+    kept, shipped = (load(read_weights(where, read_manifest(where))) for where in (folder, SHIPPED))
+    assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
