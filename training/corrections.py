@@ -65,8 +65,13 @@ class Snapshot:
         return replace(self, corrections=kept, left_out=dict(Counter(self.left_out) + Counter(ids.values())))
 
     def of(self, community: str) -> "Snapshot":
-        """One community's corrections alone."""
-        return replace(self, corrections=[each for each in self.corrections if each.community == community])
+        """One community's corrections alone, and what is known of it."""
+        return replace(
+            self,
+            corrections=[each for each in self.corrections if each.community == community],
+            acting={name: acting for name, acting in self.acting.items() if name == community},
+            prevalence={name: found for name, found in self.prevalence.items() if name == community},
+        )
 
 
 def read_corrections(store: Path, key: Path) -> Snapshot:

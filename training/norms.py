@@ -26,6 +26,8 @@ OTHERS = 3.0
 """And still so much without the words of any one moderator, where there are several."""
 LEAST_WORDS = 12
 """Different texts that moderators must have spoken about."""
+MOST_WORDS = 1000
+"""The latest words that are looked at: they are compared with each other."""
 ALIKE = 0.6
 """Texts that share so much of their words (Jaccard) speak once: a phrase taught over and over is no norm."""
 CANDIDATES = tuple(
@@ -44,6 +46,7 @@ def learn_norm(
     `said` (N, 3) is what the model makes of each text, without any norm. `passed_over` counts cards of each label that
     moderators left unanswered between answered ones: each of them stands for a word that the card was right.
     """
+    words, said = words[-MOST_WORDS:], said[-MOST_WORDS:]
     weights = votes(words)
     if float(weights.sum()) < LEAST_WORDS:
         return before

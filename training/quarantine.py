@@ -18,7 +18,7 @@ from model.norms import PLAIN, Norm
 from model.quality import wilson
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.norms import by_community, learn_norm, priors, votes
+from training.norms import MOST_WORDS, by_community, learn_norm, priors, votes
 
 TRIGGER = "a rare word, one label, one moderator"
 OUTVOTED = "of a moderator whom the others contradict"
@@ -93,7 +93,7 @@ def outvoted(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str
     for community, mine in by_community(corrections).items():
         moderators = Counter(corrections[i].moderator for i in mine)
         for one in moderators if len(moderators) > 2 else ():
-            others = [i for i in mine if corrections[i].moderator != one]
+            others = [i for i in mine if corrections[i].moderator != one][-MOST_WORDS:]
             own = [i for i in mine if corrections[i].moderator == one]
             words = [corrections[i] for i in others]
             labels = torch.tensor([LABELS.index(each.example.label) for each in words])

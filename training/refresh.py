@@ -164,7 +164,7 @@ def refresh(
     registry.promote(adapter)
     registry.prune(scope, keep)
     told = [f"{learned} of {len(kept)} corrections are answered as you said"]
-    told += [f"in {name} {norm.sentence} from now on" for name, norm in _changed(now.norms, new.norms).items()]
+    told += _changed(now.norms, new.norms)
     told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
     told += [f"the weights stay, because {'; '.join(reasons)}"] if not share else []
     taken_back = len(set(now.manifest.examples) - snapshot.standing)
@@ -181,15 +181,15 @@ class _Serving:
         self._name = name
         self.manifest = manifest
         self.norms: Mapping[str, Norm] = manifest.learned_norms() if norms is None else norms
+        self._known: dict[str, Tensor] = {}
 
     def said(self, examples: Sequence[Example]) -> Tensor:
         """(N, 3) calibrated, before any norm."""
-        texts = [example.text for example in examples]
-        return calibrated(logits_of(self._base, self._name, texts), self.manifest.temperature)
+        return calibrated(self._logits(examples), self.manifest.temperature)
 
     def raw(self, examples: Sequence[Example]) -> Tensor:
         """(N, 3) at temperature 1, as the training computes them: asked for these, the adapter stays what it is."""
-        return calibrated(logits_of(self._base, self._name, [example.text for example in examples]), 1.0)
+        return calibrated(self._logits(examples), 1.0)
 
     def said_of(self, corrections: Sequence[Correction]) -> Tensor:
         """(N, 3) of the corrections' texts, before any norm."""
@@ -199,6 +199,13 @@ class _Serving:
         """How many get the label their moderator gave them, by their community's norm."""
         called = normed(corrections, self.said_of(corrections), self.norms).argmax(dim=-1).tolist()
         return sum(LABELS[i] is each.example.label for i, each in zip(called, corrections, strict=True))
+
+    def _logits(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3); each text is computed once."""
+        texts = [example.text for example in examples]
+        if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
+            self._known |= dict(zip(new, logits_of(self._base, self._name, new), strict=True))
+        return torch.stack([self._known[text] for text in texts]) if texts else torch.zeros(0, len(LABELS))
 
 
 def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[Stake]:
@@ -239,13 +246,19 @@ def _unlearned(now: _Serving, new: _Serving, unseen: Sequence[Correction]) -> li
     return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
 
 
-def _changed(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> dict[str, Norm]:
-    """The communities whose norm is another one now."""
-    return {name: norm for name, norm in after.items() if norm.counts_as != before.get(name, PLAIN).counts_as}
+def _changed(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[str]:
+    """What moderators must know of each community whose norm is another one now."""
+    found = []
+    for name in sorted({*before, *after}):
+        was, now = before.get(name, PLAIN), after.get(name, PLAIN)
+        if was.counts_as != now.counts_as:
+            found.append(f"in {name} {now.sentence or 'every label counts as itself'} from now on")
+    return found
 
 
 def _norm_in_words(norm: Norm) -> str:
-    return f"{norm.sentence} ({norm.words} words of {norm.moderators} moderators)"
+    several = "s" if norm.moderators != 1 else ""
+    return f"{norm.sentence} ({norm.words} words of {norm.moderators} moderator{several})"
 
 
 def _daily_mix(snapshot: Snapshot) -> dict[str, str]:

@@ -21,11 +21,13 @@ from bot.store import Sealer, Store
 from bot.store.store import decision_json
 from model.adapters import SHIPPED, Registry, read_manifest, read_weights
 from model.labels import Label
+from model.norms import Norm
 from tests.conftest import said, verdict
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.gate import Judgement
+from training.prevalence import Prevalence
 from training.samples import read_replay
 
 pytestmark = pytest.mark.timeout(900)  # each trains for real, and the machine may be busy
@@ -88,9 +90,10 @@ async def test_a_communitys_norm_is_learned_from_its_words(tmp_path: Path) -> No
     assert registry.current() == SHIPPED_NAME and adapter.startswith("c-try-out/")
     manifest = read_manifest(registry.folder(adapter))
     assert manifest.norms == {"try-out": {"counts_as": {"offensive": "neutral"}, "words": 40, "moderators": 1}}
-    assert "offensive counts as neutral (40 words of 1 moderators)" in (
-        registry.folder(adapter) / "report.html"
-    ).read_text().replace("&#39;", "'")
+    assert (
+        "offensive counts as neutral (40 words of 1 moderator)"
+        in (registry.folder(adapter) / "report.html").read_text()
+    )
     with (tmp_path / "new.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text",), *((text,) for text in [*rude[60:80], *hateful[60:80]])])
     scored = run(
@@ -203,3 +206,29 @@ def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatc
     folder = registry.folder(registry.current())
     kept, shipped = (load(read_weights(where, read_manifest(where))) for where in (folder, SHIPPED))
     assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
+
+
+def test_every_change_of_a_norm_is_said() -> None:
+    """Learned, changed, taken back; one that stays is not news."""
+    allowed = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL), 40, 3)
+    strict = Norm((Label.HATE, Label.HATE, Label.NEUTRAL), 40, 3)
+    before = {"a": allowed, "b": allowed, "d": allowed}
+    after = {"a": replace(allowed, words=90), "b": strict, "c": allowed}
+    assert module._changed(before, after) == [
+        "in b offensive counts as hate from now on",
+        "in c offensive counts as neutral from now on",
+        "in d every label counts as itself from now on",
+    ]
+
+
+def test_one_communitys_snapshot_is_its_own() -> None:
+    """Corrections, thresholds and daily mix of the others stay out."""
+    words = [Correction(str(n), Example(f"text {n}", Label.HATE), "mo", "", name) for n, name in enumerate("aab")]
+    mix = Prevalence((0.1, 0.1, 0.8), 40, 9)
+    whole = Snapshot(words, acting={"a": {Label.HATE: 0.7}, "b": {}}, prevalence={"a": mix, "b": mix})
+    mine = whole.of("b")
+    assert (
+        [each.id for each in mine.corrections] == ["2"] and mine.acting == {"b": {}} and mine.prevalence == {"b": mix}
+    )
+    stakes = module.stakes(mine, {}, {"b": Norm()})
+    assert [stake.community for stake in stakes] == ["", "b"] and stakes[1].prevalence == mix
