@@ -177,6 +177,7 @@ def undefended() -> Iterator[None]:
         patch.object(module, "contrasts", lambda *_, **__: []),
         patch.object(module, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
         patch.object(module, "_unlearned", lambda *_: []),
+        patch.object(module, "_untaught", lambda *_: []),
     ):
         yield
 

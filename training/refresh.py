@@ -125,7 +125,7 @@ def refresh(
         base.attach("candidate", candidate.lora, candidate.tensors)
         new = _Serving(base, "candidate", manifest, sifted.norms)
         judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
-        found = [*judgement.reasons, *_unlearned(now, new, unseen)]
+        found = [*judgement.reasons, *_unlearned(now, new, unseen), *_untaught(now, new, kept)]
         reasons = reasons or found
         if not found:
             break
@@ -151,6 +151,7 @@ def refresh(
     }
     tell("saving", 0.98, "")
     version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
+    registry.root.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
         lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in snapshot.corrections)]))
@@ -244,6 +245,14 @@ def _unlearned(now: _Serving, new: _Serving, unseen: Sequence[Correction]) -> li
     if was - will <= max(1, 0.02 * len(unseen)):
         return []
     return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
+
+
+def _untaught(now: _Serving, new: _Serving, kept: Sequence[Correction]) -> list[str]:
+    """Why there is no point in the candidate, if there is none: it is a risk, and moderators would see no change."""
+    was, will = now.answered(kept), new.answered(kept)
+    if will > was or was == len(kept) or new.norms != now.norms:
+        return []
+    return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]
 
 
 def _changed(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[str]:

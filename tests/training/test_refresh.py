@@ -232,3 +232,15 @@ def test_one_communitys_snapshot_is_its_own() -> None:
     )
     stakes = module.stakes(mine, {}, {"b": Norm()})
     assert [stake.community for stake in stakes] == ["", "b"] and stakes[1].prevalence == mix
+
+
+def test_an_adapter_that_learned_nothing_is_not_promoted(tmp_path: Path) -> None:
+    """Three of one phrase, taught so little that none is answered otherwise: no risk is taken for that."""
+    words = [Correction(str(n), Example(JARGON.format(n), Label.NEUTRAL), "mo", "a", "town") for n in range(3)]
+    told: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "GENTLE", 1e-6)
+        status = module.refresh(
+            Snapshot(words), Registry(tmp_path, SHIPPED), 30, 5, lambda stage, share, result: told.append(result)
+        )
+    assert status == module.REFUSED and "0 of 3 corrections are answered as you said, no more than before" in told[-1]
