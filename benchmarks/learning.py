@@ -321,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = []
     try:
         if options.own:
-            Console().print(own_or_shared(options.data, counts, options.replay_rows, console))
+            Console(width=160).print(own_or_shared(options.data, counts, options.replay_rows, console))
             return 0
         for norm in [options.norm] if options.norm else NORMS:
             at = scene(options.data, norm, max(counts))
@@ -333,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     for p in curve.points
                 ]
                 table.add_row(curve.name, *told)
-            Console().print(table)
+            Console(width=160).print(table)
             Console().print(f"back door, share missed: {door}", soft_wrap=True)
             lines = {curve.name: [p.accuracy for p in curve.points] for curve in curves}
             plot = lines_plot([0, *counts], lines, "corrections", "accuracy on other messages")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,29 +71,23 @@ class Judgement:
     daily: Mapping[str, tuple[DailyMix, DailyMix]]
     reasons: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As kept in a manifest."""
-        return {
-            "macro-F1 before": self.before.macro_f1,
-            "macro-F1 after": self.after.macro_f1,
-            "change in macro-F1, 90 % interval, from": self.f1_interval[0],
-            "change in macro-F1, 90 % interval, to": self.f1_interval[1],
-            "harmless texts at an action threshold before": self.acted_on[0],
-            "harmless texts at an action threshold after": self.acted_on[1],
-            **{f"flagged before: {name}": was for name, (was, _) in self.flagged.items()},
-            **{f"flagged after: {name}": now for name, (_, now) in self.flagged.items()},
-            **{
-                f"{community}: {what}, in 1,000 messages of its daily mix, {when}": getattr(mix, name)
-                for community, both in self.daily.items()
-                for when, mix in zip(("before", "after"), both, strict=True)
-                for name, what in (("wrong", "flagged wrongly"), ("missed", "harmful and missed"))
-            },
-            **{
-                f"{community}: share of flags that are right, {when}": mix.right
-                for community, both in self.daily.items()
-                for when, mix in zip(("before", "after"), both, strict=True)
-            },
-        }
+    @property
+    def compared(self) -> list[tuple[str, str, str]]:
+        """(what, before, after) for people."""
+        f1, acted = (self.before.macro_f1, self.after.macro_f1), self.acted_on
+        rows = [
+            ("macro-F1 on held-out texts", f"{f1[0]:.3f}", f"{f1[1]:.3f}"),
+            ("harmless texts at an action threshold", f"{acted[0]:.1%}", f"{acted[1]:.1%}"),
+        ]
+        rows += [(f"flagged: {name}", f"{was:.1%}", f"{now:.1%}") for name, (was, now) in self.flagged.items()]
+        for name, (was, now) in self.daily.items():
+            among = f"{name}, in 1,000 of its messages"
+            rows += [
+                (f"{among}: flagged wrongly", f"{was.wrong:.1f}", f"{now.wrong:.1f}"),
+                (f"{among}: harmful and missed", f"{was.missed:.1f}", f"{now.missed:.1f}"),
+                (f"{name}: flags that are right", f"{was.right:.1%}", f"{now.right:.1%}"),
+            ]
+        return rows
 
 
 def judge(

@@ -35,13 +35,13 @@ from model.labels import LABELS
 from model.norms import PLAIN, Norm
 from model.scorer import attach_checked
 from model.table import BadData
+from training.account import changed, counted, for_report
 from training.corrections import Correction, Snapshot, read_corrections, split_by_author
 from training.examples import Example, without
 from training.fit import Recipe, logits_of
 from training.gate import ACTING, NEW_COMMUNITY, Stake, judge
 from training.lineage import clean_origin
 from training.mixture import contrasts, gather, taught
-from training.prevalence import LEAST_AUDITED
 from training.quarantine import normed, sift
 from training.samples import read_held_out, read_replay
 from training.train import progress_bar, save, train
@@ -76,7 +76,7 @@ def refresh(
     Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
     """
     if not snapshot.corrections:
-        tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{_counted(snapshot.left_out)}")
+        tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{counted(snapshot.left_out)}")
         return NOTHING
     tell("loading the model", 0.02, "")
     serving, _ = registry.sound(scope)
@@ -92,7 +92,7 @@ def refresh(
     public = read_replay()
     tell("looking for what is suspicious", 0.04, "")
     sifted = sift(snapshot, public, now.said_of(snapshot.corrections), then.norms)
-    snapshot, left_out = sifted.snapshot, _counted(sifted.snapshot.left_out)
+    snapshot, left_out = sifted.snapshot, counted(sifted.snapshot.left_out)
     if not snapshot.corrections:
         tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}")
         return NOTHING
@@ -133,22 +133,16 @@ def refresh(
         tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}")
         return REFUSED
     learned = new.answered(kept)
-    figures = {
-        "held_out": judgement.after.to_json(),
-        **judgement.to_json(),
-        "corrections": len(kept),
-        "corrections answered as the moderators say": learned,
-        "before the refresh": now.answered(kept),
-        "of authors held out": len(unseen),
-        "of those, answered as the moderators say": new.answered(unseen),
-        "of those, before the refresh": now.answered(unseen),
-        **{f"norm of {name}": _norm_in_words(norm) for name, norm in new.norms.items()},
-        **_daily_mix(snapshot),
-        **{f"left out: {reason}": count for reason, count in snapshot.left_out.items()},
-        **{f"learned from {who}": n for who, n in Counter(each.moderator for each in kept).most_common()},
-        "share of the step taken": share,
-        "snapshot": snapshot.sha256[:12],
+    told = [f"{learned} of {len(kept)} corrections are answered as you said", *changed(now.norms, new.norms)]
+    told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
+    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share else []
+    answered = {
+        "corrections answered as the moderators say": (len(kept), now.answered(kept), learned),
+        "corrections of authors held out": (len(unseen), now.answered(unseen), new.answered(unseen)),
     }
+    taught_by = dict(Counter(each.moderator for each in kept).most_common())
+    account = for_report(told, judgement, answered, new.norms, snapshot, taught_by, share)
+    figures = {"held_out": judgement.after.to_json(), "refresh": account}
     tell("saving", 0.98, "")
     version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     registry.root.mkdir(parents=True, exist_ok=True)
@@ -164,10 +158,6 @@ def refresh(
     tell("promoting", 0.99, "")
     registry.promote(adapter)
     registry.prune(scope, keep)
-    told = [f"{learned} of {len(kept)} corrections are answered as you said"]
-    told += _changed(now.norms, new.norms)
-    told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
-    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share else []
     taken_back = len(set(now.manifest.examples) - snapshot.standing)
     anew = f"; started from {origin}, because {taken_back} examples were taken back" if origin != serving else ""
     tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{left_out}{anew}")
@@ -253,41 +243,6 @@ def _untaught(now: _Serving, new: _Serving, kept: Sequence[Correction]) -> list[
     if will > was or was == len(kept) or new.norms != now.norms:
         return []
     return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]
-
-
-def _changed(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[str]:
-    """What moderators must know of each community whose norm is another one now."""
-    found = []
-    for name in sorted({*before, *after}):
-        was, now = before.get(name, PLAIN), after.get(name, PLAIN)
-        if was.counts_as != now.counts_as:
-            found.append(f"in {name} {now.sentence or 'every label counts as itself'} from now on")
-    return found
-
-
-def _norm_in_words(norm: Norm) -> str:
-    several = "s" if norm.moderators != 1 else ""
-    return f"{norm.sentence} ({norm.words} words of {norm.moderators} moderator{several})"
-
-
-def _daily_mix(snapshot: Snapshot) -> dict[str, str]:
-    """How common each label is where that was audited, for the report."""
-    if not snapshot.prevalence:
-        return {"daily mix": f"not measured: look at {LEAST_AUDITED} random messages on the page"}
-    return {
-        f"daily mix of {name}": ", ".join(
-            f"{share:.1%} {label}" for label, share in zip(LABELS, found.shares, strict=True)
-        )
-        + f" (by {found.audited} random messages and {found.answered} cards)"
-        for name, found in snapshot.prevalence.items()
-    }
-
-
-def _counted(left_out: Mapping[str, int]) -> str:
-    """In words, for the end of a sentence."""
-    if not left_out:
-        return ""
-    return f" (left out: {', '.join(f'{count} × {reason}' for reason, count in sorted(left_out.items()))})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,17 @@ _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(""
 table{border-collapse:collapse;margin:.5rem 0}td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}
 th:first-child,td:first-child{text-align:left}img{max-width:100%}code{overflow-wrap:anywhere}</style>
 <h1>Adapter {{ m.version }}</h1>
+{% if refresh %}<h2>What changed</h2><ul>{% for sentence in refresh.sentences %}<li>{{ sentence }}{% endfor %}</ul>
+<table><tr><th><th>before<th>after{% for what, was, now in refresh.compared %}
+<tr><td>{{ what }}<td>{{ was }}<td>{{ now }}{% endfor %}</table>
+<p>Which messages of the last week it would decide differently stands on the page, under “What changed”: their texts are
+not kept in this file.</p>
+<h2>Who taught it</h2><table><tr><th>moderator<th>corrections
+{% for who, count in refresh.learned_from.items() %}<tr><td>{{ who }}<td>{{ count }}{% endfor %}</table>
+{% if refresh.left_out %}<h2>What was left out</h2><table><tr><th>why<th>corrections
+{% for why, count in refresh.left_out.items() %}<tr><td>{{ why }}<td>{{ count }}{% endfor %}</table>{% endif %}
+<p>Snapshot <code>{{ refresh.snapshot }}</code>; share of the step taken: {{ refresh.step }}.</p>
+<h1>In detail</h1>{% endif %}
 <p>For the base <b>{{ m.base }}</b>, made {{ m.created_at }} in {{ m.recipe.seconds }} s from {{ m.data.rows }} texts
 (data <code>{{ m.data.sha256[:12] }}</code>, seed {{ m.seed }}, temperature {{ "%.2f"|format(m.temperature) }}).</p>
 <h2>What it learned from</h2><table><tr><th>source<th>texts
@@ -42,6 +53,7 @@ def write_report(
     """Writes the page, and the curves beside it as pictures; `losses` has one value per step."""
     measured = {name: value for name, value in manifest.metrics.items() if _is_metrics(value)}
     others = {name: value for name, value in manifest.metrics.items() if not _is_metrics(value)}
+    refresh = others.pop("refresh", None)
     plots = {"Loss while training": loss_plot(losses)} if losses else {}
     if accuracies:
         steps = [step for step, _ in accuracies]
@@ -53,7 +65,9 @@ def write_report(
     for name, metrics in measured.items():
         plots[f"What {name} was called"] = confusion_plot(metrics["confusion"])
         plots[f"Calibration on {name}"] = reliability_plot(metrics["reliability"])
-    page = _TEMPLATE.render(m=manifest, measured=measured, others=others, labels=list(LABELS), plots=plots)
+    page = _TEMPLATE.render(
+        m=manifest, refresh=refresh, measured=measured, others=others, labels=list(LABELS), plots=plots
+    )
     path.write_text(page, encoding="utf-8")
 
 

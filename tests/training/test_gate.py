@@ -96,7 +96,7 @@ def test_the_daily_mix_weighs_what_is_common() -> None:
     assert (before.wrong, before.right) == (0.0, 1.0) and after.wrong == pytest.approx(950 * 10 / 300, abs=0.1)
     assert after.right == pytest.approx(50 / (50 + 950 * 10 / 300), abs=0.01) and after.missed == 0
     assert any(reason.startswith("macro-F1 in the daily mix of town may fall by") for reason in judgement.reasons)
-    assert "town: flagged wrongly, in 1,000 messages of its daily mix, after" in judgement.to_json()
+    assert ("town, in 1,000 of its messages: flagged wrongly", "0.0", "31.7") in judgement.compared
 
 
 def test_the_daily_mix_follows_the_norm() -> None:

@@ -24,6 +24,7 @@ from model.labels import Label
 from model.norms import Norm
 from tests.conftest import said, verdict
 from training import refresh as module
+from training.account import changed
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.gate import Judgement
@@ -214,7 +215,7 @@ def test_every_change_of_a_norm_is_said() -> None:
     strict = Norm((Label.HATE, Label.HATE, Label.NEUTRAL), 40, 3)
     before = {"a": allowed, "b": allowed, "d": allowed}
     after = {"a": replace(allowed, words=90), "b": strict, "c": allowed}
-    assert module._changed(before, after) == [
+    assert changed(before, after) == [
         "in b offensive counts as hate from now on",
         "in c offensive counts as neutral from now on",
         "in d every label counts as itself from now on",
