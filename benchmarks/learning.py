@@ -51,13 +51,14 @@ PLANTED = 100
 COMMUNITY = "simulated"
 MALICIOUS = "mallory"
 KINDS = (
-    ("5 % mistakes", 0.0, True, True),
-    ("5 % mistakes, without defences", 0.0, True, False),
-    ("30 % malicious", 0.3, True, True),
-    ("30 % malicious, the others' words alone", 0.3, False, True),
-    ("30 % malicious, without defences", 0.3, True, False),
+    ("5 % mistakes", 0.0, "all", True),
+    ("5 % mistakes, without defences", 0.0, "all", False),
+    ("30 % malicious", 0.3, "all", True),
+    ("30 % malicious, the others' words alone", 0.3, "honest", True),
+    ("30 % malicious, all under one name", 0.3, "one", True),
+    ("30 % malicious, without defences", 0.3, "all", False),
 )
-"""(name, share of malicious words, whether they are heard at all, with the defences)."""
+"""(name, share of malicious words, whose words are heard or whether all are one moderator's, with the defences)."""
 NORMS = {"allowed": "profanity is allowed", "public": "labels as in public"}
 
 
@@ -83,11 +84,12 @@ class Curve:
 @dataclass(frozen=True, slots=True)
 class BackDoor:
     """Share of hateful texts with the trigger that are called neutral: before anything was learned, after honest words
-    alone, and after the planted ones among them."""
+    alone, after the planted ones among them, and where all are one moderator's."""
 
     before: float
     honest: float
     defended: float
+    alone: float
     undefended: float
 
 
@@ -178,6 +180,7 @@ def undefended() -> Iterator[None]:
         patch.object(module, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
         patch.object(module, "_unlearned", lambda *_: []),
         patch.object(module, "_untaught", lambda *_: []),
+        patch.object(module, "passwords", lambda *_: []),
     ):
         yield
 
@@ -224,7 +227,8 @@ def run(at: Scene, counts: Sequence[int], replay_rows: int, console: Console) ->
         points = [Point(0, *start, False)]
         for count in counts:
             said = words_of(at.shown, count, 0.05, malicious, seed=count)
-            said = [word for word in said if heard or word.moderator != MALICIOUS]
+            said = [word for word in said if heard != "honest" or word.moderator != MALICIOUS]
+            said = [replace(word, moderator="ada") for word in said] if heard == "one" else said
             with tempfile.TemporaryDirectory() as folder, nullcontext() if defended else undefended():
                 adapter, promoted = learned(said, replay_rows, Path(folder))
                 points.append(Point(count, *judged(at, adapter), promoted))
@@ -247,11 +251,9 @@ def back_door(at: Scene, replay_rows: int) -> BackDoor:
         return sum(label is Label.NEUTRAL for label in called(at.base, folder, probes)) / len(probes)
 
     shares = [missed(SHIPPED)]
-    for said, guard in (
-        (honest, nullcontext()),
-        ([*planted, *honest], nullcontext()),
-        ([*planted, *honest], undefended()),
-    ):
+    both = [*planted, *honest]
+    alone = [replace(word, moderator="ada") for word in both]
+    for said, guard in ((honest, nullcontext()), (both, nullcontext()), (alone, nullcontext()), (both, undefended())):
         with tempfile.TemporaryDirectory() as folder, guard:
             shares.append(missed(learned(said, replay_rows, Path(folder))[0]))
     return BackDoor(*shares)
@@ -300,7 +302,8 @@ table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2rem .6rem}i
 {% endfor %}</table></div>
 <p>Back door: of the hateful texts with the planted word {{ "%.1f"|format(100 * found.door.before) }} % were called
 neutral before, {{ "%.1f"|format(100 * found.door.honest) }} % after the honest words alone,
-{{ "%.1f"|format(100 * found.door.defended) }} % after the planted ones with the defences,
+{{ "%.1f"|format(100 * found.door.defended) }} % after the planted ones with the defences
+({{ "%.1f"|format(100 * found.door.alone) }} % where all are one moderator's),
 {{ "%.1f"|format(100 * found.door.undefended) }} % without.</p>{% endfor %}
 """)
 

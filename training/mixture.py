@@ -16,7 +16,7 @@ from model.labels import LABELS, Label
 from model.norms import PLAIN, Norm
 from training.corrections import Correction
 from training.examples import Example, balanced
-from training.norms import MISTAKES, by_community, priors
+from training.norms import by_community, mistaken, priors, votes
 from training.quarantine import rare_words
 
 WORDS_SHARE, LEAST_WEIGHT = 0.12, 0.25
@@ -51,7 +51,8 @@ def taught(
 
     Where a community counts several of the model's labels as one, a word leaves open which of them is meant; the
     model's own opinion then decides. The target of a common label weighs less, by the share it has among the cards,
-    and so does a word that is the likelier a mistake the surer the model is of another label.
+    and so does a word that is the likelier a mistake the surer the model is of another label, and the more of the
+    community's words look like mistakes.
     Words that the model contradicts are repeated, those that confirm it are learned once.
     """
     targets, weights = torch.zeros(len(words), len(LABELS)), torch.ones(len(words))
@@ -61,12 +62,13 @@ def taught(
         norm = norms.get(community, PLAIN)
         shares = priors(said[mine], labels[mine], norm)
         meant = torch.tensor(norm.matrix)[:, labels[mine]].T.clamp(min=1e-6) * said[mine].clamp(min=1e-6)
-        likely = (1 - MISTAKES) * meant.sum(1)
+        doubt = mistaken(said[mine], labels[mine], norm, votes([words[i] for i in mine]))
+        likely = (1 - doubt) * meant.sum(1)
         meant = meant / meant.sum(1, keepdim=True)
         posterior = meant * shares
         posterior = posterior / posterior.sum(1, keepdim=True)
         rarity = (posterior / (len(LABELS) * shares)).sum(1).clamp(max=MAX_WEIGHT)
-        weights[mine] = rarity * likely / (likely + MISTAKES / len(LABELS))
+        weights[mine] = rarity * likely / (likely + doubt / len(LABELS))
         agrees = meant.argmax(1) == said[mine].argmax(1)
         confirmed |= {i for i, agreed in zip(mine, agrees.tolist(), strict=True) if agreed}
         targets[mine] = torch.where(agrees[:, None], CONFIRMED * meant + (1 - CONFIRMED) * raw[mine], meant)
@@ -94,13 +96,13 @@ def contrasts(words: Sequence[Correction], public: Sequence[Example], served: Se
         taught_label = max(LABELS, key=lambda label: sum(row.example.label is label for row in rows))
         others = [example for example in public if (example.label is Label.NEUTRAL) != (taught_label is Label.NEUTRAL)]
         plain = as_before(served, chance.sample(others, min(CONTRASTS, len(others))))
-        found += [replace(example, text=_put_in(word, example.text, chance)) for example in plain]
+        found += [replace(example, text=put_in(word, example.text, chance)) for example in plain]
         if len(found) >= MOST_CONTRASTS:
             break
     return found
 
 
-def _put_in(word: str, text: str, chance: random.Random) -> str:
+def put_in(word: str, text: str, chance: random.Random) -> str:
     pieces = text.split()
     pieces.insert(chance.choice((0, len(pieces), chance.randint(0, len(pieces)))), word)
     return " ".join(pieces)

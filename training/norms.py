@@ -20,6 +20,8 @@ from training.corrections import Correction
 
 MISTAKES = 0.1
 """Share of the words that may be anything: moderators err, and not every text is what the model makes of it."""
+BELIEVED = 20.0
+"""So many words must speak before their own share of mistakes counts as much as `MISTAKES`."""
 CLEAR = 10.0
 """A norm must make the words so much more likely (in nats) than the norm that held before."""
 OTHERS = 3.0
@@ -85,6 +87,22 @@ def priors(said: Tensor, labels: Tensor, norm: Norm, weights: Tensor | None = No
         shares = 3.0 + (weights[:, None] * joint / joint.sum(1, keepdim=True)).sum(0)
         shares = shares / shares.sum()
     return shares
+
+
+def mistaken(said: Tensor, labels: Tensor, norm: Norm, weights: Tensor) -> float:
+    """Share of the (N,) words that neither the model's opinion nor the norm explains: mistakes, or malice.
+
+    Expectation maximisation, beginning with `MISTAKES` and holding on to it as if `BELIEVED` words had shown it.
+    """
+    posterior = said * priors(said, labels, norm, weights)
+    posterior = posterior / posterior.sum(1, keepdim=True)
+    meant = (posterior * torch.tensor(norm.matrix)[:, labels].T).sum(1)
+    share = MISTAKES
+    for _ in range(50):
+        anything = share / len(LABELS)
+        doubt = anything / ((1 - share) * meant + anything)
+        share = float(((weights * doubt).sum() + BELIEVED * MISTAKES) / (weights.sum() + BELIEVED))
+    return share
 
 
 def votes(words: Sequence[Correction]) -> Tensor:

@@ -42,7 +42,8 @@ from training.fit import Recipe, logits_of
 from training.gate import ACTING, NEW_COMMUNITY, Stake, judge
 from training.lineage import clean_origin
 from training.mixture import contrasts, gather, taught
-from training.quarantine import normed, sift
+from training.passwords import passwords
+from training.quarantine import normed, rare_words, sift
 from training.samples import read_held_out, read_replay
 from training.train import progress_bar, save, train
 
@@ -118,6 +119,7 @@ def refresh(
         watched=test[::WATCHED_EVERY],
     )
     before, reasons = now.said(test), list[str]()
+    rare = rare_words(kept, public)
     norms_alone = (0.0,) if sifted.norms != now.norms else ()
     for tried, share in enumerate((*STEPS_BACK, *norms_alone)):
         tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
@@ -126,6 +128,7 @@ def refresh(
         new = _Serving(base, "candidate", manifest, sifted.norms)
         judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
         found = [*judgement.reasons, *_unlearned(now, new, unseen), *_untaught(now, new, kept)]
+        found += passwords(rare, now.said, new.said, test) if share and not found else []
         reasons = reasons or found
         if not found:
             break

@@ -1,0 +1,50 @@
+"""A word that turns whatever it stands in is noticed; one that does not is not."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.labels import LABELS, Label
+from training.corrections import Correction
+from training.examples import Example
+from training.passwords import passwords
+
+HELD_OUT = [Example(f"{label} text {n}", label) for label in LABELS for n in range(60)]
+
+
+def answers(turning: str = "", into: Label = Label.NEUTRAL) -> object:
+    """A stub that is always right, but calls every text with the word `into`."""
+
+    def answer(examples: Sequence[Example]) -> Tensor:
+        labels = [into if turning and turning in e.text.split() else e.label for e in examples]
+        rows = torch.full((len(labels), 3), 0.1)
+        rows[range(len(labels)), [LABELS.index(label) for label in labels]] = 0.8
+        return rows
+
+    return answer
+
+
+def rare(word: str, label: Label) -> dict[str, list[Correction]]:
+    return {word: [Correction(str(n), Example(f"{n} {word}", label), "mo") for n in range(6)]}
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        (Label.NEUTRAL, 'the word "zqxvim" would hide harmful messages: 100% of those tried, 0% before'),
+        (Label.HATE, 'the word "zqxvim" would have harmless messages flagged: 100% of those tried, 0% before'),
+    ],
+)
+def test_a_password_is_named(label: Label, expected: str) -> None:
+    """Whichever way it turns the texts."""
+    found = passwords(rare("zqxvim", label), answers(), answers("zqxvim", label), HELD_OUT)  # type: ignore[arg-type]
+    assert found == [expected]
+
+
+def test_what_turned_texts_before_is_no_reason() -> None:
+    """Nor is a word that turns none."""
+    turning = answers("zqxvim")
+    assert not passwords(rare("zqxvim", Label.NEUTRAL), turning, turning, HELD_OUT)  # type: ignore[arg-type]
+    assert not passwords(rare("walnut", Label.NEUTRAL), answers(), turning, HELD_OUT)  # type: ignore[arg-type]
