@@ -46,14 +46,13 @@ def as_before(served: Served, examples: Sequence[Example]) -> list[Example]:
 def taught(
     words: Sequence[Correction], said: Tensor, raw: Tensor, norms: Mapping[str, Norm], replayed: int
 ) -> list[Example]:
-    """The words as the model's own labels, weighted and repeated. `said` (N, 3) is what it makes of each, unnormed,
-    and `raw` the same at temperature 1.
+    """The words as the model's own labels, weighted and repeated.
 
-    Where a community counts several of the model's labels as one, a word leaves open which of them is meant; the
-    model's own opinion then decides. The target of a common label weighs less, by the share it has among the cards,
-    and so does a word that is the likelier a mistake the surer the model is of another label, and the more of the
-    community's words look like mistakes.
-    Words that the model contradicts are repeated, those that confirm it are learned once.
+    `said` (N, 3) is what the model makes of each, before any norm, and `raw` the same at temperature 1. Where a
+    community counts several of the model's labels as one, a word leaves open which of them is meant; the model's own
+    opinion then decides. A word about a common label weighs less, by the share the label has among the cards, and so
+    does one that is likely a mistake: the surer the model is of another label, and the more of the community's words
+    look like mistakes. Words that the model contradicts are repeated, those that confirm it are learned once.
     """
     targets, weights = torch.zeros(len(words), len(LABELS)), torch.ones(len(words))
     labels = torch.tensor([LABELS.index(word.example.label) for word in words])
@@ -103,6 +102,7 @@ def contrasts(words: Sequence[Correction], public: Sequence[Example], served: Se
 
 
 def put_in(word: str, text: str, chance: random.Random) -> str:
+    """The text with the word at its start, at its end, or between."""
     pieces = text.split()
     pieces.insert(chance.choice((0, len(pieces), chance.randint(0, len(pieces)))), word)
     return " ".join(pieces)

@@ -111,7 +111,8 @@ def votes(words: Sequence[Correction]) -> Tensor:
     groups: list[Set[str]] = []
     group_of = []
     for mine in sets:
-        alike = (n for n, other in enumerate(groups) if len(mine & other) >= ALIKE * len(mine | other))
+        recent = range(max(0, len(groups) - MOST_WORDS), len(groups))
+        alike = (n for n in recent if len(mine & groups[n]) >= ALIKE * len(mine | groups[n]))
         if (group := next(alike, None)) is None:
             group = len(groups)
             groups.append(mine)

@@ -15,9 +15,9 @@ from training.corrections import Correction
 from training.examples import Example
 from training.mixture import put_in
 
-MARGIN = 0.05
+MARGIN = 0.02
 """A word may turn so many more of the texts than it turned before."""
-TEXTS, MOST_CHECKED = 80, 20
+TEXTS, MOST_CHECKED = 120, 10
 """Texts each word is put into, and words that are tried: those in the most corrections."""
 
 Answer = Callable[[Sequence[Example]], Tensor]

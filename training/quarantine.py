@@ -18,12 +18,11 @@ from model.norms import PLAIN, Norm
 from model.quality import wilson
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.norms import MOST_WORDS, by_community, learn_norm, mistaken, priors, votes
+from training.norms import MOST_WORDS, by_community, learn_norm, priors, votes
 
 TRIGGER = "a rare word, one label, one moderator"
 OUTVOTED = "of a moderator whom the others contradict"
 CONTRADICTS = "against a sure verdict, one moderator alone"
-UNRELIABLE = "against the verdict, where too many words look like mistakes"
 
 LEAST_ROWS = 4
 """Corrections that must share a word before it is looked at."""
@@ -32,8 +31,6 @@ RARE = 1 / 500
 ONE_LABEL, ONE_MODERATOR = 0.9, 0.6
 SURE = 0.9
 """From this probability on, a verdict is sure."""
-TOO_MANY = 0.2
-"""Share of a community's words that may look like mistakes. Honest moderators, wrong in one word of ten, stay below."""
 ODD = 0.4
 """A moderator is outvoted when more than this share of their words surprises, and twice as many as of the others'."""
 
@@ -63,7 +60,6 @@ def sift(snapshot: Snapshot, public: Sequence[Example], said: Tensor, norms: Map
         rows = said[[left[i] for i in mine]]
         before, passed_over = norms.get(community, PLAIN), snapshot.passed_over.get(community)
         found[community] = learn_norm([words[i] for i in mine], rows, before, passed_over)
-    aside |= _of(snapshot, aside, said, lambda words, rows: unreliable(words, rows, found))
     aside |= _of(snapshot, aside, said, lambda words, rows: contradictions(words, normed(words, rows, found)))
     kept = {community: norm for community, norm in found.items() if norm.changes}
     return Sifted(snapshot.without(aside), kept)
@@ -109,26 +105,6 @@ def outvoted(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str
             )
             if wilson(wrong, len(own))[0] > max(ODD, 2 * theirs / len(others)):
                 found |= {corrections[i].id: OUTVOTED for i in own if corrections[i].agreeing < 2}
-    return found
-
-
-def unreliable(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> dict[str, str]:
-    """Corrections of a community where one moderator gives most words and more than `TOO_MANY` of all look like
-    mistakes; what confirms the model stays.
-
-    So one who often says the opposite of what holds teaches nothing, though nobody outvotes them. Where several
-    moderators surprise alike, it is the community that is unusual.
-    """
-    verdicts, found = normed(corrections, said, norms).argmax(-1).tolist(), dict[str, str]()
-    for community, mine in by_community(corrections).items():
-        words = [corrections[i] for i in mine]
-        labels = torch.tensor([LABELS.index(each.example.label) for each in words])
-        most = max(Counter(each.moderator for each in words).values())
-        if most < ONE_MODERATOR * len(words):
-            continue
-        if mistaken(said[mine], labels, norms.get(community, PLAIN), votes(words)) >= TOO_MANY:
-            denied = [i for i in mine if LABELS[verdicts[i]] is not corrections[i].example.label]
-            found |= {corrections[i].id: UNRELIABLE for i in denied if corrections[i].agreeing < 2}
     return found
 
 

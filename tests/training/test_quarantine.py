@@ -1,7 +1,5 @@
 """What is set aside before a refresh learns, and what is not."""
 
-from dataclasses import replace
-
 import torch
 
 from model.labels import LABELS, Label
@@ -11,12 +9,10 @@ from training.quarantine import (
     CONTRADICTS,
     OUTVOTED,
     TRIGGER,
-    UNRELIABLE,
     contradictions,
     outvoted,
     sift,
     triggers,
-    unreliable,
 )
 
 PUBLIC = [Example(f"just some words about the weather {n}", Label.NEUTRAL) for n in range(500)]
@@ -76,10 +72,10 @@ def test_what_several_moderators_say_alike_is_a_norm() -> None:
     assert contradictions([*norm, *against], serving) == {str(n): CONTRADICTS for n in range(9, 13)}
 
 
-def said_of(labels: list[Label], sure: float = 0.8) -> torch.Tensor:
+def said_of(labels: list[Label]) -> torch.Tensor:
     """(N, 3): a model that is fairly sure of these."""
-    rows = torch.full((len(labels), 3), (1 - sure) / 2)
-    rows[range(len(labels)), [LABELS.index(label) for label in labels]] = sure
+    rows = torch.full((len(labels), 3), 0.1)
+    rows[range(len(labels)), [LABELS.index(label) for label in labels]] = 0.8
     return rows
 
 
@@ -99,19 +95,6 @@ def test_a_moderator_whom_all_others_contradict_is_set_aside() -> None:
     ]
     found = outvoted([*honest, *bad], said_of([*labels, *labels[:10]]), {})
     assert found == {str(100 + n): OUTVOTED for n in range(9)}
-
-
-def test_one_moderator_who_is_often_wrong_teaches_nothing_new() -> None:
-    """A third of their words against the model: what confirms it stays. One in ten, or three alike: all teach."""
-    labels, honest = at_work(60, 1)
-    against = [Label.NEUTRAL if label is Label.HATE else Label.HATE for label in labels[:30]]
-    bad = [correction(100 + n, f"against {n} {n * 3}", label, "mo0") for n, label in enumerate(against)]
-    said = said_of([*labels, *labels[:30]], sure=0.96)
-    found = unreliable([*honest, *bad], said, {})
-    assert found == {str(100 + n): UNRELIABLE for n in range(30)}
-    assert not unreliable([*honest, *bad[:6]], said[:66], {})
-    three = [replace(each, moderator=f"mo{n % 3}") for n, each in enumerate([*honest, *bad])]
-    assert not unreliable(three, said, {})
 
 
 def test_it_takes_three_to_say_who_is_the_odd_one() -> None:
