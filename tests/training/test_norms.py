@@ -10,7 +10,7 @@ from model.labels import LABELS, Label
 from model.norms import PLAIN, Norm, norm_of
 from training.corrections import Correction
 from training.examples import Example
-from training.norms import CANDIDATES, learn_norm, votes
+from training.norms import CANDIDATES, learn_norm, mistaken, votes
 
 ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
 
@@ -109,3 +109,16 @@ def test_whose_norm_answers() -> None:
     assert (
         norm_of({"town": ALLOWED}, "other") is norm_of({"town": ALLOWED, "b": ALLOWED}, "") is norm_of({}, "") is PLAIN
     )
+
+
+def test_the_share_of_mistakes_is_seen() -> None:
+    """More of them, a higher share; a handful of words says little about it."""
+    shares = []
+    for mistakes in (0.0, 0.3, 0.6):
+        words, said = words_in(ALLOWED, 200, mistakes=mistakes)
+        labels = torch.tensor([LABELS.index(word.example.label) for word in words])
+        sure = said.square() / said.square().sum(1, keepdim=True)
+        shares.append(mistaken(sure, labels, ALLOWED, votes(words)))
+        few = mistaken(sure[:3], labels[:3], ALLOWED, votes(words[:3]))
+        assert 0.05 < few < 5 / 23 + 1e-3  # at most three more than two of twenty
+    assert shares[0] < shares[1] < shares[2] and shares[2] - shares[0] > 0.15
