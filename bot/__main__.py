@@ -1,4 +1,5 @@
-"""python -m bot [run | check | replay FILE --text COLUMN [--label COLUMN] [--out REPORT.html]] [--config FILE]
+"""python -m bot [run | check | replay FILE --text COLUMN [--label COLUMN] [--out REPORT.html]]
+    [--community NAME] [--config FILE]
 
 run     the service with its page (the default)
 check   reads the configuration, the key and the adapter, and says what it found
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "check":
             check(config, options.config, console)
         elif options.command == "replay":
-            asyncio.run(replay_file(config, options.file, options.text, options.label, options.out, errors))
+            asyncio.run(
+                replay_file(config, options.file, options.text, options.label, options.out, errors, options.community)
+            )
         else:
             asyncio.run(app.run(config, lambda url: console.print(f"Domovoi is at {url}", soft_wrap=True)))
     except* KeyboardInterrupt:
@@ -61,7 +64,13 @@ def check(config: Config, path: Path, console: Console) -> None:
 
 
 async def replay_file(
-    config: Config, source: Path, text: str, label: str | None, out: Path | None, console: Console
+    config: Config,
+    source: Path,
+    text: str,
+    label: str | None,
+    out: Path | None,
+    console: Console,
+    community: str = "",
 ) -> None:
     """A replay with its progress bar and its report; raises `BadData` before anything is written."""
     out = out or Path(f"{source.name.split('.')[0]}-replay.html")
@@ -71,9 +80,15 @@ async def replay_file(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(f"replaying {source.name}", total=rows)
-        async with replay.worker_of(config) as (classifier, adapter):
+        async with replay.worker_of(config, community) as (classifier, adapter):
             found = await replay.replay(
-                source, text, label, classifier, adapter, lambda so_far: bar.update(task, completed=so_far.rows)
+                source,
+                text,
+                label,
+                classifier,
+                adapter,
+                lambda so_far: bar.update(task, completed=so_far.rows),
+                community,
             )
     report.write_report(out, source.name, found, replay.IN_HAND)
     speed = (found.rows - found.empty) / max(found.seconds, 1e-9)
@@ -92,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     replayed.add_argument("file", type=Path)
     replayed.add_argument("--text", required=True, metavar="COLUMN")
     replayed.add_argument("--label", metavar="COLUMN")
+    replayed.add_argument("--community", default="", metavar="NAME", help="whose adapter and norm")
     replayed.add_argument("--out", type=Path, metavar="REPORT.html")
     return parser
 

@@ -23,6 +23,7 @@ from bot.models import worker_of as process_of
 from bot.moderator import Judged, Moderator
 from bot.policy import Band, score_of
 from bot.store import Sealer, Store
+from model.adapters import GLOBAL, scope_of
 from model.batcher import Batcher
 from model.classifier import Classifier, Item
 from model.labels import HARMFUL, LABELS, Label
@@ -35,7 +36,7 @@ IN_HAND = 64
 STEPS = 20
 """Scores are counted in steps of 1/20: the thresholds the report can speak of."""
 
-_COMMUNITY = "replay"
+_PLATFORM = "replay"
 
 
 class Latencies:
@@ -100,7 +101,7 @@ class Findings:
 class Nowhere:
     """The platform of a replay: there is nobody to act on."""
 
-    name = _COMMUNITY
+    name = _PLATFORM
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
         """Nothing happens."""
@@ -121,8 +122,8 @@ def count_rows(source: Path, text: str, label: str | None) -> int:
 
 
 @contextlib.asynccontextmanager
-async def worker_of(config: Config) -> AsyncIterator[tuple[Classifier, str]]:
-    """The model's process with the adapter that serves, behind the batcher."""
+async def worker_of(config: Config, community: str = "") -> AsyncIterator[tuple[Classifier, str]]:
+    """The model's process with the adapter that serves a community, behind the batcher."""
     registry = adapters_of(config)
     model = config.model
     async with (
@@ -132,7 +133,7 @@ async def worker_of(config: Config) -> AsyncIterator[tuple[Classifier, str]]:
         batcher = Batcher(worker, max_batch_tokens=model.max_batch_tokens, max_waiting_tokens=model.max_waiting_tokens)
         task = group.create_task(batcher.run())
         try:
-            adapter = registry.sound()[0]
+            adapter = registry.sound(scope_of(community) if community else GLOBAL)[0]
             await batcher.classify([Item("hello", adapter)])  # what follows is timed: the model is there now
             yield batcher, adapter
         finally:
@@ -146,8 +147,12 @@ async def replay(
     classifier: Classifier,
     adapter: str,
     advance: Callable[[Findings], None] = lambda so_far: None,
+    community: str = "",
 ) -> Findings:
-    """Every row of the file through a moderator of its own; rows without text are only counted."""
+    """Every row of the file through a moderator of its own; rows without text are only counted.
+
+    Verdicts follow the norm of `community`, by default the only one the adapter has learned.
+    """
     found = Findings(adapter, tally=Tally() if label else None)
     free = asyncio.Semaphore(IN_HAND)
     in_hand: dict[str, tuple[float, Label | None]] = {}
@@ -167,7 +172,7 @@ async def replay(
             moderator = Moderator(
                 store,
                 classifier,
-                {_COMMUNITY: Nowhere()},
+                {_PLATFORM: Nowhere()},
                 adapter_of=lambda community: adapter,
                 settled=settled,
                 concurrency=IN_HAND,
@@ -182,7 +187,7 @@ async def replay(
                     await free.acquire()
                     truth = read_label(row[label], f"{source}: row {number}") if label else None
                     in_hand[str(number)] = (time.monotonic(), truth)
-                    key = MessageKey(_COMMUNITY, _COMMUNITY, "file", str(number))
+                    key = MessageKey(_PLATFORM, community, "file", str(number))
                     author = Author(f"row-{number}", f"row {number}")
                     await moderator.receive(Message(key, author, row[text], datetime.now(UTC)))
             for _ in range(IN_HAND):

@@ -16,6 +16,7 @@ import pytest
 from bot.policy import Band
 from bot.replay import Latencies, replay
 from bot.report import write_report
+from model.classifier import Item, Verdict
 from model.labels import Label
 from model.table import BadData
 from tests.conftest import StubClassifier
@@ -40,6 +41,21 @@ async def test_every_row_is_counted_once(tmp_path: Path) -> None:
     assert found.bands[Band.ACTION] == 2 and found.removed == 2
     assert found.tally is not None and found.tally.metrics().confusion == ((1, 0, 0), (0, 1, 0), (1, 0, 1))
     assert sum(found.alerting[Label.HATE].values()) == 4
+
+
+async def test_a_replay_asks_for_a_communitys_norm(tmp_path: Path) -> None:
+    """The one that was named; without a name the only one the adapter has."""
+    source = written(tmp_path / "in.csv", [("hello", "neutral")])
+    for community in ("town", ""):
+        asked: list[str] = []
+
+        class StubListening(StubClassifier):
+            async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+                asked.extend(item.community for item in items)  # noqa: B023 - used at once
+                return await super().classify(items)
+
+        await replay(source, "text", None, StubListening(), "global/stub", community=community)
+        assert asked == [community]
 
 
 async def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
