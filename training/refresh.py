@@ -118,7 +118,7 @@ def refresh(
         advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
         watched=test[::WATCHED_EVERY],
     )
-    before, reasons = now.said(test), list[str]()
+    before, reasons, secret = now.said(test), list[str](), list[str]()
     rare = rare_words(kept, public)
     norms_alone = (0.0,) if sifted.norms != now.norms else ()
     for tried, share in enumerate((*STEPS_BACK, *norms_alone)):
@@ -128,7 +128,8 @@ def refresh(
         new = _Serving(base, "candidate", manifest, sifted.norms)
         judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
         found = [*judgement.reasons, *_unlearned(now, new, unseen), *_untaught(now, new, kept)]
-        found += passwords(rare, now.said, new.said, test) if share and not found else []
+        secret = passwords(rare, now.said, new.said, test) if not tried else secret
+        found += secret if share else []
         reasons = reasons or found
         if not found:
             break
