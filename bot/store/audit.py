@@ -12,8 +12,6 @@ from bot.store import tables as t
 from bot.store.writer import Writer
 from model.labels import Label
 
-_AUDITED = sa.table("training_audit", *(sa.column(name) for name in ("community", "band", "label", "messages")))
-
 
 class Audit:
     """The store's audit cards: cases of messages that fell into the clear band."""
@@ -47,8 +45,16 @@ class Audit:
 
     async def found(self, community: str) -> Mapping[Label, int]:
         """What moderators said of the clear messages they looked at."""
-        query = sa.select(_AUDITED.c.label, _AUDITED.c.messages).where(
-            _AUDITED.c.community == community, _AUDITED.c.band == "clear", _AUDITED.c.label.is_not(None)
+        last_words = sa.select(sa.func.max(t.correction.c.id)).group_by(t.correction.c.case_id)
+        query = (
+            sa.select(t.correction.c.label, sa.func.count())
+            .select_from(t.correction.join(t.case).join(t.message))
+            .where(
+                t.message.c.community == community,
+                t.message.c.decision["band"].as_string() == str(Band.CLEAR),
+                t.correction.c.id.in_(last_words),
+            )
+            .group_by(t.correction.c.label)
         )
         async with self._engine.connect() as connection:
             return Counter({Label(label): messages for label, messages in await connection.execute(query)})

@@ -85,6 +85,7 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await expect(page.get_by_test_id("mode")).to_have_text("enforce")
     await say(page, "ben", RUDE + " all of them")
     await expect(page.get_by_test_id("chat-message").last).to_have_attribute("data-state", "removed")
+    await expect(page.get_by_test_id("case")).to_have_count(2)  # its card follows the removal
     case = page.get_by_test_id("case").first
     await case.get_by_test_id("explain").click()
     await expect(case.get_by_test_id("evidence")).to_contain_text("threshold")
