@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -26,7 +26,7 @@ class Audit:
             sa.select(t.message.c.id)
             .where(
                 t.message.c.community == community,
-                t.message.c.seen_at >= since.astimezone(UTC).replace(tzinfo=None),
+                t.message.c.seen_at >= t.naive(since),
                 t.message.c.text_sealed.is_not(None),
                 t.message.c.decision["band"].as_string() == str(Band.CLEAR),
                 ~sa.exists().where(t.case.c.message_id == t.message.c.id),
@@ -34,7 +34,7 @@ class Audit:
             .order_by(sa.func.random())
             .limit(count)
         )
-        card = {"state": "open", "undone": False, "created_at": now.astimezone(UTC).replace(tzinfo=None)}
+        card = {"state": "open", "undone": False, "created_at": t.naive(now)}
 
         async def work(connection: AsyncConnection) -> list[int]:
             rows = (await connection.execute(clear)).scalars().all()
@@ -44,7 +44,7 @@ class Audit:
         return await self._writer.write(work)
 
     async def found(self, community: str) -> Mapping[Label, int]:
-        """What moderators said of the clear messages they looked at."""
+        """What moderators said of the clear messages they looked at; those a member reported were not drawn evenly."""
         last_words = sa.select(sa.func.max(t.correction.c.id)).group_by(t.correction.c.case_id)
         query = (
             sa.select(t.correction.c.label, sa.func.count())
@@ -52,6 +52,7 @@ class Audit:
             .where(
                 t.message.c.community == community,
                 t.message.c.decision["band"].as_string() == str(Band.CLEAR),
+                ~sa.exists().where(t.report.c.message_id == t.message.c.id),
                 t.correction.c.id.in_(last_words),
             )
             .group_by(t.correction.c.label)

@@ -1,6 +1,6 @@
 """Which authors agreed that their texts teach. Authors are pseudonyms; a withdrawn consent stays on record."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -22,7 +22,7 @@ class Consents:
         async def work(connection: AsyncConnection) -> int:
             if (there := await connection.scalar(_active(community, author))) is not None:
                 return there
-            values = {"community": community, "author": author, "given_at": now.astimezone(UTC).replace(tzinfo=None)}
+            values = {"community": community, "author": author, "given_at": t.naive(now)}
             inserted = sa.insert(t.consent).values(values).returning(t.consent.c.id)
             number: int = (await connection.execute(inserted)).scalar_one()
             return number
@@ -31,12 +31,7 @@ class Consents:
 
     async def withdraw(self, community: str, author: str, now: datetime) -> bool:
         """From now on the author's texts teach nothing, those corrected before included; False if none was given."""
-        change = (
-            sa.update(t.consent)
-            .where(t.consent.c.community == community, t.consent.c.author == author)
-            .where(t.consent.c.withdrawn_at.is_(None))
-            .values(withdrawn_at=now.astimezone(UTC).replace(tzinfo=None))
-        )
+        change = withdrawal(community, author, now)
 
         async def work(connection: AsyncConnection) -> int:
             return (await connection.execute(change)).rowcount
@@ -48,6 +43,12 @@ class Consents:
         async with self._engine.connect() as connection:
             row = (await connection.execute(_active(community, author))).scalar()
         return None if row is None else f"consent:{row}"
+
+
+def withdrawal(community: str, author: str, now: datetime) -> sa.Update:
+    """The statement that ends an author's consent, where one is in force."""
+    given = sa.and_(t.consent.c.community == community, t.consent.c.author == author)
+    return sa.update(t.consent).where(given, t.consent.c.withdrawn_at.is_(None)).values(withdrawn_at=t.naive(now))
 
 
 def _active(community: str, author: str) -> sa.Select[int]:

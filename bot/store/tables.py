@@ -1,11 +1,14 @@
 """The schema as code. `migrations/` builds the same one step by step; a test compares the two."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     ForeignKey,
     Index,
@@ -15,11 +18,14 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
 metadata = MetaData()
 _ENFORCED: Any = {"sqlite_where": text("enforced IS 1"), "postgresql_where": text("enforced IS TRUE")}
+EXAMPLE = "example"
+"""The band of a text that a moderator typed to teach: nobody wrote it in a room, so no count of messages has it."""
 
 message = Table(
     "message",
@@ -40,9 +46,12 @@ message = Table(
     Column("probabilities", JSON),
     Column("decision", JSON),
     Column("enforced", Boolean),  # an action was to be done, not only shown
+    Column("erased_at", DateTime),  # when its author wished text and id gone; NULL for a text forgotten in time
     UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
     Index("message_by_state", "state"),
     Index("message_by_community", "community", "seen_at"),
+    Index("message_by_author", "community", "author"),
+    Index("message_by_number", "platform", "community", "message", "revision"),
     Index("message_enforced", "community", "seen_at", **_ENFORCED),
     Index("message_enforced_by_author", "community", "author", "seen_at", **_ENFORCED),
 )
@@ -57,6 +66,7 @@ case = Table(
     Column("corrected_label", String),
     Column("undone", Boolean, nullable=False),
     Column("created_at", DateTime, nullable=False),
+    Column("posted_back", Boolean, nullable=False, server_default=false()),  # a removed text was shown again
 )
 
 correction = Table(
@@ -68,6 +78,7 @@ correction = Table(
     Column("label", String, nullable=False),
     Column("basis", String),  # public | authored | consent:<id> | permission:<reference>; NULL teaches nothing
     Column("created_at", DateTime, nullable=False),
+    Index("correction_by_case", "case_id"),
 )
 
 consent = Table(
@@ -96,6 +107,62 @@ refresh = Table(
     Column("finished_at", DateTime),
     Column("outcome", String, nullable=False),
 )
+
+community = Table(
+    "community",
+    metadata,
+    Column("community", String, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("name_sealed", LargeBinary),
+    Column("setup", JSON, nullable=False),
+    Column("greeted_at", DateTime),
+    Column("updated_at", DateTime, nullable=False),
+)
+
+watermark = Table(
+    "watermark",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("room", String, primary_key=True),
+    Column("message", BigInteger, nullable=False),  # everything up to here was read
+    Column("gap", Boolean, nullable=False),  # what came later was not heard: read it again, whatever the journal has
+    Column("journal", Integer, nullable=False),  # the last journal row that `message` accounts for
+    Column("updated_at", DateTime, nullable=False),
+)
+
+card = Table(
+    "card",
+    metadata,
+    Column("case_id", ForeignKey("case.id"), primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("room", String, nullable=False),
+    Column("message", String),  # the platform's own; NULL where it gave none
+    Column("digest", Boolean, nullable=False),  # one line among others
+    Column("posted_at", DateTime, nullable=False),
+    Index("card_by_message", "platform", "room", "message"),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("message_id", ForeignKey("message.id"), nullable=False),
+    Column("reporter", String, nullable=False),  # keyed hash
+    Column("created_at", DateTime, nullable=False),
+    UniqueConstraint("message_id", "reporter", name="one_report_per_member"),
+)
+
+
+def naive(moment: datetime) -> datetime:
+    """SQLite keeps no time zone: everything in it is UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def unindexed(column: Column[str]) -> ColumnElement[str]:
+    """The column as no index knows it: where cases are asked for, SQLite would else begin with the community's
+    messages, of which there are a hundred for every case."""
+    return column.concat("")
+
 
 VIEWS = {
     # Only rows that may be trained on: with a basis, in the moderators' last word, from texts still kept. `agreeing`
@@ -127,6 +194,7 @@ SELECT correction.id AS id, message.community AS community,
             WHEN correction.basis LIKE 'consent:%' AND NOT EXISTS
                  (SELECT 1 FROM consent WHERE correction.basis = 'consent:' || consent.id
                   AND consent.withdrawn_at IS NULL) THEN 'consent withdrawn'
+            WHEN message.erased_at IS NOT NULL THEN 'erased by its author'
             WHEN message.text_sealed IS NULL THEN 'text forgotten'
             ELSE 'unknown basis' END AS reason
 FROM correction
@@ -135,12 +203,14 @@ JOIN message ON message.id = "case".message_id
 WHERE correction.id = (SELECT MAX(latest.id) FROM correction AS latest WHERE latest.case_id = correction.case_id)
   AND correction.id NOT IN (SELECT id FROM training_example)
 """,
-    # Cards left unanswered between answered ones: whoever works through the cards took them for right.
+    # Cards left unanswered between answered ones: whoever works through the cards took them for right. An example is
+    # no card, so it does not lengthen the span.
     "training_passed_over": """
 CREATE VIEW training_passed_over AS
 WITH answered AS (
   SELECT message.community AS community, MIN(correction.case_id) AS first, MAX(correction.case_id) AS last
   FROM correction JOIN "case" ON "case".id = correction.case_id JOIN message ON message.id = "case".message_id
+  WHERE message.decision ->> 'band' <> 'example'
   GROUP BY message.community)
 SELECT message.community AS community, message.decision ->> 'label' AS label, COUNT(*) AS cards
 FROM "case" JOIN message ON message.id = "case".message_id JOIN answered ON answered.community = message.community
@@ -153,12 +223,13 @@ GROUP BY message.community, message.decision ->> 'label'
 CREATE VIEW training_policy AS SELECT community, policy FROM policy
 """,
     # How many messages were shown to moderators and how many were clear, and what moderators said of some of both. No
-    # text and no author is in it, so it needs no basis.
+    # text and no author is in it, so it needs no basis. Examples are no messages. A clear message that a member
+    # reported was not drawn evenly: what moderators said of it says nothing about the other clear ones.
     "training_audit": """
 CREATE VIEW training_audit AS
 SELECT community, CASE WHEN decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END AS band,
        NULL AS label, COUNT(*) AS messages
-FROM message WHERE decision IS NOT NULL
+FROM message WHERE decision IS NOT NULL AND decision ->> 'band' <> 'example'
 GROUP BY community, CASE WHEN decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END
 UNION ALL
 SELECT message.community, CASE WHEN message.decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END,
@@ -166,7 +237,9 @@ SELECT message.community, CASE WHEN message.decision ->> 'band' = 'clear' THEN '
 FROM correction
 JOIN "case" ON "case".id = correction.case_id
 JOIN message ON message.id = "case".message_id
-WHERE message.decision IS NOT NULL
+WHERE message.decision IS NOT NULL AND message.decision ->> 'band' <> 'example'
+  AND NOT (message.decision ->> 'band' = 'clear'
+           AND EXISTS (SELECT 1 FROM report WHERE report.message_id = message.id))
   AND correction.id = (SELECT MAX(latest.id) FROM correction AS latest WHERE latest.case_id = correction.case_id)
 GROUP BY message.community, CASE WHEN message.decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END,
          correction.label

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from bot.policy import Band, Decision, Mode, Policy
 from bot.store import KeyMissing, NewerStore, Sealer, Store
 from bot.store import tables as t
-from bot.store.store import decision_json, migrate
+from bot.store.store import _config, decision_json, migrate
 from model.labels import Label
 from tests.conftest import said, verdict
 
@@ -53,6 +54,29 @@ def test_all_migrations_together_make_the_schema() -> None:
     written.dispose()
 
 
+def test_an_upgrade_keeps_what_was_there() -> None:
+    """Rows of the version before are whole after it, and after the way back and forth again."""
+    engine = sa.create_engine("sqlite://")
+    rows = (
+        "INSERT INTO message VALUES (1, 'webchat', 'try-out', 'lounge', '1', 0, 'ann', NULL, x'00', '2026-01-02',"
+        " '2026-01-02', 'done', 'global/1', '{}', '{\"band\": \"alert\", \"label\": \"hate\"}', 0)",
+        "INSERT INTO \"case\" VALUES (1, 1, 'confirmed', 'dana', NULL, 0, '2026-01-02')",
+        "INSERT INTO correction VALUES (1, 1, 'dana', 'hate', 'authored', '2026-01-02')",
+    )
+    with engine.begin() as connection:
+        config = _config(connection)
+        command.upgrade(config, "0004")
+        for row in rows:
+            connection.exec_driver_sql(row)
+        for step in (command.upgrade, command.downgrade, command.upgrade):
+            step(config, "0004" if step is command.downgrade else "0005")
+        new = connection.exec_driver_sql('SELECT erased_at, posted_back, decision FROM message, "case"').one()
+        assert tuple(new) == (None, 0, '{"band": "alert", "label": "hate"}')
+        assert connection.exec_driver_sql("SELECT label, basis FROM training_example").all() == [("hate", "authored")]
+        assert len(connection.exec_driver_sql("SELECT * FROM training_audit").all()) == 2
+    engine.dispose()
+
+
 async def seen_case(store: Store, text: str = "those idiots lost again", number: str = "1") -> int:
     """A message that was scored and became a case."""
     row = await store.record_seen(said(text, number), NOW)
@@ -83,7 +107,7 @@ async def test_only_corrections_with_a_basis_become_examples(store: Store, tmp_p
     case = await seen_case(store)
     await store.record_correction(case, "dana", "neutral", None, NOW, confirms=False)
     assert examples(path) == []
-    await store.record_correction(case, "dana", "neutral", "authored", NOW, confirms=False)
+    await store.record_correction(case, "dana", "offensive", "authored", NOW, confirms=False)
     await store.record_correction(case, "dana", "hate", "authored", NOW, confirms=False)
     assert examples(path) == [("hate", "authored")]
     other = await seen_case(store, number="2")

@@ -1,0 +1,76 @@
+"""Where a case's card stands on its platform, so that a click finds the case and a change finds the card."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.store import tables as t
+from bot.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A case as it was posted; in a digest it is one line among others. `message` is None where none is known."""
+
+    case: int
+    platform: str
+    room: str
+    message: str | None
+    digest: bool
+    posted_at: datetime
+
+
+class Cards:
+    """The store's cards: at most one of each case."""
+
+    def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    async def post(self, case: int, platform: str, room: str, message: str | None, digest: bool, now: datetime) -> None:
+        """The case's card stands here from now on; the one before is forgotten."""
+        values = {"platform": platform, "room": room, "message": message, "digest": digest, "posted_at": t.naive(now)}
+        posted = insert(t.card).values(case_id=case, **values)
+        posted = posted.on_conflict_do_update(index_elements=["case_id"], set_=values)
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(posted)
+
+        await self._writer.write(work)
+
+    async def of(self, case: int) -> Card | None:
+        """The case's card, or None while it was not posted."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(sa.select(t.card).where(t.card.c.case_id == case))).one_or_none()
+        if row is None:
+            return None
+        return Card(row.case_id, row.platform, row.room, row.message, row.digest, row.posted_at.replace(tzinfo=UTC))
+
+    async def cases_of(self, platform: str, room: str, message: str) -> list[int]:
+        """The cases that a posted message shows, oldest first: many for a digest, none where it is no card."""
+        here = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(sa.select(t.card.c.case_id).where(here).order_by(t.card.c.case_id))
+            return list(rows.scalars())
+
+    async def unposted(self, platform: str, since: datetime) -> list[int]:
+        """Cases of this platform's messages, opened since a moment, that have no card yet; oldest first.
+
+        Answered ones are among them; examples are not, for they are no cards.
+        """
+        query = (
+            sa.select(t.case.c.id)
+            .select_from(t.case.join(t.message).outerjoin(t.card))
+            .where(
+                t.case.c.created_at >= t.naive(since),
+                t.unindexed(t.message.c.platform) == platform,
+                t.message.c.decision["band"].as_string().is_distinct_from(t.EXAMPLE),
+                t.card.c.case_id.is_(None),
+            )
+            .order_by(t.case.c.id)
+        )
+        async with self._engine.connect() as connection:
+            return list((await connection.execute(query)).scalars())

@@ -1,0 +1,83 @@
+"""How each community on a platform is set up: where its cards go, who moderates, what it agreed to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.store import tables as t
+from bot.store.sealing import Sealer
+from bot.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """One community; `setup` is the platform's own and empty until somebody set it up, `name` "" where unknown."""
+
+    community: str
+    platform: str
+    name: str
+    setup: Mapping[str, Any]
+    greeted: bool
+
+
+class Communities:
+    """The store's communities. What `setup` holds is for the platform to say; names are sealed."""
+
+    def __init__(self, engine: AsyncEngine, writer: Writer, sealer: Sealer) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._sealer = sealer
+
+    async def setup(self, community: str) -> dict[str, Any] | None:
+        """What was saved; empty for one that was only greeted, None for one never met."""
+        query = sa.select(t.community.c.setup).where(t.community.c.community == community)
+        async with self._engine.connect() as connection:
+            saved: dict[str, Any] | None = (await connection.execute(query)).scalar_one_or_none()
+        return saved
+
+    async def save(self, community: str, platform: str, name: str, setup: Mapping[str, Any], now: datetime) -> None:
+        """From now on this is the setup; whether it was greeted stays."""
+        values = {**self._who(platform, name), "setup": dict(setup), "updated_at": t.naive(now)}
+        saved = insert(t.community).values(community=community, **values)
+        saved = saved.on_conflict_do_update(index_elements=["community"], set_=values)
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(saved)
+
+        await self._writer.write(work)
+
+    async def all(self, platform: str) -> list[Community]:
+        """Every community of a platform, set up or only greeted."""
+        query = sa.select(t.community).where(t.community.c.platform == platform).order_by(t.community.c.community)
+        async with self._engine.connect() as connection:
+            return [
+                Community(
+                    community=row.community,
+                    platform=row.platform,
+                    name=self._sealer.unseal(row.name_sealed) if row.name_sealed else "",
+                    setup=row.setup,
+                    greeted=row.greeted_at is not None,
+                )
+                for row in await connection.execute(query)
+            ]
+
+    async def greet(self, community: str, platform: str, name: str, now: datetime) -> bool:
+        """True for the first caller only: it says hello. What greets is what joined, so the row may be new."""
+        values = {"community": community, **self._who(platform, name), "setup": {}, "updated_at": t.naive(now)}
+        added = insert(t.community).values(values).on_conflict_do_nothing()
+        first = sa.and_(t.community.c.community == community, t.community.c.greeted_at.is_(None))
+        greeted = sa.update(t.community).where(first).values(greeted_at=t.naive(now))
+
+        async def work(connection: AsyncConnection) -> bool:
+            await connection.execute(added)
+            return (await connection.execute(greeted)).rowcount == 1
+
+        return await self._writer.write(work)
+
+    def _who(self, platform: str, name: str) -> dict[str, Any]:
+        return {"platform": platform, "name_sealed": self._sealer.seal(name) if name else None}

@@ -1,0 +1,273 @@
+"""What can be asked of the journal and its cases: texts are unsealed on the way out, times come back in UTC."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.events import Author, Message, MessageKey
+from bot.policy import Policy
+from bot.store import tables as t
+from bot.store.sealing import Sealer
+from bot.store.words import Said
+
+
+@dataclass(frozen=True, slots=True)
+class Journalled:
+    """A message's row in the journal."""
+
+    id: int
+    key: MessageKey
+    state: str
+    text: str
+    decision: Mapping[str, Any]
+    probabilities: Mapping[str, float]
+    adapter: str
+    sent_at: datetime
+    author: str = ""
+    """The author's pseudonym."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One alert card and its history, with the message it is about."""
+
+    id: int
+    message: Journalled
+    author: Author
+    state: str
+    moderator: str | None
+    corrected_label: str | None
+    undone: bool
+    teaches: bool | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A community since a moment: messages seen (each revision is one), cards opened and how many of those are
+    answered, messages acted on and not undone."""
+
+    messages: int
+    opened: int
+    answered: int
+    acted: int
+
+
+class Reading:
+    """The store's questions; none of them changes anything."""
+
+    def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
+        self._engine = engine
+        self.sealer = sealer
+
+    async def cases(self, community: str, limit: int = 50) -> list[Case]:
+        """The community's cases, newest first; the texts moderators typed as examples are not among them."""
+        return await self._cases(sa.and_(t.unindexed(t.message.c.community) == community, _shown()), limit)
+
+    async def case(self, number: int) -> Case | None:
+        """One case, or None."""
+        found = await self._cases(t.case.c.id == number, 1)
+        return found[0] if found else None
+
+    async def history(self, community: str, author: str, limit: int = 20) -> list[Case]:
+        """Cases of one author's messages, newest first; `author` is the pseudonym."""
+        mine = sa.and_(t.message.c.community == community, t.message.c.author == author)
+        return await self._cases(sa.and_(mine, _shown()), limit)
+
+    async def case_of(self, platform: str, community: str, message: str) -> Case | None:
+        """The case of a platform's message, in whatever room: of the latest revision that has one."""
+        query = (
+            sa.select(t.case.c.id)
+            .select_from(t.message.join(t.case))
+            .where(_numbered(platform, community, message))
+            .order_by(t.message.c.revision.desc(), t.message.c.id.desc())
+            .limit(1)
+        )
+        async with self._engine.connect() as connection:
+            number = (await connection.execute(query)).scalar_one_or_none()
+        return None if number is None else await self.case(number)
+
+    async def journalled(self, platform: str, community: str, message: str) -> Journalled | None:
+        """The latest revision of a platform's message, in whatever room."""
+        query = (
+            sa.select(t.message)
+            .where(_numbered(platform, community, message))
+            .order_by(t.message.c.revision.desc(), t.message.c.id.desc())
+            .limit(1)
+        )
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else from_row(row._mapping, self.sealer)
+
+    async def words(self, case: int) -> list[Said]:
+        """Every moderator's word on a case, oldest first."""
+        async with self._engine.connect() as connection:
+            return await said(connection, case)
+
+    async def counts(self, community: str, since: datetime) -> Counts:
+        """What happened in a community since a moment, for a status line."""
+        seen = sa.and_(t.message.c.community == community, t.message.c.seen_at >= t.naive(since))
+        opened = sa.and_(t.unindexed(t.message.c.community) == community, t.case.c.created_at >= t.naive(since))
+        acted = sa.and_(seen, *_acted())
+        count, cases = sa.select(sa.func.count()), t.case.join(t.message)
+        queries = (
+            count.select_from(t.message).where(seen, _shown()),
+            count.select_from(cases).where(opened, _shown()),
+            count.select_from(cases).where(opened, _shown(), t.case.c.state != "open"),
+            count.select_from(t.message.outerjoin(t.case)).where(acted),
+        )
+        async with self._engine.connect() as connection:
+            numbers = (await connection.execute(sa.select(*(query.scalar_subquery() for query in queries)))).one()
+        return Counts(*map(int, numbers))
+
+    async def event(self, row: int) -> Message | None:
+        """The event a journal row was made from; None once its text or author is no longer kept."""
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(sa.select(t.message).where(t.message.c.id == row))).one_or_none()
+        if found is None or found.text_sealed is None or found.author_sealed is None:
+            return None
+        old = from_row(found._mapping, self.sealer)
+        return Message(old.key, author_from(self.sealer.unseal(found.author_sealed)), old.text, old.sent_at)
+
+    async def messages(self, community: str, since: datetime, limit: int = 10_000) -> list[Journalled]:
+        """Scored messages of a community since a moment, newest first, for previews and the room's history."""
+        wanted = sa.and_(
+            t.message.c.community == community,
+            t.message.c.seen_at >= t.naive(since),
+            t.message.c.probabilities.is_not(None),
+        )
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(
+                sa.select(t.message).where(wanted).order_by(t.message.c.id.desc()).limit(limit)
+            )
+            return [from_row(row._mapping, self.sealer) for row in rows]
+
+    async def standing(self, event: Message, strikes_since: datetime, now: datetime) -> tuple[int, int]:
+        """(the author's strikes that still count, the community's actions within the last hour)."""
+        acted = sa.and_(t.message.c.community == event.key.community, *_acted())
+        source = sa.select(sa.func.count()).select_from(t.message.outerjoin(t.case))
+        mine = source.where(
+            acted, t.message.c.author == self.author(event), t.message.c.seen_at >= t.naive(strikes_since)
+        )
+        lately = source.where(acted, t.message.c.seen_at >= t.naive(now - timedelta(hours=1)))
+        async with self._engine.connect() as connection:
+            both = await connection.execute(sa.select(mine.scalar_subquery(), lately.scalar_subquery()))
+            strikes, actions = both.one()
+        return int(strikes), int(actions)
+
+    async def policy(self, community: str) -> Policy:
+        """The community's policy; the default (shadow mode) where none was saved."""
+        async with self._engine.connect() as connection:
+            query = sa.select(t.policy.c.policy).where(t.policy.c.community == community)
+            saved = (await connection.execute(query)).scalar_one_or_none()
+        return Policy() if saved is None else Policy.model_validate(saved)
+
+    async def corrections(self, community: str, limit: int = 500) -> list[tuple[str, str]]:
+        """(text, label) of the community's latest corrections that are still kept, newest first."""
+        source = t.correction.join(t.case).join(t.message)
+        query = (
+            sa.select(t.message.c.text_sealed, t.correction.c.label)
+            .select_from(source)
+            .where(t.message.c.community == community, t.message.c.text_sealed.is_not(None))
+            .order_by(t.correction.c.id.desc())
+            .limit(limit)
+        )
+        async with self._engine.connect() as connection:
+            return [(self.sealer.unseal(sealed), label) for sealed, label in await connection.execute(query)]
+
+    def author(self, event: Message) -> str:
+        """The author's pseudonym in this community."""
+        return self.sealer.author(event.key.platform, event.key.community, event.author.id)
+
+    async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
+        teaches: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(sa.text("training_example")).where(
+            sa.text("training_example.id = (SELECT MAX(id) FROM correction WHERE case_id = \"case\".id)")
+        )  # fmt: skip
+        corrected = sa.select(sa.func.count(t.correction.c.id)).where(t.correction.c.case_id == t.case.c.id)
+        query = (
+            sa.select(
+                t.message,
+                t.case.c.id.label("case_id"),
+                t.case.c.state.label("case_state"),
+                *(t.case.c[name] for name in ("moderator", "corrected_label", "undone", "created_at")),
+                corrected.scalar_subquery().label("words"),
+                sa.exists(teaches).label("teaches"),
+            )
+            .select_from(t.case.join(t.message))
+            .where(wanted)
+            .order_by(t.case.c.id.desc())
+            .limit(limit)
+        )
+        async with self._engine.connect() as connection:
+            return [self._case(row._mapping) for row in await connection.execute(query)]
+
+    def _case(self, row: sa.RowMapping) -> Case:
+        sealed = row["author_sealed"]
+        author = author_from(self.sealer.unseal(sealed)) if sealed else Author("", row["author"][:8])
+        return Case(
+            id=row["case_id"],
+            message=from_row(row, self.sealer),
+            author=author,
+            state=row["case_state"],
+            moderator=row["moderator"],
+            corrected_label=row["corrected_label"],
+            undone=row["undone"],
+            teaches=bool(row["teaches"]) if row["words"] else None,
+            created_at=row["created_at"].replace(tzinfo=UTC),
+        )
+
+
+async def said(connection: AsyncConnection, case: int) -> list[Said]:
+    """The words on a case, oldest first, within the caller's transaction."""
+    columns = (t.correction.c.moderator, t.correction.c.label, t.correction.c.created_at)
+    rows = await connection.execute(
+        sa.select(*columns).where(t.correction.c.case_id == case).order_by(t.correction.c.id)
+    )
+    return [Said(moderator, label, created_at.replace(tzinfo=UTC)) for moderator, label, created_at in rows]
+
+
+def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
+    """A row of the message table; the text is "" once it is not kept."""
+    return Journalled(
+        id=row["id"],
+        key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
+        state=row["state"],
+        text=sealer.unseal(row["text_sealed"]) if row["text_sealed"] else "",
+        decision=row["decision"] or {},
+        probabilities=row["probabilities"] or {},
+        adapter=row["adapter"] or "",
+        sent_at=row["sent_at"].replace(tzinfo=UTC),
+        author=row["author"],
+    )
+
+
+def author_json(author: Author) -> str:
+    """An author as sealed beside a message."""
+    return json.dumps([author.id, author.name, sorted(author.roles), author.is_moderator, author.is_bot])
+
+
+def author_from(text: str) -> Author:
+    """What `author_json` made."""
+    number, name, roles, is_moderator, is_bot = json.loads(text)
+    return Author(number, name, frozenset(roles), is_moderator, is_bot)
+
+
+def _shown() -> sa.ColumnElement[bool]:
+    """Not a text that a moderator typed as an example."""
+    shown: sa.ColumnElement[bool] = t.message.c.decision["band"].as_string().is_distinct_from(t.EXAMPLE)
+    return shown
+
+
+def _numbered(platform: str, community: str, message: str) -> sa.ColumnElement[bool]:
+    return sa.and_(t.message.c.platform == platform, t.message.c.community == community, t.message.c.message == message)
+
+
+def _acted() -> tuple[sa.ColumnElement[bool], ...]:
+    """Done and not undone; to be used where cases are joined."""
+    undone = sa.func.coalesce(t.case.c.undone, False)
+    return t.message.c.state == "done", t.message.c.enforced.is_(True), undone.is_(False)

@@ -1,0 +1,58 @@
+"""What members reported. Reporters are pseudonyms, as authors are; each counts once for a message."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.store import tables as t
+from bot.store.writer import Writer
+
+
+class Reports:
+    """The store's reports of journalled messages."""
+
+    def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    async def record(self, row: int, reporter: str, now: datetime) -> bool:
+        """A member's report of a journal row; False when this reporter had reported it."""
+        values = {"message_id": row, "reporter": reporter, "created_at": t.naive(now)}
+        added = insert(t.report).values(values).on_conflict_do_nothing()
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(added)).rowcount == 1
+
+        return await self._writer.write(work)
+
+    async def count(self, case: int) -> int:
+        """How many members reported the case's message."""
+        reported = t.case.join(t.report, t.report.c.message_id == t.case.c.message_id)
+        query = sa.select(sa.func.count()).select_from(reported).where(t.case.c.id == case)
+        async with self._engine.connect() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def open_case(self, row: int, now: datetime) -> int | None:
+        """The journal row's case, opened if there was none; None when the row has no decision that could be shown.
+
+        The author of a message that was clear is not known any more; `Store.record_shown` knows it from the event.
+        """
+        decided = sa.select(t.message.c.id).where(t.message.c.id == row, t.message.c.decision.is_not(None))
+
+        async def work(connection: AsyncConnection) -> int | None:
+            if await connection.scalar(decided) is None:
+                return None
+            return await opened(connection, row, now)
+
+        return await self._writer.write(work)
+
+
+async def opened(connection: AsyncConnection, row: int, now: datetime) -> int:
+    """The journal row's case, within the caller's transaction; opened if there was none."""
+    values = {"message_id": row, "state": "open", "undone": False, "created_at": t.naive(now)}
+    await connection.execute(insert(t.case).values(values).on_conflict_do_nothing())
+    found = await connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row))
+    number: int = found.scalar_one()
+    return number

@@ -1,0 +1,38 @@
+"""What a moderator's word on a case is, given the words before it. No I/O, no clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Word(StrEnum):
+    """What a moderator's word came to."""
+
+    FIRST = "first"
+    AGREED = "agreed"
+    OVERRODE = "overrode"
+    CHANGED = "changed"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One word on a case."""
+
+    moderator: str
+    label: str
+    created_at: datetime
+
+
+def weigh(before: Sequence[Said], moderator: str, label: str) -> Word:
+    """Compares a word with the last one, and an agreement with the moderator's own last one. `before`: oldest first."""
+    if not before:
+        return Word.FIRST
+    last = before[-1]
+    if last.moderator == moderator:
+        return Word.SAME if last.label == label else Word.CHANGED
+    if last.label != label:
+        return Word.OVERRODE
+    own = [said.label for said in before if said.moderator == moderator]
+    return Word.SAME if own[-1:] == [label] else Word.AGREED
