@@ -86,16 +86,3 @@ def from_json(data: dict[str, object]) -> Action:
             return Ban()
         case _:
             raise ValueError(f"not an action: {data}")
-
-
-def describe(action: Action) -> str:
-    """For people: "timeout for 60 minutes"."""
-    match action:
-        case Timeout(minutes=minutes):
-            return f"timeout for {minutes} minutes"
-        case Ban(hours=None):
-            return "ban for good"
-        case Ban(hours=hours):
-            return f"ban for {hours} hours"
-        case _:
-            return action.name

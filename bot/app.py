@@ -8,14 +8,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from bot.config import Config
+from bot.desk import Desk
 from bot.learning import Learning, refresh_command
 from bot.models import adapters_of, answering
 from bot.moderator import Moderator
+from bot.notices import Notice
+from bot.platforms.base import Platform
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.store import Case, Sealer, Store
 from bot.web import server
@@ -23,6 +27,9 @@ from bot.web.feed import Feed
 from model.adapters import GLOBAL
 from model.batcher import Batcher
 from model.worker import Worker
+
+if TYPE_CHECKING:
+    from bot.platforms.discord import Discord
 
 log = structlog.get_logger()
 
@@ -55,7 +62,10 @@ async def service(config: Config) -> AsyncIterator[Running]:
         chat = WebChat(lambda posted: feed.publish("message", message=server.posted_json(posted)))
 
         def case_changed(case: Case) -> None:
-            feed.publish("case", case=server.case_json(case))
+            if case.message.key.platform == chat.name:
+                feed.publish("case", case=server.case_json(case))
+            elif discord is not None:
+                discord.show(case)
 
         def swapped(adapter: str, problem: str) -> None:
             feed.publish("adapter", adapter=adapter, norm=server.norm_json(learning.norm_of(COMMUNITY)))
@@ -63,12 +73,17 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 log.error("adapter rejected", problem=problem)
                 feed.publish("notice", text=problem)
 
-        def notice(text: str) -> None:
-            feed.publish("notice", text=text)
+        def notice(told: Notice) -> None:
+            where = f"{told.community}: " if told.community not in ("", COMMUNITY) else ""
+            feed.publish("notice", text=where + told.text())
+            if discord is not None:
+                discord.notify(told)
 
         def stood_in(text: str) -> None:
             log.warning("the model that answers changed", told=text)
-            notice(text)
+            notice(Notice("notice-plain", {"text": text}))
+
+        discord: Discord | None = None
 
         async with (
             Store.open(database, sealer) as store,
@@ -88,18 +103,25 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 config.learning.keep_adapters,
                 config.model.choice,
             )
+            if config.discord.token:
+                discord = _discord(config, store)
+            platforms: dict[str, Platform] = {chat.name: chat}
+            if discord is not None:
+                platforms[discord.name] = discord
             learning = Learning(store, registry, command, lambda told: server.refresh_event(feed, told))
             moderator = Moderator(
                 store,
                 batcher,
-                {chat.name: chat},
+                platforms,
                 adapter_of=learning.adapter_of,
                 changed=case_changed,
                 notice=notice,
             )
+            desk = Desk(store, moderator, batcher, platforms, changed=case_changed)
             parts = server.Parts(
                 store,
                 moderator,
+                desk,
                 chat,
                 batcher,
                 registry,
@@ -109,6 +131,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 model_trouble=model.trouble,
                 tally=model.tally,
                 own_categories=not config.model.choice.embedded,
+                platforms=[] if discord is None else [discord.overview],
             )
             tasks = [
                 group.create_task(model.run()),
@@ -120,6 +143,10 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 ),
                 group.create_task(_retention(store, config.service.retention_days)),
             ]
+            if discord is not None:
+                discord.serve(moderator, desk)
+                discord.adapter_of = learning.adapter_of
+                tasks.append(group.create_task(discord.run()))
             runner = web.AppRunner(server.build(parts), access_log=None, shutdown_timeout=2.0)
             await runner.setup()
             try:
@@ -150,6 +177,22 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
         log.info("started", adapter=running.parts.registry.current(GLOBAL))
         await stop.wait()
         log.info("stopping")
+
+
+def _discord(config: Config, store: Store) -> "Discord":
+    """Imported only where there is a token: the library takes a moment and some memory."""
+    from bot.platforms.discord import Access, Discord
+
+    section = config.discord
+    access = Access(
+        section.token,
+        section.permission,
+        section.members_intent,
+        section.api,
+        section.gateway,
+        config.service.retention_days,
+    )
+    return Discord(store, access)
 
 
 async def _retention(store: Store, days: int) -> None:

@@ -86,6 +86,25 @@ class Lora(_Section):
     on: Literal["attention", "linears", "everything"] = "linears"
 
 
+class Discord(_Section):
+    """Discord; without a token it is left out. The token is `DOMOVOI_DISCORD_TOKEN` or lies in `token_file`.
+
+    `permission` names Discord's written permission to train on messages, "" where there is none. `api` and `gateway`
+    stand for another server that speaks Discord's protocol.
+    """
+
+    token_file: str = ""
+    permission: str = ""
+    members_intent: bool = False
+    api: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
+    gateway: Annotated[str, Field(pattern=r"^(wss?://.*)?$")] = ""
+
+    @property
+    def token(self) -> str:
+        """The token, or ""; raises `BadConfig` where its file cannot be read."""
+        return _token("DOMOVOI_DISCORD_TOKEN", self.token_file, "discord")
+
+
 class Config(_Section):
     """The whole file; every section and key may be left out."""
 
@@ -93,6 +112,7 @@ class Config(_Section):
     model: Model = Model()
     learning: Learning = Learning()
     lora: Lora = Lora()
+    discord: Discord = Discord()
 
 
 def read_config(path: Path) -> Config:
@@ -104,6 +124,11 @@ def read_config(path: Path) -> Config:
         raise BadConfig(f"{path}: no such file; copy config.toml from the repository") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path}: not TOML: {error}") from error
+    discord = data.setdefault("discord", {})
+    if isinstance(discord, dict):
+        for name in ("api", "gateway"):
+            if override := os.environ.get(f"DOMOVOI_DISCORD_{name.upper()}"):
+                discord[name] = override
     service = data.setdefault("service", {})
     if isinstance(service, dict):
         if folder := os.environ.get("DOMOVOI_DATA"):
@@ -120,3 +145,15 @@ def read_config(path: Path) -> Config:
         if first["type"] == "extra_forbidden":
             raise BadConfig(f'{path}: unknown key "{key}"; check its spelling against the README') from None
         raise BadConfig(f'{path}: "{key}" = {first["input"]!r}: {first["msg"]}') from None
+
+
+def _token(name: str, file: str, section: str) -> str:
+    """From the environment, else from the file the section names."""
+    if token := os.environ.get(name, "").strip():
+        return token
+    if not file:
+        return ""
+    try:
+        return Path(file).expanduser().read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f'token_file = "{file}" under [{section}] cannot be read ({error}); or set {name}') from None

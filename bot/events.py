@@ -6,13 +6,26 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class MessageKey:
-    """Names one revision of one message. An edit is the same message with a higher revision."""
+    """Names one revision of one message. An edit is the same message with a higher revision.
+
+    A room inside another (a thread in a channel) is named by the path to it, "channel/thread".
+    """
 
     platform: str
     community: str
     room: str
     message: str
     revision: int = 0
+
+    @property
+    def address(self) -> tuple[str, str, str]:
+        """(platform, community, message): what finds the message, in whatever room and revision."""
+        return self.platform, self.community, self.message
+
+    @property
+    def rooms(self) -> frozenset[str]:
+        """The room and those it lies in."""
+        return frozenset(self.room.split("/")) | {self.room}
 
 
 @dataclass(frozen=True, slots=True)

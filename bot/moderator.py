@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -12,24 +13,21 @@ import structlog
 from bot import actions
 from bot.events import Message
 from bot.intake import Intake
-from bot.platforms.base import DryRun, Gone, MissingPermission, Platform, RateLimited
-from bot.policy import Band, Decision, Mode, Policy, Standing, decide, exemption, strike_expiry
+from bot.notices import Notice
+from bot.platforms.base import DryRun, Gone, MissingPermission, Platform, RateLimited, Unreachable
+from bot.policy import Band, Decision, Mode, Policy, Standing, band, decide, exemption, strike_expiry
 from bot.store import Case, Store
 from bot.store.store import decision_json
 from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Verdict
-from model.labels import Label
 from model.normalize import aggressive, conservative
 
 RETRY_AFTER_S = 1.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
+"""How long an action waits for a platform that does not answer: twice as long each time."""
+SAID_AGAIN_AFTER_S = 600.0
+PUNISHED_WITHIN = timedelta(hours=1)
+"""Messages read later than this, after an outage, are shown to moderators and not acted on."""
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an undo came to: the text is for the moderator."""
-
-    case: Case
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class Moderator:
         *,
         adapter_of: Callable[[str], str],
         changed: Callable[[Case], None] = lambda case: None,
-        notice: Callable[[str], None] = lambda text: None,
+        notice: Callable[[Notice], None] = lambda notice: None,
         settled: Callable[[Message, Judged | None], None] = lambda event, judged: None,
         concurrency: int = 64,
     ) -> None:
@@ -72,8 +70,10 @@ class Moderator:
         self._in_hand: set[int] = set()
         self._first_received: float = math.inf  # journal rows before this one are a former start's
         self._policies: dict[str, Policy] = {}
-        self.trouble = ""
-        """What keeps messages waiting at the moment, in words for moderators; "" while all is well."""
+        self._told: dict[str, float] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.trouble: Notice | None = None
+        """What keeps messages waiting at the moment; None while all is well."""
 
     async def receive(self, event: Message) -> bool:
         """Commits the message, then queues it. False for a revision that is known already."""
@@ -87,6 +87,7 @@ class Moderator:
     async def run(self) -> None:
         """Serves until cancelled; first finishes what a crash left behind, later what was shed."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             group.create_task(self._work_off())
             for _ in range(self._concurrency):
                 group.create_task(self._serve())
@@ -102,55 +103,14 @@ class Moderator:
         await self._store.save_policy(community, policy, datetime.now(UTC))
         self._policies[community] = policy
 
-    async def confirm(self, case: Case, moderator: str, basis: str | None) -> Case:
-        """👍: the label was right; a confirmation teaches too, where there is a basis."""
-        label = str(case.message.decision["label"])
-        basis = basis or await self._consent(case)
-        await self._store.record_correction(case.id, moderator, label, basis, datetime.now(UTC), confirms=True)
-        return await self._again(case.id)
+    async def judge(self, event: Message, policy: Policy | None = None) -> Judged:
+        """What would be done with a message, exempt or not, under this policy or the one in force; nothing is kept.
 
-    async def correct(self, case: Case, moderator: str, label: Label, basis: str | None) -> Outcome:
-        """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back.
-
-        `basis` is what the platform knows of; without one, the author's consent serves.
+        Raises `Unavailable`, `Overloaded` and `AdapterRejected`.
         """
-        basis = basis or await self._consent(case)
-        await self._store.record_correction(case.id, moderator, label, basis, datetime.now(UTC), confirms=False)
-        undone = await self._take_back(case, moderator) if label is Label.NEUTRAL else ""
-        teaches = "the next refresh learns from it" if basis else "it teaches nothing: there is no basis for that"
-        return Outcome(await self._again(case.id), f"Corrected to {label}; {teaches}.{undone}")
-
-    async def undo(self, case: Case, moderator: str) -> Outcome:
-        """The action was wrong here: it is taken back, and teaches nothing."""
-        undone = await self._take_back(case, moderator)
-        return Outcome(await self._again(case.id), f"Undone; this teaches nothing.{undone}")
-
-    async def _consent(self, case: Case) -> str | None:
-        key = case.message.key
-        author = self._store.sealer.author(key.platform, key.community, case.author.id)
-        return await self._store.consents.basis(key.community, author)
-
-    async def _take_back(self, case: Case, moderator: str) -> str:
-        if not await self._store.record_undone(case.id, moderator) or not case.message.decision.get("enforced"):
-            return ""
-        platform = self._platforms[case.message.key.platform]
-        done: list[str] = []
-        kept: list[str] = []
-        for data in case.message.decision["actions"]:
-            action = actions.from_json(data)
-            if isinstance(action, actions.Alert):
-                continue
-            worked = await platform.undo(action, case.message.key, case.author)
-            (done if worked else kept).append(actions.describe(action))
-        text = f" Taken back: {', '.join(done)}." if done else ""
-        return text + (f" Cannot be taken back: {', '.join(kept)}." if kept else "")
-
-    async def _again(self, number: int) -> Case:
-        case = await self._store.case(number)
-        if case is None:
-            raise LookupError(f"case {number} is gone")
-        self._changed(case)
-        return case
+        policy = policy or await self.policy(event.key.community)
+        verdict, disguised = await self._verdicts(event, policy)
+        return Judged(verdict, disguised, decide(event, verdict, Standing(), policy, disguised=disguised))
 
     async def _queue(self, row: int, event: Message) -> None:
         """Into the line, unless it stands there or is being handled already."""
@@ -173,14 +133,14 @@ class Moderator:
             except Exception:
                 log.exception("message failed", row=row)
                 await self._store.record_state(row, "failed")
-                self._notice(f"A message could not be handled (journal row {row}); the log says why.")
+                self._tell(Notice("notice-failed", {"row": row}, event.key.community))
             self._in_hand.discard(row)
             self._settled(event, judged)
 
     async def _wait_for_model(self, row: int, event: Message, error: Exception) -> None:
         """Nothing is punished meanwhile; the message waits in the journal, moderators are told once."""
         if not self.trouble and not isinstance(error, Overloaded):
-            self.trouble = f"The classifier does not answer ({error}). Messages wait; nothing is punished meanwhile."
+            self.trouble = Notice("notice-classifier-silent", {"error": str(error)})
             log.error("classifier unavailable", error=str(error))
             self._notice(self.trouble)
         await asyncio.sleep(RETRY_AFTER_S)
@@ -218,8 +178,11 @@ class Moderator:
             return None
         verdict, disguised = await self._verdicts(event, policy)
         now = datetime.now(UTC)
-        strikes, acted = await self._store.standing(event, strike_expiry(policy, now), now)
-        decision = decide(event, verdict, Standing(strikes, acted), policy, disguised=disguised)
+        standing = Standing()
+        if band(verdict, policy)[0] is Band.ACTION:
+            standing = Standing(*await self._store.standing(event, strike_expiry(policy, now), now))
+        young = now - event.sent_at <= PUNISHED_WITHIN
+        decision = decide(event, verdict, standing, policy, disguised=disguised, may_punish=young)
         if decision.trips:
             await self._trip(event, policy)
         state = "intended" if decision.actions else "done"
@@ -228,8 +191,12 @@ class Moderator:
         if decision.actions:
             await self._perform(row, event, decision)
         if case is not None:
-            await self._again(case)
+            await self._show(case)
         return Judged(verdict, disguised, decision)
+
+    async def _show(self, number: int) -> None:
+        if (case := await self._store.case(number)) is not None:
+            self._changed(case)
 
     async def _verdicts(self, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
         """The conservative view's verdict, and the aggressive view's where the views differ."""
@@ -240,46 +207,73 @@ class Moderator:
             views.append(Item(undisguised, adapter, community=event.key.community))
         verdicts = await self._classifier.classify(views)
         if self.trouble:
-            self.trouble = ""
-            self._notice("The classifier answers again; waiting messages are being read.")
+            self.trouble = None
+            self._notice(Notice("notice-classifier-back"))
         return verdicts[0], verdicts[1] if len(verdicts) > 1 else None
 
     async def _perform(self, row: int, event: Message, decision: Decision) -> None:
-        platform = self._platforms[event.key.platform]
         await self._store.record_state(row, "sent")
-        performer = platform if decision.enforced else DryRun(platform)
-        await self._store.record_state(row, await self._do(performer, event, list(decision.actions)))
+        await self._do(row, event, decision.enforced, list(decision.actions))
 
     async def _finish(self, row: int, event: Message, state: str, decision: Mapping[str, Any]) -> None:
         """After a crash: what was intended is done; what may have been sent is repeated, but for what people read."""
         todo = [actions.from_json(data) for data in decision["actions"]]
         if state == "sent":
             todo = [action for action in todo if not isinstance(action, actions.Warn)]
-        platform = self._platforms[event.key.platform]
-        performer = platform if decision["enforced"] else DryRun(platform)
-        await self._store.record_state(row, await self._do(performer, event, todo))
+        await self._do(row, event, decision["enforced"], todo)
 
-    async def _do(self, platform: Platform, event: Message, todo: list[actions.Action]) -> str:
-        """Performs each action; returns the journal state it came to."""
+    async def _do(
+        self, row: int, event: Message, enforced: bool, todo: list[actions.Action], wait_s: float = FIRST_WAIT_S
+    ) -> None:
+        """Performs each action and records the journal state it came to.
+
+        When the platform does not answer or asks for patience, the rest is put off and nobody waits for it.
+        """
+        platform = self._platforms[event.key.platform]
+        performer: Platform | DryRun = platform if enforced else DryRun(platform)
         state = "done"
-        for action in todo:
+        for position, action in enumerate(todo):
             try:
-                await platform.perform(action, event.key, event.author)
+                await performer.perform(action, event.key, event.author)
             except Gone:
                 state = "gone"
             except RateLimited as error:
-                await asyncio.sleep(error.retry_after_s)
-                todo.append(action)
+                self._put_off(row, event, enforced, todo[position:], error.retry_after_s, wait_s)
+                return
+            except Unreachable as error:
+                log.warning("platform does not answer", row=row, action=action.name, error=str(error))
+                rest = todo[position + isinstance(action, actions.Warn) :]
+                self._put_off(row, event, enforced, rest, wait_s, min(2 * wait_s, LONGEST_WAIT_S))
+                return
             except MissingPermission as error:
                 state = "failed"
-                self._notice(f"{actions.describe(action)} was not possible: {error}")
-        return state
+                self._tell(Notice("notice-not-possible", {"action": action, "why": error.why}, event.key.community))
+        await self._store.record_state(row, state)
+
+    def _put_off(
+        self, row: int, event: Message, enforced: bool, todo: list[actions.Action], wait_s: float, next_wait_s: float
+    ) -> None:
+        """Does the rest later. The journal says "sent" until then, so a restart goes on with it, too."""
+
+        async def later() -> None:
+            await asyncio.sleep(wait_s)
+            await self._do(row, event, enforced, todo, next_wait_s)
+            if (case := await self._store.case_of(*event.key.address)) is not None:
+                self._changed(case)
+
+        assert self._group is not None  # noqa: S101  # whoever performs was started by run()
+        self._group.create_task(later())
+
+    def _tell(self, notice: Notice) -> None:
+        """The same thing at most once in ten minutes: a raid without a right is one notice, not four hundred."""
+        moment, said = time.monotonic(), repr(notice)
+        self._told = {told: at for told, at in self._told.items() if moment - at < SAID_AGAIN_AFTER_S}
+        if said not in self._told:
+            self._told[said] = moment
+            self._notice(notice)
 
     async def _trip(self, event: Message, policy: Policy) -> None:
         community = event.key.community
         await self.set_policy(community, policy.model_copy(update={"mode": Mode.SHADOW}))
         log.warning("back to shadow mode", community=community)
-        self._notice(
-            f"{policy.max_actions_per_hour} actions within an hour: {community} is back in shadow mode. "
-            f"Look at the last cases, then switch to enforce again."
-        )
+        self._notice(Notice("notice-cap", {"actions": policy.max_actions_per_hour}, community))

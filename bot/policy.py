@@ -1,5 +1,6 @@
 """What a community wants done, and the one pure function that applies it. No I/O, no clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -52,7 +53,8 @@ class LabelPolicy(_Frozen):
         return self
 
     def build(self) -> tuple[Action, ...]:
-        """The actions of the action band, as data."""
+        """The actions of the action band, as data: the message first, then its author, who must still be there to be
+        warned."""
         made: dict[str, Action] = {
             "delete": Delete(),
             "warn": Warn(),
@@ -60,7 +62,7 @@ class LabelPolicy(_Frozen):
             "kick": Kick(),
             "ban": Ban(self.ban_hours),
         }
-        return tuple(made[name] for name in self.actions)
+        return tuple(action for name, action in made.items() if name in self.actions)
 
 
 class Category(_Frozen):
@@ -113,6 +115,35 @@ class Policy(_Frozen):
         return self.hate if label is Label.HATE else self.offensive
 
 
+Preset = Literal["relaxed", "standard", "strict"]
+PRESETS: Mapping[Preset, tuple[LabelPolicy, LabelPolicy]] = {
+    "relaxed": (
+        LabelPolicy(alert_at=0.6, act_at=0.95),
+        LabelPolicy(alert_at=0.9, act_at=0.99, actions=()),
+    ),
+    "standard": (
+        LabelPolicy(alert_at=0.5, act_at=0.85),
+        LabelPolicy(alert_at=0.7, act_at=0.95, actions=("warn",)),
+    ),
+    "strict": (
+        LabelPolicy(alert_at=0.35, act_at=0.7, actions=("delete", "warn")),
+        LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "warn")),
+    ),
+}
+"""(hate, offensive) for communities that would rather choose one of three than eight numbers."""
+
+
+def with_preset(policy: Policy, preset: Preset) -> Policy:
+    """The same policy with a preset's bands and actions; mode, strikes and exemptions stay."""
+    hate, offensive = PRESETS[preset]
+    return policy.model_copy(update={"hate": hate, "offensive": offensive})
+
+
+def preset_of(policy: Policy) -> Preset | None:
+    """The preset a policy's bands and actions are, if any."""
+    return next((name for name, sections in PRESETS.items() if sections == (policy.hate, policy.offensive)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the past says: this author's unexpired strikes, and the community's actions within the last hour."""
@@ -157,8 +188,8 @@ def band(verdict: Verdict, policy: Policy) -> tuple[Band, LabelPolicy | None]:
 
 def exemption(event: Message, policy: Policy) -> str | None:
     """Why a message is not read at all, or None. Decided before any model is asked."""
-    if event.key.room in policy.exempt_rooms:
-        return f"room {event.key.room} is exempt"
+    if exempt := sorted(event.key.rooms & policy.exempt_rooms):
+        return f"room {exempt[0]} is exempt"
     if shared := sorted(event.author.roles & policy.exempt_roles):
         return f"role {shared[0]} is exempt"
     return None
@@ -180,8 +211,9 @@ def decide(
     clock.
     """
     stand_in = verdict.stand_in or (disguised is not None and disguised.stand_in)
-    may_punish, flags = may_punish and not stand_in, ("stand-in",) if stand_in else ()
-    by_whom = ", says the stand-in model: only shown" if stand_in else ""
+    flags = (("stand-in",) if stand_in else ()) + (() if may_punish else ("old",))
+    by_whom = ", says the stand-in model: only shown" if stand_in else "" if may_punish else ", but too old to act on"
+    may_punish = may_punish and not stand_in
     for label in HARMFUL:
         section, score = policy.of(label), score_of(verdict, label)
         if score >= section.act_at and may_punish:
@@ -222,15 +254,17 @@ def _act(
     actions = list(section.build())
     reason = f"{label} {score:.2f} ≥ action threshold {section.act_at:.2f}"
     strike, names = standing.strikes + 1, {action.name for action in actions}
+    flags: tuple[str, ...] = ()
     if policy.strikes.ban_at is not None and strike >= policy.strikes.ban_at and "ban" not in names:
         actions.append(Ban(section.ban_hours))
+        flags = ("strike",)
         reason += f"; strike {strike} of {policy.strikes.ban_at}: ban"
     elif (
         policy.strikes.timeout_at is not None and strike >= policy.strikes.timeout_at and not names & {"timeout", "ban"}
     ):
         actions.append(Timeout(section.timeout_minutes))
+        flags = ("strike",)
         reason += f"; strike {strike} (from {policy.strikes.timeout_at}): timeout"
-    flags: tuple[str, ...] = ()
     if event.author.is_moderator:
         actions, flags = [], ("moderator",)
         reason += "; written by a moderator: only shown"
@@ -238,7 +272,7 @@ def _act(
         actions, flags = [a for a in actions if isinstance(a, Delete)], ("bot",)
     enforced, trips = policy.mode is Mode.ENFORCE, False
     if enforced and actions and standing.actions_last_hour >= policy.max_actions_per_hour:
-        enforced, trips = False, True
+        enforced, trips, flags = False, True, (*flags, "cap")
         reason += f"; {policy.max_actions_per_hour} actions within an hour reached: back to shadow mode"
     return Decision(
         Band.ACTION, label, score, section.act_at, (*actions, Alert()), enforced, reason, trips=trips, flags=flags

@@ -3,10 +3,12 @@
 A new platform is one file with a class that fulfils `Platform`, and one line in `bot/app.py`.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.actions import Action, Alert
 from bot.events import Author, MessageKey
+from bot.notices import Notice
 
 
 class Platform(Protocol):
@@ -15,12 +17,34 @@ class Platform(Protocol):
     name: str
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
-        """Does it; raises `Gone`, `MissingPermission` or `RateLimited`. `Alert` is a no-op here: cards are shown."""
+        """Does it; raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`. `Alert` is a no-op here: cards
+        are shown."""
         ...
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
-        """Takes it back; False when this platform cannot."""
+        """Takes it back; False when this platform cannot. Raises what `perform` raises."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One community as the page shows it; `problems` are rights the bot lacks there."""
+
+    community: str
+    name: str
+    mode: str
+    has_cards: bool
+    problems: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How a platform stands: why it is silent, if it is, the link that adds the bot, and where the bot is."""
+
+    platform: str
+    trouble: Notice | None
+    invite: str
+    places: tuple[Place, ...]
 
 
 class DryRun:
@@ -45,7 +69,11 @@ class Gone(Exception):
 
 
 class MissingPermission(Exception):
-    """The bot may not do this here; tell the moderators which right is missing."""
+    """The bot may not do this here; tell the moderators `why`: which right is missing and how to give it."""
+
+    def __init__(self, why: Notice) -> None:
+        super().__init__(why.text())
+        self.why = why
 
 
 class RateLimited(Exception):
@@ -54,3 +82,7 @@ class RateLimited(Exception):
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"asked to wait {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class Unreachable(Exception):
+    """The platform did not answer, and may have done it or not; try again later, but what people read only once."""

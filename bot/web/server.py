@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +12,14 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.actions import REVERSIBLE, describe, from_json
+from bot.actions import REVERSIBLE, from_json
 from bot.advice import advise, answered
+from bot.desk import Desk
 from bot.flips import flips
+from bot.language import said_action
 from bot.learning import AlreadyRunning, Learning, Refresh
 from bot.moderator import Moderator
+from bot.platforms.base import Overview
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Posted, Refused, WebChat
 from bot.policy import Band, Policy, band
 from bot.store import Case, Store
@@ -24,7 +27,6 @@ from bot.web.feed import Feed
 from bot.web.guard import REPORT_POLICY, guard
 from model.adapters import GLOBAL, Registry
 from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
-from model.explain import evidence, nearest
 from model.labels import LABELS, Label
 from model.norms import Norm
 from model.two_stages import Tally
@@ -43,6 +45,7 @@ class Parts:
 
     store: Store
     moderator: Moderator
+    desk: Desk
     chat: WebChat
     classifier: Classifier
     registry: Registry
@@ -52,6 +55,7 @@ class Parts:
     model_trouble: Callable[[], str] = lambda: ""
     tally: Tally | None = None
     own_categories: bool = False
+    platforms: Sequence[Callable[[], Awaitable[Overview]]] = ()
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
@@ -104,13 +108,21 @@ async def state(request: web.Request) -> web.Response:
             "adapter": parts.learning.serving,
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
             "cases": [case_json(case) for case in cases],
-            "notice": parts.moderator.trouble or parts.model_trouble() or parts.learning.problem,
+            "notice": _trouble(parts),
             "refresh": parts.learning.state.to_json() if parts.learning.state else None,
             "two_stages": tally_json(parts.tally) if parts.tally else None,
             "norm": norm_json(parts.learning.norm_of(COMMUNITY)),
             "audit": await parts.store.audit.found(COMMUNITY),
+            "platforms": [overview_json(await overview()) for overview in parts.platforms],
         }
     )
+
+
+@routes.get("/api/platforms")
+async def platforms(request: web.Request) -> web.Response:
+    """How the platforms stand, and where the bot is."""
+    found = [overview_json(await overview()) for overview in request.app[PARTS].platforms]
+    return web.json_response({"platforms": found})
 
 
 @routes.get("/api/events")
@@ -144,8 +156,8 @@ async def post_message(request: web.Request) -> web.Response:
 async def confirm(request: web.Request) -> web.Response:
     """👍"""
     case = await _case(request)
-    changed = await request.app[PARTS].moderator.confirm(case, MODERATOR, BASIS)
-    return web.json_response({"case": case_json(changed), "text": "Confirmed; the next refresh learns from it."})
+    outcome = await request.app[PARTS].desk.confirm(case, MODERATOR, BASIS)
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.post("/api/cases/{case}/correct")
@@ -154,38 +166,31 @@ async def correct(request: web.Request) -> web.Response:
     case, data = await _case(request), await _body(request)
     if data.get("label") not in list(LABELS):
         return _error(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
-    outcome = await request.app[PARTS].moderator.correct(case, MODERATOR, Label(data["label"]), BASIS)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text})
+    outcome = await request.app[PARTS].desk.correct(case, MODERATOR, Label(data["label"]), BASIS)
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.post("/api/cases/{case}/undo")
 async def undo(request: web.Request) -> web.Response:
     """The action was wrong here."""
-    outcome = await request.app[PARTS].moderator.undo(await _case(request), MODERATOR)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text})
+    outcome = await request.app[PARTS].desk.undo(await _case(request), MODERATOR)
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.get("/api/cases/{case}/explain")
 async def explain(request: web.Request) -> web.Response:
     """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
     parts, case = request.app[PARTS], await _case(request)
-    message = case.message
-    label = Label(message.decision["label"])
-    probabilities = {known: message.probabilities[known] for known in LABELS}
-    verdict = Verdict(probabilities, "", message.adapter)
-    past = await parts.store.corrections(message.key.community)
     try:
-        found = await evidence(parts.classifier, message.text, verdict, label, message.key.community)
-        vectors = await parts.classifier.embed([message.text, *(text for text, _ in past)])
+        found = await parts.desk.explain_case(case)
     except (Unavailable, AdapterRejected) as error:
         return _error(f"cannot explain at the moment: {error}", 503)
-    near = nearest(vectors[0], vectors[1:])
     return web.json_response(
         {
-            "words": [asdict(piece) for piece in found],
-            "label": label,
-            "sentence": message.decision["reason"],
-            "nearest": [{"text": past[i][0], "label": past[i][1], "similarity": round(s, 3)} for i, s in near],
+            "words": [asdict(piece) for piece in found.words],
+            "label": found.label,
+            "sentence": case.message.decision["reason"],
+            "nearest": [{"text": text, "label": label, "similarity": share} for text, label, share in found.nearest],
         }
     )
 
@@ -229,11 +234,8 @@ async def advice(request: web.Request) -> web.Response:
 @routes.post("/api/audit")
 async def audit(request: web.Request) -> web.Response:
     """Cards of a few random messages of the last 7 days that nobody was shown."""
-    parts, now = request.app[PARTS], datetime.now(UTC)
-    opened = await parts.store.audit.draw(COMMUNITY, AUDIT_CARDS, now - timedelta(days=7), now)
-    for number in opened:
-        if (case := await parts.store.case(number)) is not None:
-            parts.feed.publish("case", case=case_json(case))
+    parts = request.app[PARTS]
+    opened = await parts.desk.random_cases(COMMUNITY, AUDIT_CARDS)
     return web.json_response({"opened": len(opened), "audit": await parts.store.audit.found(COMMUNITY)}, status=201)
 
 
@@ -308,6 +310,12 @@ async def report(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(folder / "report.html", headers={"Content-Security-Policy": REPORT_POLICY})
 
 
+def _trouble(parts: Parts) -> str:
+    """What whoever opens the page must know first; "" while all is well."""
+    waiting = parts.moderator.trouble
+    return (waiting.text() if waiting else "") or parts.model_trouble() or parts.learning.problem
+
+
 def posted_json(posted: Posted) -> dict[str, Any]:
     """A message as the page shows it."""
     return {**asdict(posted), "sent_at": posted.sent_at.isoformat()}
@@ -324,7 +332,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "text": case.message.text,
         **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
         "probabilities": case.message.probabilities,
-        "actions": [describe(action) for action in shown],
+        "actions": [said_action("en", action) for action in shown],
         "state": case.state,
         "corrected_label": case.corrected_label,
         "by": case.moderator,
@@ -338,6 +346,15 @@ def case_json(case: Case) -> dict[str, Any]:
 def norm_json(norm: Norm) -> dict[str, Any] | None:
     """What the community was found to count otherwise than the model, as the page shows it."""
     return {"sentence": norm.sentence, "words": norm.words, "moderators": norm.moderators} if norm.changes else None
+
+
+def overview_json(overview: Overview) -> dict[str, Any]:
+    """A platform as the page shows it."""
+    places = [
+        {**asdict(place), "problems": [problem.text() for problem in place.problems]} for place in overview.places
+    ]
+    trouble = overview.trouble.text() if overview.trouble else ""
+    return {"platform": overview.platform, "trouble": trouble, "invite": overview.invite, "places": places}
 
 
 def tally_json(tally: Tally) -> dict[str, Any]:

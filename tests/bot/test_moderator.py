@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bot.desk import Desk
 from bot.intake import Intake
 from bot.moderator import Moderator
+from bot.notices import Notice
 from bot.platforms.webchat import WebChat
 from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
@@ -19,7 +21,7 @@ class Community:
     """A room, its moderator and what they were told."""
 
     def __init__(self, store: Store, classifier: StubClassifier) -> None:
-        self.store, self.notices = store, list[str]()
+        self.store, self.notices = store, list[Notice]()
         self.chat = WebChat(lambda posted: None)
         self.moderator = Moderator(
             store,
@@ -28,6 +30,7 @@ class Community:
             adapter_of=lambda community: "global/stub",
             notice=self.notices.append,
         )
+        self.desk = Desk(store, self.moderator, classifier, {"webchat": self.chat})
 
     async def says(self, person: str, text: str) -> str:
         from datetime import UTC, datetime
@@ -71,7 +74,7 @@ async def test_enforced_removed_undone_restored(store: Store) -> None:
         await scene.settled()
         assert scene.chat.messages[message].state == "removed"
         (case,) = await store.cases("try-out")
-        outcome = await scene.moderator.undo(case, "dana")
+        outcome = await scene.desk.undo(case, "dana")
         assert scene.chat.messages[message].state == "restored"
         assert outcome.case.state == "undone" and outcome.case.teaches is None
 
@@ -83,7 +86,7 @@ async def test_a_correction_to_neutral_restores_and_teaches(store: Store) -> Non
         message = await scene.says("ann", "HATE")
         await scene.settled()
         (case,) = await store.cases("try-out")
-        outcome = await scene.moderator.correct(case, "dana", Label.NEUTRAL, "authored")
+        outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL, "authored")
         assert scene.chat.messages[message].state == "restored" and outcome.case.teaches is True
         assert await store.corrections("try-out") == [("HATE", "neutral")]
 
@@ -98,8 +101,8 @@ async def test_an_author_who_agreed_teaches_without_another_basis(store: Store) 
             await scene.says("ann", f"HATE {agreed}")
             await scene.settled()
             case = (await store.cases("try-out"))[0]
-            outcome = await scene.moderator.correct(case, "dana", Label.NEUTRAL, None)
-            assert outcome.case.teaches is agreed and ("nothing" in outcome.text) is not agreed
+            outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL, None)
+            assert outcome.case.teaches is agreed and ("nothing" in outcome.text()) is not agreed
 
 
 async def test_the_cap_trips_and_moderators_are_told_once(store: Store) -> None:
@@ -111,7 +114,7 @@ async def test_the_cap_trips_and_moderators_are_told_once(store: Store) -> None:
             await scene.settled()
         assert scene.chat.messages[last].state == "shown"
         assert (await store.policy("try-out")).mode is Mode.SHADOW
-        assert len(scene.notices) == 1 and "back in shadow mode" in scene.notices[0]
+        assert len(scene.notices) == 1 and "back in shadow mode" in scene.notices[0].text()
 
 
 async def test_while_the_classifier_is_down_messages_wait_and_nothing_is_punished(store: Store) -> None:

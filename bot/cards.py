@@ -1,0 +1,163 @@
+"""What a card says, as plain data in one language: platforms and the page only lay it out.
+
+`text`, `author` and `room` are hostile: whoever lays the card out makes them inert.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot import actions
+from bot.actions import Action
+from bot.desk import Explanation
+from bot.language import Language, said_action, say
+from bot.policy import Band
+from bot.store import Case, Said
+from model.labels import HARMFUL, LABELS, Label
+
+Verb = Literal["right", "wrong", "undo", "explain"]
+CLOSE, MOST_IN_DIGEST, MOST_WORDS = 0.05, 10, 8
+"""Evidence below `CLOSE` is noise; a digest lists so many messages; an explanation names so many words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One of a card's buttons."""
+
+    verb: Verb
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One case. `lines` are sentences of ours, without anything a member typed; `moderators` are ids in `words`."""
+
+    case: int
+    label: Label
+    title: str
+    text: str
+    author: str
+    author_id: str
+    room: str
+    lines: tuple[str, ...]
+    words: tuple[tuple[str, str], ...]
+    footer: str
+    buttons: tuple[Button, ...]
+
+
+def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports: int = 0) -> Card:
+    """The card of a case with everything said about it so far."""
+    decision = case.message.decision
+    label = Label(decision["label"])
+    lines = [why(decision, language), _done(case, language)]
+    if reports:
+        lines.insert(0, say(language, "card-reports", count=reports))
+    return Card(
+        case.id,
+        label,
+        _title(case, language),
+        case.message.text,
+        case.author.name,
+        case.author.id,
+        case.message.key.room,
+        tuple(line for line in lines if line),
+        _said(case, words, language),
+        say(language, "card-footer", case=case.id, adapter=case.message.adapter or "-"),
+        _buttons(case, language),
+    )
+
+
+def why(decision: Mapping[str, Any], language: Language) -> str:
+    """Which threshold fired, and what else counted; the decision as the journal keeps it."""
+    flags = decision.get("flags", [])
+    score, threshold = round(100 * decision["score"]), round(100 * decision["threshold"])
+    name = say(language, f"label-{decision['label']}")
+    if decision["band"] == Band.CLEAR:
+        first = say(language, "why-clear", score=score)
+    elif "category" in flags:
+        first = decision["reason"]
+    else:
+        first = say(language, f"why-{decision['band']}", label=name, score=score, threshold=threshold)
+    more = [say(language, f"why-{flag}") for flag in flags if flag != "category"]
+    return " ".join([first, *more])
+
+
+def explained(
+    found: Explanation, decision: Mapping[str, Any], language: Language
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """(sentences of ours, (sentence, hostile text) pairs) that say why a text got its label."""
+    lines = [why(decision, language)]
+    heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
+    label = say(language, f"label-{found.label}")
+    lines.append(say(language, "explain-words" if heavy else "explain-no-words", label=label))
+    quoted = [(f"{100 * piece.weight:+.0f} %", piece.word) for piece in heavy[:MOST_WORDS]]
+    near = [
+        (say(language, "explain-near", label=say(language, f"label-{said}"), share=round(100 * share)), text)
+        for text, said, share in found.nearest
+    ]
+    return lines, [*quoted, *near]
+
+
+def probabilities(shares: Mapping[Label, float], language: Language) -> str:
+    """ "hate 91 %, offensive 6 %, neutral 3 %"."""
+    return ", ".join(f"{say(language, f'label-{label}')} {100 * shares[label]:.0f} %" for label in LABELS)
+
+
+def digest_title(cases: Sequence[Case], language: Language) -> str:
+    """ "12 messages by 3 authors need a look"."""
+    return say(language, "digest-title", count=len(cases), authors=len({case.message.author for case in cases}))
+
+
+def digest_line(case: Case, language: Language) -> str:
+    """One case in a digest, without its text."""
+    decision = case.message.decision
+    label = say(language, f"label-{decision['label']}")
+    state = say(language, f"state-{case.state}") if case.state != "open" else _done(case, language)
+    return say(language, "digest-line", case=case.id, label=label, score=round(100 * decision["score"]), state=state)
+
+
+def todo(case: Case) -> tuple[Action, ...]:
+    """What the decision says is to be done, but for the card itself."""
+    decided = [actions.from_json(data) for data in case.message.decision["actions"]]
+    return tuple(action for action in decided if not isinstance(action, actions.Alert))
+
+
+def _title(case: Case, language: Language) -> str:
+    decision = case.message.decision
+    label, score = Label(decision["label"]), round(100 * decision["score"])
+    if label not in HARMFUL:
+        return say(language, "card-title-neutral", score=score)
+    return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
+
+
+def _done(case: Case, language: Language) -> str:
+    """What was done, would be done, or could not be."""
+    wanted = todo(case)
+    if not wanted:
+        return say(language, "done-nothing")
+    names = ", ".join(said_action(language, action) for action in wanted)
+    if not case.message.decision["enforced"]:
+        return say(language, "done-shadow", actions=names)
+    state = case.message.state
+    return say(language, f"done-{state if state in ('failed', 'gone', 'sent', 'intended') else 'done'}", actions=names)
+
+
+def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[str, str], ...]:
+    """(moderator, what they said), in order; the undo last."""
+    shown, found = case.message.decision["label"], []
+    for said in words:
+        label = say(language, f"label-{said.label}")
+        found.append(
+            (said.moderator, say(language, "said-right" if said.label == shown else "said-wrong", label=label))
+        )
+    if case.undone and case.moderator and case.state == "undone":
+        found.append((case.moderator, say(language, "said-undone")))
+    return tuple(found)
+
+
+def _buttons(case: Case, language: Language) -> tuple[Button, ...]:
+    reversible = any(action.name in actions.REVERSIBLE for action in todo(case))
+    verbs: list[Verb] = ["right", "wrong", "explain"]
+    if case.message.decision["enforced"] and reversible and not case.undone:
+        verbs.insert(2, "undo")
+    return tuple(Button(verb, say(language, f"button-{verb}")) for verb in verbs)

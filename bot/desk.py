@@ -1,0 +1,183 @@
+"""What moderators and members may ask of the service, on whatever platform they ask. Rights are checked by whoever
+passes the question on."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from bot import actions
+from bot.actions import Action
+from bot.events import Message
+from bot.language import Language, said_action, say
+from bot.moderator import Judged, Moderator
+from bot.platforms.base import Gone, MissingPermission, Platform, RateLimited, Unreachable
+from bot.policy import Policy
+from bot.store import Case, Store, Word
+from bot.store.store import decision_json
+from model.classifier import Classifier, Verdict
+from model.explain import Evidence, evidence, nearest
+from model.labels import LABELS, Label
+
+NEAREST_OF = 500
+"""Past corrections an explanation is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a moderator's click came to.
+
+    `word` is None for an undo, `teaches` for what has nothing to do with teaching. `done` was taken back, `kept` could
+    not be, `waiting` is for when the platform answers again.
+    """
+
+    case: Case
+    label: Label | None = None
+    word: Word | None = None
+    teaches: bool | None = None
+    done: tuple[Action, ...] = ()
+    kept: tuple[Action, ...] = ()
+
+    def text(self, language: Language = "en") -> str:
+        """One or two sentences for the moderator who clicked."""
+        parts = []
+        if self.word is Word.SAME:
+            parts.append(say(language, "outcome-same"))
+        elif self.label is not None:
+            name = "outcome-agreed" if self.word is Word.AGREED else "outcome-labelled"
+            parts.append(say(language, name, label=say(language, f"label-{self.label}")))
+            parts.append(say(language, "outcome-teaches" if self.teaches else "outcome-no-basis"))
+        elif self.done or self.kept:
+            parts.append(say(language, "outcome-undone"))
+        else:
+            parts.append(say(language, "outcome-nothing-to-undo"))
+        for name, those in (("outcome-taken-back", self.done), ("outcome-cannot", self.kept)):
+            if those:
+                parts.append(say(language, name, actions=", ".join(said_action(language, one) for one in those)))
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a text got its label: how much each word carried, and the past corrections it is most like."""
+
+    label: Label
+    words: Sequence[Evidence]
+    nearest: Sequence[tuple[str, Label, float]]
+
+    @property
+    def without_others(self) -> "Explanation":
+        """For an author: other people's texts are left out."""
+        return replace(self, nearest=())
+
+
+class Desk:
+    """Answers questions and carries out moderators' words; `changed` hears of every case that changes by them."""
+
+    def __init__(
+        self,
+        store: Store,
+        moderator: Moderator,
+        classifier: Classifier,
+        platforms: Mapping[str, Platform],
+        *,
+        changed: Callable[[Case], None] = lambda case: None,
+    ) -> None:
+        self._store = store
+        self._moderator = moderator
+        self._classifier = classifier
+        self._platforms = platforms
+        self._changed = changed
+
+    async def confirm(self, case: Case, moderator: str, basis: str | None) -> Outcome:
+        """👍: the label was right; a confirmation teaches too, where there is a basis."""
+        return await self._label(case, moderator, Label(case.message.decision["label"]), basis, confirms=True)
+
+    async def correct(self, case: Case, moderator: str, label: Label, basis: str | None) -> Outcome:
+        """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back.
+
+        `basis` is what the platform knows of; without one, the author's consent serves.
+        """
+        return await self._label(case, moderator, label, basis, confirms=False)
+
+    async def undo(self, case: Case, moderator: str) -> Outcome:
+        """The action was wrong here: it is taken back, and teaches nothing."""
+        done, kept = await self._take_back(case, moderator)
+        return Outcome(await self._again(case.id), done=done, kept=kept)
+
+    async def explain(self, text: str, label: Label, verdict: Verdict, community: str) -> Explanation:
+        """Raises `Unavailable` and `AdapterRejected`."""
+        past = await self._store.corrections(community, limit=NEAREST_OF)
+        found = await evidence(self._classifier, text, verdict, label, community)
+        vectors = await self._classifier.embed([text, *(old for old, _ in past)])
+        near = nearest(vectors[0], vectors[1:])
+        return Explanation(label, found, [(past[i][0], Label(past[i][1]), round(share, 3)) for i, share in near])
+
+    async def explain_case(self, case: Case) -> Explanation:
+        """The same for the message of a case, by the probabilities it was decided with."""
+        message = case.message
+        verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
+        return await self.explain(message.text, Label(message.decision["label"]), verdict, message.key.community)
+
+    async def report(self, event: Message, reporter: str, now: datetime) -> Case:
+        """A member says that a message is not in order: it is read even if exempt, and shown to moderators.
+
+        `reporter` is the member's pseudonym. Raises `Unavailable` and `AdapterRejected`.
+        """
+        judged = await self._moderator.judge(event)
+        number = await self._store.record_shown(event, judged.verdict, decision_json(judged.decision), now)
+        if (case := await self._store.case(number)) is not None:
+            await self._store.reports.record(case.message.id, reporter, now)
+        return await self._again(number)
+
+    async def preview(self, events: Sequence[Message], policy: Policy | None = None) -> list[tuple[Message, Judged]]:
+        """What would be done with these messages under this policy or the one in force; nothing is kept."""
+        judged = await asyncio.gather(*(self._moderator.judge(event, policy) for event in events))
+        return list(zip(events, judged, strict=True))
+
+    async def example(self, community: str, platform: str, moderator: str, text: str, label: Label) -> None:
+        """A text that a moderator wrote to teach with."""
+        await self._store.record_example(community, platform, moderator, text, label, datetime.now(UTC))
+
+    async def random_cases(self, community: str, count: int) -> list[Case]:
+        """Opens cards of a few random messages of the last 7 days that nobody was shown."""
+        now = datetime.now(UTC)
+        opened = await self._store.audit.draw(community, count, now - timedelta(days=7), now)
+        return [await self._again(number) for number in opened]
+
+    async def _label(self, case: Case, moderator: str, label: Label, basis: str | None, *, confirms: bool) -> Outcome:
+        basis = basis or await self._consent(case)
+        now = datetime.now(UTC)
+        word = await self._store.record_correction(case.id, moderator, label, basis, now, confirms=confirms)
+        if word is Word.SAME:
+            return Outcome(case, label, word)
+        neutral = label is Label.NEUTRAL and not confirms
+        done, kept = await self._take_back(case, moderator) if neutral else ((), ())
+        return Outcome(await self._again(case.id), label, word, basis is not None, done, kept)
+
+    async def _consent(self, case: Case) -> str | None:
+        return await self._store.consents.basis(case.message.key.community, case.message.author)
+
+    async def _take_back(self, case: Case, moderator: str) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+        if not await self._store.record_undone(case.id, moderator) or not case.message.decision.get("enforced"):
+            return (), ()
+        platform = self._platforms[case.message.key.platform]
+        done: list[Action] = []
+        kept: list[Action] = []
+        for data in case.message.decision["actions"]:
+            action = actions.from_json(data)
+            if isinstance(action, actions.Alert):
+                continue
+            try:
+                worked = await platform.undo(action, case.message.key, case.author)
+            except (Gone, MissingPermission, RateLimited, Unreachable):
+                worked = False
+            (done if worked else kept).append(action)
+        return tuple(done), tuple(kept)
+
+    async def _again(self, number: int) -> Case:
+        case = await self._store.case(number)
+        if case is None:
+            raise LookupError(f"case {number} is gone")
+        self._changed(case)
+        return case

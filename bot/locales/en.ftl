@@ -1,0 +1,277 @@
+# What people read, in English. Names are the same in every language; a test compares them.
+
+label-hate = hate
+label-offensive = offensive
+label-neutral = neutral
+
+action-alert = shown to moderators
+action-warn = warn
+action-delete = delete
+action-timeout = timeout for { $minutes ->
+    [one] 1 minute
+   *[other] { $minutes } minutes
+}
+action-kick = kick
+action-ban = ban for good
+action-ban-hours = ban for { $hours ->
+    [one] 1 hour
+   *[other] { $hours } hours
+}
+
+# Cards
+card-title = { $label } { $score } %
+card-title-neutral = a closer look ({ $score } % harm)
+card-reports = { $count ->
+    [one] One member has reported this.
+   *[other] { $count } members have reported this.
+}
+card-footer = case { $case } · { $adapter }
+card-author = Author
+card-where = Where
+card-why = Why
+card-said = Moderators
+card-jump = to the message
+why-alert = { $label }: { $score } %, at or above the alert threshold of { $threshold } %.
+why-action = { $label }: { $score } %, at or above the action threshold of { $threshold } %.
+why-clear = Below every threshold ({ $score } % harm); nobody was shown it by itself.
+why-example = Written by a moderator as an example.
+why-stand-in = The stand-in model says so; it never punishes.
+why-old = It was read more than an hour late, so it is only shown.
+why-disguised = Seen once its disguise is undone; that never punishes.
+why-moderator = A moderator wrote it, so it is only shown.
+why-bot = A bot or webhook wrote it, so only the message can be removed.
+why-strike = It is not the author's first: one action more.
+why-cap = Too many actions within an hour: back to shadow mode.
+done-nothing = Nothing was done to it.
+done-shadow = Would have done: { $actions } (shadow mode).
+done-done = Done: { $actions }.
+done-sent = Under way: { $actions }.
+done-intended = Under way: { $actions }.
+done-failed = Not all of this was possible: { $actions }.
+done-gone = { $actions }; message or author were gone already.
+said-right = 👍 correct ({ $label })
+said-wrong = 👎 it is { $label }
+said-undone = undone
+state-open = open
+state-confirmed = confirmed
+state-corrected = corrected
+state-undone = undone
+button-right = 👍 Correct
+button-wrong = 👎 Wrong label
+button-undo = Undo
+button-explain = Explain
+button-back = Post it back
+button-next = Go through them
+digest-title = { $count } messages by { $authors ->
+    [one] one author
+   *[other] { $authors } authors
+} need a look
+digest-line = { $label } { $score } % · { $state } · case { $case }
+digest-more = … and { $count } more.
+digest-through = Nothing in this digest is open any more.
+digest-left = { $count ->
+    [one] One more is open.
+   *[other] { $count } more are open.
+}
+
+# What a click came to
+outcome-labelled = Recorded: { $label }.
+outcome-agreed = Recorded: you agree that it is { $label }.
+outcome-same = You have said so already.
+outcome-teaches = The next refresh learns from it.
+outcome-no-basis = It teaches nothing: there is no basis for that (see /learning).
+outcome-undone = Undone; this teaches nothing.
+outcome-nothing-to-undo = There was nothing to undo, or it was undone before.
+outcome-taken-back = Taken back: { $actions }.
+outcome-cannot = Cannot be taken back: { $actions }.
+outcome-posted-back = Posted back.
+outcome-posted-before = It was posted back before.
+which-label = What is it?
+text-forgotten = The text is no longer kept.
+
+# Explain
+explain-words = These words speak for { $label } (how much less likely it is without them):
+explain-no-words = No single word speaks for { $label }; it is the whole.
+explain-near = { $share } % alike, called { $label } by a moderator:
+explain-verdict = { $probabilities }.
+explain-not-stored = I have not read this message before: scored now, nothing is kept.
+explain-nothing = There is no text in it that I read.
+
+# Notices
+notice-failed = A message could not be handled (journal row { $row }); the log says why.
+notice-classifier-silent = The classifier does not answer ({ $error }). Messages wait; nothing is punished meanwhile.
+notice-classifier-back = The classifier answers again; waiting messages are being read.
+notice-cap = { $actions } actions within an hour: back in shadow mode. Look at the last cases, then switch to enforce again.
+notice-not-possible = Not possible: { $action }. { $why }
+notice-plain = { $text }
+notice-rights =
+    { $count ->
+        [one] A right is missing:
+       *[other] { $count } rights are missing:
+    }
+    { $list }
+discord-connecting = Connecting to Discord.
+discord-token = Discord refuses the token. Fix: make a new one under Bot in the Developer Portal and put it into DOMOVOI_DISCORD_TOKEN.
+discord-intent = Discord does not let me read messages. Fix: turn on “Message Content Intent” under Bot in the Developer Portal.
+discord-lost = The connection to Discord was lost ({ $error }); trying again.
+
+# Discord
+missing-right = I lack the right “{ $right }”{ $where }. Fix: { $fix }
+missing-where = {" "}in { $channel }
+missing-where-server = {" "}on this server
+fix-role = Server Settings → Roles → { $role } → turn on “{ $right }”.
+fix-channel = open the channel's settings → Permissions → { $role } → allow “{ $right }”.
+fix-order = Server Settings → Roles: drag { $role } above the member's highest role.
+missing-order = The member's highest role is not below mine. Fix: { $fix }
+missing-immune = Discord lets nobody do that to the server's owner or to an administrator.
+missing-name = A global name can only be changed by its owner; I can only reset nicknames.
+missing-refused = Discord refused it ({ $code }: { $text }).
+right-view_channel = View Channels
+right-send_messages = Send Messages
+right-send_messages_in_threads = Send Messages in Threads
+right-embed_links = Embed Links
+right-read_message_history = Read Message History
+right-manage_messages = Manage Messages
+right-moderate_members = Timeout Members
+right-kick_members = Kick Members
+right-ban_members = Ban Members
+right-manage_nicknames = Manage Nicknames
+right-manage_threads = Manage Threads
+welcome = Hello! I am Domovoi, a moderator for **{ $server }**. I read messages, mark hate and offence, and show them to your moderators. I start in **shadow mode**: I touch nothing until you say `/mode enforce`.
+
+    1. Run `/setup` on your server: a channel for my cards, who moderates, how strict.
+    2. `/status` says whether I have the rights I need.
+    3. After a day or two look at my cards, then decide about `/mode enforce`.
+
+    {""}`/privacy` says what I keep.
+warn-author = Your message in { $room } ({ $server }) looks like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell a moderator; they can see and correct it.
+warn-author-here = { $author }, your message looks like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell a moderator; they can see and correct it.
+reason-action = Domovoi: automatic moderation of message { $message }
+reason-undo = Domovoi: undone by a moderator
+reason-lift = Domovoi: the ban is over
+title-removed = (title removed)
+posted-back = A moderator restored a message by { $author } that was removed by mistake:
+not-allowed-moderator = Only moderators may do that: it takes “Manage Messages”, “Timeout Members”, or a moderator role from /setup.
+not-allowed-manager = Only those who may “Manage Server” can do that.
+not-here = This works on a server only.
+no-case = There is no case { $case } on this server.
+no-message = I cannot find that message. Give its link (Copy Message Link) or its id, and make sure I can see the channel.
+not-answering = The model does not answer at the moment ({ $error }). Try again in a minute.
+broken = Something went wrong on my side; the operator's log says what. Nothing was changed.
+status-title = Domovoi on { $server }
+status-mode-shadow = Mode: **shadow**. I decide and show, and touch nothing.
+status-mode-enforce = Mode: **enforce**. I act by the policy.
+status-model = Model: { $adapter }.
+status-counts = Last 24 hours: { $seen } messages read, { $cases } cards, { $answered } answered, { $acted } acted on.
+status-alerts = Cards go to { $room }.
+status-no-alerts = Cards go nowhere yet: run `/setup` and choose a channel.
+status-rights-fine = I have every right I need.
+status-behind = { $count ->
+    [one] One channel could not be read back yet.
+   *[other] { $count } channels could not be read back yet.
+}
+status-trouble = Trouble: { $text }
+mode-set-shadow = Shadow mode: from now on I decide and show, and touch nothing.
+mode-set-enforce = Enforce: from now on I act by the policy. `/mode shadow` goes back.
+policy-line = { $label }: cards from { $alert } %, action from { $act } % ({ $actions }).
+policy-no-action = nothing more than a card
+policy-preset = Preset: **{ $preset }**.
+policy-own = Preset: none, own numbers.
+policy-exempt = Left alone: { $what }.
+policy-exempt-none = Left alone: nobody and nothing.
+policy-which-label = Which label? Say it as well: `/policy label:hate alert:60`.
+policy-bad = That does not fit: { $error }.
+preset-relaxed = relaxed
+preset-standard = standard
+preset-strict = strict
+preset-own = own numbers
+preview-title = Of the last { $count } messages in { $room }: { $cards } would have made a card, { $acted } would have been acted on. Nothing of this is kept.
+preview-none = There are no messages in { $room } that I can read.
+preview-line = { $label } { $score } % ({ $actions })
+setup-title = **Set-up.** Choose, then Save. Everything can be changed later.
+setup-alerts = Channel for cards
+setup-moderators = Roles that moderate
+setup-exempt-roles = Roles that are left alone
+setup-exempt-rooms = Channels that are left alone
+setup-preset = How strict
+setup-now = Cards: { $alerts } · moderators: { $moderators } · left alone: { $exempt } · preset: { $preset } · language: { $language } · warnings: { $warn }
+setup-none = none
+setup-saved = Saved. I am in { $mode } mode.
+setup-test-failed = Saved, but I cannot write to { $room }: { $why }
+setup-test-card = Cards will appear here. 👍 says a card is right, 👎 that it is not; both teach, where there is a basis. Undo takes an action back.
+setup-button-language = Language: English
+setup-button-warn-dm = Warn: in private
+setup-button-warn-place = Warn: in the channel
+setup-button-save = Save
+setup-button-preview = Preview on the last 200 messages
+setup-warn-dm = in private
+setup-warn-place = in the channel
+history-title = { $author }: { $count ->
+    [0] no cases.
+    [one] one case.
+   *[other] { $count } cases.
+}
+report-thanks = Thank you: the moderators see it. (case { $case })
+report-too-many = That is enough for now: at most { $count } reports in ten minutes.
+report-own = That is your own message.
+report-nothing = There is no text in it that I can show to moderators.
+privacy = **What I keep.** The text of messages is sealed (AES-256) on the operator's own machine and forgotten after { $days } days. Authors are kept as keyed hashes; your id is kept sealed only while a case about your message is open. What was decided is kept without the text. Nothing leaves that machine, no text is sent to anybody.
+
+    {""}**Learning.** { $learning }
+
+    {""}`/mydata export` shows what is kept of you, `/mydata erase` removes your texts.
+learning-off = Texts from this server teach nothing: { $why }
+learning-on = Corrections by moderators teach the model, under the operator's permission “{ $reference }”. `/mydata erase` takes your texts out.
+learning-why-operator = the operator has recorded no permission from Discord, which Discord's developer policy asks for.
+learning-why-server = this server has not agreed to it (`/learning`).
+learning-examples = Moderators can write their own examples; these always teach.
+learning-button-on = Let corrections teach
+learning-button-off = Stop teaching
+learning-button-example = Write an example
+learning-changed-on = From now on corrections here teach.
+learning-changed-off = From now on corrections here teach nothing.
+learning-example-title = An example to learn from
+learning-example-text = Text
+learning-example-label = What it is: hate, offensive or neutral
+learning-example-done = Thank you; the next refresh learns that this is { $label }.
+learning-example-bad = “{ $label }” is no label: write hate, offensive or neutral.
+mydata-none = I keep no text of yours from this server.
+mydata-export = { $count ->
+    [one] One message of yours is kept; it is in the file.
+   *[other] { $count } messages of yours are kept; they are in the file.
+}
+mydata-erased = { $count ->
+    [0] There was no text of yours to remove.
+    [one] One text of yours was removed. Adapters that learned from it are marked, and the next refresh leaves it out.
+   *[other] { $count } texts of yours were removed. Adapters that learned from them are marked, and the next refresh leaves them out.
+}
+
+# Commands
+command-explain = Why a message got its label
+command-explain-message = Link or id of the message
+command-test = What I would make of a text; nothing is kept
+command-test-text = The text
+command-preview = What I would have made of this channel's last 200 messages
+command-status = Whether all is well, and which rights are missing
+command-mode = Shadow: only show. Enforce: act by the policy
+command-mode-mode = shadow or enforce
+command-policy = See or change how strict I am
+command-policy-preset = relaxed, standard or strict
+command-policy-label = The label to change
+command-policy-alert = Cards from this score on, in percent
+command-policy-act = Action from this score on, in percent
+command-policy-actions = For instance: delete, warn
+command-case = Show a case again
+command-case-number = Its number
+command-history = A member's cases
+command-history-member = The member
+command-report = Report a message to the moderators
+command-report-message = Link or id of the message
+command-privacy = What I keep, and for how long
+command-mydata = What I keep of you
+command-mydata-export = A file with the texts of yours that are kept
+command-mydata-erase = Remove the texts of yours that are kept
+command-learning = Whether corrections teach, and on what basis
+command-setup = Set me up: cards, moderators, how strict
+command-context-explain = Explain
+command-context-report = Report to moderators

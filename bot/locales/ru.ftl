@@ -1,0 +1,288 @@
+# What people read, in Russian. Names are the same in every language; a test compares them.
+
+label-hate = ненависть
+label-offensive = оскорбление
+label-neutral = нейтральное
+
+action-alert = показать модераторам
+action-warn = предупредить
+action-delete = удалить
+action-timeout = тайм-аут на { $minutes ->
+    [one] { $minutes } минуту
+    [few] { $minutes } минуты
+   *[many] { $minutes } минут
+}
+action-kick = выгнать
+action-ban = забанить навсегда
+action-ban-hours = забанить на { $hours ->
+    [one] { $hours } час
+    [few] { $hours } часа
+   *[many] { $hours } часов
+}
+
+# Cards
+card-title = { $label } { $score } %
+card-title-neutral = посмотреть внимательнее (вред { $score } %)
+card-reports = { $count ->
+    [one] Пожаловался { $count } участник.
+    [few] Пожаловались { $count } участника.
+   *[many] Пожаловались { $count } участников.
+}
+card-footer = случай { $case } · { $adapter }
+card-author = Автор
+card-where = Где
+card-why = Почему
+card-said = Модераторы
+card-jump = к сообщению
+why-alert = { $label }: { $score } %, порог карточки { $threshold } % достигнут.
+why-action = { $label }: { $score } %, порог действия { $threshold } % достигнут.
+why-clear = Ниже всех порогов (вред { $score } %); само по себе никому не показано.
+why-example = Пример, написанный модератором.
+why-stand-in = Так считает запасная модель; она никогда не наказывает.
+why-old = Прочитано больше чем через час, поэтому только показано.
+why-disguised = Заметно, если снять маскировку; за это не наказывают.
+why-moderator = Написал модератор, поэтому только показано.
+why-bot = Написал бот или вебхук, поэтому можно убрать лишь сообщение.
+why-strike = Это у автора не первое: одним действием больше.
+why-cap = Слишком много действий за час: снова теневой режим.
+done-nothing = Ничего не сделано.
+done-shadow = Было бы сделано: { $actions } (теневой режим).
+done-done = Сделано: { $actions }.
+done-sent = Выполняется: { $actions }.
+done-intended = Выполняется: { $actions }.
+done-failed = Не всё удалось: { $actions }.
+done-gone = { $actions }; сообщения или автора уже не было.
+said-right = 👍 верно ({ $label })
+said-wrong = 👎 это { $label }
+said-undone = отменено
+state-open = открыт
+state-confirmed = подтверждён
+state-corrected = исправлен
+state-undone = отменён
+button-right = 👍 Верно
+button-wrong = 👎 Неверная метка
+button-undo = Отменить
+button-explain = Объяснить
+button-back = Вернуть текст
+button-next = Просмотреть по одному
+digest-title = { $count ->
+    [one] { $count } сообщение
+    [few] { $count } сообщения
+   *[many] { $count } сообщений
+} от { $authors ->
+    [one] { $authors } автора
+   *[many] { $authors } авторов
+}: нужен взгляд
+digest-line = { $label } { $score } % · { $state } · случай { $case }
+digest-more = … и ещё { $count }.
+digest-through = В этой сводке всё уже разобрано.
+digest-left = { $count ->
+    [one] Открыт ещё { $count }.
+   *[many] Открыто ещё { $count }.
+}
+
+# What a click came to
+outcome-labelled = Записано: { $label }.
+outcome-agreed = Записано: вы согласны, что это { $label }.
+outcome-same = Вы это уже сказали.
+outcome-teaches = Модель научится этому при следующем обновлении.
+outcome-no-basis = Модель этому не учится: для этого нет основания (см. /learning).
+outcome-undone = Отменено; модель этому не учится.
+outcome-nothing-to-undo = Отменять нечего, или это уже отменили.
+outcome-taken-back = Возвращено: { $actions }.
+outcome-cannot = Вернуть нельзя: { $actions }.
+outcome-posted-back = Текст возвращён.
+outcome-posted-before = Текст уже возвращали.
+which-label = Что это?
+text-forgotten = Текст больше не хранится.
+
+# Explain
+explain-words = За метку «{ $label }» говорят эти слова (насколько менее вероятна она без них):
+explain-no-words = Ни одно слово само по себе не говорит за метку «{ $label }»; дело в целом.
+explain-near = похоже на { $share } %, модератор назвал «{ $label }»:
+explain-verdict = { $probabilities }.
+explain-not-stored = Этого сообщения я раньше не читал: оценено сейчас, ничего не сохранено.
+explain-nothing = В нём нет текста, который я читаю.
+
+# Notices
+notice-failed = Сообщение не удалось обработать (строка журнала { $row }); причина в логе.
+notice-classifier-silent = Модель не отвечает ({ $error }). Сообщения ждут; никто не будет наказан.
+notice-classifier-back = Модель снова отвечает; читаю ожидающие сообщения.
+notice-cap = { $actions } действий за час: снова теневой режим. Посмотрите последние случаи, потом снова включите enforce.
+notice-not-possible = Не удалось: { $action }. { $why }
+notice-plain = { $text }
+notice-rights =
+    { $count ->
+        [one] Не хватает права:
+       *[many] Не хватает прав ({ $count }):
+    }
+    { $list }
+discord-connecting = Подключаюсь к Discord.
+discord-token = Discord не принимает токен. Что делать: создайте новый в Developer Portal, раздел Bot, и задайте DOMOVOI_DISCORD_TOKEN.
+discord-intent = Discord не даёт читать сообщения. Что делать: включите «Message Content Intent» в Developer Portal, раздел Bot.
+discord-lost = Связь с Discord потеряна ({ $error }); пробую снова.
+
+# Discord
+missing-right = Нет права «{ $right }»{ $where }. Что делать: { $fix }
+missing-where = {" "}в { $channel }
+missing-where-server = {" "}на этом сервере
+fix-role = Настройки сервера → Роли → { $role } → включить «{ $right }».
+fix-channel = настройки канала → Права доступа → { $role } → разрешить «{ $right }».
+fix-order = Настройки сервера → Роли: поднимите { $role } выше самой высокой роли участника.
+missing-order = Самая высокая роль участника не ниже моей. Что делать: { $fix }
+missing-immune = Discord не позволяет этого с владельцем сервера и администраторами.
+missing-name = Имя учётной записи меняет только её владелец; я могу сбросить лишь никнейм на сервере.
+missing-refused = Discord отказал ({ $code }: { $text }).
+right-view_channel = Просматривать каналы
+right-send_messages = Отправлять сообщения
+right-send_messages_in_threads = Отправлять сообщения в ветках
+right-embed_links = Встраивать ссылки
+right-read_message_history = Читать историю сообщений
+right-manage_messages = Управлять сообщениями
+right-moderate_members = Отправлять участников подумать о своём поведении
+right-kick_members = Выгонять участников
+right-ban_members = Банить участников
+right-manage_nicknames = Управлять никнеймами
+right-manage_threads = Управлять ветками
+welcome = Здравствуйте! Я Domovoi, модератор сервера **{ $server }**. Я читаю сообщения, отмечаю ненависть и оскорбления и показываю их вашим модераторам. Начинаю в **теневом режиме**: ничего не трогаю, пока вы не скажете `/mode enforce`.
+
+    1. Выполните `/setup` на сервере: канал для карточек, кто модерирует, насколько строго.
+    2. `/status` скажет, хватает ли мне прав.
+    3. Через день-два посмотрите на карточки и решите насчёт `/mode enforce`.
+
+    {""}`/privacy` скажет, что я храню.
+warn-author = Ваше сообщение в { $room } ({ $server }) похоже на ненависть или оскорбление, считает автоматическая модерация. Пожалуйста, соблюдайте правила. Если это ошибка, скажите модератору: он это увидит и исправит.
+warn-author-here = { $author }, ваше сообщение похоже на ненависть или оскорбление, считает автоматическая модерация. Пожалуйста, соблюдайте правила. Если это ошибка, скажите модератору: он это увидит и исправит.
+reason-action = Domovoi: автоматическая модерация сообщения { $message }
+reason-undo = Domovoi: отменено модератором
+reason-lift = Domovoi: срок бана истёк
+title-removed = (название удалено)
+posted-back = Модератор вернул сообщение { $author }, удалённое по ошибке:
+not-allowed-moderator = Это могут только модераторы: нужно право «Управлять сообщениями» или «тайм-аут», либо роль модератора из /setup.
+not-allowed-manager = Это могут только те, у кого есть право «Управлять сервером».
+not-here = Это работает только на сервере.
+no-case = Случая { $case } на этом сервере нет.
+no-message = Не нахожу этого сообщения. Дайте ссылку («Копировать ссылку на сообщение») или номер и проверьте, что я вижу канал.
+not-answering = Модель сейчас не отвечает ({ $error }). Попробуйте через минуту.
+broken = У меня что-то сломалось; причина в логе у оператора. Ничего не изменено.
+status-title = Domovoi на { $server }
+status-mode-shadow = Режим: **теневой**. Решаю и показываю, ничего не трогаю.
+status-mode-enforce = Режим: **enforce**. Действую по правилам.
+status-model = Модель: { $adapter }.
+status-counts = За 24 часа: прочитано сообщений { $seen }, карточек { $cases }, с ответом { $answered }, действий { $acted }.
+status-alerts = Карточки идут в { $room }.
+status-no-alerts = Карточки пока никуда не идут: выполните `/setup` и выберите канал.
+status-rights-fine = Все нужные права у меня есть.
+status-behind = { $count ->
+    [one] { $count } канал ещё не удалось дочитать.
+    [few] { $count } канала ещё не удалось дочитать.
+   *[many] { $count } каналов ещё не удалось дочитать.
+}
+status-trouble = Неполадка: { $text }
+mode-set-shadow = Теневой режим: теперь я решаю и показываю, но ничего не трогаю.
+mode-set-enforce = Enforce: теперь я действую по правилам. `/mode shadow` вернёт назад.
+policy-line = { $label }: карточка от { $alert } %, действие от { $act } % ({ $actions }).
+policy-no-action = только карточка
+policy-preset = Настройка: **{ $preset }**.
+policy-own = Настройка: свои числа.
+policy-exempt = Не трогаю: { $what }.
+policy-exempt-none = Не трогаю: никого и ничего.
+policy-which-label = Какая метка? Назовите и её: `/policy label:hate alert:60`.
+policy-bad = Так не выйдет: { $error }.
+preset-relaxed = мягко
+preset-standard = обычно
+preset-strict = строго
+preset-own = свои числа
+preview-title = Из последних { $count } сообщений в { $room }: карточек было бы { $cards }, действий { $acted }. Ничего из этого не сохранено.
+preview-none = В { $room } нет сообщений, которые я могу прочитать.
+preview-line = { $label } { $score } % ({ $actions })
+setup-title = **Настройка.** Выберите и сохраните. Всё можно изменить позже.
+setup-alerts = Канал для карточек
+setup-moderators = Роли модераторов
+setup-exempt-roles = Роли, которые не трогать
+setup-exempt-rooms = Каналы, которые не трогать
+setup-preset = Строгость
+setup-now = Карточки: { $alerts } · модераторы: { $moderators } · не трогать: { $exempt } · строгость: { $preset } · язык: { $language } · предупреждать: { $warn }
+setup-none = нет
+setup-saved = Сохранено. Режим: { $mode }.
+setup-test-failed = Сохранено, но я не могу писать в { $room }: { $why }
+setup-test-card = Здесь будут карточки. 👍 — карточка верна, 👎 — нет; и то и другое учит, если есть основание. «Отменить» снимает действие.
+setup-button-language = Язык: русский
+setup-button-warn-dm = Предупреждать: лично
+setup-button-warn-place = Предупреждать: в канале
+setup-button-save = Сохранить
+setup-button-preview = Примерить на 200 последних сообщениях
+setup-warn-dm = лично
+setup-warn-place = в канале
+history-title = { $author }: { $count ->
+    [0] случаев нет.
+    [one] { $count } случай.
+    [few] { $count } случая.
+   *[many] { $count } случаев.
+}
+report-thanks = Спасибо: модераторы это увидят. (случай { $case })
+report-too-many = Пока достаточно: не больше { $count } жалоб за десять минут.
+report-own = Это ваше собственное сообщение.
+report-nothing = В нём нет текста, который можно показать модераторам.
+privacy = **Что я храню.** Тексты сообщений зашифрованы (AES-256) на машине оператора и забываются через { $days } дней. Авторы хранятся как ключевые хеши; ваш номер хранится зашифрованным, только пока открыт случай о вашем сообщении. Решения хранятся без текста. Ничего не покидает эту машину.
+
+    {""}**Обучение.** { $learning }
+
+    {""}`/mydata export` покажет, что хранится о вас, `/mydata erase` удалит ваши тексты.
+learning-off = Тексты этого сервера модель не учат: { $why }
+learning-on = Исправления модераторов учат модель по разрешению оператора «{ $reference }». `/mydata erase` убирает ваши тексты.
+learning-why-operator = оператор не записал разрешения от Discord, которого требуют правила Discord для разработчиков.
+learning-why-server = этот сервер на это не согласился (`/learning`).
+learning-examples = Модераторы могут писать собственные примеры; они учат всегда.
+learning-button-on = Пусть исправления учат
+learning-button-off = Больше не учить
+learning-button-example = Написать пример
+learning-changed-on = С этого момента исправления здесь учат модель.
+learning-changed-off = С этого момента исправления здесь модель не учат.
+learning-example-title = Пример для обучения
+learning-example-text = Текст
+learning-example-label = Метка: hate, offensive или neutral
+learning-example-done = Спасибо; при следующем обновлении модель узнает, что это { $label }.
+learning-example-bad = Метки «{ $label }» нет: напишите hate, offensive или neutral.
+mydata-none = С этого сервера я не храню ваших текстов.
+mydata-export = { $count ->
+    [one] Хранится { $count } ваше сообщение; оно в файле.
+    [few] Хранится { $count } ваших сообщения; они в файле.
+   *[many] Хранится { $count } ваших сообщений; они в файле.
+}
+mydata-erased = { $count ->
+    [0] Ваших текстов, которые можно удалить, не было.
+    [one] Удалён { $count } ваш текст. Адаптеры, учившиеся на нём, отмечены, и следующее обновление обойдётся без него.
+    [few] Удалено { $count } ваших текста. Адаптеры, учившиеся на них, отмечены, и следующее обновление обойдётся без них.
+   *[many] Удалено { $count } ваших текстов. Адаптеры, учившиеся на них, отмечены, и следующее обновление обойдётся без них.
+}
+
+# Commands
+command-explain = Почему у сообщения такая метка
+command-explain-message = Ссылка на сообщение или его номер
+command-test = Что я подумаю о тексте; ничего не сохраняется
+command-test-text = Текст
+command-preview = Что я сделал бы с последними 200 сообщениями этого канала
+command-status = Всё ли в порядке и каких прав не хватает
+command-mode = shadow: только показывать. enforce: действовать по правилам
+command-mode-mode = shadow или enforce
+command-policy = Посмотреть или изменить строгость
+command-policy-preset = relaxed (мягко), standard (обычно) или strict (строго)
+command-policy-label = Какую метку изменить
+command-policy-alert = Карточка от этой оценки, в процентах
+command-policy-act = Действие от этой оценки, в процентах
+command-policy-actions = Например: delete, warn
+command-case = Показать случай ещё раз
+command-case-number = Его номер
+command-history = Случаи участника
+command-history-member = Участник
+command-report = Пожаловаться модераторам на сообщение
+command-report-message = Ссылка на сообщение или его номер
+command-privacy = Что я храню и как долго
+command-mydata = Что я храню о вас
+command-mydata-export = Файл с вашими текстами, которые хранятся
+command-mydata-erase = Удалить ваши тексты, которые хранятся
+command-learning = Учат ли исправления и на каком основании
+command-setup = Настроить меня: карточки, модераторы, строгость
+command-context-explain = Explain
+command-context-report = Report to moderators

@@ -1,0 +1,232 @@
+"""Our actions as Discord's calls, with Discord's limits checked before the call and its errors in our family."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import discord
+import structlog
+
+from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
+from bot.events import Author, MessageKey
+from bot.language import say
+from bot.notices import Notice
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.discord.events import channel_of, guild_of, message_of, named, titled
+from bot.platforms.discord.rights import missing_right, right_for
+from bot.setup import Setup
+
+BULK = 100
+BULK_WITHIN = timedelta(days=14) - timedelta(minutes=5)
+"""Discord deletes at most 100 messages in one call, none older than 14 days."""
+ANSWER_WITHIN_S = 30.0
+GONE = {10003, 10007, 10008, 10013, 10026, 10062}
+"""Unknown channel, member, message, user, ban, interaction."""
+DM_CLOSED = 50007
+NO_ACCESS = {50001, 50013}
+
+log = structlog.get_logger()
+Deletable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
+
+
+class Acting:
+    """Performs actions. `connected` gives the client of the moment, None while there is none; `setup_of` a community's
+    set-up."""
+
+    def __init__(
+        self, connected: Callable[[], discord.Client | None], setup_of: Callable[[str], Awaitable[Setup]]
+    ) -> None:
+        self._connected = connected
+        self._setup_of = setup_of
+        self._deletions = Deletions()
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        """Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`. Doing it twice looks like once."""
+        client, guild = self._guild(key)
+        setup = await self._setup_of(key.community)
+        reason = say(setup.language, "reason-action", message=key.message)
+        async with refusals(guild, right_for(action), channel_of(key.room)):
+            match action:
+                case Delete():
+                    await self._delete(client, guild, key, reason)
+                case Warn():
+                    await self._warn(guild, key, author, setup)
+                case Timeout(minutes=minutes):
+                    member = await self._member(guild, author, "moderate_members")
+                    if member.guild_permissions.administrator:
+                        raise MissingPermission(Notice("missing-immune"))
+                    await member.timeout(timedelta(minutes=minutes), reason=reason)
+                case Kick():
+                    await (await self._member(guild, author, "kick_members")).kick(reason=reason)
+                case Ban():
+                    with contextlib.suppress(discord.NotFound):  # who has left can be banned as well
+                        await self._member(guild, author, "ban_members")
+                    await guild.ban(discord.Object(int(author.id)), reason=reason, delete_message_seconds=0)
+                case _:
+                    pass
+
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+        """Lifts a timeout or a ban, gives a nickname back; a deleted message cannot be brought back by anybody."""
+        _, guild = self._guild(key)
+        setup = await self._setup_of(key.community)
+        reason = say(setup.language, "reason-undo")
+        async with refusals(guild, right_for(action), channel_of(key.room)):
+            match action:
+                case Timeout():
+                    await (await self._member(guild, author, "moderate_members")).timeout(None, reason=reason)
+                case Ban():
+                    await guild.unban(discord.Object(int(author.id)), reason=reason)
+                case Delete() if named(key) is not None:
+                    member = await self._member(guild, author, "manage_nicknames")
+                    await member.edit(nick=author.name[:32], reason=reason)
+                case _:
+                    return False
+        return True
+
+    def _guild(self, key: MessageKey) -> tuple[discord.Client, discord.Guild]:
+        client = self._connected()
+        if client is None or not client.is_ready():
+            raise Unreachable("not connected to Discord")
+        guild = client.get_guild(guild_of(key.community))
+        if guild is None:
+            raise Gone(key.community)
+        if guild.unavailable:
+            raise Unreachable("the server is unavailable at the moment")
+        return client, guild
+
+    async def _member(self, guild: discord.Guild, author: Author, right: str) -> discord.Member:
+        """The author, if the bot may act on them at all; raises `Gone` and `MissingPermission`."""
+        if not getattr(guild.me.guild_permissions, right):
+            raise MissingPermission(missing_right(guild, right))
+        member = guild.get_member(int(author.id)) or await guild.fetch_member(int(author.id))
+        if member.id == guild.owner_id:
+            raise MissingPermission(Notice("missing-immune"))
+        if member.top_role >= guild.me.top_role:
+            role = guild.self_role.name if guild.self_role else guild.me.top_role.name
+            raise MissingPermission(Notice("missing-order", {"fix": Notice("fix-order", {"role": f"“{role}”"})}))
+        return member
+
+    async def _delete(self, client: discord.Client, guild: discord.Guild, key: MessageKey, reason: str) -> None:
+        if (user := named(key)) is not None:
+            member = guild.get_member(user) or await guild.fetch_member(user)
+            if member.nick is None:
+                raise MissingPermission(Notice("missing-name"))
+            await (await self._member(guild, Author(str(user), ""), "manage_nicknames")).edit(nick=None, reason=reason)
+            return
+        channel = guild.get_channel_or_thread(channel_of(key.room))
+        if channel is None:
+            channel = await guild.fetch_channel(channel_of(key.room))
+        if titled(key) is not None and isinstance(channel, discord.Thread):
+            name = say((await self._setup_of(key.community)).language, "title-removed")
+            await channel.edit(name=name, reason=reason)
+            return
+        message = message_of(key)
+        if message is None or not isinstance(channel, Deletable):
+            raise Gone(key.message)
+        if not channel.permissions_for(guild.me).manage_messages:
+            raise MissingPermission(missing_right(guild, "manage_messages", channel.id))
+        await self._deletions.delete(client, channel, message, reason)
+
+    async def _warn(self, guild: discord.Guild, key: MessageKey, author: Author, setup: Setup) -> None:
+        """In private, or in the room where that is wished or the author takes no private messages."""
+        room, user = f"<#{channel_of(key.room)}>", int(author.id)
+        nonce = f"warn-{key.message}"[:25]
+        if setup.warn == "dm":
+            text = say(setup.language, "warn-author", room=room, server=guild.name)
+            try:
+                member = guild.get_member(user) or await guild.fetch_member(user)
+                await member.send(text, nonce=nonce, allowed_mentions=discord.AllowedMentions.none())
+                return
+            except discord.Forbidden as error:
+                if error.code != DM_CLOSED:
+                    raise
+        channel = guild.get_channel_or_thread(channel_of(key.room))
+        if not isinstance(channel, Deletable):
+            raise Gone(key.room)
+        text = say(setup.language, "warn-author-here", author=f"<@{user}>")
+        only = discord.AllowedMentions(everyone=False, roles=False, users=[discord.Object(user)])
+        await channel.send(text, nonce=nonce, allowed_mentions=only)
+
+
+class Deletions:
+    """Deletes together what waits to be deleted in one channel: whoever finds no call under way makes one for all."""
+
+    def __init__(self) -> None:
+        self._turns: dict[int, asyncio.Lock] = {}
+        self._waiting: dict[int, dict[int, asyncio.Future[None]]] = {}
+
+    async def delete(self, client: discord.Client, channel: Deletable, message: int, reason: str) -> None:
+        """Returns once the message is gone; raises what Discord answered."""
+        waiting = self._waiting.setdefault(channel.id, {})
+        answer = waiting.setdefault(message, asyncio.get_running_loop().create_future())
+        answer.add_done_callback(_heard)
+        turn = self._turns.setdefault(channel.id, asyncio.Lock())
+        async with turn:
+            while message in waiting and not answer.done():
+                batch = dict(list(waiting.items())[:BULK])
+                for number in batch:
+                    del waiting[number]
+                try:
+                    await self._call(client, channel, batch, reason)
+                finally:  # a caller that gave up half-way leaves nobody waiting
+                    for open_one in batch.values():
+                        if not open_one.done():
+                            open_one.set_exception(Unreachable("Discord does not answer"))
+        if not turn.locked() and not waiting:
+            self._turns.pop(channel.id, None)
+            self._waiting.pop(channel.id, None)
+        await answer
+
+    async def _call(
+        self, client: discord.Client, channel: Deletable, batch: dict[int, asyncio.Future[None]], reason: str
+    ) -> None:
+        young = datetime.now(UTC) - BULK_WITHIN
+        bulk = [number for number in batch if discord.utils.snowflake_time(number) > young]
+        rest = list(batch)
+        if len(bulk) > 1:
+            try:
+                await channel.delete_messages([discord.Object(number) for number in bulk], reason=reason)
+                rest = [number for number in batch if number not in bulk]
+                for number in bulk:
+                    batch[number].set_result(None)
+            except discord.HTTPException as error:
+                log.info("bulk deletion refused, one by one", status=error.status, code=error.code)
+        for number in rest:
+            try:
+                await client.http.delete_message(channel.id, number, reason=reason)
+            except Exception as error:
+                batch[number].set_exception(error)
+            else:
+                batch[number].set_result(None)
+
+
+def _heard(answer: asyncio.Future[None]) -> None:
+    """Whoever asked may have gone: an error nobody reads is no error."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+@contextlib.asynccontextmanager
+async def refusals(guild: discord.Guild | None, right: str | None, channel: int) -> AsyncIterator[None]:
+    """Discord's errors as ours; a call that takes longer than `ANSWER_WITHIN_S` counts as unanswered."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            yield
+    except discord.NotFound as error:
+        raise Gone(str(error.code)) from error
+    except discord.Forbidden as error:
+        if guild is not None and error.code in NO_ACCESS and right is not None:
+            raise MissingPermission(missing_right(guild, right, channel)) from error
+        raise MissingPermission(Notice("missing-refused", {"code": error.code, "text": error.text})) from error
+    except discord.RateLimited as error:
+        raise RateLimited(error.retry_after) from error
+    except discord.HTTPException as error:
+        if error.status == 429:
+            raise RateLimited(5.0) from error
+        if error.status >= 500:
+            raise Unreachable(f"Discord answers {error.status}") from error
+        raise MissingPermission(Notice("missing-refused", {"code": error.code, "text": error.text})) from error
+    except (TimeoutError, OSError, aiohttp.ClientError) as error:
+        raise Unreachable(f"Discord does not answer ({type(error).__name__})") from error

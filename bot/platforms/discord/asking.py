@@ -1,0 +1,128 @@
+"""Who asks, where, and whether they may: settled at the moment of the click, for commands and buttons alike."""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import discord
+import structlog
+
+from bot.language import Language, language_of, say
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.events import PLATFORM, community_of, moderates_by_right
+from bot.setup import Setup
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.service import Discord
+
+log = structlog.get_logger()
+
+LONGEST = 2000
+_LINK = re.compile(r"channels/(\d{15,20})/(\d{15,20})/(\d{15,20})")
+_PAIR = re.compile(r"(\d{15,20})-(\d{15,20})")
+Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
+
+
+class Level(IntEnum):
+    """Who may: any member, whoever moderates, whoever manages the server."""
+
+    MEMBER = 0
+    MODERATOR = 1
+    MANAGER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that may be asked."""
+
+    bot: "Discord"
+    interaction: discord.Interaction[Any]
+    guild: discord.Guild
+    member: discord.Member
+    setup: Setup
+    level: Level
+
+    @property
+    def community(self) -> str:
+        """Where it is asked."""
+        return community_of(self.guild.id)
+
+    @property
+    def language(self) -> Language:
+        """The server's."""
+        return self.setup.language
+
+    @property
+    def moderator(self) -> str:
+        """How the store names whoever asks, as a moderator."""
+        return f"{PLATFORM}:{self.member.id}"
+
+    @property
+    def pseudonym(self) -> str:
+        """How the store names whoever asks, as an author."""
+        return self.bot.store.sealer.author(PLATFORM, self.community, str(self.member.id))
+
+    async def tell(self, text: str, **more: Any) -> None:
+        """The answer, for whoever asked alone; said again it replaces the one before."""
+        await self.interaction.edit_original_response(content=text[:LONGEST], **more)
+
+    def say(self, name: str, **arguments: str | int | float) -> str:
+        """In the server's language."""
+        return say(self.language, name, **arguments)
+
+
+async def ask(bot: "Discord", interaction: discord.Interaction[Any], needed: Level) -> Asked | None:
+    """Answers within the three seconds Discord gives, then checks; None where the answer was a refusal."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    guild, member = interaction.guild, interaction.user
+    if guild is None or not isinstance(member, discord.Member):
+        text = say(language_of(str(interaction.locale)), "not-here")
+        await interaction.edit_original_response(content=text)
+        return None
+    setup = await bot.setup(community_of(guild.id))
+    level = level_of(interaction.permissions, member, setup)
+    if level < needed:
+        name = "not-allowed-manager" if needed is Level.MANAGER else "not-allowed-moderator"
+        await interaction.edit_original_response(content=say(setup.language, name))
+        return None
+    return Asked(bot, interaction, guild, member, setup, level)
+
+
+def level_of(may: discord.Permissions, member: discord.Member, setup: Setup) -> Level:
+    """By the rights Discord sent with the click, and the roles of the set-up. Who is timed out may nothing."""
+    if may.administrator or may.manage_guild or member.id == member.guild.owner_id:
+        return Level.MANAGER
+    if member.is_timed_out() or member.bot:
+        return Level.MEMBER
+    roles = {str(role.id) for role in member.roles}
+    return Level.MODERATOR if moderates_by_right(may) or roles & setup.moderator_roles else Level.MEMBER
+
+
+def refers(text: str, guild: int, channel: int | None) -> tuple[int | None, int] | None:
+    """(channel, message) that a link or an id names; None for a foreign link and for anything else."""
+    text = text.strip().strip("<>")
+    if found := _LINK.search(text):
+        return (int(found[2]), int(found[3])) if int(found[1]) == guild else None
+    if found := _PAIR.fullmatch(text):
+        return int(found[1]), int(found[2])
+    return (channel, int(text)) if text.isdecimal() and 15 <= len(text) <= 20 else None
+
+
+async def fetched(asked: Asked, reference: str) -> discord.Message | None:
+    """The message, if it is there and whoever asks may see it."""
+    where = refers(reference, asked.guild.id, asked.interaction.channel_id)
+    if where is None or where[0] is None:
+        return None
+    channel = asked.guild.get_channel_or_thread(where[0])
+    if not isinstance(channel, Readable):
+        return None
+    theirs = channel.permissions_for(asked.member)
+    if not (theirs.view_channel and theirs.read_message_history):
+        return None
+    try:
+        async with refusals(asked.guild, "read_message_history", channel.id):
+            return await channel.fetch_message(where[1])
+    except (Gone, MissingPermission, RateLimited, Unreachable):
+        return None

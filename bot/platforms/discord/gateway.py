@@ -1,0 +1,217 @@
+"""The connection: discord.py's client, made to survive what the library does not."""
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import discord
+import structlog
+from discord import app_commands
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.clicks import Clicks
+
+log = structlog.get_logger()
+
+
+class Listener(Protocol):
+    """What a connection tells of."""
+
+    async def connected(self, client: "Gateway", *, resumed: bool) -> None:
+        """The session stands: for the first time, or again after a loss."""
+        ...
+
+    async def disconnected(self) -> None:
+        """The socket was lost."""
+        ...
+
+    async def written(self, message: discord.Message) -> None:
+        """A message was written or edited."""
+        ...
+
+    async def opened(self, thread: discord.Thread) -> None:
+        """A thread was opened or got another title."""
+        ...
+
+    async def called(self, member: discord.Member) -> None:
+        """A member got another name."""
+        ...
+
+    async def joined(self, guild: discord.Guild) -> None:
+        """The bot was added to a server."""
+        ...
+
+    async def changed(self, guild: discord.Guild) -> None:
+        """Roles, channels or rights of a server changed."""
+        ...
+
+
+class Gateway(discord.Client):
+    """One connection; a new one is made when it has ended. Without a message cache: edits are read as they come."""
+
+    def __init__(self, listener: Listener, *, members_intent: bool, **options: Any) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.message_content = True
+        intents.members = members_intent
+        nobody = discord.AllowedMentions.none()
+        super().__init__(
+            intents=intents,
+            max_messages=None,
+            chunk_guilds_at_startup=False,
+            allowed_mentions=nobody,
+            max_ratelimit_timeout=30.0,
+            **options,
+        )
+        self._listener = listener
+        self.tree = app_commands.CommandTree(self)
+        self.clicks: Clicks
+        self.sound = False
+        """Whether the session stands: ready or resumed since the last loss of the socket."""
+        parsers = self._connection.parsers
+        for event, parse in list(parsers.items()):
+            parsers[event] = _survives(event, parse)
+
+    async def on_ready(self) -> None:
+        """After IDENTIFY: nothing of what happened before is replayed."""
+        self.sound = True
+        await self._listener.connected(self, resumed=False)
+
+    async def on_resumed(self) -> None:
+        """After RESUME: what was missed is replayed, and read once more to be sure."""
+        self.sound = True
+        await self._listener.connected(self, resumed=True)
+
+    async def on_disconnect(self) -> None:
+        """Also comes for every failed try to connect."""
+        self.sound = False
+        await self._listener.disconnected()
+
+    async def on_message(self, message: discord.Message) -> None:
+        """A new one."""
+        await self._listener.written(message)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """An edit, or a link's preview that arrived."""
+        await self._listener.written(payload.message)
+
+    async def on_thread_create(self, thread: discord.Thread) -> None:
+        """A thread or forum post."""
+        await self._listener.opened(thread)
+
+    async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
+        """Perhaps another title."""
+        guild = self.get_guild(payload.guild_id)
+        thread = guild.get_thread(payload.thread_id) if guild else None
+        if guild is not None and (thread is not None or payload.data.get("name")):
+            thread = discord.Thread(guild=guild, state=self._connection, data=payload.data)
+            await self._listener.opened(thread)
+
+    async def on_member_join(self, member: discord.Member) -> None:
+        """With the members intent only."""
+        await self._listener.called(member)
+
+    async def on_member_update(self, _: discord.Member, after: discord.Member) -> None:
+        """The bot's own roles, or a nickname."""
+        if after.id == after.guild.me.id:
+            await self._listener.changed(after.guild)
+        else:
+            await self._listener.called(after)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """The bot was added."""
+        await self._listener.joined(guild)
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """A server is back after an outage of its own: its channels may have gone on meanwhile."""
+        if self.is_ready():
+            await self._listener.changed(guild)
+
+    async def on_guild_channel_create(self, channel: discord.abc.GuildChannel) -> None:
+        """Rights may be missing there."""
+        await self._listener.changed(channel.guild)
+
+    async def on_guild_channel_update(self, _: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
+        """Rights may have been taken away."""
+        await self._listener.changed(after.guild)
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """It may have been the one for cards."""
+        await self._listener.changed(channel.guild)
+
+    async def on_guild_role_update(self, _: discord.Role, after: discord.Role) -> None:
+        """Rights and order may have changed."""
+        await self._listener.changed(after.guild)
+
+    async def on_error(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """A handler failed; the next event is handled as if nothing had been."""
+        log.exception("event failed", discord_event=event)
+
+
+async def supervise(
+    make: Callable[[], Gateway],
+    serve: Callable[[Gateway], Awaitable[None]],
+    failed: Callable[[BaseException], float | None],
+    *,
+    stuck_after_s: float,
+    check_every_s: float = 5.0,
+) -> None:
+    """Serves one connection after the other until cancelled.
+
+    `serve` runs a client until it ends. `failed` is told why one ended and may say how long to wait; otherwise the wait
+    doubles from one second to a minute, and starts again after a connection that held. A client without a sound session
+    for `stuck_after_s` is taken down: the library resumes for ever against some failures.
+    """
+    wait_s = 1.0
+    while True:
+        client, began = make(), time.monotonic()
+        error: BaseException = RuntimeError("the connection ended")
+        try:
+            async with client:
+                await _served(client, serve, stuck_after_s, check_every_s)
+        except asyncio.CancelledError:
+            raise
+        except Exception as caught:
+            error = caught
+        wait_s = 1.0 if time.monotonic() - began > 60.0 else wait_s
+        asked = failed(error)
+        await asyncio.sleep(wait_s if asked is None else asked)
+        wait_s = min(2 * wait_s, 60.0)
+
+
+class Stuck(Exception):
+    """The session has not stood for too long; a new connection is made."""
+
+
+async def _served(
+    client: Gateway, serve: Callable[[Gateway], Awaitable[None]], stuck_after_s: float, check_every_s: float
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(_awaited(serve(client)))
+        sound_at = time.monotonic()
+        while not serving.done():
+            await asyncio.wait([serving], timeout=check_every_s)
+            now = time.monotonic()
+            if client.sound and client.ws is not None and client.ws.open:
+                sound_at = now
+            if now - sound_at > stuck_after_s:
+                serving.cancel()
+                raise Stuck(f"no sound connection for {stuck_after_s:.0f} s")
+
+
+async def _awaited(serving: Awaitable[None]) -> None:
+    await serving
+
+
+def _survives(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """An event the library cannot read is logged and skipped: in the library it would end the connection."""
+
+    @functools.wraps(parse)
+    def parsed(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception:
+            log.exception("event not understood", discord_event=event)
+
+    return parsed

@@ -1,0 +1,79 @@
+"""Cards as Discord shows them: embeds with inert text, and buttons that outlive a restart."""
+
+from collections.abc import Sequence
+
+import discord
+
+from bot.cards import MOST_IN_DIGEST, Card, digest_line, digest_title
+from bot.language import Language, say
+from bot.platforms.discord.buttons import CaseButton, DigestButton
+from bot.platforms.discord.events import channel_of, guild_of, message_of
+from bot.platforms.discord.inert import block, inline
+from bot.store import Case
+from model.labels import Label
+
+COLOURS = {Label.HATE: 0xC62828, Label.OFFENSIVE: 0xEF6C00, Label.NEUTRAL: 0x546E7A}
+STYLES = {
+    "right": discord.ButtonStyle.success,
+    "wrong": discord.ButtonStyle.danger,
+    "undo": discord.ButtonStyle.secondary,
+    "explain": discord.ButtonStyle.primary,
+}
+IN_DIGEST = 120
+"""Characters of a message in a digest's line."""
+
+
+def link(case: Case) -> str:
+    """Where the message is or was; the channel's for a name or a title."""
+    key = case.message.key
+    channel, message = channel_of(key.room), message_of(key)
+    place = f"https://discord.com/channels/{guild_of(key.community)}/{channel}"
+    return f"{place}/{message}" if message is not None else place
+
+
+def embed(card: Card, case: Case, language: Language) -> discord.Embed:
+    """The card of one case."""
+    shown = discord.Embed(title=card.title, description=block(card.text, language), colour=COLOURS[card.label])
+    author = f"<@{card.author_id}> {inline(card.author)}" if card.author_id.isdecimal() else inline(card.author)
+    shown.add_field(name=say(language, "card-author"), value=author)
+    if channel := channel_of(card.room):
+        where = f"<#{channel}> · [{say(language, 'card-jump')}]({link(case)})"
+        shown.add_field(name=say(language, "card-where"), value=where)
+    shown.add_field(name=say(language, "card-why"), value="\n".join(card.lines)[:1024], inline=False)
+    if card.words:
+        words = "\n".join(f"{who(moderator)}: {said}" for moderator, said in card.words)
+        shown.add_field(name=say(language, "card-said"), value=words[-1024:], inline=False)
+    shown.set_footer(text=card.footer)
+    return shown
+
+
+def buttons(card: Card) -> discord.ui.View:
+    """The card's buttons; they are found again by what they are called, so nothing of the view is kept."""
+    view = discord.ui.View(timeout=None)
+    for button in card.buttons:
+        view.add_item(CaseButton(button.verb, card.case, text=button.text, style=STYLES[button.verb]))
+    view.stop()
+    return view
+
+
+def digest(cases: Sequence[Case], language: Language) -> discord.Embed:
+    """One card for many cases."""
+    shown = list(cases)[-MOST_IN_DIGEST:]
+    lines = [f"{digest_line(case, language)}\n{inline(case.message.text, IN_DIGEST)}" for case in shown]
+    if len(cases) > len(shown):
+        lines.append(say(language, "digest-more", count=len(cases) - len(shown)))
+    title = digest_title(cases, language)
+    return discord.Embed(title=title, description="\n".join(lines)[:4096], colour=COLOURS[Label.OFFENSIVE])
+
+
+def digest_buttons(first: int, language: Language) -> discord.ui.View:
+    """A digest's one button; `first` is its first case."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(DigestButton(first, text=say(language, "button-next")))
+    view.stop()
+    return view
+
+
+def who(moderator: str) -> str:
+    """A moderator as Discord shows them, without calling them."""
+    return f"<@{moderator.removeprefix('discord:')}>" if moderator.startswith("discord:") else inline(moderator)

@@ -1,0 +1,123 @@
+"""What every member may do: report, and know and decide about their own data."""
+
+import io
+import json
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot.platforms.discord.asking import Asked, Level, ask, fetched
+from bot.platforms.discord.events import PLATFORM, event_of
+from bot.platforms.discord.settings import learning_line
+from bot.platforms.discord.translations import described
+from model.classifier import AdapterRejected, Overloaded, Unavailable
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.service import Discord
+
+Click = discord.Interaction[Any]
+REPORTS, REPORTS_WITHIN_S = 3, 600.0
+
+
+class Patience:
+    """At most so many within so many seconds for each key; in memory only."""
+
+    def __init__(self, count: int, within_s: float) -> None:
+        self._count, self._within_s = count, within_s
+        self._times: dict[str, deque[float]] = {}
+
+    def take(self, key: str) -> bool:
+        """False when it was taken too often."""
+        now = time.monotonic()
+        for other in [other for other, times in self._times.items() if times[-1] < now - self._within_s]:
+            del self._times[other]
+        times = self._times.setdefault(key, deque())
+        while times and times[0] < now - self._within_s:
+            times.popleft()
+        if len(times) >= self._count:
+            return False
+        times.append(now)
+        return True
+
+
+def add_members_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
+    """/report, /privacy, /mydata and the menu's entry."""
+    patience = Patience(REPORTS, REPORTS_WITHIN_S)
+
+    @tree.command(name="report", description=described("command-report"))
+    @app_commands.describe(message=described("command-report-message"))
+    async def report_command(interaction: Click, message: str) -> None:
+        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+            await report(asked, patience, await fetched(asked, message))
+
+    @tree.context_menu(name=described("command-context-report"))
+    async def report_menu(interaction: Click, message: discord.Message) -> None:
+        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+            await report(asked, patience, message)
+
+    @tree.command(name="privacy", description=described("command-privacy"))
+    async def privacy_command(interaction: Click) -> None:
+        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+            await asked.tell(asked.say("privacy", days=bot.access.retention_days, learning=learning_line(asked)))
+
+    mydata = app_commands.Group(name="mydata", description=described("command-mydata"))
+
+    @mydata.command(name="export", description=described("command-mydata-export"))
+    async def export_command(interaction: Click) -> None:
+        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+            await export(asked)
+
+    @mydata.command(name="erase", description=described("command-mydata-erase"))
+    async def erase_command(interaction: Click) -> None:
+        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+            count = await bot.store.mine.erase(asked.pseudonym, asked.community, datetime.now(UTC))
+            await asked.tell(asked.say("mydata-erased", count=count))
+
+    tree.add_command(mydata)
+
+
+async def report(asked: Asked, patience: Patience, message: discord.Message | None) -> None:
+    """The moderators get a card, whatever the model thinks."""
+    if message is None:
+        await asked.tell(asked.say("no-message"))
+    elif message.author.id == asked.member.id:
+        await asked.tell(asked.say("report-own"))
+    elif (event := event_of(message, asked.setup.moderator_roles)) is None or message.author.id == asked.guild.me.id:
+        await asked.tell(asked.say("report-nothing"))
+    elif not patience.take(asked.pseudonym):
+        await asked.tell(asked.say("report-too-many", count=REPORTS))
+    else:
+        try:
+            case = await asked.bot.desk.report(event, asked.pseudonym, datetime.now(UTC))
+        except (Unavailable, AdapterRejected, Overloaded) as error:
+            await asked.tell(asked.say("not-answering", error=str(error)))
+        else:
+            await asked.tell(asked.say("report-thanks", case=case.id))
+
+
+async def export(asked: Asked) -> None:
+    """Every text of whoever asks that is kept, as a file."""
+    rows = await asked.bot.store.mine.export(asked.pseudonym, asked.community)
+    if not rows:
+        await asked.tell(asked.say("mydata-none"))
+        return
+    kept = [
+        {
+            "room": row.key.room,
+            "message": row.key.message,
+            "sent_at": row.sent_at.isoformat(),
+            "text": row.text,
+            "decision": dict(row.decision),
+            "probabilities": dict(row.probabilities),
+        }
+        for row in rows
+    ]
+    data = json.dumps(
+        {"platform": PLATFORM, "community": asked.community, "messages": kept}, ensure_ascii=False, indent=1
+    )
+    file = discord.File(io.BytesIO(data.encode("utf-8", "surrogatepass")), filename="mydata.json")
+    await asked.tell(asked.say("mydata-export", count=len(rows)), attachments=[file])

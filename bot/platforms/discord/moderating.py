@@ -1,0 +1,182 @@
+"""What moderators ask: why, what if, how is it, who."""
+
+from datetime import UTC, datetime, timedelta
+
+import discord
+
+from bot.cards import explained, probabilities, todo
+from bot.events import Author, Message, MessageKey
+from bot.language import said_action
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.asking import Asked, Level, Readable, fetched, refers
+from bot.platforms.discord.clicks import case_of, explain, explanation
+from bot.platforms.discord.events import PLATFORM, event_of
+from bot.platforms.discord.inert import block, inline
+from bot.platforms.discord.layout import buttons, embed, link
+from bot.policy import Band, Mode, Policy, score_of
+from bot.store.store import decision_json
+from model.classifier import AdapterRejected, Overloaded, Unavailable, Verdict
+from model.labels import HARMFUL, Label
+
+PREVIEWED, PREVIEW_LINES, HISTORY_LINES = 200, 12, 12
+SILENT = (Unavailable, AdapterRejected, Overloaded)
+
+
+async def explain_message(asked: Asked, reference: str, message: discord.Message | None = None) -> None:
+    """By its case where there is one; else read now. Members may ask about their own messages only."""
+    where = refers(reference, asked.guild.id, asked.interaction.channel_id)
+    if where is not None and asked.level >= Level.MODERATOR:
+        case = await asked.bot.store.case_of(PLATFORM, asked.community, str(where[1]))
+        if case is not None and case.message.text:
+            await explain(asked, case)
+            return
+    message = message or await fetched(asked, reference)
+    if message is None:
+        await asked.tell(asked.say("no-message"))
+        return
+    if asked.level < Level.MODERATOR and message.author.id != asked.member.id:
+        await asked.tell(asked.say("not-allowed-moderator"))
+        return
+    event = event_of(message, asked.setup.moderator_roles)
+    if event is None:
+        await asked.tell(asked.say("explain-nothing"))
+        return
+    known = await asked.bot.store.journalled(*event.key.address)
+    await _explain_text(asked, event, stored=known is not None and known.text == event.text)
+
+
+async def test(asked: Asked, text: str) -> None:
+    """What would be made of a text."""
+    event = _typed(asked, text)
+    await _explain_text(asked, event, stored=True, quoted=text)
+
+
+async def preview(asked: Asked, policy: Policy | None = None) -> None:
+    """What the policy, or another one, would have made of this channel's last messages."""
+    channel = asked.interaction.channel
+    if not isinstance(channel, Readable):
+        await asked.tell(asked.say("preview-none", room="?"))
+        return
+    events: list[Message] = []
+    try:
+        async with refusals(asked.guild, "read_message_history", channel.id):
+            async for message in channel.history(limit=PREVIEWED):
+                own = message.author.id == asked.guild.me.id
+                if not own and (event := event_of(message, asked.setup.moderator_roles)) is not None:
+                    events.append(event)
+    except MissingPermission as error:
+        await asked.tell(error.why.text(asked.language))
+        return
+    except (Gone, RateLimited, Unreachable) as error:
+        await asked.tell(asked.say("not-answering", error=str(error)))
+        return
+    room = f"<#{channel.id}>"
+    if not events:
+        await asked.tell(asked.say("preview-none", room=room))
+        return
+    try:
+        judged = await asked.bot.desk.preview(events, policy)
+    except SILENT as error:
+        await asked.tell(asked.say("not-answering", error=str(error)))
+        return
+    shown = [(event, one.decision) for event, one in judged if one.decision.band is not Band.CLEAR]
+    acted = [decision for _, decision in shown if decision.band is Band.ACTION]
+    lines = [asked.say("preview-title", count=len(events), room=room, cards=len(shown), acted=len(acted))]
+    for event, decision in sorted(shown, key=lambda pair: -pair[1].score)[:PREVIEW_LINES]:
+        names = ", ".join(said_action(asked.language, action) for action in decision.actions)
+        label, score = asked.say(f"label-{decision.label}"), round(100 * decision.score)
+        lines.append(f"{asked.say('preview-line', label=label, score=score, actions=names)} {inline(event.text)}")
+    await asked.tell("\n".join(lines))
+
+
+async def status(asked: Asked) -> None:
+    """Everything a moderator needs to know whether all is well."""
+    bot, setup = asked.bot, asked.setup
+    policy = await bot.moderator.policy(asked.community)
+    counts = await bot.store.counts(asked.community, datetime.now(UTC) - timedelta(days=1))
+    await bot.changed(asked.guild)
+    missing = bot.look(asked.guild, setup, policy)
+    mode = "enforce" if policy.mode is Mode.ENFORCE else "shadow"
+    alerts = asked.say("status-alerts", room=f"<#{setup.alert_room}>") if setup.alert_room else None
+    lines = [
+        f"**{asked.say('status-title', server=discord.utils.escape_markdown(asked.guild.name))}**",
+        asked.say(f"status-mode-{mode}"),
+        asked.say("status-model", adapter=bot.adapter_of(asked.community)),
+        asked.say(
+            "status-counts",
+            seen=counts.messages,
+            cases=counts.opened,
+            answered=counts.answered,
+            acted=counts.acted,
+        ),
+        alerts or asked.say("status-no-alerts"),
+    ]
+    troubles = [trouble for trouble in (bot.moderator.trouble, bot.trouble) if trouble is not None]
+    lines += [asked.say("status-trouble", text=trouble.text(asked.language)) for trouble in troubles]
+    if bot.catching_up.on_hold:
+        lines.append(asked.say("status-behind", count=len(bot.catching_up.on_hold)))
+    if not missing:
+        lines.append(asked.say("status-rights-fine"))
+    lines += [f"⚠️ {one.why.text(asked.language)}" for one in missing[:10]]
+    if len(missing) > 10:
+        lines.append(asked.say("digest-more", count=len(missing) - 10))
+    await asked.tell("\n".join(lines))
+
+
+async def show_case(asked: Asked, number: int) -> None:
+    """A case's card, for whoever asks alone."""
+    case = await case_of(asked, number)
+    if case is None:
+        await asked.tell(asked.say("no-case", case=str(number)))
+        return
+    shown = await asked.bot.posting.card(case, asked.setup)
+    await asked.tell("", embed=embed(shown, case, asked.language), view=buttons(shown))
+
+
+async def history(asked: Asked, member: discord.User) -> None:
+    """A member's cases, newest first."""
+    author = asked.bot.store.sealer.author(PLATFORM, asked.community, str(member.id))
+    cases = await asked.bot.store.history(asked.community, author)
+    lines = [asked.say("history-title", author=f"<@{member.id}>", count=len(cases))]
+    for case in cases[:HISTORY_LINES]:
+        decision = case.message.decision
+        done = ", ".join(said_action(asked.language, action) for action in todo(case)) if decision["enforced"] else ""
+        label, score = asked.say(f"label-{decision['label']}"), round(100 * decision["score"])
+        state = asked.say(f"state-{case.state}") + (f" · {done}" if done else "")
+        text = asked.say("digest-line", case=case.id, label=label, score=score, state=state)
+        lines.append(f"<t:{int(case.message.sent_at.timestamp())}:d> {text} · [↗]({link(case)})")
+    await asked.tell("\n".join(lines))
+
+
+async def _explain_text(asked: Asked, event: Message, *, stored: bool, quoted: str = "") -> None:
+    try:
+        judged = await asked.bot.moderator.judge(event)
+        decision = decision_json(judged.decision)
+        label = _label(judged.verdict, judged.decision.label)
+        found = await asked.bot.desk.explain(event.text, label, judged.verdict, asked.community)
+    except SILENT as error:
+        await asked.tell(asked.say("not-answering", error=str(error)))
+        return
+    if asked.level < Level.MODERATOR:
+        found = found.without_others
+    lines, pieces = explained(found, decision, asked.language)
+    lines.insert(
+        0, asked.say("explain-verdict", probabilities=probabilities(judged.verdict.probabilities, asked.language))
+    )
+    if not stored:
+        lines.insert(0, asked.say("explain-not-stored"))
+    if quoted:
+        lines.insert(0, block(quoted, asked.language, 800))
+    await asked.tell(explanation(lines, pieces))
+
+
+def _label(verdict: Verdict, decided: Label) -> Label:
+    """What is to be explained: the decided label, or the likelier harm of a message that was left alone."""
+    return decided if decided in HARMFUL else max(HARMFUL, key=lambda label: score_of(verdict, label))
+
+
+def _typed(asked: Asked, text: str) -> Message:
+    """A text somebody typed into a command, as if it had been written here."""
+    key = MessageKey(PLATFORM, asked.community, str(asked.interaction.channel_id or 0), "test")
+    return Message(key, Author(str(asked.member.id), asked.member.display_name), text, datetime.now(UTC))

@@ -1,0 +1,335 @@
+"""Discord as a platform: keeps a connection, passes events on, performs actions, shows cards."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import discord
+import structlog
+import yarl
+from discord import gateway as library
+from discord import http
+
+from bot.actions import Action
+from bot.desk import Desk
+from bot.events import Author, MessageKey
+from bot.language import language_of, say
+from bot.moderator import Moderator
+from bot.notices import Notice
+from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
+from bot.platforms.discord.acting import Acting, refusals
+from bot.platforms.discord.buttons import CaseButton, DigestButton
+from bot.platforms.discord.catching_up import CatchingUp
+from bot.platforms.discord.clicks import Clicks
+from bot.platforms.discord.commands import add_commands
+from bot.platforms.discord.events import PLATFORM, community_of, event_of, guild_of, name_event, title_event
+from bot.platforms.discord.gateway import Gateway, supervise
+from bot.platforms.discord.posting import Posting
+from bot.platforms.discord.rights import Missing, invite, self_check
+from bot.platforms.discord.translations import Translations
+from bot.policy import Policy
+from bot.setup import Setup
+from bot.store import Case, Store
+
+log = structlog.get_logger()
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here: nothing to install for it
+
+STUCK_AFTER_S = 120.0
+MOST_MISSING = 10
+NAMES_KEPT = 50_000
+"""Names that were read already; beyond that the oldest are read again, which the journal notices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What reaches Discord. `api` and `gateway` are only set to reach another server than Discord's own.
+
+    `permission` names the operator's written permission from Discord to train on messages; "" is none.
+    """
+
+    token: str
+    permission: str = ""
+    members_intent: bool = False
+    api: str = ""
+    gateway: str = ""
+    retention_days: int = 30
+
+
+class Discord:
+    """The platform. Make it, give it to a `Moderator`, then `serve` and `run`."""
+
+    name = PLATFORM
+
+    def __init__(self, store: Store, access: Access, **options: Any) -> None:
+        self.store = store
+        self.access = access
+        self.client: Gateway | None = None
+        self.moderator: Moderator
+        self.desk: Desk
+        self.trouble: Notice | None = Notice("discord-connecting")
+        """Why nothing is heard at the moment; None while all is well."""
+        self.problems: dict[str, list[Missing]] = {}
+        """By community: the rights it lacks."""
+        self.adapter_of: Callable[[str], str] = lambda community: ""
+        self._options = options
+        self._setups: dict[str, Setup] = {}
+        self._names: dict[tuple[str, str], str] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._checking: set[int] = set()
+        self._acting = Acting(lambda: self.client, self.setup)
+        self.posting = Posting(self)
+        self.catching_up = CatchingUp(store, self._receive)
+
+    def serve(self, moderator: Moderator, desk: Desk) -> None:
+        """Names who takes events and questions."""
+        self.moderator, self.desk = moderator, desk
+
+    async def run(self) -> None:
+        """Serves until cancelled."""
+        if self.access.api:
+            http.Route.BASE = self.access.api.rstrip("/")
+        if self.access.gateway:
+            library.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self.access.gateway)
+        await self.catching_up.open()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self.posting.run())
+            group.create_task(self._read_again())
+            await supervise(self._make, self._start, self._failed, stuck_after_s=STUCK_AFTER_S)
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        """See `Platform`."""
+        await self._acting.perform(action, key, author)
+
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+        """See `Platform`."""
+        return await self._acting.undo(action, key, author)
+
+    def show(self, case: Case) -> None:
+        """The case's card is posted or brought up to date; never waits."""
+        if case.message.key.platform == self.name:
+            self.posting.show(case.id)
+
+    def notify(self, notice: Notice) -> None:
+        """Told where cards go: in one community, or in all; never waits."""
+        self.posting.notify(notice)
+
+    async def setup(self, community: str) -> Setup:
+        """The community's set-up, read once and then kept."""
+        if community not in self._setups:
+            saved = await self.store.communities.setup(community)
+            self._setups[community] = Setup.model_validate(saved or {})
+        return self._setups[community]
+
+    async def save_setup(self, guild: discord.Guild, setup: Setup) -> None:
+        """In force from now on."""
+        community = community_of(guild.id)
+        now = datetime.now(UTC)
+        await self.store.communities.save(community, PLATFORM, guild.name, setup.model_dump(mode="json"), now)
+        self._setups[community] = setup
+        await self.changed(guild)
+
+    def basis(self, setup: Setup) -> str | None:
+        """By which right corrections teach here: the operator's permission, where the community agreed to it."""
+        return f"permission:{self.access.permission}" if self.access.permission and setup.learns else None
+
+    def guild(self, community: str) -> discord.Guild | None:
+        """The community's server, while it is reachable."""
+        guild = self.client.get_guild(guild_of(community)) if self.client is not None else None
+        return None if guild is None or guild.unavailable else guild
+
+    def look(self, guild: discord.Guild, setup: Setup, policy: Policy) -> list[Missing]:
+        """The self-check: which rights are missing now."""
+        self.problems[community_of(guild.id)] = found = self_check(guild, setup, policy)
+        return found
+
+    @property
+    def invite(self) -> str:
+        """The link that adds the bot to a server; "" before the first connection."""
+        application = self.client.application_id if self.client is not None else None
+        return "" if application is None else invite(application)
+
+    @property
+    def guilds(self) -> Sequence[discord.Guild]:
+        """The servers the bot is on."""
+        return self.client.guilds if self.client is not None else []
+
+    async def overview(self) -> Overview:
+        """For the page."""
+        places = []
+        for guild in self.guilds:
+            community = community_of(guild.id)
+            setup, policy = await self.setup(community), await self.moderator.policy(community)
+            problems = tuple(missing.why for missing in self.problems.get(community, []))
+            places.append(Place(community, guild.name, policy.mode, bool(setup.alert_room), problems))
+        return Overview(PLATFORM, self.trouble, self.invite, tuple(places))
+
+    # What the connection tells.
+
+    async def connected(self, client: Gateway, *, resumed: bool) -> None:
+        """Reads what was missed; greets where nobody has been greeted."""
+        self.trouble = None
+        log.info("connected to Discord", servers=len(client.guilds), resumed=resumed)
+        for guild in client.guilds:
+            if await self.store.communities.setup(community_of(guild.id)) is None:
+                await self.catching_up.begin(guild)
+            await self._greet(guild)
+        await self.catching_up.catch_up(list(client.guilds))
+        if not resumed:
+            await self.posting.resume()
+        for guild in client.guilds:
+            await self._check(guild)
+
+    async def disconnected(self) -> None:
+        """From now on nothing is heard."""
+        await self.catching_up.open()
+
+    async def written(self, message: discord.Message) -> None:
+        """Committed to the journal; a message the store could not take is read again later."""
+        try:
+            await self._receive(message)
+            if message.guild is not None:
+                await self.catching_up.heard(message)
+        except Exception:
+            log.exception("message not journalled, to be read again", message=message.id)
+            await self.catching_up.missed(message)
+
+    async def opened(self, thread: discord.Thread) -> None:
+        """The title is read like a message."""
+        if thread.owner_id == self._own:
+            return
+        owner = thread.owner
+        if owner is None and thread.owner_id:
+            try:
+                async with refusals(thread.guild, None, thread.id):
+                    owner = await thread.guild.fetch_member(thread.owner_id)
+            except (Gone, MissingPermission, RateLimited, Unreachable):
+                owner = None
+        setup = await self.setup(community_of(thread.guild.id))
+        await self.moderator.receive(title_event(thread, owner, setup.moderator_roles))
+
+    async def called(self, member: discord.Member) -> None:
+        """A name is read once for each author until it changes."""
+        community = community_of(member.guild.id)
+        known = (community, str(member.id))
+        if self._names.get(known) == member.display_name or member.id == self._own:
+            return
+        setup = await self.setup(community)
+        await self.moderator.receive(name_event(member, setup.moderator_roles))
+        self._names[known] = member.display_name
+        while len(self._names) > NAMES_KEPT:
+            del self._names[next(iter(self._names))]
+
+    async def joined(self, guild: discord.Guild) -> None:
+        """From now on everything there is read."""
+        log.info("added to a server", server=guild.id)
+        await self.catching_up.begin(guild)
+        await self._greet(guild)
+        await self._check(guild)
+
+    async def changed(self, guild: discord.Guild) -> None:
+        """Looks again at the rights, a little later: changes come in bursts."""
+        if guild.id in self._checking or self._group is None:
+            return
+        self._checking.add(guild.id)
+
+        async def look() -> None:
+            await asyncio.sleep(0.5)
+            self._checking.discard(guild.id)
+            await self._check(guild)
+            await self.catching_up.catch_up([guild])
+
+        self._group.create_task(look())
+
+    @property
+    def _own(self) -> int:
+        return self.client.user.id if self.client is not None and self.client.user is not None else 0
+
+    def _make(self) -> Gateway:
+        client = Gateway(self, members_intent=self.access.members_intent, **self._options)
+        client.clicks = Clicks(self)
+        client.add_dynamic_items(CaseButton, DigestButton)
+        add_commands(client.tree, self)
+        self.client = client
+        return client
+
+    async def _start(self, client: Gateway) -> None:
+        await client.login(self.access.token)
+        await client.tree.set_translator(Translations())
+        await client.tree.sync()
+        await client.connect(reconnect=True)
+
+    def _failed(self, error: BaseException) -> float | None:
+        """What the operator is told, and how long to wait."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__)
+        match error:
+            case discord.LoginFailure():
+                self.trouble = Notice("discord-token")
+                return 300.0
+            case discord.PrivilegedIntentsRequired():
+                self.trouble = Notice("discord-intent")
+                return 60.0
+            case _:
+                self.trouble = Notice("discord-lost", {"error": str(error) or type(error).__name__})
+                return None
+
+    async def _receive(self, message: discord.Message) -> None:
+        if message.guild is None or message.author.id == self._own:
+            return
+        setup = await self.setup(community_of(message.guild.id))
+        if (event := event_of(message, setup.moderator_roles)) is not None:
+            await self.moderator.receive(event)
+        if isinstance(message.author, discord.Member) and not message.author.bot:
+            await self.called(message.author)
+
+    async def _read_again(self) -> None:
+        """Once a minute: rooms that could not be read before."""
+        while True:
+            await asyncio.sleep(60.0)
+            if self.catching_up.on_hold and self.client is not None and self.client.sound:
+                await self.catching_up.catch_up(list(self.client.guilds))
+
+    async def _greet(self, guild: discord.Guild) -> None:
+        """One message to whoever owns the server; where they take none, in a channel the bot may write in."""
+        community = community_of(guild.id)
+        if not await self.store.communities.greet(community, PLATFORM, guild.name, datetime.now(UTC)):
+            return
+        language = language_of(str(guild.preferred_locale))
+        self._setups[community] = Setup(language=language)
+        await self.store.communities.save(
+            community, PLATFORM, guild.name, self._setups[community].model_dump(mode="json"), datetime.now(UTC)
+        )
+        text = say(language, "welcome", server=discord.utils.escape_markdown(guild.name))
+        try:
+            async with refusals(guild, None, 0):
+                owner = guild.owner or await guild.fetch_member(guild.owner_id or 0)
+                await owner.send(text)
+            return
+        except (Gone, MissingPermission, RateLimited, Unreachable) as error:
+            log.info("the owner takes no private messages", server=guild.id, error=str(error))
+        channels = [guild.system_channel, *guild.text_channels]
+        for channel in channels:
+            if channel is not None and channel.permissions_for(guild.me).send_messages:
+                try:
+                    async with refusals(guild, None, channel.id):
+                        await channel.send(text)
+                    return
+                except (Gone, MissingPermission, RateLimited, Unreachable):
+                    continue
+        log.warning("nobody could be greeted", server=guild.id)
+
+    async def _check(self, guild: discord.Guild) -> None:
+        """Tells of rights that went missing since the last look."""
+        community = community_of(guild.id)
+        if guild.unavailable:
+            return
+        before = {(missing.right, missing.channel) for missing in self.problems.get(community, [])}
+        found = self.look(guild, await self.setup(community), await self.moderator.policy(community))
+        fresh = tuple(missing.why for missing in found if (missing.right, missing.channel) not in before)
+        if fresh:
+            listed = fresh[:MOST_MISSING]
+            self.notify(Notice("notice-rights", {"count": len(fresh), "list": listed}, community))

@@ -1,0 +1,159 @@
+"""What managers decide: mode, policy, whether corrections teach."""
+
+from typing import TYPE_CHECKING, Any
+
+import discord
+from pydantic import ValidationError
+
+from bot.language import Language, said_action, say
+from bot.platforms.discord.asking import Asked, Level, ask
+from bot.policy import LabelPolicy, Mode, Policy, Preset, preset_of, with_preset
+from model.labels import HARMFUL, LABELS, Label
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.service import Discord
+
+
+async def change_mode(asked: Asked, mode: Mode) -> None:
+    """Shadow or enforce, from the next decision on."""
+    policy = await asked.bot.moderator.policy(asked.community)
+    await asked.bot.moderator.set_policy(asked.community, policy.model_copy(update={"mode": mode}))
+    await asked.bot.changed(asked.guild)
+    await asked.tell(asked.say(f"mode-set-{mode}"))
+
+
+async def change_policy(
+    asked: Asked,
+    preset: Preset | None,
+    label: str | None,
+    alert: int | None,
+    act: int | None,
+    actions: str | None,
+) -> None:
+    """Changes what is given, then says how it stands."""
+    policy = await asked.bot.moderator.policy(asked.community)
+    if preset is not None:
+        policy = with_preset(policy, preset)
+    if (alert, act, actions) != (None, None, None):
+        if label is None:
+            await asked.tell(asked.say("policy-which-label"))
+            return
+        try:
+            policy = _with_label(policy, Label(label), alert, act, actions)
+        except ValidationError as error:
+            first = error.errors()[0]
+            await asked.tell(asked.say("policy-bad", error=str(first["msg"])))
+            return
+    if (preset, alert, act, actions) != (None, None, None, None):
+        await asked.bot.moderator.set_policy(asked.community, policy)
+        await asked.bot.changed(asked.guild)
+    await asked.tell("\n".join(described_policy(asked, policy)))
+
+
+def described_policy(asked: Asked, policy: Policy) -> list[str]:
+    """The policy in words."""
+    name = preset_of(policy)
+    lines = [asked.say("policy-preset", preset=asked.say(f"preset-{name}")) if name else asked.say("policy-own")]
+    for label in HARMFUL:
+        section = policy.of(label)
+        actions = ", ".join(said_action(asked.language, action) for action in section.build())
+        lines.append(
+            asked.say(
+                "policy-line",
+                label=asked.say(f"label-{label}"),
+                alert=round(100 * section.alert_at),
+                act=round(100 * section.act_at),
+                actions=actions or asked.say("policy-no-action"),
+            )
+        )
+    alone = [f"<@&{role}>" for role in sorted(policy.exempt_roles)]
+    alone += [f"<#{room}>" for room in sorted(policy.exempt_rooms)]
+    lines.append(asked.say("policy-exempt", what=", ".join(alone)) if alone else asked.say("policy-exempt-none"))
+    mode = "enforce" if policy.mode is Mode.ENFORCE else "shadow"
+    return [*lines, asked.say(f"status-mode-{mode}")]
+
+
+def _with_label(policy: Policy, label: Label, alert: int | None, act: int | None, actions: str | None) -> Policy:
+    """Raises ValidationError."""
+    section = policy.of(label).model_dump()
+    if alert is not None:
+        section["alert_at"] = alert / 100
+    if act is not None:
+        section["act_at"] = act / 100
+    if actions is not None:
+        names = [name.strip().lower() for name in actions.split(",")]
+        section["actions"] = tuple(name for name in names if name and name != "none")
+    return policy.model_copy(update={str(label): LabelPolicy.model_validate(section)})
+
+
+async def learning(asked: Asked) -> None:
+    """Whether corrections teach here and why; managers may change it, moderators write examples."""
+    lines = [learning_line(asked), asked.say("learning-examples")]
+    view = None
+    if asked.level >= Level.MODERATOR:
+        view = LearningView(asked)
+    await asked.tell("\n".join(lines), **({"view": view} if view else {}))
+
+
+def learning_line(asked: Asked) -> str:
+    """One sentence."""
+    if asked.bot.basis(asked.setup):
+        return asked.say("learning-on", reference=asked.bot.access.permission)
+    why = "learning-why-server" if asked.bot.access.permission else "learning-why-operator"
+    return asked.say("learning-off", why=asked.say(why))
+
+
+class LearningView(discord.ui.View):
+    """Buttons under the answer to /learning, for a quarter of an hour."""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(timeout=900)
+        self._bot: Discord = asked.bot
+        if asked.level >= Level.MANAGER and asked.bot.access.permission:
+            on = not asked.setup.learns
+            name = "learning-button-on" if on else "learning-button-off"
+            toggle: discord.ui.Button[LearningView] = discord.ui.Button(label=asked.say(name))
+            toggle.callback = self._toggle  # type: ignore[method-assign]
+            self.add_item(toggle)
+        write: discord.ui.Button[LearningView] = discord.ui.Button(label=asked.say("learning-button-example"))
+        write.callback = self._write  # type: ignore[method-assign]
+        self.add_item(write)
+
+    async def _toggle(self, interaction: discord.Interaction[Any]) -> None:
+        if (asked := await ask(self._bot, interaction, Level.MANAGER)) is None:
+            return
+        setup = asked.setup.model_copy(update={"learns": not asked.setup.learns})
+        await self._bot.save_setup(asked.guild, setup)
+        await asked.tell(asked.say("learning-changed-on" if setup.learns else "learning-changed-off"))
+
+    async def _write(self, interaction: discord.Interaction[Any]) -> None:
+        setup = await self._bot.setup(f"discord-{interaction.guild_id}")
+        await interaction.response.send_modal(ExampleForm(self._bot, setup.language))
+
+
+class ExampleForm(discord.ui.Modal):
+    """A text and what it is, typed by a moderator to teach with."""
+
+    def __init__(self, bot: "Discord", language: Language) -> None:
+        super().__init__(title=say(language, "learning-example-title"), timeout=900)
+        self._bot = bot
+        style = discord.TextStyle.paragraph
+        self.text: discord.ui.TextInput[ExampleForm] = discord.ui.TextInput(
+            label=say(language, "learning-example-text"), style=style, max_length=2000, custom_id="text"
+        )
+        self.label: discord.ui.TextInput[ExampleForm] = discord.ui.TextInput(
+            label=say(language, "learning-example-label"), max_length=20, custom_id="label"
+        )
+        self.add_item(self.text)
+        self.add_item(self.label)
+
+    async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
+        """Checked again: a form stays open for a while."""
+        if (asked := await ask(self._bot, interaction, Level.MODERATOR)) is None:
+            return
+        label = self.label.value.strip().lower()
+        if label not in list(LABELS):
+            await asked.tell(asked.say("learning-example-bad", label=label.replace("`", "")[:40]))
+            return
+        await self._bot.desk.example(asked.community, "discord", asked.moderator, self.text.value, Label(label))
+        await asked.tell(asked.say("learning-example-done", label=asked.say(f"label-{label}")))

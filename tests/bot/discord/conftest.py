@@ -1,0 +1,144 @@
+"""A server with people, the unmodified discord.py against the simulated Discord, and the real pipeline and store; only
+the classifier is a stub."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.desk import Desk
+from bot.moderator import Moderator
+from bot.notices import Notice
+from bot.platforms.discord import Access, Discord
+from bot.platforms.discord.events import community_of
+from bot.policy import Mode, Policy
+from bot.store import Case, Sealer, Store
+from tests.conftest import StubClassifier
+from tests.simulators.discord_server import Answer, Channel, DiscordServer, Guild, Message, User
+
+
+class Scene:
+    """Friends: a server with an owner, a moderator, a member, and channels; the bot is set up there."""
+
+    def __init__(self, server: DiscordServer) -> None:
+        self.server = server
+        self.store: Store
+        self.discord: Discord
+        self.moderator: Moderator
+        self.classifier = StubClassifier()
+        self.guild: Guild = server.add_guild("Friends")
+        self.owner: User = self.guild.owner
+        self.lounge: Channel = self.guild.add_channel("lounge")
+        self.alerts: Channel = self.guild.add_channel("alerts")
+        self.forum: Channel = self.guild.add_channel("questions", "forum")
+        self.voice: Channel = self.guild.add_channel("voice", "voice")
+        self.mods = self.guild.add_role("Mods", 0)
+        self.mod: User = server.add_user("mo")
+        self.ann: User = server.add_user("ann")
+        self.ben: User = server.add_user("ben")
+        self.guild.add_member(self.mod, [self.mods])
+        self.guild.add_member(self.ann)
+        self.guild.add_member(self.ben)
+        self.notices: list[Notice] = []
+        self.access = Access(server.token, api=server.api, gateway=server.gateway)
+
+    @property
+    def community(self) -> str:
+        return community_of(self.guild.id)
+
+    async def settled(self) -> None:
+        """Everything that was said is through, and shown where it is to be shown."""
+        await self.server.drained()
+        async with asyncio.timeout(10):
+            while await self.store.unfinished("discord"):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+
+    async def cases(self) -> list[Case]:
+        """Oldest first."""
+        await self.settled()
+        return list(reversed(await self.store.cases(self.community)))
+
+    async def case(self) -> Case:
+        (found,) = await self.cases()
+        return found
+
+    async def cards(self, count: int = 1) -> list[Message]:
+        """The bot's messages in the alert channel that have buttons, once there are so many."""
+
+        def found() -> list[Message]:
+            return [m for m in self.alerts.messages.values() if m.components and not m.deleted]
+
+        await self.server.until(lambda: len(found()) >= count, timeout_s=10)
+        assert len(found()) == count
+        return found()
+
+    async def card(self) -> Message:
+        return (await self.cards())[0]
+
+    async def enforce(self, **changes: Any) -> None:
+        """The community's policy acts."""
+        policy = (await self.moderator.policy(self.community)).model_copy(update={"mode": Mode.ENFORCE, **changes})
+        await self.moderator.set_policy(self.community, policy)
+
+    async def policy(self, **changes: Any) -> None:
+        await self.moderator.set_policy(self.community, Policy(**changes))
+
+    async def runs(self, user: User, command: str, /, **options: Any) -> Answer:
+        """A command in the lounge."""
+        return await self.server.runs(user, self.lounge, command, options)
+
+
+@asynccontextmanager
+async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIterator[Scene]:
+    """The bot runs until the block ends; entered again on the same path it is the same bot, started again."""
+    async with Store.open(path / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
+        scene.store = store
+        scene.discord = discord = Discord(store, scene.access, guild_ready_timeout=0.05)
+
+        def told(notice: Notice) -> None:
+            scene.notices.append(notice)
+            discord.notify(notice)
+
+        platforms = {discord.name: discord}
+        scene.moderator = Moderator(
+            store,
+            scene.classifier,
+            platforms,
+            adapter_of=lambda community: "global/stub",
+            changed=discord.show,
+            notice=told,
+        )
+        desk = Desk(store, scene.moderator, scene.classifier, platforms, changed=discord.show)
+        discord.serve(scene.moderator, desk)
+        if set_up:
+            now = datetime.now(UTC)
+            await store.communities.greet(scene.community, "discord", "Friends", now)
+            setup = {"alert_room": str(scene.alerts.id), "moderator_roles": [str(scene.mods.id)], "done": True}
+            await store.communities.save(scene.community, "discord", "Friends", setup, now)
+        tasks = [group.create_task(scene.moderator.run()), group.create_task(discord.run())]
+        try:
+            await scene.server.until(lambda: discord.client and discord.client.sound, timeout_s=10)
+            yield scene
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """The bot, connected."""
+    async with DiscordServer() as server, serving(Scene(server), tmp_path) as opened:
+        yield opened
+
+
+def ago(**much: float) -> datetime:
+    """A moment in the past."""
+    return datetime.now(UTC) - timedelta(**much)
+
+
+Check = Callable[[], Awaitable[bool]]
