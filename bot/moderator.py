@@ -223,12 +223,13 @@ class Moderator:
         await self._do(row, event, decision["enforced"], todo)
 
     async def _do(
-        self, row: int, event: Message, enforced: bool, todo: list[actions.Action], wait_s: float = FIRST_WAIT_S
+        self, row: int, event: Message, enforced: bool, todo: list[actions.Action], wait_s: float = 0.0
     ) -> None:
         """Performs each action and records the journal state it came to.
 
         When the platform does not answer or asks for patience, the rest is put off and nobody waits for it.
         """
+        wait_s = wait_s or FIRST_WAIT_S
         platform = self._platforms[event.key.platform]
         performer: Platform | DryRun = platform if enforced else DryRun(platform)
         state = "done"

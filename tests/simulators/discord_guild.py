@@ -89,15 +89,17 @@ class Guild:
 
     def add_member(
         self,
-        user: User | str,
+        user: Person | str,
         roles: Iterable[Role] = (),
         *,
         nick: str | None = None,
         joined_at: datetime | None = None,
     ) -> Member:
         """Somebody joins (GUILD_MEMBER_ADD); a name makes a new user."""
-        user = self.world.add_user(user) if isinstance(user, str) else user
-        member = self.members[user.id] = Member(self, user, list(roles), nick, joined_at or now())
+        if isinstance(user, str):
+            user = self.world.add_user(user)
+        account = user.user if isinstance(user, Member) else user
+        member = self.members[account.id] = Member(self, account, list(roles), nick, joined_at or now())
         data = member.payload() | {"guild_id": str(self.id)}
         self.world.dispatch("GUILD_MEMBER_ADD", data, guild=self, intent=GUILD_MEMBERS)
         return member

@@ -356,13 +356,13 @@ def numbered(components: list[Json]) -> list[Json]:
     """Components with the ids Discord gives to those that came without."""
     count = 0
 
-    def walk(item: Json) -> Json:
+    def walk(form: Json) -> Json:
         nonlocal count
         count += 1
-        item = {"id": count} | item
-        for key in ("components",):
-            if key in item:
-                item[key] = [walk(child) for child in item[key]]
+        item: Json = {"id": count}
+        item |= form
+        if "components" in item:
+            item["components"] = [walk(child) for child in item["components"]]
         for key in ("accessory", "component"):
             if key in item:
                 item[key] = walk(item[key])

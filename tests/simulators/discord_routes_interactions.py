@@ -152,7 +152,7 @@ def answer_with(server: DiscordServer, one: Interaction, body: Json, call: Call,
 
 def placeholder(server: DiscordServer, one: Interaction, flags: int) -> Message:
     """The "is thinking" message of a deferred answer."""
-    fields = {
+    fields: Json = {
         "webhook_id": str(server.application_id),
         "application_id": str(server.application_id),
         "interaction_metadata": one.metadata(),

@@ -68,7 +68,7 @@ class Scenes:
         await asyncio.sleep(0)
         return thread
 
-    async def joins(self, guild: Guild, user: User | str, roles: Iterable[Role] = ()) -> Member:
+    async def joins(self, guild: Guild, user: Person | str, roles: Iterable[Role] = ()) -> Member:
         """Somebody joins a guild (GUILD_MEMBER_ADD)."""
         member = guild.add_member(user, roles)
         await asyncio.sleep(0)

@@ -34,10 +34,7 @@ from .discord_channels import DM, Channel, Message, Thread, mentions_in, write
 from .discord_faults import Faults
 from .discord_gateway import Connection, Gateway, Heartbeat, Session, abort, content_hidden, dumps
 from .discord_guild import Guild
-from .discord_interactions import (
-    Answer,
-    Interactions,
-)
+from .discord_interactions import Answer, Interactions
 from .discord_rest import Call, Rest, numbered, poll_of
 from .discord_scenes import Scenes
 from .discord_state import (
@@ -394,13 +391,18 @@ class DiscordServer(Scenes):
         pattern = re.compile(path)
         return [call for call in self.calls if method in ("*", call.method) and pattern.search(call.path)]
 
+    def bot_messages(self, channel: Channel) -> list[Message]:
+        """What the bot has written here and nobody has deleted, oldest first."""
+        return [message for message in channel.messages.values() if message.author is self.bot]
+
     def invalid_requests(self) -> int:
         """How many answers count towards the limit of 10,000 in ten minutes, past which Discord bans the address."""
         return sum(call.status in (401, 403, 429) for call in self.calls)
 
     def missed_heartbeats(self) -> int:
         """How many heartbeats were late by half an interval or more, over all sessions."""
-        late, last = 0, {}
+        late = 0
+        last: dict[str | None, float] = {}
         for beat in self.heartbeats:
             before = last.get(beat.session_id)
             late += before is not None and (beat.at_s - before) * 1000 > self.heartbeat_ms * 1.5

@@ -1,4 +1,7 @@
-"""Discord: `service` is the platform, `gateway` the connection, `events` and `acting` translate; people see the rest."""
+"""Discord: `service` is the platform, `gateway` the connection, `events` and `acting` translate.
+
+The rest is what people see and click.
+"""
 
 from bot.platforms.discord.service import Access, Discord
 
