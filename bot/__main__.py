@@ -2,7 +2,8 @@
     [--community NAME] [--config FILE]
 
 run     the service with its page (the default)
-check   reads the configuration, the key and the adapter, and says what it found
+check   reads the configuration, the key and the adapter, asks Discord about the token, says what it found, and
+        prints the link that adds the bot to a server
 replay  runs a CSV file through the whole pipeline in shadow mode and writes a report
 """
 
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot import app, replay, report
 from bot.config import BadConfig, Config, read_config
 from bot.models import adapters_of
+from bot.platforms.base import PlatformRefuses
 from bot.store import KeyMissing, NewerStore
 from model.adapters import read_manifest, read_weights
 from model.classifier import AdapterRejected
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = read_config(options.config)
         if options.command == "check":
             check(config, options.config, console)
+            asyncio.run(check_platforms(config, console))
         elif options.command == "replay":
             asyncio.run(
                 replay_file(config, options.file, options.text, options.label, options.out, errors, options.community)
@@ -42,7 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asyncio.run(app.run(config, lambda url: console.print(f"Domovoi is at {url}", soft_wrap=True)))
     except* KeyboardInterrupt:
         return_status = 130
-    except* (BadConfig, BadData, app.PortInUse, app.AlreadyRuns, KeyMissing, NewerStore, AdapterRejected) as group:
+    except* (
+        BadConfig,
+        BadData,
+        PlatformRefuses,
+        app.PortInUse,
+        app.AlreadyRuns,
+        KeyMissing,
+        NewerStore,
+        AdapterRejected,
+    ) as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
@@ -61,6 +73,17 @@ def check(config: Config, path: Path, console: Console) -> None:
     read_weights(registry.folder(adapter), manifest)
     console.print(f"configuration {path}: in order", soft_wrap=True)
     console.print(f"adapter {adapter} for {manifest.base}: in order", soft_wrap=True)
+
+
+async def check_platforms(config: Config, console: Console) -> None:
+    """Whether each platform takes its token; raises `PlatformRefuses`."""
+    if not config.discord.token:
+        console.print("Discord: no token; put one into DOMOVOI_DISCORD_TOKEN to moderate a server", soft_wrap=True)
+        return
+    from bot.platforms.discord.checking import check_access
+
+    for line in await check_access(app.discord_access(config)):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 async def replay_file(

@@ -29,7 +29,7 @@ from model.batcher import Batcher
 from model.worker import Worker
 
 if TYPE_CHECKING:
-    from bot.platforms.discord import Discord
+    from bot.platforms.discord import Access, Discord
 
 log = structlog.get_logger()
 
@@ -179,12 +179,13 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
         log.info("stopping")
 
 
-def _discord(config: Config, store: Store) -> "Discord":
-    """Imported only where there is a token: the library takes a moment and some memory."""
-    from bot.platforms.discord import Access, Discord
+def discord_access(config: Config) -> "Access":
+    """How Discord is reached, as config.toml and the environment say. The library is imported only where there is a
+    token: it takes a moment and some memory."""
+    from bot.platforms.discord import Access
 
     section = config.discord
-    access = Access(
+    return Access(
         section.token,
         section.permission,
         section.members_intent,
@@ -192,7 +193,12 @@ def _discord(config: Config, store: Store) -> "Discord":
         section.gateway,
         config.service.retention_days,
     )
-    return Discord(store, access)
+
+
+def _discord(config: Config, store: Store) -> "Discord":
+    from bot.platforms.discord import Discord
+
+    return Discord(store, discord_access(config))
 
 
 async def _retention(store: Store, days: int) -> None:

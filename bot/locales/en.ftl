@@ -103,6 +103,7 @@ notice-classifier-silent = The classifier does not answer ({ $error }). Messages
 notice-classifier-back = The classifier answers again; waiting messages are being read.
 notice-cap = { $actions } actions within an hour: back in shadow mode. Look at the last cases, then switch to enforce again.
 notice-not-possible = Not possible: { $action }. { $why }
+notice-lift = The ban of <@{ $member }> is over, but I cannot lift it. { $why }
 notice-plain = { $text }
 notice-rights =
     { $count ->
@@ -232,9 +233,8 @@ learning-changed-on = From now on corrections here teach.
 learning-changed-off = From now on corrections here teach nothing.
 learning-example-title = An example to learn from
 learning-example-text = Text
-learning-example-label = What it is: hate, offensive or neutral
+learning-example-label = What it is
 learning-example-done = Thank you; the next refresh learns that this is { $label }.
-learning-example-bad = “{ $label }” is no label: write hate, offensive or neutral.
 mydata-none = I keep no text of yours from this server.
 mydata-export = { $count ->
     [one] One message of yours is kept; it is in the file.

@@ -110,6 +110,7 @@ notice-classifier-silent = Модель не отвечает ({ $error }). Со
 notice-classifier-back = Модель снова отвечает; читаю ожидающие сообщения.
 notice-cap = { $actions } действий за час: снова теневой режим. Посмотрите последние случаи, потом снова включите enforce.
 notice-not-possible = Не удалось: { $action }. { $why }
+notice-lift = Срок бана <@{ $member }> истёк, но снять его я не могу. { $why }
 notice-plain = { $text }
 notice-rights =
     { $count ->
@@ -241,9 +242,8 @@ learning-changed-on = С этого момента исправления зде
 learning-changed-off = С этого момента исправления здесь модель не учат.
 learning-example-title = Пример для обучения
 learning-example-text = Текст
-learning-example-label = Метка: hate, offensive или neutral
+learning-example-label = Что это
 learning-example-done = Спасибо; при следующем обновлении модель узнает, что это { $label }.
-learning-example-bad = Метки «{ $label }» нет: напишите hate, offensive или neutral.
 mydata-none = С этого сервера я не храню ваших текстов.
 mydata-export = { $count ->
     [one] Хранится { $count } ваше сообщение; оно в файле.

@@ -84,5 +84,9 @@ class RateLimited(Exception):
         self.retry_after_s = retry_after_s
 
 
+class PlatformRefuses(Exception):
+    """The platform does not take the token; the message says what to do."""
+
+
 class Unreachable(Exception):
     """The platform did not answer, and may have done it or not; try again later, but what people read only once."""

@@ -66,9 +66,13 @@ class Communities:
                 for row in await connection.execute(query)
             ]
 
-    async def greet(self, community: str, platform: str, name: str, now: datetime) -> bool:
-        """True for the first caller only: it says hello. What greets is what joined, so the row may be new."""
-        values = {"community": community, **self._who(platform, name), "setup": {}, "updated_at": t.naive(now)}
+    async def greet(
+        self, community: str, platform: str, name: str, now: datetime, setup: Mapping[str, Any] | None = None
+    ) -> bool:
+        """True for the first caller only: it says hello. What greets is what joined, so the row may be new; then it
+        begins with this set-up."""
+        begun = {"setup": dict(setup or {}), "updated_at": t.naive(now)}
+        values = {"community": community, **self._who(platform, name), **begun}
         added = insert(t.community).values(values).on_conflict_do_nothing()
         first = sa.and_(t.community.c.community == community, t.community.c.greeted_at.is_(None))
         greeted = sa.update(t.community).where(first).values(greeted_at=t.naive(now))

@@ -27,6 +27,7 @@ from bot.store.cards import Cards
 from bot.store.communities import Communities
 from bot.store.consents import Consents
 from bot.store.lessons import Lessons
+from bot.store.lifts import Lifts
 from bot.store.mine import Mine
 from bot.store.reading import Journalled, Reading, author_json, from_row, said
 from bot.store.reports import Reports, opened
@@ -77,6 +78,7 @@ class Store(Reading):
         self.watermarks = Watermarks(engine, self._writer)
         self.cards = Cards(engine, self._writer)
         self.reports = Reports(engine, self._writer)
+        self.lifts = Lifts(engine, self._writer, sealer)
         self.mine = Mine(engine, self._writer, sealer)
 
     @classmethod

@@ -142,6 +142,16 @@ card = Table(
     Index("card_by_message", "platform", "room", "message"),
 )
 
+lift = Table(
+    "lift",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("community", String, primary_key=True),
+    Column("member", String, primary_key=True),  # keyed hash
+    Column("member_sealed", LargeBinary, nullable=False),
+    Column("due_at", DateTime, nullable=False),
+)
+
 report = Table(
     "report",
     metadata,

@@ -1,9 +1,14 @@
 """What is remembered of each community on a platform."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from bot.store import Community, Store
+from bot.store import tables as t
+from bot.store.lifts import Lift
 from tests.bot.test_store import NOW
 
 
@@ -33,3 +38,20 @@ async def test_a_community_without_a_name_has_none(store: Store, tmp_path: Path)
     await store.communities.save("g2", "discord", "Particular", {}, NOW)
     assert [each.name for each in await store.communities.all("discord")] == ["", "Particular"]
     assert b"Particular" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+async def test_a_ban_with_an_end_is_due_once(store: Store) -> None:
+    """The later plan holds, another community's is its own, and what was lifted is not due again."""
+    later, sooner = NOW + timedelta(hours=2), NOW + timedelta(hours=1)
+    for community, due in (("c1", sooner), ("c1", later), ("c2", sooner)):
+        await store.lifts.plan(Lift("discord", community, "7", due))
+    assert await store.lifts.due("discord", NOW) == []
+    assert await store.lifts.due("discord", later) == [
+        Lift("discord", "c2", "7", sooner),
+        Lift("discord", "c1", "7", later),
+    ]
+    await store.lifts.forget("discord", "c2", "7")
+    assert [lift.community for lift in await store.lifts.due("discord", later)] == ["c1"]
+    async with store._engine.connect() as connection:
+        row = (await connection.execute(sa.select(t.lift))).one()
+    assert row.member != "7" and row.member_sealed != b"7"

@@ -290,6 +290,14 @@ async def join_thread(server: DiscordServer, call: Call) -> Any:
     thread.member_ids.add(server.bot.id)
 
 
+@route("GET", "/channels/{channel_id}/thread-members/{user_id}")
+async def thread_member(server: DiscordServer, call: Call) -> Any:
+    thread = channel_of(server, call)
+    if not isinstance(thread, Thread) or call.ids["user_id"] not in thread.member_ids:
+        raise unknown(10007, "Member")
+    return thread.member_payload(call.ids["user_id"])
+
+
 @route("DELETE", "/channels/{channel_id}/thread-members/@me")
 async def leave_thread(server: DiscordServer, call: Call) -> Any:
     thread = channel_of(server, call)

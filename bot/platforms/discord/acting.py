@@ -14,9 +14,10 @@ from bot.events import Author, MessageKey
 from bot.language import say
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.discord.events import channel_of, guild_of, message_of, named, titled
+from bot.platforms.discord.events import PLATFORM, channel_of, guild_of, message_of, named, titled
 from bot.platforms.discord.rights import missing_right, right_for
 from bot.setup import Setup
+from bot.store.lifts import Lift, Lifts
 
 BULK = 100
 BULK_WITHIN = timedelta(days=14) - timedelta(minutes=5)
@@ -36,10 +37,14 @@ class Acting:
     set-up."""
 
     def __init__(
-        self, connected: Callable[[], discord.Client | None], setup_of: Callable[[str], Awaitable[Setup]]
+        self,
+        connected: Callable[[], discord.Client | None],
+        setup_of: Callable[[str], Awaitable[Setup]],
+        lifts: Lifts,
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
+        self._lifts = lifts
         self._deletions = Deletions()
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
@@ -60,9 +65,14 @@ class Acting:
                     await member.timeout(timedelta(minutes=minutes), reason=reason)
                 case Kick():
                     await (await self._member(guild, author, "kick_members")).kick(reason=reason)
-                case Ban():
+                case Ban(hours=hours):
                     with contextlib.suppress(discord.NotFound):  # who has left can be banned as well
                         await self._member(guild, author, "ban_members")
+                    if hours is None:
+                        await self._lifts.forget(PLATFORM, key.community, author.id)
+                    else:  # planned first: a crash in between must not leave a ban for good
+                        due = datetime.now(UTC) + timedelta(hours=hours)
+                        await self._lifts.plan(Lift(PLATFORM, key.community, author.id, due))
                     await guild.ban(discord.Object(int(author.id)), reason=reason, delete_message_seconds=0)
                 case _:
                     pass
@@ -78,12 +88,26 @@ class Acting:
                     await (await self._member(guild, author, "moderate_members")).timeout(None, reason=reason)
                 case Ban():
                     await guild.unban(discord.Object(int(author.id)), reason=reason)
+                    await self._lifts.forget(PLATFORM, key.community, author.id)
                 case Delete() if named(key) is not None:
                     member = await self._member(guild, author, "manage_nicknames")
                     await member.edit(nick=author.name[:32], reason=reason)
                 case _:
                     return False
         return True
+
+    async def lift(self, lift: Lift) -> None:
+        """A ban of ours is over; one that somebody else has put on since then stays. Raises `MissingPermission`,
+        `RateLimited` or `Unreachable`."""
+        key, member = MessageKey(PLATFORM, lift.community, "", ""), discord.Object(int(lift.member))
+        with contextlib.suppress(Gone):
+            _, guild = self._guild(key)
+            reason = say((await self._setup_of(lift.community)).language, "reason-lift")
+            async with refusals(guild, "ban_members", 0):
+                ban = await guild.fetch_ban(member)
+                if (ban.reason or "").startswith("Domovoi:"):
+                    await guild.unban(member, reason=reason)
+        await self._lifts.forget(PLATFORM, lift.community, lift.member)
 
     def _guild(self, key: MessageKey) -> tuple[discord.Client, discord.Guild]:
         client = self._connected()

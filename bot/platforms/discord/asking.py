@@ -75,6 +75,7 @@ class Asked:
 
 async def ask(bot: "Discord", interaction: discord.Interaction[Any], needed: Level) -> Asked | None:
     """Answers within the three seconds Discord gives, then checks; None where the answer was a refusal."""
+    bot.begin_work()
     await interaction.response.defer(ephemeral=True, thinking=True)
     guild, member = interaction.guild, interaction.user
     if guild is None or not isinstance(member, discord.Member):
@@ -90,12 +91,16 @@ async def ask(bot: "Discord", interaction: discord.Interaction[Any], needed: Lev
     return Asked(bot, interaction, guild, member, setup, level)
 
 
-def level_of(may: discord.Permissions, member: discord.Member, setup: Setup) -> Level:
-    """By the rights Discord sent with the click, and the roles of the set-up. Who is timed out may nothing."""
-    if may.administrator or may.manage_guild or member.id == member.guild.owner_id:
-        return Level.MANAGER
-    if member.is_timed_out() or member.bot:
+def level_of(sent: discord.Permissions, member: discord.Member, setup: Setup) -> Level:
+    """By the roles Discord sent with the click and the rights it counted for them. Who is timed out may nothing.
+
+    Roles count as on the whole server: whoever may delete in one channel only is not shown the others' cases.
+    """
+    may = member.guild_permissions
+    if member.bot or (member.is_timed_out() and not may.administrator):
         return Level.MEMBER
+    if (may.administrator or may.manage_guild) and (sent.administrator or sent.manage_guild):
+        return Level.MANAGER
     roles = {str(role.id) for role in member.roles}
     return Level.MODERATOR if moderates_by_right(may) or roles & setup.moderator_roles else Level.MEMBER
 
@@ -110,16 +115,27 @@ def refers(text: str, guild: int, channel: int | None) -> tuple[int | None, int]
     return (channel, int(text)) if text.isdecimal() and 15 <= len(text) <= 20 else None
 
 
+async def sees(asked: Asked, channel: Readable) -> bool:
+    """Whether whoever asks can read there; a private thread is seen from inside, or by whoever manages threads."""
+    theirs = channel.permissions_for(asked.member)
+    if not (theirs.view_channel and theirs.read_message_history):
+        return False
+    if isinstance(channel, discord.Thread) and channel.is_private() and not theirs.manage_threads:
+        try:
+            async with refusals(asked.guild, "view_channel", channel.id):
+                await channel.fetch_member(asked.member.id)
+        except (Gone, MissingPermission, RateLimited, Unreachable):
+            return False
+    return True
+
+
 async def fetched(asked: Asked, reference: str) -> discord.Message | None:
     """The message, if it is there and whoever asks may see it."""
     where = refers(reference, asked.guild.id, asked.interaction.channel_id)
     if where is None or where[0] is None:
         return None
     channel = asked.guild.get_channel_or_thread(where[0])
-    if not isinstance(channel, Readable):
-        return None
-    theirs = channel.permissions_for(asked.member)
-    if not (theirs.view_channel and theirs.read_message_history):
+    if not isinstance(channel, Readable) or not await sees(asked, channel):
         return None
     try:
         async with refusals(asked.guild, "read_message_history", channel.id):

@@ -134,7 +134,7 @@ def _pieces(message: Any) -> Iterator[str | None]:
 def _written(components: Iterable[Any]) -> Iterator[str | None]:
     """What people read in components, at any depth."""
     for component in components:
-        for field in ("content", "label", "placeholder", "description"):
+        for field in ("content", "label", "placeholder", "description", "name"):
             if isinstance(text := getattr(component, field, None), str):
                 yield text
         for inside in ("children", "components", "items", "options"):

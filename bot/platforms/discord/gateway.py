@@ -70,6 +70,7 @@ class Gateway(discord.Client):
         self.sound = False
         """Whether the session stands: ready or resumed since the last loss of the socket."""
         parsers = self._connection.parsers
+        parsers["GUILD_MEMBER_UPDATE"] = self._member_updated
         for event, parse in list(parsers.items()):
             parsers[event] = _survives(event, parse)
 
@@ -118,6 +119,14 @@ class Gateway(discord.Client):
             await self._listener.changed(after.guild)
         else:
             await self._listener.called(after)
+
+    def _member_updated(self, data: Any) -> None:
+        """The library tells only of members it has seen before, and without reading all of them that is nobody."""
+        guild, number = self.get_guild(int(data["guild_id"])), int(data["user"]["id"])
+        known = guild is not None and guild.get_member(number) is not None
+        self._connection.parse_guild_member_update(data)
+        if guild is not None and not known and (member := guild.get_member(number)) is not None:
+            self.dispatch("member_update", member, member)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """The bot was added."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Click = discord.Interaction[Any]
 REPORTS, REPORTS_WITHIN_S = 3, 600.0
+ALL_CASES = 10_000
 
 
 class Patience:
@@ -74,8 +75,7 @@ def add_members_commands(tree: app_commands.CommandTree[Any], bot: "Discord") ->
     @mydata.command(name="erase", description=described("command-mydata-erase"))
     async def erase_command(interaction: Click) -> None:
         if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
-            count = await bot.store.mine.erase(asked.pseudonym, asked.community, datetime.now(UTC))
-            await asked.tell(asked.say("mydata-erased", count=count))
+            await erase(asked)
 
     tree.add_command(mydata)
 
@@ -97,6 +97,15 @@ async def report(asked: Asked, patience: Patience, message: discord.Message | No
             await asked.tell(asked.say("not-answering", error=str(error)))
         else:
             await asked.tell(asked.say("report-thanks", case=case.id))
+
+
+async def erase(asked: Asked) -> None:
+    """The texts go from the store, and from the cards that quote them."""
+    quoted = await asked.bot.store.history(asked.community, asked.pseudonym, limit=ALL_CASES)
+    count = await asked.bot.store.mine.erase(asked.pseudonym, asked.community, datetime.now(UTC))
+    for case in quoted:
+        asked.bot.posting.show(case.id)
+    await asked.tell(asked.say("mydata-erased", count=count))
 
 
 async def export(asked: Asked) -> None:

@@ -9,12 +9,13 @@ from bot.events import Author, Message, MessageKey
 from bot.language import said_action
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
-from bot.platforms.discord.asking import Asked, Level, Readable, fetched, refers
+from bot.platforms.discord.asking import Asked, Level, Readable, fetched, refers, sees
 from bot.platforms.discord.clicks import case_of, explain, explanation
-from bot.platforms.discord.events import PLATFORM, event_of
+from bot.platforms.discord.events import PLATFORM, channel_of, event_of
 from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed, link
 from bot.policy import Band, Mode, Policy, score_of
+from bot.store import Case
 from bot.store.store import decision_json
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Verdict
 from model.labels import HARMFUL, Label
@@ -28,7 +29,7 @@ async def explain_message(asked: Asked, reference: str, message: discord.Message
     where = refers(reference, asked.guild.id, asked.interaction.channel_id)
     if where is not None and asked.level >= Level.MODERATOR:
         case = await asked.bot.store.case_of(PLATFORM, asked.community, str(where[1]))
-        if case is not None and case.message.text:
+        if case is not None and case.message.text and await _may_see(asked, case):
             await explain(asked, case)
             return
     message = message or await fetched(asked, reference)
@@ -147,6 +148,12 @@ async def history(asked: Asked, member: discord.User) -> None:
         text = asked.say("digest-line", case=case.id, label=label, score=score, state=state)
         lines.append(f"<t:{int(case.message.sent_at.timestamp())}:d> {text} · [↗]({link(case)})")
     await asked.tell("\n".join(lines))
+
+
+async def _may_see(asked: Asked, case: Case) -> bool:
+    """Where the message stands or stood; a channel that is gone hides nothing from a moderator."""
+    channel = asked.guild.get_channel_or_thread(channel_of(case.message.key.room))
+    return not isinstance(channel, Readable) or await sees(asked, channel)
 
 
 async def _explain_text(asked: Asked, event: Message, *, stored: bool, quoted: str = "") -> None:

@@ -37,6 +37,7 @@ log = structlog.get_logger()
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here: nothing to install for it
 
 STUCK_AFTER_S = 120.0
+EVERY_S = 60.0
 MOST_MISSING = 10
 NAMES_KEPT = 50_000
 """Names that were read already; beyond that the oldest are read again, which the journal notices."""
@@ -78,7 +79,8 @@ class Discord:
         self._names: dict[tuple[str, str], str] = {}
         self._group: asyncio.TaskGroup | None = None
         self._checking: set[int] = set()
-        self._acting = Acting(lambda: self.client, self.setup)
+        self._at_work: set[asyncio.Task[Any]] = set()
+        self._acting = Acting(lambda: self.client, self.setup, store.lifts)
         self.posting = Posting(self)
         self.catching_up = CatchingUp(store, self._receive)
 
@@ -93,11 +95,22 @@ class Discord:
         if self.access.gateway:
             library.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self.access.gateway)
         await self.catching_up.open()
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            group.create_task(self.posting.run())
-            group.create_task(self._read_again())
-            await supervise(self._make, self._start, self._failed, stuck_after_s=STUCK_AFTER_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self.posting.run())
+                group.create_task(self._every_minute())
+                await supervise(self._make, self._start, self._failed, stuck_after_s=STUCK_AFTER_S)
+        finally:
+            for task in (at_work := list(self._at_work)):
+                task.cancel()
+            await asyncio.gather(*at_work, return_exceptions=True)
+
+    def begin_work(self) -> None:
+        """The library gives each event and click a task of its own that nobody owns: it ends when `run` does."""
+        if (task := asyncio.current_task()) is not None:
+            self._at_work.add(task)
+            task.add_done_callback(self._at_work.discard)
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
         """See `Platform`."""
@@ -170,6 +183,7 @@ class Discord:
 
     async def connected(self, client: Gateway, *, resumed: bool) -> None:
         """Reads what was missed; greets where nobody has been greeted."""
+        self.begin_work()
         self.trouble = None
         log.info("connected to Discord", servers=len(client.guilds), resumed=resumed)
         for guild in client.guilds:
@@ -181,13 +195,16 @@ class Discord:
             await self.posting.resume()
         for guild in client.guilds:
             await self._check(guild)
+        await self._lift_bans()
 
     async def disconnected(self) -> None:
         """From now on nothing is heard."""
+        self.begin_work()
         await self.catching_up.open()
 
     async def written(self, message: discord.Message) -> None:
         """Committed to the journal; a message the store could not take is read again later."""
+        self.begin_work()
         try:
             await self._receive(message)
             if message.guild is not None:
@@ -198,6 +215,7 @@ class Discord:
 
     async def opened(self, thread: discord.Thread) -> None:
         """The title is read like a message."""
+        self.begin_work()
         if thread.owner_id == self._own:
             return
         owner = thread.owner
@@ -212,6 +230,7 @@ class Discord:
 
     async def called(self, member: discord.Member) -> None:
         """A name is read once for each author until it changes."""
+        self.begin_work()
         community = community_of(member.guild.id)
         known = (community, str(member.id))
         if self._names.get(known) == member.display_name or member.id == self._own:
@@ -224,6 +243,7 @@ class Discord:
 
     async def joined(self, guild: discord.Guild) -> None:
         """From now on everything there is read."""
+        self.begin_work()
         log.info("added to a server", server=guild.id)
         await self.catching_up.begin(guild)
         await self._greet(guild)
@@ -286,23 +306,38 @@ class Discord:
         if isinstance(message.author, discord.Member) and not message.author.bot:
             await self.called(message.author)
 
-    async def _read_again(self) -> None:
-        """Once a minute: rooms that could not be read before."""
+    async def _every_minute(self) -> None:
+        """Rooms that could not be read before, and bans that are over."""
         while True:
-            await asyncio.sleep(60.0)
-            if self.catching_up.on_hold and self.client is not None and self.client.sound:
-                await self.catching_up.catch_up(list(self.client.guilds))
+            await asyncio.sleep(EVERY_S)
+            if self.client is None or not self.client.sound:
+                continue
+            try:
+                if self.catching_up.on_hold:
+                    await self.catching_up.catch_up(list(self.client.guilds))
+                await self._lift_bans()
+            except Exception:
+                log.exception("the minute's work failed")
+
+    async def _lift_bans(self) -> None:
+        """Lets in again whose ban is over."""
+        for lift in await self.store.lifts.due(PLATFORM, datetime.now(UTC)):
+            try:
+                await self._acting.lift(lift)
+            except MissingPermission as error:
+                self.notify(Notice("notice-lift", {"member": lift.member, "why": error.why}, lift.community))
+                await self.store.lifts.forget(PLATFORM, lift.community, lift.member)
+            except (RateLimited, Unreachable) as error:
+                log.info("a ban is lifted later", error=str(error))
 
     async def _greet(self, guild: discord.Guild) -> None:
         """One message to whoever owns the server; where they take none, in a channel the bot may write in."""
         community = community_of(guild.id)
-        if not await self.store.communities.greet(community, PLATFORM, guild.name, datetime.now(UTC)):
-            return
         language = language_of(str(guild.preferred_locale))
-        self._setups[community] = Setup(language=language)
-        await self.store.communities.save(
-            community, PLATFORM, guild.name, self._setups[community].model_dump(mode="json"), datetime.now(UTC)
-        )
+        setup, now = Setup(language=language).model_dump(mode="json"), datetime.now(UTC)
+        if not await self.store.communities.greet(community, PLATFORM, guild.name, now, setup):
+            return
+        self._setups.pop(community, None)
         text = say(language, "welcome", server=discord.utils.escape_markdown(guild.name))
         try:
             async with refusals(guild, None, 0):

@@ -40,6 +40,10 @@ class SetupView(discord.ui.View):
         view = cls(asked, await asked.bot.moderator.policy(asked.community))
         await asked.tell(view.text(), view=view)
 
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Only whoever opened it chooses."""
+        return interaction.user.id == self._asked.member.id
+
     def text(self) -> str:
         """What is chosen so far, in words."""
         say, setup, policy = self._asked.say, self._chosen, self._policy

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from bot.language import Language, said_action, say
 from bot.platforms.discord.asking import Asked, Level, ask
+from bot.platforms.discord.events import PLATFORM, community_of
 from bot.policy import LabelPolicy, Mode, Policy, Preset, preset_of, with_preset
 from model.labels import HARMFUL, LABELS, Label
 
@@ -127,7 +128,7 @@ class LearningView(discord.ui.View):
         await asked.tell(asked.say("learning-changed-on" if setup.learns else "learning-changed-off"))
 
     async def _write(self, interaction: discord.Interaction[Any]) -> None:
-        setup = await self._bot.setup(f"discord-{interaction.guild_id}")
+        setup = await self._bot.setup(community_of(interaction.guild_id or 0))
         await interaction.response.send_modal(ExampleForm(self._bot, setup.language))
 
 
@@ -141,19 +142,15 @@ class ExampleForm(discord.ui.Modal):
         self.text: discord.ui.TextInput[ExampleForm] = discord.ui.TextInput(
             label=say(language, "learning-example-text"), style=style, max_length=2000, custom_id="text"
         )
-        self.label: discord.ui.TextInput[ExampleForm] = discord.ui.TextInput(
-            label=say(language, "learning-example-label"), max_length=20, custom_id="label"
-        )
+        options = [discord.SelectOption(label=say(language, f"label-{label}"), value=label) for label in LABELS]
+        self.label: discord.ui.Select[ExampleForm] = discord.ui.Select(options=options, custom_id="label")
         self.add_item(self.text)
-        self.add_item(self.label)
+        self.add_item(discord.ui.Label(text=say(language, "learning-example-label"), component=self.label))
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Checked again: a form stays open for a while."""
         if (asked := await ask(self._bot, interaction, Level.MODERATOR)) is None:
             return
-        label = self.label.value.strip().lower()
-        if label not in list(LABELS):
-            await asked.tell(asked.say("learning-example-bad", label=label.replace("`", "")[:40]))
-            return
-        await self._bot.desk.example(asked.community, "discord", asked.moderator, self.text.value, Label(label))
+        label = Label(self.label.values[0])
+        await self._bot.desk.example(asked.community, PLATFORM, asked.moderator, self.text.value, label)
         await asked.tell(asked.say("learning-example-done", label=asked.say(f"label-{label}")))

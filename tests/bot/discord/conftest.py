@@ -44,15 +44,32 @@ class Scene:
         self.guild.add_member(self.ann)
         self.guild.add_member(self.ben)
         self.notices: list[Notice] = []
+        self.chosen: dict[str, Any] = {
+            "alert_room": str(self.alerts.id),
+            "moderator_roles": [str(self.mods.id)],
+            "done": True,
+        }
         self.access = Access(server.token, api=server.api, gateway=server.gateway)
 
     @property
     def community(self) -> str:
         return community_of(self.guild.id)
 
+    async def heard(self, timeout_s: float = 10.0) -> None:
+        """The bot has handled every event that was sent to it."""
+        await self.server.until(self._idle, timeout_s)
+
+    def _idle(self) -> bool:
+        client, sessions = self.discord.client, self.server.live_sessions()
+        if client is None or client.ws is None or not sessions:
+            return False
+        at = client.ws.sequence
+        busy = any(task.get_name().startswith("discord.py: ") for task in asyncio.all_tasks())
+        return at in [session.seq for session in sessions] and not busy
+
     async def settled(self) -> None:
         """Everything that was said is through, and shown where it is to be shown."""
-        await self.server.drained()
+        await self.heard()
         async with asyncio.timeout(10):
             while await self.store.unfinished("discord"):
                 await asyncio.sleep(0.01)
@@ -118,8 +135,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
         if set_up:
             now = datetime.now(UTC)
             await store.communities.greet(scene.community, "discord", "Friends", now)
-            setup = {"alert_room": str(scene.alerts.id), "moderator_roles": [str(scene.mods.id)], "done": True}
-            await store.communities.save(scene.community, "discord", "Friends", setup, now)
+            await store.communities.save(scene.community, "discord", "Friends", scene.chosen, now)
         tasks = [group.create_task(scene.moderator.run()), group.create_task(discord.run())]
         try:
             await scene.server.until(lambda: discord.client and discord.client.sound, timeout_s=10)
@@ -142,3 +158,8 @@ def ago(**much: float) -> datetime:
 
 
 Check = Callable[[], Awaitable[bool]]
+
+
+def by_name(server: DiscordServer, name: str) -> bool:
+    """Whether the bot has registered a command of this name."""
+    return any(command["name"] == name for known in server.commands.values() for command in known.values())

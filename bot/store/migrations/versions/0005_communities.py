@@ -143,6 +143,15 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime, nullable=False),
         sa.UniqueConstraint("message_id", "reporter", name="one_report_per_member"),
     )
+    # Discord bans for good: who is to be let in again, and when.
+    op.create_table(
+        "lift",
+        sa.Column("platform", sa.String, primary_key=True),
+        sa.Column("community", sa.String, primary_key=True),
+        sa.Column("member", sa.String, primary_key=True),
+        sa.Column("member_sealed", sa.LargeBinary, nullable=False),
+        sa.Column("due_at", sa.DateTime, nullable=False),
+    )
     # An author's wish is another thing than a retention time: what was taught by such a text is taken back.
     op.add_column("message", sa.Column("erased_at", sa.DateTime))
     op.add_column("case", sa.Column("posted_back", sa.Boolean, nullable=False, server_default=sa.false()))
@@ -168,7 +177,7 @@ def downgrade() -> None:
         op.drop_index(name, "message")
     op.drop_column("case", "posted_back")
     op.drop_column("message", "erased_at")
-    for table in ("report", "card", "watermark", "community"):
+    for table in ("lift", "report", "card", "watermark", "community"):
         op.drop_table(table)
     for view in BEFORE.values():
         op.execute(view)

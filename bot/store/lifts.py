@@ -1,0 +1,63 @@
+"""Bans that end by themselves, on platforms that know only bans for good. A member's id is kept, sealed, until then."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.store import tables as t
+from bot.store.sealing import Sealer
+from bot.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A ban to be lifted at `due_at`."""
+
+    platform: str
+    community: str
+    member: str
+    due_at: datetime
+
+
+class Lifts:
+    """The store's bans with an end: at most one for a member."""
+
+    def __init__(self, engine: AsyncEngine, writer: Writer, sealer: Sealer) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._sealer = sealer
+
+    async def plan(self, lift: Lift) -> None:
+        """The member's ban ends then; a plan before is forgotten."""
+        values = {"member_sealed": self._sealer.seal(lift.member), "due_at": t.naive(lift.due_at)}
+        row = insert(t.lift).values(**self._whose(lift.platform, lift.community, lift.member), **values)
+        planned = row.on_conflict_do_update(index_elements=["platform", "community", "member"], set_=values)
+        await self._change(planned)
+
+    async def forget(self, platform: str, community: str, member: str) -> None:
+        """It was lifted, or is for good."""
+        wanted = [t.lift.c[name] == value for name, value in self._whose(platform, community, member).items()]
+        await self._change(sa.delete(t.lift).where(*wanted))
+
+    async def due(self, platform: str, now: datetime) -> list[Lift]:
+        """What is to be lifted by now, longest due first."""
+        query = sa.select(t.lift).where(t.lift.c.platform == platform, t.lift.c.due_at <= t.naive(now))
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query.order_by(t.lift.c.due_at))).all()
+        return [
+            Lift(row.platform, row.community, self._sealer.unseal(row.member_sealed), row.due_at.replace(tzinfo=UTC))
+            for row in rows
+        ]
+
+    def _whose(self, platform: str, community: str, member: str) -> dict[str, str]:
+        pseudonym = self._sealer.author(platform, community, member)
+        return {"platform": platform, "community": community, "member": pseudonym}
+
+    async def _change(self, change: sa.Executable) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(change)
+
+        await self._writer.write(work)
