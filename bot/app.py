@@ -22,7 +22,7 @@ from bot.notices import Notice
 from bot.platforms.base import Platform
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.store import Case, Sealer, Store
-from bot.web import server
+from bot.web import server, shapes
 from bot.web.feed import Feed
 from model.adapters import GLOBAL
 from model.batcher import Batcher
@@ -59,16 +59,16 @@ async def service(config: Config) -> AsyncIterator[Running]:
     with _only_one(data):
         sealer = Sealer.from_file(config.service.key, create=not database.exists())
         feed = Feed()
-        chat = WebChat(lambda posted: feed.publish("message", message=server.posted_json(posted)))
+        chat = WebChat(lambda posted: feed.publish("message", message=shapes.posted_json(posted)))
 
         def case_changed(case: Case) -> None:
             if case.message.key.platform == chat.name:
-                feed.publish("case", case=server.case_json(case))
+                feed.publish("case", case=shapes.case_json(case))
             elif discord is not None:
                 discord.show(case)
 
         def swapped(adapter: str, problem: str) -> None:
-            feed.publish("adapter", adapter=adapter, norm=server.norm_json(learning.norm_of(COMMUNITY)))
+            feed.publish("adapter", adapter=adapter, norm=shapes.norm_json(learning.norm_of(COMMUNITY)))
             if problem:
                 log.error("adapter rejected", problem=problem)
                 feed.publish("notice", text=problem)

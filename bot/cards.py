@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from bot import actions
 from bot.actions import Action
-from bot.desk import Explanation
+from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.policy import Band
 from bot.store import Case, Said

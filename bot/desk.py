@@ -3,12 +3,14 @@ passes the question on."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot import actions
 from bot.actions import Action
+from bot.cards import Card, card
 from bot.events import Message
+from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.moderator import Judged, Moderator
 from bot.platforms.base import Gone, MissingPermission, Platform, RateLimited, Unreachable
@@ -16,7 +18,7 @@ from bot.policy import Policy
 from bot.store import Case, Store, Word
 from bot.store.store import decision_json
 from model.classifier import Classifier, Verdict
-from model.explain import Evidence, evidence, nearest
+from model.explain import evidence, nearest
 from model.labels import LABELS, Label
 
 NEAREST_OF = 500
@@ -55,20 +57,6 @@ class Outcome:
             if those:
                 parts.append(say(language, name, actions=", ".join(said_action(language, one) for one in those)))
         return " ".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a text got its label: how much each word carried, and the past corrections it is most like."""
-
-    label: Label
-    words: Sequence[Evidence]
-    nearest: Sequence[tuple[str, Label, float]]
-
-    @property
-    def without_others(self) -> "Explanation":
-        """For an author: other people's texts are left out."""
-        return replace(self, nearest=())
 
 
 class Desk:
@@ -118,6 +106,11 @@ class Desk:
         message = case.message
         verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
         return await self.explain(message.text, Label(message.decision["label"]), verdict, message.key.community)
+
+    async def card(self, case: Case, language: Language) -> Card:
+        """A case's card with all that was said about it."""
+        words, reports = await self._store.words(case.id), await self._store.reports.count(case.id)
+        return card(case, language, words=words, reports=reports)
 
     async def report(self, event: Message, reporter: str, now: datetime) -> Case:
         """A member says that a message is not in order: it is read even if exempt, and shown to moderators.

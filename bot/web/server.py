@@ -12,23 +12,22 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.actions import REVERSIBLE, from_json
 from bot.advice import advise, answered
 from bot.desk import Desk
 from bot.flips import flips
-from bot.language import said_action
+from bot.language import LANGUAGES, language_of
 from bot.learning import AlreadyRunning, Learning, Refresh
 from bot.moderator import Moderator
 from bot.platforms.base import Overview
-from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Posted, Refused, WebChat
+from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused, WebChat
 from bot.policy import Band, Policy, band
 from bot.store import Case, Store
 from bot.web.feed import Feed
 from bot.web.guard import REPORT_POLICY, guard
+from bot.web.shapes import card_json, case_json, norm_json, overview_json, posted_json, tally_json
 from model.adapters import GLOBAL, Registry
 from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
 from model.labels import LABELS, Label
-from model.norms import Norm
 from model.two_stages import Tally
 
 STATIC = Path(__file__).with_name("static")
@@ -195,6 +194,17 @@ async def explain(request: web.Request) -> web.Response:
     )
 
 
+@routes.get("/api/card")
+async def card(request: web.Request) -> web.Response:
+    """The newest card as a platform's moderators see it, in a language."""
+    parts, language = request.app[PARTS], request.query.get("language", "en")
+    if language not in LANGUAGES:
+        return _error(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
+    newest, known = await parts.store.cases(COMMUNITY, limit=1), language_of(language)
+    shown = [card_json(await parts.desk.card(case, known), known) for case in newest]
+    return web.json_response({"card": shown[0] if shown else None})
+
+
 @routes.put("/api/policy")
 async def save_policy(request: web.Request) -> web.Response:
     """Saves the whole policy, mode included."""
@@ -314,53 +324,6 @@ def _trouble(parts: Parts) -> str:
     """What whoever opens the page must know first; "" while all is well."""
     waiting = parts.moderator.trouble
     return (waiting.text() if waiting else "") or parts.model_trouble() or parts.learning.problem
-
-
-def posted_json(posted: Posted) -> dict[str, Any]:
-    """A message as the page shows it."""
-    return {**asdict(posted), "sent_at": posted.sent_at.isoformat()}
-
-
-def case_json(case: Case) -> dict[str, Any]:
-    """A case as the page shows it."""
-    decision, todo = case.message.decision, [from_json(action) for action in case.message.decision["actions"]]
-    shown = [action for action in todo if action.name != "alert"]
-    return {
-        "id": case.id,
-        "message": case.message.key.message,
-        "author": case.author.name,
-        "text": case.message.text,
-        **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
-        "probabilities": case.message.probabilities,
-        "actions": [said_action("en", action) for action in shown],
-        "state": case.state,
-        "corrected_label": case.corrected_label,
-        "by": case.moderator,
-        "adapter": case.message.adapter,
-        "created_at": case.created_at.isoformat(),
-        "undoable": decision["enforced"] and not case.undone and any(a.name in REVERSIBLE for a in shown),
-        "teaches": case.teaches,
-    }
-
-
-def norm_json(norm: Norm) -> dict[str, Any] | None:
-    """What the community was found to count otherwise than the model, as the page shows it."""
-    return {"sentence": norm.sentence, "words": norm.words, "moderators": norm.moderators} if norm.changes else None
-
-
-def overview_json(overview: Overview) -> dict[str, Any]:
-    """A platform as the page shows it."""
-    places = [
-        {**asdict(place), "problems": [problem.text() for problem in place.problems]} for place in overview.places
-    ]
-    trouble = overview.trouble.text() if overview.trouble else ""
-    return {"platform": overview.platform, "trouble": trouble, "invite": overview.invite, "places": places}
-
-
-def tally_json(tally: Tally) -> dict[str, Any]:
-    """What two stages saved and lost, as the page shows it."""
-    names = ("saved", "audited", "audited_harmful", "recall_lost", "recall_lost_at_most")
-    return {name: getattr(tally, name) for name in names}
 
 
 def refresh_event(feed: Feed, told: Refresh) -> None:

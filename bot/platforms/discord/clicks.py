@@ -64,7 +64,7 @@ class Clicks:
             if not waiting:
                 await asked.tell(asked.say("digest-through"))
                 return
-            shown = await self._bot.posting.card(waiting[0], asked.setup)
+            shown = await self._bot.desk.card(waiting[0], asked.language)
             view = buttons(shown)
             if len(waiting) > 1:
                 view.add_item(DigestButton(first, text=asked.say("button-next")))

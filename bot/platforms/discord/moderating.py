@@ -131,7 +131,7 @@ async def show_case(asked: Asked, number: int) -> None:
     if case is None:
         await asked.tell(asked.say("no-case", case=str(number)))
         return
-    shown = await asked.bot.posting.card(case, asked.setup)
+    shown = await asked.bot.desk.card(case, asked.language)
     await asked.tell("", embed=embed(shown, case, asked.language), view=buttons(shown))
 
 

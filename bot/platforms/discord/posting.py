@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import discord
 import structlog
 
-from bot import cards
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
@@ -173,22 +172,16 @@ class Posting:
                 await self._draw_digest(guild, room, board.digest, setup)
 
     async def _card(self, guild: discord.Guild, room: Room, case: Case, setup: Setup) -> None:
-        card = await self.card(case, setup)
+        card = await self._bot.desk.card(case, setup.language)
         async with refusals(guild, "send_messages", room.id):
             sent = await room.send(embed=embed(card, case, setup.language), view=buttons(card), nonce=f"case-{case.id}")
         await self._bot.store.cards.post(case.id, PLATFORM, str(room.id), str(sent.id), False, datetime.now(UTC))
-
-    async def card(self, case: Case, setup: Setup) -> cards.Card:
-        """A case's card with all that was said about it."""
-        words = await self._bot.store.words(case.id)
-        reports = await self._bot.store.reports.count(case.id)
-        return cards.card(case, setup.language, words=words, reports=reports)
 
     async def _edit(self, guild: discord.Guild, room: str, message: int, case: Case, setup: Setup) -> None:
         channel = guild.get_channel_or_thread(int(room))
         if not isinstance(channel, Room):
             return
-        card = await self.card(case, setup)
+        card = await self._bot.desk.card(case, setup.language)
         async with refusals(guild, "send_messages", channel.id):
             old = channel.get_partial_message(message)
             await old.edit(embed=embed(card, case, setup.language), view=buttons(card))

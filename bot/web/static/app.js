@@ -1,6 +1,7 @@
 // The try-out chat and the moderators' side. Text that people wrote reaches the page through textContent only.
 
 import { drawHistory } from "./plot.js";
+import { drawCard, drawPlatforms } from "./servers.js";
 
 const LABELS = ["hate", "offensive", "neutral"];
 const HARMFUL = ["hate", "offensive"];
@@ -567,11 +568,22 @@ function showStages(stages) {
   line.textContent = `First stage: ${percent(stages.saved)} of the messages were confidently neutral and not read further; ${lost}.`;
 }
 
-/** The figures grow with every message; half a minute is soon enough. */
-async function followStages() {
-  if ($("two-stages").hidden) return;
-  const state = await api("GET", "/api/state").catch(() => null);
-  if (state) showStages(state.two_stages);
+/** The figures grow with every message, and servers come and go; half a minute is soon enough. */
+async function followFigures() {
+  if (!$("two-stages").hidden) {
+    const state = await api("GET", "/api/state").catch(() => null);
+    if (state) showStages(state.two_stages);
+  }
+  const found = await api("GET", "/api/platforms").catch(() => null);
+  if (found?.platforms.length) drawPlatforms($("platforms"), found.platforms);
+}
+
+function previewCard() {
+  return busy($("card-preview"), async () => {
+    const { card } = await api("GET", `/api/card?language=${$("card-language").value}`);
+    drawCard($("previewed"), card);
+    $("previewed").hidden = false;
+  });
 }
 
 // ---- the page
@@ -599,6 +611,7 @@ async function load() {
   showNorm(state.norm);
   showAudit(state.audit);
   showStages(state.two_stages);
+  drawPlatforms($("platforms"), state.platforms);
   if (state.notice) showNotice(state.notice);
   await loadAdapters();
 }
@@ -679,5 +692,6 @@ $("policy-preview").addEventListener("click", previewPolicy);
 $("refresh").addEventListener("click", startRefresh);
 $("rollback").addEventListener("click", rollBack);
 $("audit").addEventListener("click", lookAtRandom);
+$("card-preview").addEventListener("click", previewCard);
 follow();
-setInterval(followStages, 30_000);
+setInterval(followFigures, 30_000);

@@ -1,0 +1,21 @@
+"""Why a text got its label, as data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from model.explain import Evidence
+from model.labels import Label
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a text got its label: how much each word carried, and the past corrections it is most like."""
+
+    label: Label
+    words: Sequence[Evidence]
+    nearest: Sequence[tuple[str, Label, float]]
+
+    @property
+    def without_others(self) -> "Explanation":
+        """For an author: other people's texts are left out."""
+        return replace(self, nearest=())

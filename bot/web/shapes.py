@@ -1,0 +1,73 @@
+"""What the page is sent, as JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from bot.actions import REVERSIBLE, from_json
+from bot.cards import Card
+from bot.language import Language, said_action, say
+from bot.platforms.base import Overview
+from bot.platforms.webchat import Posted
+from bot.store import Case
+from model.norms import Norm
+from model.two_stages import Tally
+
+
+def posted_json(posted: Posted) -> dict[str, Any]:
+    """A message as the page shows it."""
+    return {**asdict(posted), "sent_at": posted.sent_at.isoformat()}
+
+
+def case_json(case: Case) -> dict[str, Any]:
+    """A case as the page shows it."""
+    decision, todo = case.message.decision, [from_json(action) for action in case.message.decision["actions"]]
+    shown = [action for action in todo if action.name != "alert"]
+    return {
+        "id": case.id,
+        "message": case.message.key.message,
+        "author": case.author.name,
+        "text": case.message.text,
+        **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
+        "probabilities": case.message.probabilities,
+        "actions": [said_action("en", action) for action in shown],
+        "state": case.state,
+        "corrected_label": case.corrected_label,
+        "by": case.moderator,
+        "adapter": case.message.adapter,
+        "created_at": case.created_at.isoformat(),
+        "undoable": decision["enforced"] and not case.undone and any(a.name in REVERSIBLE for a in shown),
+        "teaches": case.teaches,
+    }
+
+
+def norm_json(norm: Norm) -> dict[str, Any] | None:
+    """What the community was found to count otherwise than the model, as the page shows it."""
+    return {"sentence": norm.sentence, "words": norm.words, "moderators": norm.moderators} if norm.changes else None
+
+
+def card_json(card: Card, language: Language) -> dict[str, Any]:
+    """A card as the page shows it."""
+    fields = [(say(language, "card-author"), [card.author]), (say(language, "card-why"), card.lines)]
+    if card.words:
+        fields.append((say(language, "card-said"), [f"{who}: {said}" for who, said in card.words]))
+    return {
+        "language": language,
+        **{name: getattr(card, name) for name in ("label", "title", "text", "footer")},
+        "fields": fields,
+        "buttons": [(button.verb, button.text) for button in card.buttons],
+    }
+
+
+def overview_json(overview: Overview) -> dict[str, Any]:
+    """A platform as the page shows it."""
+    places = [
+        {**asdict(place), "problems": [problem.text() for problem in place.problems]} for place in overview.places
+    ]
+    trouble = overview.trouble.text() if overview.trouble else ""
+    return {"platform": overview.platform, "trouble": trouble, "invite": overview.invite, "places": places}
+
+
+def tally_json(tally: Tally) -> dict[str, Any]:
+    """What two stages saved and lost, as the page shows it."""
+    names = ("saved", "audited", "audited_harmful", "recall_lost", "recall_lost_at_most")
+    return {name: getattr(tally, name) for name in names}
