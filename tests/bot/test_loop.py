@@ -182,6 +182,23 @@ async def test_a_learned_norm_is_followed_and_said(page: Page, running: Running)
     assert after.decision["band"] == "clear"
 
 
+async def test_a_card_as_moderators_see_it_elsewhere(page: Page) -> None:
+    """Without a token the page says how to get one; the newest card is shown as on Discord, in either language."""
+    await expect(page.get_by_test_id("platforms")).to_contain_text("DOMOVOI_DISCORD_TOKEN")
+    await page.get_by_test_id("card-preview").click()
+    await expect(page.get_by_test_id("previewed")).to_contain_text("No card yet")
+    await say(page, "ann", RUDE + " <b>x</b>")
+    await expect(page.get_by_test_id("case")).to_have_count(1, timeout=30_000)
+    await page.get_by_test_id("card-preview").click()
+    shown = page.get_by_test_id("previewed")
+    await expect(shown).to_contain_text("at or above the action threshold of 85 %")
+    await expect(shown).to_contain_text("👎 Wrong label")
+    await expect(shown).to_contain_text("<b>x</b>")
+    await page.get_by_test_id("card-language").select_option("ru")
+    await page.get_by_test_id("card-preview").click()
+    await expect(shown).to_contain_text("теневой режим")
+
+
 async def test_markup_stays_text(page: Page) -> None:
     """What looks like HTML is shown as it was typed."""
     await say(page, "ann", "<img src=x onerror=alert(1)>")
