@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,6 +39,13 @@ class Communities:
         async with self._engine.connect() as connection:
             saved: dict[str, Any] | None = (await connection.execute(query)).scalar_one_or_none()
         return saved
+
+    async def greeted(self, community: str) -> datetime | None:
+        """Since when the bot is there; None where it has not said hello."""
+        query = sa.select(t.community.c.greeted_at).where(t.community.c.community == community)
+        async with self._engine.connect() as connection:
+            at: datetime | None = (await connection.execute(query)).scalar_one_or_none()
+        return None if at is None else at.replace(tzinfo=UTC)
 
     async def save(self, community: str, platform: str, name: str, setup: Mapping[str, Any], now: datetime) -> None:
         """From now on this is the setup; whether it was greeted stays."""

@@ -24,8 +24,10 @@ from bot.policy import Band, Decision, Policy
 from bot.store import tables as t
 from bot.store.audit import Audit
 from bot.store.cards import Cards
+from bot.store.chats import Chats
 from bot.store.communities import Communities
 from bot.store.consents import Consents
+from bot.store.inbox import Inbox
 from bot.store.lessons import Lessons
 from bot.store.lifts import Lifts
 from bot.store.mine import Mine
@@ -78,6 +80,8 @@ class Store(Reading):
         self.watermarks = Watermarks(engine, self._writer)
         self.cards = Cards(engine, self._writer)
         self.reports = Reports(engine, self._writer)
+        self.inbox = Inbox(engine, self._writer, sealer)
+        self.chats = Chats(engine, self._writer)
         self.lifts = Lifts(engine, self._writer, sealer)
         self.mine = Mine(engine, self._writer, sealer)
 

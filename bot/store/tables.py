@@ -142,6 +142,26 @@ card = Table(
     Index("card_by_message", "platform", "room", "message"),
 )
 
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("number", BigInteger, primary_key=True),  # the platform's own
+    Column("update_sealed", LargeBinary),  # NULL once it is handled
+    Column("state", String, nullable=False),  # waiting done dead
+    Column("tries", Integer, nullable=False),
+    Column("seen_at", DateTime, nullable=False),
+    Index("inbox_waiting", "platform", "number", sqlite_where=text("state = 'waiting'")),
+)
+
+chat = Table(
+    "chat",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("chat", String, primary_key=True),
+    Column("community", String, nullable=False),
+)
+
 lift = Table(
     "lift",
     metadata,

@@ -16,6 +16,7 @@ from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.events import PLATFORM, channel_of, guild_of, message_of, named, titled
 from bot.platforms.discord.rights import missing_right, right_for
+from bot.platforms.grouping import Grouping
 from bot.setup import Setup
 from bot.store.lifts import Lift, Lifts
 
@@ -45,7 +46,8 @@ class Acting:
         self._connected = connected
         self._setup_of = setup_of
         self._lifts = lifts
-        self._deletions = Deletions()
+        self._young: Grouping[int] = Grouping(BULK)
+        self._old: Grouping[int] = Grouping(1)
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
         """Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`. Doing it twice looks like once."""
@@ -151,7 +153,15 @@ class Acting:
             raise Gone(key.message)
         if not channel.permissions_for(guild.me).manage_messages:
             raise MissingPermission(missing_right(guild, "manage_messages", channel.id))
-        await self._deletions.delete(client, channel, message, reason)
+
+        async def delete(numbers: list[int]) -> None:
+            if len(numbers) == 1:
+                await client.http.delete_message(channel.id, numbers[0], reason=reason)
+            else:
+                await channel.delete_messages([discord.Object(number) for number in numbers], reason=reason)
+
+        young = discord.utils.snowflake_time(message) > datetime.now(UTC) - BULK_WITHIN
+        await (self._young if young else self._old).do(str(channel.id), message, delete)
 
     async def _warn(self, guild: discord.Guild, key: MessageKey, author: Author, setup: Setup) -> None:
         """In private, or in the room where that is wished or the author takes no private messages."""
@@ -172,64 +182,6 @@ class Acting:
         text = say(setup.language, "warn-author-here", author=f"<@{user}>")
         only = discord.AllowedMentions(everyone=False, roles=False, users=[discord.Object(user)])
         await channel.send(text, nonce=nonce, allowed_mentions=only)
-
-
-class Deletions:
-    """Deletes together what waits to be deleted in one channel: whoever finds no call under way makes one for all."""
-
-    def __init__(self) -> None:
-        self._turns: dict[int, asyncio.Lock] = {}
-        self._waiting: dict[int, dict[int, asyncio.Future[None]]] = {}
-
-    async def delete(self, client: discord.Client, channel: Deletable, message: int, reason: str) -> None:
-        """Returns once the message is gone; raises what Discord answered."""
-        waiting = self._waiting.setdefault(channel.id, {})
-        answer = waiting.setdefault(message, asyncio.get_running_loop().create_future())
-        answer.add_done_callback(_heard)
-        turn = self._turns.setdefault(channel.id, asyncio.Lock())
-        async with turn:
-            while message in waiting and not answer.done():
-                batch = dict(list(waiting.items())[:BULK])
-                for number in batch:
-                    del waiting[number]
-                try:
-                    await self._call(client, channel, batch, reason)
-                finally:  # a caller that gave up half-way leaves nobody waiting
-                    for open_one in batch.values():
-                        if not open_one.done():
-                            open_one.set_exception(Unreachable("Discord does not answer"))
-        if not turn.locked() and not waiting:
-            self._turns.pop(channel.id, None)
-            self._waiting.pop(channel.id, None)
-        await answer
-
-    async def _call(
-        self, client: discord.Client, channel: Deletable, batch: dict[int, asyncio.Future[None]], reason: str
-    ) -> None:
-        young = datetime.now(UTC) - BULK_WITHIN
-        bulk = [number for number in batch if discord.utils.snowflake_time(number) > young]
-        rest = list(batch)
-        if len(bulk) > 1:
-            try:
-                await channel.delete_messages([discord.Object(number) for number in bulk], reason=reason)
-                rest = [number for number in batch if number not in bulk]
-                for number in bulk:
-                    batch[number].set_result(None)
-            except discord.HTTPException as error:
-                log.info("bulk deletion refused, one by one", status=error.status, code=error.code)
-        for number in rest:
-            try:
-                await client.http.delete_message(channel.id, number, reason=reason)
-            except Exception as error:
-                batch[number].set_exception(error)
-            else:
-                batch[number].set_result(None)
-
-
-def _heard(answer: asyncio.Future[None]) -> None:
-    """Whoever asked may have gone: an error nobody reads is no error."""
-    if not answer.cancelled():
-        answer.exception()
 
 
 @contextlib.asynccontextmanager

@@ -1,16 +1,18 @@
 """Who asks, where, and whether they may: settled at the moment of the click, for commands and buttons alike."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
 import structlog
 
 from bot.language import Language, language_of, say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.acting import ANSWER_WITHIN_S, refusals
 from bot.platforms.discord.events import PLATFORM, community_of, moderates_by_right
 from bot.setup import Setup
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LONGEST = 2000
+TELL_AGAIN_S = (0.5, 5.0)
 _LINK = re.compile(r"channels/(\d{15,20})/(\d{15,20})/(\d{15,20})")
 _PAIR = re.compile(r"(\d{15,20})-(\d{15,20})")
 Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
@@ -65,7 +68,18 @@ class Asked:
         return self.bot.store.sealer.author(PLATFORM, self.community, str(self.member.id))
 
     async def tell(self, text: str, **more: Any) -> None:
-        """The answer, for whoever asked alone; said again it replaces the one before."""
+        """The answer, for whoever asked alone; said again it replaces the one before. Tried again where Discord does not
+        answer: what was asked for may be done by now."""
+        for wait_s in TELL_AGAIN_S:
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    await self.interaction.edit_original_response(content=text[:LONGEST], **more)
+                return
+            except (discord.DiscordServerError, OSError, aiohttp.ClientError) as error:
+                log.warning("an answer is sent again", error=repr(error))
+                await asyncio.sleep(wait_s)
+                for file in more.get("attachments", ()):
+                    file.reset()
         await self.interaction.edit_original_response(content=text[:LONGEST], **more)
 
     def say(self, name: str, **arguments: str | int | float) -> str:

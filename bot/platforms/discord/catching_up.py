@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import aiohttp
 import discord
 import structlog
 
-from bot.platforms.discord.events import PLATFORM, room_of
+from bot.platforms.discord.events import PLATFORM, community_of, room_of
 from bot.platforms.discord.rights import readable
 from bot.store import Store
 
@@ -26,29 +25,42 @@ class CatchingUp:
     """Reads what a gap left out. `receive` takes each message, known or not.
 
     A gap is on disk before a new event can be, and is closed only when its room was read: a crash in the middle reads
-    it again. `on_hold` are rooms that could not be read yet.
+    it again. `on_hold` are rooms that could not be read yet. `opened` takes threads that were opened in the gap.
     """
 
-    def __init__(self, store: Store, receive: Callable[[discord.Message], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        receive: Callable[[discord.Message], Awaitable[None]],
+        opened: Callable[[discord.Thread], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._receive = receive
-        self._turn = asyncio.Lock()
+        self._opened = opened
+        self._turn, self._marking = asyncio.Lock(), asyncio.Lock()
         self._known: set[str] = set()
+        self._losses = 0
+        self._lost: int | None = None
+        self._missed: dict[str, int] = {}
+        """What is to be marked on disk, after which snowflake in all rooms or in one, and could not be yet."""
         self.read = 0
         """Messages that were read again or for the first time."""
         self.on_hold: set[str] = set()
 
     async def open(self) -> None:
         """The socket is not there: whatever is said from now on is not heard. Call it before connecting, too."""
-        now = datetime.now(UTC)
-        await self._store.watermarks.open_gaps(PLATFORM, discord.utils.time_snowflake(now), now)
+        self._losses += 1
+        now = discord.utils.time_snowflake(datetime.now(UTC))
+        self._lost = now if self._lost is None else self._lost
+        await self._mark()
 
     async def begin(self, guild: discord.Guild) -> None:
-        """The bot is new on this server: from now on everything is read, nothing before."""
+        """The bot is new on this server, or was let in again: from now on everything is read, nothing before."""
         now = datetime.now(UTC)
         mark = discord.utils.time_snowflake(now)
         for room, _ in rooms_of(guild):
-            await self._store.watermarks.begin(PLATFORM, room, mark, now)
+            if not await self._store.watermarks.begin(PLATFORM, room, mark, now):
+                await self._store.watermarks.close_gap(PLATFORM, room, mark, now)
 
     async def heard(self, message: discord.Message) -> None:
         """A room that was never seen begins with its first message."""
@@ -61,19 +73,22 @@ class CatchingUp:
         """A message that could not be journalled: its room is read again from there."""
         room = room_of(message.channel.id, getattr(message.channel, "parent_id", None))
         self.on_hold.add(room)
-        await self._store.watermarks.open_gap(PLATFORM, room, message.id - 1, datetime.now(UTC))
+        self._missed[room] = min(message.id - 1, self._missed.get(room, message.id))
+        await self._mark()
 
     async def catch_up(self, guilds: list[discord.Guild]) -> None:
         """Closes every gap of these servers that can be closed now; one call at a time."""
         async with self._turn:
+            await self._mark()
             gaps = await self._store.watermarks.gaps(PLATFORM)
             newest = max(gaps.values(), default=0)
             enough = asyncio.Semaphore(AT_ONCE)
 
             async def read(room: str, channel: Room, after: int) -> None:
                 async with enough:
-                    await self._room(room, channel, after)
+                    await self._room(room, channel, after, since[channel.guild.id])
 
+            since = {guild.id: await self._since(guild) for guild in guilds}
             known = await self._store.watermarks.rooms(PLATFORM)
             async with asyncio.TaskGroup() as group:
                 for guild in guilds:
@@ -81,44 +96,71 @@ class CatchingUp:
                         if room in gaps:
                             group.create_task(read(room, channel, gaps[room]))
                         elif room not in known:
-                            born = channel.id - 1 if newest and channel.id > newest else None
-                            group.create_task(self._new(room, channel, born, read))
+                            missed = newest if newest and begun(channel) > newest else None
+                            group.create_task(self._new(room, channel, missed, read))
+
+    async def _mark(self) -> None:
+        """Gaps go to the disk, at the latest before they are read; what the store cannot take now is kept for then."""
+        async with self._marking:
+            now = datetime.now(UTC)
+            if self._lost is not None:
+                await self._store.watermarks.open_gaps(PLATFORM, self._lost, now)
+                self._lost = None
+            for room, after in list(self._missed.items()):
+                await self._store.watermarks.open_gap(PLATFORM, room, after, now)
+                if self._missed[room] == after:
+                    del self._missed[room]
 
     async def _new(
-        self, room: str, channel: Room, born: int | None, read: Callable[[str, Room, int], Awaitable[None]]
+        self, room: str, channel: Room, missed: int | None, read: Callable[[str, Room, int], Awaitable[None]]
     ) -> None:
-        """A room nobody has seen: read from its beginning if it was opened during the gap, else from now on."""
+        """A room nobody has seen: read from the gap's beginning if it was opened since then, else from now on."""
         now = datetime.now(UTC)
-        mark = born if born is not None else discord.utils.time_snowflake(now)
+        mark = discord.utils.time_snowflake(now) if missed is None else missed
         await self._store.watermarks.begin(PLATFORM, room, mark, now)
-        if born is not None:
-            await self._store.watermarks.open_gap(PLATFORM, room, born, now)
-            await read(room, channel, born)
+        if missed is not None:
+            await self._store.watermarks.open_gap(PLATFORM, room, missed, now)
+            await read(room, channel, missed)
 
-    async def _room(self, room: str, channel: Room, after: int) -> None:
+    async def _since(self, guild: discord.Guild) -> int:
+        """The snowflake of when the bot came to this server."""
+        moments = [await self._store.communities.greeted(community_of(guild.id)), guild.me and guild.me.joined_at]
+        return max((discord.utils.time_snowflake(moment) for moment in moments if moment), default=0)
+
+    async def _room(self, room: str, channel: Room, after: int, since: int) -> None:
         here = channel.permissions_for(channel.guild.me)
         if not (here.view_channel and here.read_message_history):
             self.on_hold.add(room)
             return
         overlap = int(OVERLAP.total_seconds() * 1000) << 22
-        mark = max(after - overlap, 0)
+        mark, losses = max(after - overlap, min(after, since), 0), self._losses
         for attempt in range(TRIES):
             try:
+                if isinstance(channel, discord.Thread) and begun(channel) > after:
+                    await self._opened(channel)
                 async for message in channel.history(limit=None, after=discord.Object(mark), oldest_first=True):
                     await self._receive(message)
                     self.read += 1
                     mark = message.id
+                if losses == self._losses:  # else the room has a new gap, which begins somewhere in what was read
+                    await self._store.watermarks.close_gap(PLATFORM, room, max(mark, after), datetime.now(UTC))
+                self.on_hold.discard(room)
+                return
             except (discord.Forbidden, discord.NotFound) as error:
                 log.warning("channel cannot be read", room=room, error=str(error))
                 break
-            except (discord.HTTPException, discord.RateLimited, OSError, aiohttp.ClientError) as error:
-                log.warning("channel not read yet", room=room, attempt=attempt, error=str(error))
+            except Exception as error:  # Discord's, or the store's: the gap stays, and is read later
+                log.warning("channel not read yet", room=room, attempt=attempt, error=repr(error))
                 await asyncio.sleep(WAIT_S * 2**attempt)
-            else:
-                await self._store.watermarks.close_gap(PLATFORM, room, max(mark, after), datetime.now(UTC))
-                self.on_hold.discard(room)
-                return
         self.on_hold.add(room)
+
+
+def begun(channel: Room) -> int:
+    """The snowflake of when it was opened; a thread's, of when it was opened again. A thread's id may be older."""
+    if not isinstance(channel, discord.Thread):
+        return channel.id
+    moments = (channel.created_at, channel.archive_timestamp)
+    return max((discord.utils.time_snowflake(moment, high=True) for moment in moments if moment), default=channel.id)
 
 
 def rooms_of(guild: discord.Guild) -> Iterator[tuple[str, Room]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
 import structlog
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+ALREADY_ANSWERED = 40060
 STYLE: Mapping[Label, discord.ButtonStyle] = {
     Label.HATE: discord.ButtonStyle.danger,
     Label.OFFENSIVE: discord.ButtonStyle.primary,
@@ -160,9 +162,13 @@ async def broken(interaction: discord.Interaction[Any], language: Language | Non
     """The last word when something of ours failed; never raises."""
     text = say(language or language_of(str(interaction.guild_locale or interaction.locale)), "broken")
     try:
-        if interaction.response.is_done():
-            await interaction.edit_original_response(content=text)
-        else:
-            await interaction.response.send_message(text, ephemeral=True)
-    except (discord.HTTPException, OSError) as error:
+        if not interaction.response.is_done():
+            try:
+                await interaction.response.send_message(text, ephemeral=True)
+                return
+            except discord.HTTPException as error:
+                if error.code != ALREADY_ANSWERED:
+                    raise
+        await interaction.edit_original_response(content=text)
+    except (discord.DiscordException, OSError, aiohttp.ClientError) as error:
         log.warning("nothing could be answered", error=str(error))

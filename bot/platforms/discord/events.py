@@ -66,8 +66,8 @@ def event_of(message: discord.Message, moderators: frozenset[str]) -> Message | 
     if guild is None or not text or message.type in _OF_OUR_OWN:
         return None
     edited = message.edited_at
-    milliseconds = round((edited - message.created_at).total_seconds() * 1000) if edited else 0
-    revision = max(milliseconds, 0) << 16 | zlib.crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFF
+    milliseconds = max(round((edited - message.created_at).total_seconds() * 1000), 1) if edited else 0
+    revision = milliseconds << 16 | zlib.crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFF
     parent = getattr(message.channel, "parent_id", None)
     key = MessageKey(PLATFORM, community_of(guild.id), room_of(message.channel.id, parent), str(message.id), revision)
     webhook = message.webhook_id is not None

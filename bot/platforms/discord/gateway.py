@@ -43,6 +43,10 @@ class Listener(Protocol):
         """The bot was added to a server."""
         ...
 
+    async def returned(self, guild: discord.Guild) -> None:
+        """A server is there again that was unavailable, at the start or since."""
+        ...
+
     async def changed(self, guild: discord.Guild) -> None:
         """Roles, channels or rights of a server changed."""
         ...
@@ -135,7 +139,7 @@ class Gateway(discord.Client):
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """A server is back after an outage of its own: its channels may have gone on meanwhile."""
         if self.is_ready():
-            await self._listener.changed(guild)
+            await self._listener.returned(guild)
 
     async def on_guild_channel_create(self, channel: discord.abc.GuildChannel) -> None:
         """Rights may be missing there."""

@@ -56,7 +56,7 @@ def buttons(card: Card) -> discord.ui.View:
     return view
 
 
-def digest(cases: Sequence[Case], language: Language) -> discord.Embed:
+def digest_embed(cases: Sequence[Case], language: Language) -> discord.Embed:
     """One card for many cases."""
     shown = list(cases)[-MOST_IN_DIGEST:]
     lines = [f"{digest_line(case, language)}\n{inline(case.message.text, IN_DIGEST)}" for case in shown]

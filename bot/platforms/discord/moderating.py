@@ -14,6 +14,7 @@ from bot.platforms.discord.clicks import case_of, explain, explanation
 from bot.platforms.discord.events import PLATFORM, channel_of, event_of
 from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed, link
+from bot.platforms.discord.rights import shows_cards
 from bot.policy import Band, Mode, Policy, score_of
 from bot.store import Case
 from bot.store.store import decision_json
@@ -99,7 +100,7 @@ async def status(asked: Asked) -> None:
     await bot.changed(asked.guild)
     missing = bot.look(asked.guild, setup, policy)
     mode = "enforce" if policy.mode is Mode.ENFORCE else "shadow"
-    alerts = asked.say("status-alerts", room=f"<#{setup.alert_room}>") if setup.alert_room else None
+    alerts = asked.say("status-alerts", room=f"<#{setup.alert_room}>") if shows_cards(asked.guild, setup) else None
     lines = [
         f"**{asked.say('status-title', server=discord.utils.escape_markdown(asked.guild.name))}**",
         asked.say(f"status-mode-{mode}"),

@@ -87,6 +87,11 @@ def self_check(guild: discord.Guild, setup: Setup, policy: Policy) -> list[Missi
     return list(_missing(guild, setup, policy))
 
 
+def shows_cards(guild: discord.Guild, setup: Setup) -> bool:
+    """Whether a channel for cards was chosen and is still there."""
+    return bool(setup.alert_room) and guild.get_channel_or_thread(int(setup.alert_room)) is not None
+
+
 def readable(guild: discord.Guild) -> list[Readable]:
     """Channels in which members write, forums included."""
     return [channel for channel in guild.channels if isinstance(channel, Readable)]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,16 +20,17 @@ from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
 from bot.platforms.discord.acting import Acting, refusals
+from bot.platforms.discord.board import DiscordBoard
 from bot.platforms.discord.buttons import CaseButton, DigestButton
 from bot.platforms.discord.catching_up import CatchingUp
 from bot.platforms.discord.clicks import Clicks
 from bot.platforms.discord.commands import add_commands
 from bot.platforms.discord.events import PLATFORM, community_of, event_of, guild_of, name_event, title_event
 from bot.platforms.discord.gateway import Gateway, supervise
-from bot.platforms.discord.posting import Posting
-from bot.platforms.discord.rights import Missing, invite, self_check
+from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
 from bot.platforms.discord.translations import Translations
 from bot.policy import Policy
+from bot.posting import Pace, Posting
 from bot.setup import Setup
 from bot.store import Case, Store
 
@@ -38,6 +39,7 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voic
 
 STUCK_AFTER_S = 120.0
 EVERY_S = 60.0
+SYNC_AGAIN_S = 30.0
 MOST_MISSING = 10
 NAMES_KEPT = 50_000
 """Names that were read already; beyond that the oldest are read again, which the journal notices."""
@@ -50,7 +52,7 @@ class Access:
     `permission` names the operator's written permission from Discord to train on messages; "" is none.
     """
 
-    token: str
+    token: str = field(repr=False)
     permission: str = ""
     members_intent: bool = False
     api: str = ""
@@ -81,8 +83,8 @@ class Discord:
         self._checking: set[int] = set()
         self._at_work: set[asyncio.Task[Any]] = set()
         self._acting = Acting(lambda: self.client, self.setup, store.lifts)
-        self.posting = Posting(self)
-        self.catching_up = CatchingUp(store, self._receive)
+        self.posting = Posting(store, DiscordBoard(self), Pace())
+        self.catching_up = CatchingUp(store, self._receive, self.opened)
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
         """Names who takes events and questions."""
@@ -176,7 +178,8 @@ class Discord:
             community = community_of(guild.id)
             setup, policy = await self.setup(community), await self.moderator.policy(community)
             problems = tuple(missing.why for missing in self.problems.get(community, []))
-            places.append(Place(community, guild.name, policy.mode, bool(setup.alert_room), problems))
+            shown = shows_cards(guild, setup)
+            places.append(Place(community, guild.name, policy.mode, shown, problems))
         return Overview(PLATFORM, self.trouble, self.invite, tuple(places))
 
     # What the connection tells.
@@ -187,6 +190,8 @@ class Discord:
         self.trouble = None
         log.info("connected to Discord", servers=len(client.guilds), resumed=resumed)
         for guild in client.guilds:
+            if guild.unavailable:
+                continue
             if await self.store.communities.setup(community_of(guild.id)) is None:
                 await self.catching_up.begin(guild)
             await self._greet(guild)
@@ -249,6 +254,13 @@ class Discord:
         await self._greet(guild)
         await self._check(guild)
 
+    async def returned(self, guild: discord.Guild) -> None:
+        """What was said there before it was gone is read; a server that was never seen is new."""
+        if await self.store.communities.setup(community_of(guild.id)) is None:
+            await self.joined(guild)
+        else:
+            await self.changed(guild)
+
     async def changed(self, guild: discord.Guild) -> None:
         """Looks again at the rights, a little later: changes come in bursts."""
         if guild.id in self._checking or self._group is None:
@@ -260,6 +272,7 @@ class Discord:
             self._checking.discard(guild.id)
             await self._check(guild)
             await self.catching_up.catch_up([guild])
+            await self.posting.resume()  # the channel for cards may be there again
 
         self._group.create_task(look())
 
@@ -278,8 +291,30 @@ class Discord:
     async def _start(self, client: Gateway) -> None:
         await client.login(self.access.token)
         await client.tree.set_translator(Translations())
-        await client.tree.sync()
-        await client.connect(reconnect=True)
+        async with asyncio.TaskGroup() as group:
+            syncing = None if await self._synced(client) else group.create_task(self._sync(client))
+            await client.connect(reconnect=True)
+            if syncing is not None:
+                syncing.cancel()
+
+    async def _synced(self, client: Gateway) -> bool:
+        """Tells Discord which commands there are; until that works the old ones stay, and messages are read."""
+        try:
+            async with refusals(None, None, 0):
+                await client.tree.sync()
+        except (Gone, MissingPermission, RateLimited, Unreachable) as error:
+            log.warning("commands not told to Discord", error=str(error))
+            return False
+        return True
+
+    async def _sync(self, client: Gateway) -> None:
+        """Tries again until it works."""
+        wait_s = SYNC_AGAIN_S
+        while True:
+            await asyncio.sleep(wait_s)
+            if await self._synced(client):
+                return
+            wait_s = min(2 * wait_s, 3600.0)
 
     def _failed(self, error: BaseException) -> float | None:
         """What the operator is told, and how long to wait."""

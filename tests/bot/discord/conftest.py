@@ -2,12 +2,14 @@
 the classifier is a stub."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import discord
 import pytest
 
 from bot.desk import Desk
@@ -61,11 +63,16 @@ class Scene:
 
     def _idle(self) -> bool:
         client, sessions = self.discord.client, self.server.live_sessions()
-        if client is None or client.ws is None or not sessions:
+        if client is None or client.ws is None or not client.sound or not sessions:
             return False
         at = client.ws.sequence
         busy = any(task.get_name().startswith("discord.py: ") for task in asyncio.all_tasks())
         return at in [session.seq for session in sessions] and not busy
+
+    @property
+    def read(self) -> Counter[str]:
+        """How often the classifier was asked about each text."""
+        return Counter(text for batch in self.classifier.batches for text in batch)
 
     async def settled(self) -> None:
         """Everything that was said is through, and shown where it is to be shown."""
@@ -143,6 +150,31 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
         finally:
             for task in tasks:
                 task.cancel()
+
+
+class Quick:
+    """asyncio for the library's REST client, whose pauses of up to nine seconds are a hundredth of that."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(delay_s: float) -> None:
+        await asyncio.sleep(delay_s / 100)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library waits before every IDENTIFY but the first, between tries to connect, and between REST calls."""
+
+    async def at_once(*_: Any, **__: Any) -> None:
+        pass
+
+    monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
+    monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 0.02)
+    monkeypatch.setattr(discord.http, "asyncio", Quick())
+    monkeypatch.setattr("bot.platforms.discord.catching_up.WAIT_S", 0.02)
+    monkeypatch.setattr("bot.posting.RETRY_S", 0.2)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Wherever somebody can write something on Discord, it is read: one toxic text in every field, new, edited, forwarded."""
+"""Wherever somebody can write on Discord, it is read: one toxic text in every field, new, edited, forwarded."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

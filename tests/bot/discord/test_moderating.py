@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.actions import Ban, Kick, Timeout
-from bot.events import Author
+from bot.actions import Ban, Delete, Kick, Timeout
+from bot.events import Author, MessageKey
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.policy import LabelPolicy, Strikes
 from model.labels import Label
@@ -189,19 +189,14 @@ async def test_a_raid_is_deleted_in_bulk(scene: Scene) -> None:
 
 async def test_an_old_message_is_deleted_alone(scene: Scene) -> None:
     """Discord deletes in bulk only what is younger than 14 days."""
-    await scene.server.says(scene.lounge, scene.ann, "hello")
-    await scene.settled()
     old = [scene.server.remembers(scene.lounge, scene.ann, f"old {n}", at=ago(days=20, seconds=n)) for n in range(3)]
-    young = [scene.server.remembers(scene.lounge, scene.ann, f"young {n}", at=ago(days=3, seconds=n)) for n in range(3)]
-    channel = scene.discord.guild(scene.community).get_channel(scene.lounge.id)  # type: ignore[union-attr]
-    deletions = scene.discord._acting._deletions
-    wanted = [*old, *young]
-    await asyncio.gather(
-        *(deletions.delete(scene.discord.client, channel, message.id, "test") for message in wanted)  # type: ignore[arg-type]
-    )
-    assert all(message.deleted for message in wanted)
-    (bulk,) = scene.server.called("POST", "bulk-delete")
-    assert set(map(int, bulk.json["messages"])) <= {message.id for message in young}
+    young = [scene.server.remembers(scene.lounge, scene.ann, f"young {n}", at=ago(days=3, seconds=n)) for n in range(9)]
+    room, ann = str(scene.lounge.id), Author(str(scene.ann.id), "Ann")
+    keys = [MessageKey("discord", scene.community, room, str(message.id)) for message in (*old, *young)]
+    await asyncio.gather(*(scene.discord.perform(Delete(), key, ann) for key in keys))
+    assert all(message.deleted for message in (*old, *young))
+    in_bulk = {int(m) for call in scene.server.called("POST", "bulk-delete") for m in call.json["messages"]}
+    assert in_bulk and in_bulk <= {message.id for message in young}
 
 
 async def test_a_burst_is_one_digest_and_each_case_can_be_opened(scene: Scene) -> None:

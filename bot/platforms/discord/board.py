@@ -1,0 +1,86 @@
+"""Cards and notices as Discord's messages; when they are sent is decided in `bot/posting.py`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import discord
+
+from bot.platforms.base import Gone, Unreachable
+from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.events import PLATFORM, community_of
+from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed
+from bot.setup import Setup
+from bot.store import Case
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.service import Discord
+
+LONGEST = 2000
+Room = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
+
+
+class DiscordBoard:
+    """See `Board`. A card has a nonce: asked for again, Discord answers with the first one."""
+
+    name = PLATFORM
+
+    def __init__(self, bot: "Discord") -> None:
+        self._bot = bot
+
+    async def setup(self, community: str) -> Setup:
+        """The server's."""
+        return await self._bot.setup(community)
+
+    def communities(self) -> list[str]:
+        """The servers the bot is on."""
+        return [community_of(guild.id) for guild in self._bot.guilds]
+
+    async def post(self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool) -> tuple[str, str]:
+        """Into the channel of the set-up."""
+        guild, room = await self._room(community, setup)
+        nonce = f"{'digest' if digest else 'case'}-{cases[0].id}"
+        async with refusals(guild, "send_messages", room.id):
+            sent = await room.send(**await self._content(setup, cases, digest), nonce=nonce)
+        return str(room.id), str(sent.id)
+
+    async def edit(
+        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
+    ) -> None:
+        """Where it stands, also if cards go elsewhere by now."""
+        guild = self._guild(community)
+        room = guild.get_channel_or_thread(int(card[0]))
+        if not isinstance(room, Room):
+            raise Gone(card[0])
+        async with refusals(guild, "send_messages", room.id):
+            await room.get_partial_message(int(card[1])).edit(**await self._content(setup, cases, digest))
+
+    async def tell(self, community: str, setup: Setup, text: str) -> None:
+        """Into the channel of the set-up."""
+        guild, room = await self._room(community, setup)
+        async with refusals(guild, "send_messages", room.id):
+            await room.send(text[:LONGEST])
+
+    async def _content(self, setup: Setup, cases: Sequence[Case], digest: bool) -> dict[str, Any]:
+        language = setup.language
+        if digest:
+            return {"embed": digest_embed(cases, language), "view": digest_buttons(cases[0].id, language)}
+        card = await self._bot.desk.card(cases[0], language)
+        return {"embed": embed(card, cases[0], language), "view": buttons(card)}
+
+    def _guild(self, community: str) -> discord.Guild:
+        guild = self._bot.guild(community)
+        if guild is None:
+            raise Unreachable("the server is not reachable")
+        return guild
+
+    async def _room(self, community: str, setup: Setup) -> tuple[discord.Guild, Room]:
+        """Where cards go; raises `Gone` when the channel was deleted, and what the fetch answers."""
+        guild, number = self._guild(community), int(setup.alert_room)
+        room = guild.get_channel_or_thread(number)
+        if room is None:
+            async with refusals(guild, "view_channel", number):
+                fetched = await guild.fetch_channel(number)
+            room = fetched if isinstance(fetched, Room) else None
+        if not isinstance(room, Room):
+            raise Gone(setup.alert_room)
+        return guild, room

@@ -1,0 +1,32 @@
+"""Which community a platform's chat belongs to: its own, one it was before it moved, or one it was linked with."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.store import tables as t
+from bot.store.writer import Writer
+
+
+class Chats:
+    """The store's chats. A chat nobody linked is its own community."""
+
+    def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    async def link(self, platform: str, chat: str, community: str) -> None:
+        """From now on what is said in this chat belongs to that community."""
+        row = insert(t.chat).values(platform=platform, chat=chat, community=community)
+        linked = row.on_conflict_do_update(index_elements=["platform", "chat"], set_={"community": community})
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(linked)
+
+        await self._writer.write(work)
+
+    async def all(self, platform: str) -> dict[str, str]:
+        """The community of every chat that was linked."""
+        query = sa.select(t.chat.c.chat, t.chat.c.community).where(t.chat.c.platform == platform)
+        async with self._engine.connect() as connection:
+            return {chat: community for chat, community in (await connection.execute(query)).all()}
