@@ -20,6 +20,7 @@ from bot import app, replay, report
 from bot.config import BadConfig, Config, read_config
 from bot.models import adapters_of
 from bot.platforms.base import PlatformRefuses
+from bot.platforms.remote import discord_access, telegram_access
 from bot.store import KeyMissing, NewerStore
 from model.adapters import read_manifest, read_weights
 from model.classifier import AdapterRejected
@@ -77,12 +78,20 @@ def check(config: Config, path: Path, console: Console) -> None:
 
 async def check_platforms(config: Config, console: Console) -> None:
     """Whether each platform takes its token; raises `PlatformRefuses`."""
-    if not config.discord.token:
-        console.print("Discord: no token; put one into DOMOVOI_DISCORD_TOKEN to moderate a server", soft_wrap=True)
-        return
-    from bot.platforms.discord.checking import check_access
+    lines: list[str] = []
+    if config.discord.token:
+        from bot.platforms.discord import checking as discord
 
-    for line in await check_access(app.discord_access(config)):
+        lines += await discord.check_access(discord_access(config))
+    else:
+        lines.append("Discord: no token; put one into DOMOVOI_DISCORD_TOKEN to moderate a server")
+    if config.telegram.token:
+        from bot.platforms.telegram import checking as telegram
+
+        lines += await telegram.check_access(telegram_access(config))
+    else:
+        lines.append("Telegram: no token; put one into DOMOVOI_TELEGRAM_TOKEN to moderate a group")
+    for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 

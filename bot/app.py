@@ -8,18 +8,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
+from bot import logs
+from bot.collector import settle
 from bot.config import Config
 from bot.desk import Desk
 from bot.learning import Learning, refresh_command
 from bot.models import adapters_of, answering
 from bot.moderator import Moderator
 from bot.notices import Notice
-from bot.platforms.base import Platform
+from bot.platforms.base import Platform, Remote
+from bot.platforms.remote import remotes
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.store import Case, Sealer, Store
 from bot.web import server, shapes
@@ -27,9 +29,6 @@ from bot.web.feed import Feed
 from model.adapters import GLOBAL
 from model.batcher import Batcher
 from model.worker import Worker
-
-if TYPE_CHECKING:
-    from bot.platforms.discord import Access, Discord
 
 log = structlog.get_logger()
 
@@ -54,6 +53,7 @@ class Running:
 @contextlib.asynccontextmanager
 async def service(config: Config) -> AsyncIterator[Running]:
     """Starts everything, yields, and stops everything. May raise `PortInUse`, `AlreadyRuns` and the store's."""
+    logs.configure([config.discord.token, config.telegram.token])
     data = config.service.data
     database, registry = data / "domovoi.db", adapters_of(config)
     with _only_one(data):
@@ -64,8 +64,8 @@ async def service(config: Config) -> AsyncIterator[Running]:
         def case_changed(case: Case) -> None:
             if case.message.key.platform == chat.name:
                 feed.publish("case", case=shapes.case_json(case))
-            elif discord is not None:
-                discord.show(case)
+            for platform in away:
+                platform.show(case)
 
         def swapped(adapter: str, problem: str) -> None:
             feed.publish("adapter", adapter=adapter, norm=shapes.norm_json(learning.norm_of(COMMUNITY)))
@@ -76,14 +76,14 @@ async def service(config: Config) -> AsyncIterator[Running]:
         def notice(told: Notice) -> None:
             where = f"{told.community}: " if told.community not in ("", COMMUNITY) else ""
             feed.publish("notice", text=where + told.text())
-            if discord is not None:
-                discord.notify(told)
+            for platform in away:
+                platform.notify(told)
 
         def stood_in(text: str) -> None:
             log.warning("the model that answers changed", told=text)
             notice(Notice("notice-plain", {"text": text}))
 
-        discord: Discord | None = None
+        away: list[Remote] = []
 
         async with (
             Store.open(database, sealer) as store,
@@ -103,11 +103,8 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 config.learning.keep_adapters,
                 config.model.choice,
             )
-            if config.discord.token:
-                discord = _discord(config, store)
-            platforms: dict[str, Platform] = {chat.name: chat}
-            if discord is not None:
-                platforms[discord.name] = discord
+            away += remotes(config, store)
+            platforms: dict[str, Platform] = {chat.name: chat, **{platform.name: platform for platform in away}}
             learning = Learning(store, registry, command, lambda told: server.refresh_event(feed, told))
             moderator = Moderator(
                 store,
@@ -131,7 +128,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 model_trouble=model.trouble,
                 tally=model.tally,
                 own_categories=not config.model.choice.embedded,
-                platforms=[] if discord is None else [discord.overview],
+                platforms=[platform.overview for platform in away],
             )
             tasks = [
                 group.create_task(model.run()),
@@ -143,10 +140,10 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 ),
                 group.create_task(_retention(store, config.service.retention_days)),
             ]
-            if discord is not None:
-                discord.serve(moderator, desk)
-                discord.adapter_of = learning.adapter_of
-                tasks.append(group.create_task(discord.run()))
+            for platform in away:
+                platform.serve(moderator, desk)
+                platform.adapter_of = learning.adapter_of
+                tasks.append(group.create_task(platform.run()))
             runner = web.AppRunner(server.build(parts), access_log=None, shutdown_timeout=2.0)
             await runner.setup()
             try:
@@ -173,32 +170,11 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with service(config) as running:
+        settle()
         announce(f"http://{config.service.host}:{running.port}/")
         log.info("started", adapter=running.parts.registry.current(GLOBAL))
         await stop.wait()
         log.info("stopping")
-
-
-def discord_access(config: Config) -> "Access":
-    """How Discord is reached, as config.toml and the environment say. The library is imported only where there is a
-    token: it takes a moment and some memory."""
-    from bot.platforms.discord import Access
-
-    section = config.discord
-    return Access(
-        section.token,
-        section.permission,
-        section.members_intent,
-        section.api,
-        section.gateway,
-        config.service.retention_days,
-    )
-
-
-def _discord(config: Config, store: Store) -> "Discord":
-    from bot.platforms.discord import Discord
-
-    return Discord(store, discord_access(config))
 
 
 async def _retention(store: Store, days: int) -> None:

@@ -105,6 +105,32 @@ class Discord(_Section):
         return _token("DOMOVOI_DISCORD_TOKEN", self.token_file, "discord")
 
 
+class Telegram(_Section):
+    """Telegram; without a token it is left out. The token is `DOMOVOI_TELEGRAM_TOKEN` or lies in `token_file`.
+
+    With `webhook_url` Telegram brings updates to that address, which a proxy with TLS passes on to `webhook_host`:
+    `webhook_port`; else they are asked for. `api` stands for another server that speaks the Bot API.
+    """
+
+    token_file: str = ""
+    mode: Literal["polling", "webhook"] = "polling"
+    webhook_url: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
+    webhook_host: str = "127.0.0.1"
+    webhook_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
+    api: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.mode == "webhook") != bool(self.webhook_url):
+            raise ValueError('mode = "webhook" and webhook_url go together')
+        return self
+
+    @property
+    def token(self) -> str:
+        """The token, or ""; raises `BadConfig` where its file cannot be read."""
+        return _token("DOMOVOI_TELEGRAM_TOKEN", self.token_file, "telegram")
+
+
 class Config(_Section):
     """The whole file; every section and key may be left out."""
 
@@ -113,6 +139,7 @@ class Config(_Section):
     learning: Learning = Learning()
     lora: Lora = Lora()
     discord: Discord = Discord()
+    telegram: Telegram = Telegram()
 
 
 def read_config(path: Path) -> Config:
@@ -124,11 +151,11 @@ def read_config(path: Path) -> Config:
         raise BadConfig(f"{path}: no such file; copy config.toml from the repository") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path}: not TOML: {error}") from error
-    discord = data.setdefault("discord", {})
-    if isinstance(discord, dict):
-        for name in ("api", "gateway"):
-            if override := os.environ.get(f"DOMOVOI_DISCORD_{name.upper()}"):
-                discord[name] = override
+    for section, names in (("discord", ("api", "gateway")), ("telegram", ("api",))):
+        if isinstance(there := data.setdefault(section, {}), dict):
+            for name in names:
+                if override := os.environ.get(f"DOMOVOI_{section.upper()}_{name.upper()}"):
+                    there[name] = override
     service = data.setdefault("service", {})
     if isinstance(service, dict):
         if folder := os.environ.get("DOMOVOI_DATA"):

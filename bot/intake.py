@@ -10,14 +10,17 @@ T = TypeVar("T")
 class Intake(Generic[T]):
     """Round-robin over authors, in order within one author; holds at most `max_waiting` entries.
 
-    When it is full, `put` returns the entry that is shed; the journal keeps it (its state stays `seen`).
+    When it is full, `put` returns the entry that is shed; the journal keeps it (its state stays `seen`). `roomy` is set
+    while at least half of it is free.
     """
 
     def __init__(self, max_waiting: int = 2000) -> None:
-        self._max_waiting = max_waiting
+        self.max_waiting = max_waiting
         self._authors: OrderedDict[str, deque[T]] = OrderedDict()
-        self._arrived = asyncio.Condition()
+        self._takers: deque[asyncio.Future[None]] = deque()
         self._size = 0
+        self.roomy = asyncio.Event()
+        self.roomy.set()
         self.shed = 0
 
     def __len__(self) -> int:
@@ -29,28 +32,46 @@ class Intake(Generic[T]):
         When it is full, an author with nothing waiting still gets in by pushing out the newest of the longest line.
         """
         dropped: T | None = None
-        async with self._arrived:
-            if self._size >= self._max_waiting:
-                self.shed += 1
-                longest = max(self._authors.values(), key=len)
-                if author in self._authors or len(longest) < 2:
-                    return entry
-                dropped = longest.pop()
-                self._size -= 1
-            self._authors.setdefault(author, deque()).append(entry)
-            self._size += 1
-            self._arrived.notify()
-            return dropped
+        if self._size >= self.max_waiting:
+            self.shed += 1
+            if author in self._authors:
+                return entry
+            longest = max(self._authors.values(), key=len)
+            if len(longest) < 2:
+                return entry
+            dropped = longest.pop()
+            self._size -= 1
+        self._authors.setdefault(author, deque()).append(entry)
+        self._size += 1
+        if self._size > self.max_waiting // 2:
+            self.roomy.clear()
+        self._wake()
+        return dropped
 
     async def take(self) -> T:
         """The next entry; the author then goes to the end of the line."""
-        async with self._arrived:
-            await self._arrived.wait_for(lambda: self._size > 0)
-            author, entries = next(iter(self._authors.items()))
-            entry = entries.popleft()
-            if entries:
-                self._authors.move_to_end(author)
-            else:
-                del self._authors[author]
-            self._size -= 1
-            return entry
+        while not self._size:
+            self._takers.append(turn := asyncio.get_running_loop().create_future())
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled() and self._size:
+                    self._wake()  # it was this one's turn: somebody else takes it
+                raise
+        author, entries = next(iter(self._authors.items()))
+        entry = entries.popleft()
+        if entries:
+            self._authors.move_to_end(author)
+        else:
+            del self._authors[author]
+        self._size -= 1
+        if self._size <= self.max_waiting // 2:
+            self.roomy.set()
+        return entry
+
+    def _wake(self) -> None:
+        while self._takers:
+            turn = self._takers.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return

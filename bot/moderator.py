@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,14 +17,17 @@ from bot.notices import Notice
 from bot.platforms.base import DryRun, Gone, MissingPermission, Platform, RateLimited, Unreachable
 from bot.policy import Band, Decision, Mode, Policy, Standing, band, decide, exemption, strike_expiry
 from bot.store import Case, Store
+from bot.store.reading import Left
 from bot.store.store import decision_json
 from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Verdict
-from model.normalize import aggressive, conservative
+from model.normalize import views
 
 RETRY_AFTER_S = 1.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 """How long an action waits for a platform that does not answer: twice as long each time."""
 SAID_AGAIN_AFTER_S = 600.0
+PAGE = 200
+"""So many rows of the journal are read at once at most."""
 PUNISHED_WITHIN = timedelta(hours=1)
 """Messages read later than this, after an outage, are shown to moderators and not acted on."""
 log = structlog.get_logger()
@@ -69,6 +72,7 @@ class Moderator:
         self._intake: Intake[tuple[int, Message]] = Intake()
         self._in_hand: set[int] = set()
         self._first_received: float = math.inf  # journal rows before this one are a former start's
+        self._last_received = 0
         self._policies: dict[str, Policy] = {}
         self._told: dict[str, float] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -80,7 +84,7 @@ class Moderator:
         row = await self._store.record_seen(event, datetime.now(UTC))
         if row is None:
             return False
-        self._first_received = min(self._first_received, row)
+        self._first_received, self._last_received = min(self._first_received, row), max(self._last_received, row)
         await self._queue(row, event)
         return True
 
@@ -95,7 +99,8 @@ class Moderator:
     async def policy(self, community: str) -> Policy:
         """The community's policy, read once and then kept."""
         if community not in self._policies:
-            self._policies[community] = await self._store.policy(community)
+            found = await self._store.policy(community)
+            self._policies.setdefault(community, found)  # one that was set meanwhile is newer
         return self._policies[community]
 
     async def set_policy(self, community: str, policy: Policy) -> None:
@@ -117,7 +122,8 @@ class Moderator:
         if row in self._in_hand:
             return
         self._in_hand.add(row)
-        if (shed := await self._intake.put(self._store.author(event), (row, event))) is not None:
+        author = "\0".join((event.key.platform, event.key.community, event.author.id))
+        if (shed := await self._intake.put(author, (row, event))) is not None:
             self._in_hand.discard(shed[0])
 
     async def _serve(self) -> None:
@@ -127,7 +133,6 @@ class Moderator:
             try:
                 judged = await self._handle(row, event)
             except (Unavailable, AdapterRejected, Overloaded) as error:
-                self._in_hand.discard(row)
                 await self._wait_for_model(row, event, error)
                 continue
             except Exception:
@@ -144,32 +149,54 @@ class Moderator:
             log.error("classifier unavailable", error=str(error))
             self._notice(self.trouble)
         await asyncio.sleep(RETRY_AFTER_S)
+        self._in_hand.discard(row)
         await self._queue(row, event)
 
     async def _work_off(self) -> None:
-        """Puts unfinished rows of the journal back into the line: after a crash all of them, later what was shed."""
-        for name in self._platforms:
-            for old in await self._store.unfinished(name):
-                if old.id >= self._first_received:
-                    continue
-                if (event := await self._store.event(old.id)) is None:
-                    await self._store.record_state(old.id, "failed")
-                elif old.state in ("intended", "sent"):
-                    await self._finish(old.id, event, old.state, old.decision)
-                else:
-                    await self._queue(old.id, event)
+        """Puts unfinished rows of the journal back into the line: after a crash all of them, later what was shed.
+
+        What was decided before is done first: it does not wait for a model.
+        """
+        for states in (("intended", "sent"), ("seen", "scored")):
+            for name in self._platforms:
+                async for old in self._unfinished(name, states):
+                    if old.row.id >= self._first_received:
+                        break
+                    if old.event is None:
+                        await self._store.record_state(old.row.id, "failed")
+                    elif old.row.state in ("intended", "sent"):
+                        await self._finish(old.row.id, old.event, old.row.state, old.row.decision)
+                    else:
+                        await self._queue(old.row.id, old.event)
         shed = 0
         while True:
             await asyncio.sleep(RETRY_AFTER_S)
             if self._intake.shed > shed and not len(self._intake):
-                shed = self._intake.shed
+                shed, last = self._intake.shed, self._last_received
                 for name in self._platforms:
-                    already = set(self._in_hand)  # may be through by the time the journal has answered
-                    for old in await self._store.unfinished(name):
-                        if old.state != "seen" or old.id in already:
-                            continue
-                        if (event := await self._store.event(old.id)) is not None:
-                            await self._queue(old.id, event)
+                    async for old in self._unfinished(name, ("seen",)):
+                        if last < old.row.id >= self._first_received:
+                            break  # being received at this moment
+                        if old.event is not None:
+                            await self._queue(old.row.id, old.event)
+
+    async def _unfinished(self, platform: str, states: Sequence[str]) -> AsyncIterator[Left]:
+        """What the journal has in these states and nobody has in hand, oldest first, as far as there is room for it."""
+        after = 0
+        while True:
+            limit = PAGE
+            if "seen" in states:
+                while not self._intake.roomy.is_set():
+                    await self._intake.roomy.wait()
+                limit = min(PAGE, self._intake.max_waiting - len(self._intake))
+            already = set(self._in_hand)  # may be through by the time the journal has answered
+            page = await self._store.left(platform, states, after, limit)
+            for old in page:
+                if old.row.id not in already:
+                    yield old
+            if len(page) < limit:
+                return
+            after = page[-1].row.id
 
     async def _handle(self, row: int, event: Message) -> Judged | None:
         policy = await self.policy(event.key.community)
@@ -201,11 +228,11 @@ class Moderator:
     async def _verdicts(self, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
         """The conservative view's verdict, and the aggressive view's where the views differ."""
         adapter = self._adapter_of(event.key.community)
-        plain, undisguised = conservative(event.text), aggressive(event.text)
-        views = [Item(plain, adapter, policy.asked, event.key.community)]
+        plain, undisguised = views(event.text)
+        items = [Item(plain, adapter, policy.asked, event.key.community)]
         if undisguised.casefold() != plain.casefold():
-            views.append(Item(undisguised, adapter, community=event.key.community))
-        verdicts = await self._classifier.classify(views)
+            items.append(Item(undisguised, adapter, community=event.key.community))
+        verdicts = await self._classifier.classify(items)
         if self.trouble:
             self.trouble = None
             self._notice(Notice("notice-classifier-back"))

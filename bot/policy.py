@@ -144,6 +144,22 @@ def preset_of(policy: Policy) -> Preset | None:
     return next((name for name, sections in PRESETS.items() if sections == (policy.hate, policy.offensive)), None)
 
 
+def with_section(policy: Policy, label: Label, alert: int | None, act: int | None, actions: str | None) -> Policy:
+    """The same policy with another threshold in percent, or other actions ("delete, warn"; "none"), for one label.
+
+    Raises `ValidationError` for what does not fit.
+    """
+    section = policy.of(label).model_dump()
+    if alert is not None:
+        section["alert_at"] = alert / 100
+    if act is not None:
+        section["act_at"] = act / 100
+    if actions is not None:
+        names = [name.strip().lower() for name in actions.split(",")]
+        section["actions"] = tuple(name for name in names if name and name != "none")
+    return policy.model_copy(update={str(label): LabelPolicy.model_validate(section)})
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the past says: this author's unexpired strikes, and the community's actions within the last hour."""

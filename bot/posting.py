@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 GATHER_S = 0.3
 """How long a first card waits for others, so that a burst is seen as one."""
 UNPOSTED_WITHIN = timedelta(days=1)
-RETRY_S = 5.0
+RETRY_S, BROKEN_RETRY_S = 5.0, 60.0
 SAID_AGAIN_AFTER_S = 600.0
 
 
@@ -58,8 +58,8 @@ class Board(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """More than `burst` new cards within `within_s` become a digest. It takes in `cases`, or is open for `open_s`, and is
-    redrawn at most every `redraw_s`."""
+    """More than `burst` new cards within `within_s` become a digest. It takes in `cases`, or is open for `open_s`, and
+    is redrawn at most every `redraw_s`."""
 
     burst: int = 5
     within_s: float = 30.0
@@ -77,6 +77,8 @@ class _Community:
     began: float = 0.0
     taken: int = 0
     redrawn: float = 0.0
+    asked: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    """By case that was sent and not answered for: the first case it was sent with, and whether as a digest."""
     lately: dict[str, float] = field(default_factory=dict)
 
 
@@ -136,6 +138,9 @@ class Posting:
                 self._later([case.id for case in cases], RETRY_S)
             except (Gone, MissingPermission) as error:
                 log.warning("cards cannot be shown", community=community, error=str(error))
+            except Exception:
+                log.exception("cards could not be shown", community=community)
+                self._later([case.id for case in cases], BROKEN_RETRY_S)
 
     def _later(self, cases: Sequence[int], wait_s: float) -> None:
         """Again in a while; by the loop's own timer, so nothing waits for it."""
@@ -176,31 +181,58 @@ class Posting:
             log.info("a card is gone", community=community)
 
     async def _post(self, community: str, setup: Setup, state: _Community, fresh: list[Case]) -> None:
+        fresh = await self._asked_again(community, setup, state, sorted(fresh, key=lambda case: case.id))
         now, pace = time.monotonic(), self._pace
         while state.posted and now - state.posted[0] > pace.within_s:
             state.posted.popleft()
         if len(state.posted) + len(fresh) <= pace.burst:
             for case in fresh:
-                state.posted.append(now)
-                await self._record([case], await self._board.post(community, setup, [case], digest=False), digest=False)
+                await self._send(community, setup, state, [case], digest=False)
             return
-        state.posted.extend([now] * len(fresh))
         while fresh:
             if state.digest is not None and (now - state.began > pace.open_s or state.taken >= pace.cases):
                 state.digest, state.taken = None, 0
             taken, fresh = fresh[: pace.cases - state.taken], fresh[pace.cases - state.taken :]
             if state.digest is None:
-                state.digest = await self._board.post(community, setup, taken, digest=True)
-                state.began = state.redrawn = now
-                await self._record(taken, state.digest, digest=True)
+                await self._send(community, setup, state, taken, digest=True)
             else:
-                await self._record(taken, state.digest, digest=True)
+                await self._record(state, taken, state.digest, digest=True)
+                state.taken += len(taken)
                 await self._redraw(community, setup, state, state.digest, taken[0].id)
-            state.taken += len(taken)
 
-    async def _record(self, cases: Sequence[Case], card: tuple[str, str], *, digest: bool) -> None:
+    async def _asked_again(self, community: str, setup: Setup, state: _Community, fresh: Sequence[Case]) -> list[Case]:
+        """What was sent and not answered for may stand there, so it is sent again just as it was, never in another
+        shape; then it is drawn as it is by now. Returns the others."""
+        for first, digest in dict.fromkeys(state.asked[case.id] for case in fresh if case.id in state.asked):
+            numbers = sorted(number for number, group in state.asked.items() if group == (first, digest))
+            again = [case for number in numbers if (case := await self._store.case(number)) is not None]
+            where = await self._send(community, setup, state, again, digest=digest)
+            await self._edit(community, setup, where, again, digest=digest)
+            fresh = [case for case in fresh if case.id not in numbers]
+        return list(fresh)
+
+    async def _send(
+        self, community: str, setup: Setup, state: _Community, cases: Sequence[Case], *, digest: bool
+    ) -> tuple[str, str]:
+        """A new card, or a digest."""
+        state.asked |= {case.id: (cases[0].id, digest) for case in cases}
+        try:
+            where = await self._board.post(community, setup, cases, digest=digest)
+        except (Gone, MissingPermission, RateLimited):
+            for case in cases:
+                del state.asked[case.id]
+            raise
+        await self._record(state, cases, where, digest=digest)
+        if digest:
+            state.digest, state.taken = where, len(cases)
+            state.began = state.redrawn = time.monotonic()
+        return where
+
+    async def _record(self, state: _Community, cases: Sequence[Case], card: tuple[str, str], *, digest: bool) -> None:
         for case in cases:
             await self._store.cards.post(case.id, self._board.name, *card, digest, datetime.now(UTC))
+            state.asked.pop(case.id, None)
+            state.posted.append(time.monotonic())
 
     async def _redraw(self, community: str, setup: Setup, state: _Community, where: tuple[str, str], case: int) -> None:
         """The whole digest as it is now, or a little later if it was redrawn just before."""
@@ -220,13 +252,24 @@ class Posting:
             setup = await self._board.setup(community)
             state = self._communities.setdefault(community, _Community())
             state.lately = {text: at for text, at in state.lately.items() if now - at < SAID_AGAIN_AFTER_S}
-            mine = (notice.text(setup.language) for notice in told if notice.community in ("", community))
-            fresh = [text for text in dict.fromkeys(mine) if text not in state.lately]
+            mine = [notice for notice in told if notice.community in ("", community)]
+            texts = dict.fromkeys(notice.text(setup.language) for notice in mine)
+            fresh = [text for text in texts if text not in state.lately]
             if not fresh or not setup.alert_room:
                 continue
             try:
                 await self._board.tell(community, setup, "\n".join(fresh))
-            except (Gone, MissingPermission, RateLimited, Unreachable) as error:
+            except (RateLimited, Unreachable) as error:
+                log.warning("notice waits", community=community, error=str(error))
+                self._told_later([replace(notice, community=community) for notice in mine])
+            except (Gone, MissingPermission) as error:
                 log.warning("notice not shown", community=community, error=str(error))
             else:
                 state.lately.update(dict.fromkeys(fresh, now))
+
+    def _told_later(self, notices: Sequence[Notice]) -> None:
+        def again() -> None:
+            for notice in notices:
+                self.notify(notice)
+
+        asyncio.get_running_loop().call_later(RETRY_S, again)

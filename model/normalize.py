@@ -18,7 +18,11 @@ _INVISIBLE = re.compile(
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_SPACES = re.compile(r"\s+")
+_PERHAPS_MARKS = re.compile(
+    "[^\x00-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u205e\u2100-\u2bff\u3041-\u3098\u309b-\ua66e\uac00-\ud7a3"
+    "\U0001f000-\U0001faff]"
+)
+"""Whatever lies outside the blocks of letters, signs and emoji that have no combining marks."""
 _JOINER_SCRIPTS = re.compile(
     "[\u0590-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
 )
@@ -33,6 +37,7 @@ _CONFUSABLES = str.maketrans(
     + "abcdefghijklmnoprstuvwyzagilodhtsb",
 )
 _LEET = str.maketrans("013457@$!|+", "oieastasiit")
+_LEET_SIGN = re.compile(r"[0-9@$!|+]")
 _LEET_WORD = re.compile(r"(?=\S*[^\W\d_])(?=\S*[0-9@$!|+])\S+")
 _PLAIN_LEET = re.compile(r"^\W*(?:\d+[a-z]{1,3}|[a-z]{1,2}\d+|\w*[a-z]\d{2,}|v?\d+(?:\.\d+)+\w*)\W*$", re.IGNORECASE)
 _URL_OR_MENTION = re.compile(r"https?://|www\.|^[@#<]\w", re.IGNORECASE)
@@ -49,26 +54,39 @@ def conservative(text: str) -> str:
 
     Joiners survive beside scripts and emoji that need them. Bounded work: linear in the text.
     """
-    text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text
     for _ in range(2):  # texts that passed through two web forms are escaped twice
         text = html.unescape(text) if "&" in text else text
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         text = _drop_joiners(_INVISIBLE.sub("", text))
-        text = _thin_marks(text)
-    text = _CONTROL.sub("", text)
-    return _SPACES.sub(" ", text).strip()
+        text = _thin_marks(text) if _PERHAPS_MARKS.search(text) else text
+    if not text.isprintable():
+        text = _CONTROL.sub("", text)
+    return " ".join(text.split())
 
 
 def aggressive(text: str) -> str:
     """The text with disguises undone, for flagging only; may garble harmless texts. Takes any text or view."""
-    text = conservative(text)
+    return _undisguised(conservative(text))
+
+
+def views(text: str) -> tuple[str, str]:
+    """Both views of a text: (conservative, aggressive)."""
+    plain = conservative(text)
+    return plain, _undisguised(plain)
+
+
+def _undisguised(text: str) -> str:
     if not text.isascii():
         text = _fold_confusables(text)
-    text = " ".join(_unleet(word) for word in text.split(" "))
+    if _LEET_SIGN.search(text):
+        text = " ".join(_unleet(word) for word in text.split(" "))
     text = _SPACED.sub(_close_up, text)
-    words = text.split(" ")
-    text = " ".join(w if _URL_OR_MENTION.search(w) else _INNER.sub(_drop_unless_compound, w) for w in words)
+    if _INNER.search(text):
+        words = text.split(" ")
+        text = " ".join(w if _URL_OR_MENTION.search(w) else _INNER.sub(_drop_unless_compound, w) for w in words)
     return _STRETCHED.sub(r"\1", text)
 
 

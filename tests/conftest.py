@@ -9,10 +9,13 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from bot import logs
 from bot.events import Author, Message, MessageKey
 from bot.store import Sealer, Store
 from model.classifier import Item, Verdict
 from model.labels import Label
+
+logs.configure()
 
 
 def verdict(hate: float = 0.0, offensive: float = 0.0) -> Verdict:

@@ -3,12 +3,18 @@
 A new platform is one file with a class that fulfils `Platform`, and one line in `bot/app.py`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.actions import Action, Alert
 from bot.events import Author, MessageKey
 from bot.notices import Notice
+
+if TYPE_CHECKING:
+    from bot.desk import Desk
+    from bot.moderator import Moderator
+    from bot.store import Case
 
 
 class Platform(Protocol):
@@ -45,6 +51,32 @@ class Overview:
     trouble: Notice | None
     invite: str
     places: tuple[Place, ...]
+
+
+class Remote(Platform, Protocol):
+    """A platform with a connection of its own, which people on it talk to."""
+
+    adapter_of: Callable[[str], str]
+
+    def serve(self, moderator: "Moderator", desk: "Desk") -> None:
+        """Names who takes events and questions; before `run`."""
+        ...
+
+    async def run(self) -> None:
+        """Keeps the connection until cancelled."""
+        ...
+
+    def show(self, case: "Case") -> None:
+        """A case of this platform is new or has changed; never waits."""
+        ...
+
+    def notify(self, notice: Notice) -> None:
+        """Moderators there are to know; never waits."""
+        ...
+
+    async def overview(self) -> "Overview":
+        """How it stands, for the page."""
+        ...
 
 
 class DryRun:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.policy import Band
 from bot.store import tables as t
@@ -36,10 +36,10 @@ class Audit:
         )
         card = {"state": "open", "undone": False, "created_at": t.naive(now)}
 
-        async def work(connection: AsyncConnection) -> list[int]:
-            rows = (await connection.execute(clear)).scalars().all()
+        def work(connection: sa.Connection) -> list[int]:
+            rows = connection.execute(clear).scalars().all()
             added = sa.insert(t.case).returning(t.case.c.id)
-            return [(await connection.execute(added.values(message_id=row, **card))).scalar_one() for row in rows]
+            return [connection.execute(added.values(message_id=row, **card)).scalar_one() for row in rows]
 
         return await self._writer.write(work)
 

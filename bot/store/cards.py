@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.writer import Writer
@@ -36,8 +36,8 @@ class Cards:
         posted = insert(t.card).values(case_id=case, **values)
         posted = posted.on_conflict_do_update(index_elements=["case_id"], set_=values)
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(posted)
+        def work(connection: sa.Connection) -> None:
+            connection.execute(posted)
 
         await self._writer.write(work)
 
@@ -68,7 +68,7 @@ class Cards:
                 t.case.c.created_at >= t.naive(since),
                 t.unindexed(t.message.c.platform) == platform,
                 t.message.c.decision["band"].as_string().is_distinct_from(t.EXAMPLE),
-                t.card.c.case_id.is_(None),
+                t.card.c.message.is_(None),  # not posted, or perhaps: the process ended before it was known
             )
             .order_by(t.case.c.id)
         )

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.writer import Writer
@@ -20,8 +20,8 @@ class Chats:
         row = insert(t.chat).values(platform=platform, chat=chat, community=community)
         linked = row.on_conflict_do_update(index_elements=["platform", "chat"], set_={"community": community})
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(linked)
+        def work(connection: sa.Connection) -> None:
+            connection.execute(linked)
 
         await self._writer.write(work)
 

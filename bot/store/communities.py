@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.sealing import Sealer
@@ -53,8 +53,8 @@ class Communities:
         saved = insert(t.community).values(community=community, **values)
         saved = saved.on_conflict_do_update(index_elements=["community"], set_=values)
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(saved)
+        def work(connection: sa.Connection) -> None:
+            connection.execute(saved)
 
         await self._writer.write(work)
 
@@ -84,9 +84,9 @@ class Communities:
         first = sa.and_(t.community.c.community == community, t.community.c.greeted_at.is_(None))
         greeted = sa.update(t.community).where(first).values(greeted_at=t.naive(now))
 
-        async def work(connection: AsyncConnection) -> bool:
-            await connection.execute(added)
-            return (await connection.execute(greeted)).rowcount == 1
+        def work(connection: sa.Connection) -> bool:
+            connection.execute(added)
+            return connection.execute(greeted).rowcount == 1
 
         return await self._writer.write(work)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.writer import Writer
@@ -19,12 +19,12 @@ class Consents:
     async def give(self, community: str, author: str, now: datetime) -> str:
         """The basis from now on; giving it twice changes nothing."""
 
-        async def work(connection: AsyncConnection) -> int:
-            if (there := await connection.scalar(_active(community, author))) is not None:
+        def work(connection: sa.Connection) -> int:
+            if (there := connection.scalar(_active(community, author))) is not None:
                 return there
             values = {"community": community, "author": author, "given_at": t.naive(now)}
             inserted = sa.insert(t.consent).values(values).returning(t.consent.c.id)
-            number: int = (await connection.execute(inserted)).scalar_one()
+            number: int = connection.execute(inserted).scalar_one()
             return number
 
         return f"consent:{await self._writer.write(work)}"
@@ -33,8 +33,8 @@ class Consents:
         """From now on the author's texts teach nothing, those corrected before included; False if none was given."""
         change = withdrawal(community, author, now)
 
-        async def work(connection: AsyncConnection) -> int:
-            return (await connection.execute(change)).rowcount
+        def work(connection: sa.Connection) -> int:
+            return connection.execute(change).rowcount
 
         return await self._writer.write(work) > 0
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.sealing import Sealer
@@ -54,11 +54,11 @@ class Inbox:
             for number, text in dict(updates).items()
         ]
 
-        async def work(connection: AsyncConnection) -> set[int]:
-            old = set((await connection.execute(known)).scalars())
+        def work(connection: sa.Connection) -> set[int]:
+            old = set(connection.execute(known).scalars())
             fresh = [row for row in rows if row["number"] not in old]
             if fresh:
-                await connection.execute(insert(t.inbox).on_conflict_do_nothing(), fresh)
+                connection.execute(insert(t.inbox).on_conflict_do_nothing(), fresh)
             return set(numbers) - old
 
         return await self._writer.write(work)
@@ -103,7 +103,7 @@ class Inbox:
         await self._change(sa.update(t.inbox).where(here).values(values))
 
     async def _change(self, change: sa.Executable) -> None:
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(change)
+        def work(connection: sa.Connection) -> None:
+            connection.execute(change)
 
         await self._writer.write(work)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.sealing import Sealer
@@ -57,7 +57,7 @@ class Lifts:
         return {"platform": platform, "community": community, "member": pseudonym}
 
     async def _change(self, change: sa.Executable) -> None:
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(change)
+        def work(connection: sa.Connection) -> None:
+            connection.execute(change)
 
         await self._writer.write(work)

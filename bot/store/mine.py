@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.consents import withdrawal
@@ -39,10 +39,10 @@ class Mine:
         withdrawn = withdrawal(community, author, now)
         unreported = sa.delete(t.report).where(t.report.c.reporter == author)
 
-        async def work(connection: AsyncConnection) -> int:
-            await connection.execute(withdrawn)
-            await connection.execute(unreported)
-            return (await connection.execute(erased)).rowcount
+        def work(connection: sa.Connection) -> int:
+            connection.execute(withdrawn)
+            connection.execute(unreported)
+            return connection.execute(erased).rowcount
 
         return await self._writer.write(work)
 

@@ -1,13 +1,13 @@
 """What can be asked of the journal and its cases: texts are unsealed on the way out, times come back in UTC."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.events import Author, Message, MessageKey
 from bot.policy import Policy
@@ -30,6 +30,14 @@ class Journalled:
     sent_at: datetime
     author: str = ""
     """The author's pseudonym."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A row that is not finished, and the event it was made from; None once its text or author is no longer kept."""
+
+    row: Journalled
+    event: Message | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ class Reading:
     async def words(self, case: int) -> list[Said]:
         """Every moderator's word on a case, oldest first."""
         async with self._engine.connect() as connection:
-            return await said(connection, case)
+            return await connection.run_sync(said, case)
 
     async def counts(self, community: str, since: datetime) -> Counts:
         """What happened in a community since a moment, for a status line."""
@@ -129,10 +137,14 @@ class Reading:
         """The event a journal row was made from; None once its text or author is no longer kept."""
         async with self._engine.connect() as connection:
             found = (await connection.execute(sa.select(t.message).where(t.message.c.id == row))).one_or_none()
-        if found is None or found.text_sealed is None or found.author_sealed is None:
-            return None
-        old = from_row(found._mapping, self.sealer)
-        return Message(old.key, author_from(self.sealer.unseal(found.author_sealed)), old.text, old.sent_at)
+        return None if found is None else self._left(found._mapping).event
+
+    async def left(self, platform: str, states: Sequence[str], after: int, limit: int) -> list[Left]:
+        """Rows in these states behind row `after`, oldest first: a page of what is still to be done."""
+        wanted = sa.and_(t.message.c.platform == platform, t.message.c.state.in_(states), t.message.c.id > after)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(sa.select(t.message).where(wanted).order_by(t.message.c.id).limit(limit))
+            return [self._left(row._mapping) for row in rows]
 
     async def messages(self, community: str, since: datetime, limit: int = 10_000) -> list[Journalled]:
         """Scored messages of a community since a moment, newest first, for previews and the room's history."""
@@ -184,25 +196,14 @@ class Reading:
         """The author's pseudonym in this community."""
         return self.sealer.author(event.key.platform, event.key.community, event.author.id)
 
+    def _left(self, row: sa.RowMapping) -> Left:
+        old = from_row(row, self.sealer)
+        if row["text_sealed"] is None or row["author_sealed"] is None:
+            return Left(old, None)
+        return Left(old, Message(old.key, author_from(self.sealer.unseal(row["author_sealed"])), old.text, old.sent_at))
+
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
-        teaches: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(sa.text("training_example")).where(
-            sa.text("training_example.id = (SELECT MAX(id) FROM correction WHERE case_id = \"case\".id)")
-        )  # fmt: skip
-        corrected = sa.select(sa.func.count(t.correction.c.id)).where(t.correction.c.case_id == t.case.c.id)
-        query = (
-            sa.select(
-                t.message,
-                t.case.c.id.label("case_id"),
-                t.case.c.state.label("case_state"),
-                *(t.case.c[name] for name in ("moderator", "corrected_label", "undone", "created_at")),
-                corrected.scalar_subquery().label("words"),
-                sa.exists(teaches).label("teaches"),
-            )
-            .select_from(t.case.join(t.message))
-            .where(wanted)
-            .order_by(t.case.c.id.desc())
-            .limit(limit)
-        )
+        query = _CASES.where(wanted).order_by(t.case.c.id.desc()).limit(limit)
         async with self._engine.connect() as connection:
             return [self._case(row._mapping) for row in await connection.execute(query)]
 
@@ -222,12 +223,29 @@ class Reading:
         )
 
 
-async def said(connection: AsyncConnection, case: int) -> list[Said]:
+def _every_case() -> sa.Select[Any]:
+    teaches: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(sa.text("training_example")).where(
+        sa.text("training_example.id = (SELECT MAX(id) FROM correction WHERE case_id = \"case\".id)")
+    )  # fmt: skip
+    corrected = sa.select(sa.func.count(t.correction.c.id)).where(t.correction.c.case_id == t.case.c.id)
+    return sa.select(
+        t.message,
+        t.case.c.id.label("case_id"),
+        t.case.c.state.label("case_state"),
+        *(t.case.c[name] for name in ("moderator", "corrected_label", "undone", "created_at")),
+        corrected.scalar_subquery().label("words"),
+        sa.exists(teaches).label("teaches"),
+    ).select_from(t.case.join(t.message))
+
+
+_CASES = _every_case()
+"""Made once: to build it takes longer than to run it."""
+
+
+def said(connection: sa.Connection, case: int) -> list[Said]:
     """The words on a case, oldest first, within the caller's transaction."""
     columns = (t.correction.c.moderator, t.correction.c.label, t.correction.c.created_at)
-    rows = await connection.execute(
-        sa.select(*columns).where(t.correction.c.case_id == case).order_by(t.correction.c.id)
-    )
+    rows = connection.execute(sa.select(*columns).where(t.correction.c.case_id == case).order_by(t.correction.c.id))
     return [Said(moderator, label, created_at.replace(tzinfo=UTC)) for moderator, label, created_at in rows]
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.writer import Writer
@@ -22,8 +22,8 @@ class Reports:
         values = {"message_id": row, "reporter": reporter, "created_at": t.naive(now)}
         added = insert(t.report).values(values).on_conflict_do_nothing()
 
-        async def work(connection: AsyncConnection) -> bool:
-            return (await connection.execute(added)).rowcount == 1
+        def work(connection: sa.Connection) -> bool:
+            return connection.execute(added).rowcount == 1
 
         return await self._writer.write(work)
 
@@ -41,18 +41,18 @@ class Reports:
         """
         decided = sa.select(t.message.c.id).where(t.message.c.id == row, t.message.c.decision.is_not(None))
 
-        async def work(connection: AsyncConnection) -> int | None:
-            if await connection.scalar(decided) is None:
+        def work(connection: sa.Connection) -> int | None:
+            if connection.scalar(decided) is None:
                 return None
-            return await opened(connection, row, now)
+            return opened(connection, row, now)
 
         return await self._writer.write(work)
 
 
-async def opened(connection: AsyncConnection, row: int, now: datetime) -> int:
+def opened(connection: sa.Connection, row: int, now: datetime) -> int:
     """The journal row's case, within the caller's transaction; opened if there was none."""
     values = {"message_id": row, "state": "open", "undone": False, "created_at": t.naive(now)}
-    await connection.execute(insert(t.case).values(values).on_conflict_do_nothing())
-    found = await connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row))
+    connection.execute(insert(t.case).values(values).on_conflict_do_nothing())
+    found = connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row))
     number: int = found.scalar_one()
     return number

@@ -16,11 +16,12 @@ from alembic import command, script
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.actions import to_json
 from bot.events import Message, MessageKey
 from bot.policy import Band, Decision, Policy
+from bot.store import journal
 from bot.store import tables as t
 from bot.store.audit import Audit
 from bot.store.cards import Cards
@@ -42,6 +43,13 @@ from model.classifier import Verdict
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=FAST")
 """What was forgotten or erased is overwritten, as far as that costs no more writing (`secure_delete=FAST`)."""
 UNFINISHED = ("seen", "scored", "intended", "sent")
+
+
+def _pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 class NewerStore(Exception):
@@ -70,9 +78,9 @@ def migrate(connection: sa.Connection) -> None:
 class Store(Reading):
     """Open it with `async with Store.open(path, sealer)`. What it can be asked is in `Reading`."""
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
+    def __init__(self, engine: AsyncEngine, writer: Writer, sealer: Sealer) -> None:
         super().__init__(engine, sealer)
-        self._writer = Writer(engine)
+        self._writer = writer
         self.consents = Consents(engine, self._writer)
         self.lessons = Lessons(engine)
         self.audit = Audit(engine, self._writer)
@@ -91,61 +99,43 @@ class Store(Reading):
         """Migrates and yields the store; raises `NewerStore`, `KeyMissing`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-
-        @sa.event.listens_for(engine.sync_engine, "connect")
-        def _pragmas(connection: Any, _record: object) -> None:
-            cursor = connection.cursor()
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "busy_timeout=60000",
-                "foreign_keys=ON",
-                "secure_delete=FAST",
-            ):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
+        writing = sa.create_engine(f"sqlite:///{path}")
+        for one in (engine.sync_engine, writing):
+            sa.event.listen(one, "connect", _pragmas)
+        writer = Writer(writing)
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(migrate)
-            store = cls(engine, sealer)
+            store = cls(engine, writer, sealer)
             await store._check_key()
             yield store
         finally:
+            writer.close()
             await engine.dispose()
 
     async def record_seen(self, event: Message, now: datetime) -> int | None:
         """Commits a message before anything else happens to it; None when this revision is known already."""
-        values = self._sealed(event, now) | {"state": "seen"}
-        added = insert(t.message).values(values).on_conflict_do_nothing().returning(t.message.c.id)
-
-        async def work(connection: AsyncConnection) -> int | None:
-            row_id: int | None = (await connection.execute(added)).scalar_one_or_none()
-            return row_id
-
-        return await self._writer.write(work)
+        key = event.key
+        row = (
+            *(key.platform, key.community, key.room, key.message, key.revision),
+            self.author(event),
+            self.sealer.seal(author_json(event.author)),
+            self.sealer.seal(event.text),
+            journal.moment(event.sent_at),
+            journal.moment(now),
+        )
+        return await self._writer.write_row(journal.add, row)
 
     async def record_state(self, row: int, state: str) -> None:
         """Moves a message along the journal."""
-        await self._execute(sa.update(t.message).where(t.message.c.id == row).values(state=state))
+        await self._writer.write_row(journal.move, (row, state))
 
     async def record_decision(
         self, row: int, verdict: Verdict, decision: Mapping[str, Any], state: str, now: datetime, *, case: bool
     ) -> int | None:
         """Verdict, decision and, where there is something to show, the case: in one transaction. Returns the case."""
-        values = {"state": state, **_scored(verdict, decision)}
-        if not case:  # a member may have reported it meanwhile: then there is a case all the same
-            shown = sa.exists().where(t.case.c.message_id == row)
-            values["author_sealed"] = sa.case((shown, t.message.c.author_sealed), else_=None)
-        scored = sa.update(t.message).where(t.message.c.id == row).values(values)
-        opened = {"message_id": row, "state": "open", "undone": False, "created_at": t.naive(now)}
-        added = insert(t.case).values(opened).on_conflict_do_nothing().returning(t.case.c.id)
-
-        async def work(connection: AsyncConnection) -> int | None:
-            await connection.execute(scored)
-            return (await connection.execute(added)).scalar_one_or_none() if case else None
-
-        return await self._writer.write(work)
+        scored = journal.Scored(row, state, **_scored(verdict, decision), opens=case, now=now)
+        return await self._writer.write_row(journal.score, scored)
 
     async def record_shown(self, event: Message, verdict: Verdict, decision: Mapping[str, Any], now: datetime) -> int:
         """A member reported a message, which may be none of the journal's: its case, opened if there was none.
@@ -167,11 +157,11 @@ class Store(Reading):
             known.values(author_sealed=self.sealer.seal(author_json(event.author))),
         )
 
-        async def work(connection: AsyncConnection) -> int:
+        def work(connection: sa.Connection) -> int:
             for statement in statements:
-                await connection.execute(statement)
-            row = (await connection.execute(sa.select(t.message.c.id).where(this))).scalar_one()
-            return await opened(connection, row, now)
+                connection.execute(statement)
+            row = connection.execute(sa.select(t.message.c.id).where(this)).scalar_one()
+            return opened(connection, row, now)
 
         return await self._writer.write(work)
 
@@ -190,13 +180,13 @@ class Store(Reading):
         values["state"] = "confirmed" if confirms else "corrected"
         changed = sa.update(t.case).where(t.case.c.id == case).values(values)
 
-        async def work(connection: AsyncConnection) -> Word:
-            word = weigh(await said(connection, case), moderator, label)
+        def work(connection: sa.Connection) -> Word:
+            word = weigh(said(connection, case), moderator, label)
             if word is not Word.SAME:
-                by = basis or (await connection.scalar(last) if word is Word.AGREED else None)
-                await connection.execute(sa.insert(t.correction).values(**spoken, basis=by))
+                by = basis or (connection.scalar(last) if word is Word.AGREED else None)
+                connection.execute(sa.insert(t.correction).values(**spoken, basis=by))
                 if word is not Word.AGREED:
-                    await connection.execute(changed)
+                    connection.execute(changed)
             return word
 
         return await self._writer.write(work)
@@ -222,11 +212,11 @@ class Store(Reading):
         card = {"state": "confirmed", "moderator": moderator, "undone": False, "created_at": t.naive(now)}
         word = {"moderator": moderator, "label": label, "basis": "authored", "created_at": t.naive(now)}
 
-        async def work(connection: AsyncConnection) -> int:
-            row = (await connection.execute(written.returning(t.message.c.id))).scalar_one()
+        def work(connection: sa.Connection) -> int:
+            row = connection.execute(written.returning(t.message.c.id)).scalar_one()
             confirmed = sa.insert(t.case).values(message_id=row, **card).returning(t.case.c.id)
-            case: int = (await connection.execute(confirmed)).scalar_one()
-            await connection.execute(sa.insert(t.correction).values(case_id=case, **word))
+            case: int = connection.execute(confirmed).scalar_one()
+            connection.execute(sa.insert(t.correction).values(case_id=case, **word))
             return case
 
         return await self._writer.write(work)
@@ -237,9 +227,9 @@ class Store(Reading):
         undone = sa.update(t.case).where(still).values(undone=True, moderator=moderator)
         closed = sa.update(t.case).where(t.case.c.id == case, t.case.c.state == "open").values(state="undone")
 
-        async def work(connection: AsyncConnection) -> bool:
-            first = (await connection.execute(undone)).rowcount == 1
-            await connection.execute(closed)
+        def work(connection: sa.Connection) -> bool:
+            first = connection.execute(undone).rowcount == 1
+            connection.execute(closed)
             return first
 
         return await self._writer.write(work)
@@ -249,8 +239,8 @@ class Store(Reading):
         first = sa.and_(t.case.c.id == case, t.case.c.posted_back.is_(False))
         posted = sa.update(t.case).where(first).values(posted_back=True)
 
-        async def work(connection: AsyncConnection) -> bool:
-            return (await connection.execute(posted)).rowcount == 1
+        def work(connection: sa.Connection) -> bool:
+            return connection.execute(posted).rowcount == 1
 
         return await self._writer.write(work)
 
@@ -272,8 +262,8 @@ class Store(Reading):
         old = sa.and_(t.message.c.seen_at < t.naive(before), t.message.c.text_sealed.is_not(None))
         forgotten = sa.update(t.message).where(old).values(text_sealed=None, author_sealed=None)
 
-        async def work(connection: AsyncConnection) -> int:
-            return (await connection.execute(forgotten)).rowcount
+        def work(connection: sa.Connection) -> int:
+            return connection.execute(forgotten).rowcount
 
         return await self._writer.write(work)
 
@@ -295,9 +285,9 @@ class Store(Reading):
     async def _execute(self, *statements: sa.Executable) -> None:
         """All of them, or none."""
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: sa.Connection) -> None:
             for statement in statements:
-                await connection.execute(statement)
+                connection.execute(statement)
 
         await self._writer.write(work)
 

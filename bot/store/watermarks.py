@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store import tables as t
 from bot.store.writer import Writer
@@ -29,9 +29,9 @@ class Watermarks:
         row = {"platform": platform, "room": room, "message": message, "gap": False, "journal": 0}
         added = insert(t.watermark).values(**row, updated_at=t.naive(now)).on_conflict_do_nothing()
 
-        async def work(connection: AsyncConnection) -> bool:
-            newest = await connection.scalar(sa.select(sa.func.coalesce(sa.func.max(t.message.c.id), 0)))
-            return (await connection.execute(added.values(journal=newest))).rowcount == 1
+        def work(connection: sa.Connection) -> bool:
+            newest = connection.scalar(sa.select(sa.func.coalesce(sa.func.max(t.message.c.id), 0)))
+            return connection.execute(added.values(journal=newest)).rowcount == 1
 
         return await self._writer.write(work)
 
@@ -40,16 +40,16 @@ class Watermarks:
         journal before that. Rooms with a gap already keep it."""
         heard = sa.and_(_W.platform == platform, _W.gap.is_(False))
 
-        async def work(connection: AsyncConnection) -> None:
-            rooms = (await connection.execute(sa.select(_W.room, _W.message, _W.journal).where(heard))).all()
+        def work(connection: sa.Connection) -> None:
+            rooms = connection.execute(sa.select(_W.room, _W.message, _W.journal).where(heard)).all()
             since = min((row.journal for row in rooms), default=0)
-            lately = (await connection.execute(_newest(platform, since, until))).all()
+            lately = connection.execute(_newest(platform, since, until)).all()
             newest = {room: number for room, number in lately}
-            last = await connection.scalar(sa.select(sa.func.coalesce(sa.func.max(t.message.c.id), 0)))
+            last = connection.scalar(sa.select(sa.func.coalesce(sa.func.max(t.message.c.id), 0)))
             for room, message, _ in rooms:
                 values = {"message": max(message, newest.get(room, 0)), "gap": True, "journal": last}
                 change = sa.update(t.watermark).where(heard, _W.room == room)
-                await connection.execute(change.values(**values, updated_at=t.naive(now)))
+                connection.execute(change.values(**values, updated_at=t.naive(now)))
 
         await self._writer.write(work)
 
@@ -81,8 +81,8 @@ class Watermarks:
             return frozenset(found.scalars())
 
     async def _change(self, change: sa.Executable) -> None:
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(change)
+        def work(connection: sa.Connection) -> None:
+            connection.execute(change)
 
         await self._writer.write(work)
 

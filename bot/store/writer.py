@@ -1,35 +1,55 @@
 """Group commit: one transaction at a time, and what is asked for meanwhile goes into the next one together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+import sqlalchemy as sa
 
+R = TypeVar("R")
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
+Work = Callable[[sa.Connection], T]
 """Statements of one domain event. They touch nothing but the connection, so running them again is safe."""
+Many = Callable[[sa.Connection, Sequence[R]], Sequence[T]]
+"""The same statements for many rows at once; one answer for each row, in order."""
+
+MOST_AT_ONCE = 1000
+"""Works in one transaction. Beyond that the first callers would wait for the last ones' statements."""
 
 
 @dataclass(eq=False, slots=True)
 class _Entry:
-    work: Work[Any]
+    """`many` and its row, or None and a work."""
+
+    many: Many[Any, Any] | None
+    what: Any
     answer: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
 
 
 class Writer:
     """The store's only way to write.
 
-    Whoever finds no commit under way commits everything that waits; the others find their work done. So a lone
-    write is committed at once, and a flood shares commits without a timer. When a batch fails, each of its works is
-    tried again in a transaction of its own: one bad work fails only its own caller.
+    A thread of its own commits everything that waits, as soon as the commit before is on disk. So a lone write is
+    committed at once, and a flood shares commits without a timer; a batch costs one change of threads, whatever is in
+    it. When a batch fails, each of its works is tried again in a transaction of its own: one bad work fails only its
+    own caller.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "store-writer")
         self._waiting: list[_Entry] = []
+        self._busy = self._closed = False
         self.commits = 0
 
     async def write(self, work: Work[T]) -> T:
@@ -37,51 +57,72 @@ class Writer:
 
         A caller cancelled before its turn leaves nothing behind; one cancelled during the commit may have been written.
         """
-        entry = _Entry(work, asyncio.get_running_loop().create_future())
-        self._waiting.append(entry)
-        try:
-            async with self._turn:
-                if entry in self._waiting:
-                    batch, self._waiting = self._waiting, []
-                    await _to_the_end(self._commit(batch))
-        except asyncio.CancelledError:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-            if entry.answer.done() and not entry.answer.cancelled():
-                entry.answer.exception()  # nobody is left to read it
-            raise
-        answer: T = entry.answer.result()
+        if inspect.iscoroutinefunction(work):
+            raise TypeError("a work is a plain function of a Connection: it runs in the writer's own thread")
+        answer: T = await self._put(None, work)
         return answer
 
-    async def _commit(self, batch: list[_Entry]) -> None:
+    async def write_row(self, many: Many[R, T], row: R) -> T:
+        """Like `write`, for what comes in floods: neighbours with the same `many` are handed to it together."""
+        answer: T = await self._put(many, row)
+        return answer
+
+    def close(self) -> None:
+        """Waits for the commit that is under way; nothing can be written any more."""
+        self._closed = True
+        self._thread.shutdown()
+        self._engine.dispose()
+
+    def _put(self, many: Many[Any, Any] | None, what: Any) -> asyncio.Future[Any]:
+        if self._closed:
+            raise RuntimeError("the store is closed")
+        loop = asyncio.get_running_loop()
+        entry = _Entry(many, what, loop.create_future())
+        self._waiting.append(entry)
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin, loop)  # not at once: who writes in the same turn of the loop comes along
+        return entry.answer
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        wanted = [entry for entry in self._waiting if not entry.answer.done()]  # the others' callers were cancelled
+        batch, self._waiting = wanted[:MOST_AT_ONCE], wanted[MOST_AT_ONCE:]
+        self._busy = bool(batch)
+        if batch:
+            self._thread.submit(self._run, batch, loop)
+
+    def _run(self, batch: list[_Entry], loop: asyncio.AbstractEventLoop) -> None:
+        answers = self._commit(batch)
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
+            loop.call_soon_threadsafe(self._committed, batch, answers, loop)
+
+    def _commit(self, batch: list[_Entry]) -> list[Any]:
         try:
-            async with self._engine.begin() as connection:
-                answers = [await entry.work(connection) for entry in batch]
-        except asyncio.CancelledError:
-            for entry in batch:
-                entry.answer.cancel()
-            raise
+            with self._engine.begin() as connection:
+                answers = list(_answers(connection, batch))
         except Exception as error:
             if len(batch) == 1:
-                batch[0].answer.set_exception(error)
+                return [_Failed(error)]
+            return [answer for entry in batch for answer in self._commit([entry])]
+        self.commits += 1
+        return answers
+
+    def _committed(self, batch: list[_Entry], answers: list[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._begin(loop)
+        for entry, answer in zip(batch, answers, strict=True):
+            if entry.answer.done():
+                continue  # cancelled: nobody is left to read it
+            if isinstance(answer, _Failed):
+                entry.answer.set_exception(answer.error)
             else:
-                for entry in batch:
-                    await self._commit([entry])
-        else:
-            self.commits += 1
-            for entry, answer in zip(batch, answers, strict=True):
                 entry.answer.set_result(answer)
 
 
-async def _to_the_end(commit: Coroutine[Any, Any, None]) -> None:
-    """Others wait for this commit too: a caller cancelled meanwhile sees it through, then leaves."""
-    task = asyncio.get_running_loop().create_task(commit)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    task.result()
+def _answers(connection: sa.Connection, batch: list[_Entry]) -> Iterator[Any]:
+    """In the order in which the works were asked for."""
+    for many, entries in groupby(batch, key=lambda entry: entry.many):
+        if many is None:
+            for entry in entries:
+                yield entry.what(connection)
+        else:
+            yield from many(connection, [entry.what for entry in entries])

@@ -12,7 +12,7 @@ from bot.notices import Notice
 from bot.platforms.webchat import WebChat
 from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
-from model.classifier import Item, Unavailable, Verdict
+from model.classifier import Item, Overloaded, Unavailable, Verdict
 from model.labels import Label
 from tests.conftest import StubClassifier, now, said
 
@@ -187,3 +187,68 @@ async def test_a_message_that_arrives_while_the_journal_is_worked_off_is_handled
         await asyncio.sleep(0.2)
         task.cancel()
     assert sorted(settled, key=int) == [str(n) for n in range(30)] and sum(map(len, classifier.batches)) == 30
+
+
+async def test_what_the_line_has_no_room_for_is_taken_from_the_journal_later(store: Store) -> None:
+    """A burst that is many times the line: every message gets one verdict, in spite of those that come meanwhile."""
+    settled: list[str] = []
+    classifier = StubClassifier()
+    moderator = Moderator(
+        store,
+        classifier,
+        {"webchat": WebChat(lambda posted: None)},
+        adapter_of=lambda community: "global/stub",
+        settled=lambda event, judged: settled.append(event.key.message),
+    )
+    moderator._intake = Intake(max_waiting=40)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        task = group.create_task(moderator.run())
+        for burst in range(3):
+            events = [said(f"text {n}", f"{burst}-{n}", f"author {n % 7}") for n in range(500)]
+            await asyncio.gather(*(moderator.receive(event) for event in events))
+            await asyncio.sleep(0.5)
+        while len(settled) < 1500:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.2)
+        task.cancel()
+    assert moderator._intake.shed > 0
+    assert len(settled) == len(set(settled)) == 1500 == sum(map(len, classifier.batches))
+    assert not await store.unfinished("webchat")
+
+
+async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: Store) -> None:
+    """The journal is worked off while one message waits out an overload: it is handled once."""
+
+    class OnceOverloaded(StubClassifier):
+        refused = False
+
+        async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+            if items[0].text == "text 0" and not self.refused:
+                self.refused = True
+                raise Overloaded("stub is full")
+            return await super().classify(items)
+
+    classifier = OnceOverloaded()
+    moderator = Moderator(
+        store, classifier, {"webchat": WebChat(lambda posted: None)}, adapter_of=lambda community: "global/stub"
+    )
+    moderator._intake = Intake(max_waiting=5)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        task = group.create_task(moderator.run())
+        await asyncio.gather(*(moderator.receive(said(f"text {n}", str(n))) for n in range(100)))
+        while await store.unfinished("webchat"):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.2)
+        task.cancel()
+    assert classifier.refused and sum(map(len, classifier.batches)) == 100
+
+
+async def test_a_cancelled_taker_takes_nobodys_turn() -> None:
+    """Woken and cancelled in the same turn of the loop: the entry goes to the next."""
+    intake: Intake[str] = Intake()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        first, second = group.create_task(intake.take()), group.create_task(intake.take())
+        await asyncio.sleep(0)
+        await intake.put("ann", "hello")
+        first.cancel()
+        assert await second == "hello"

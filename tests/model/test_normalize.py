@@ -1,12 +1,22 @@
 """Views of a text: disguises undone, harmless texts left alone."""
 
+import html
+import re
+import sys
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.normalize import aggressive, conservative
+from model import normalize
+from model.normalize import aggressive, conservative, views
+
+NASTY = (
+    "aAbz05$@!|+.-_*'’ \t\n\r\x0b\x1c\x1f\x7f\x85\xa0\u2028&#;x<>"
+    "\u0301\u0337\u0483\u200b\u200d\ud800аѕ́Жéßیا้漢ｆ👩🏽\ufe0f😀"
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +83,35 @@ def test_work_is_linear_in_the_text() -> None:
     for text in ("a" * 100_000, ".a" * 50_000, "a\u0301" * 50_000, "1a!" * 33_333):
         aggressive(text)
     assert time.monotonic() - started < 20
+
+
+@given(st.one_of(st.text(), st.text(NASTY), st.text(st.characters(max_codepoint=0x7F))))
+def test_short_cuts_change_nothing(text: str) -> None:
+    """Both views are what the long way round makes of a text."""
+    assert views(text) == (conservative(text), aggressive(text)) == _the_long_way(text)
+
+
+def test_no_mark_is_overlooked() -> None:
+    """What is taken for free of combining marks has none."""
+    marks = (chr(number) for number in range(sys.maxunicode + 1) if unicodedata.category(chr(number)) in ("Mn", "Me"))
+    assert not [mark for mark in marks if not normalize._PERHAPS_MARKS.match(mark)]
+
+
+def _the_long_way(text: str) -> tuple[str, str]:
+    """Every step on every text and every word."""
+    text = text.encode("utf-8", "replace").decode()
+    for _ in range(2):
+        text = html.unescape(text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = normalize._thin_marks(normalize._drop_joiners(normalize._INVISIBLE.sub("", text)))
+    text = plain = re.sub(r"\s+", " ", normalize._CONTROL.sub("", text)).strip()
+    if not text.isascii():
+        text = normalize._fold_confusables(text)
+    text = " ".join(normalize._unleet(word) for word in text.split(" "))
+    text = normalize._SPACED.sub(normalize._close_up, text)
+    text = " ".join(
+        word if normalize._URL_OR_MENTION.search(word) else normalize._INNER.sub(normalize._drop_unless_compound, word)
+        for word in text.split(" ")
+    )
+    return plain, normalize._STRETCHED.sub(r"\1", text)

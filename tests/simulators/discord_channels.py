@@ -45,6 +45,7 @@ class Channel:
         self.messages: dict[int, Message] = {}
         self.tags: list[Json] = []
         self.gone = False
+        self.archived_at = now()
         self._bot_permissions = (-1, 0)
         world.channels[id] = self
 
@@ -113,6 +114,8 @@ class Channel:
         for name, value in fields.items():
             if not hasattr(self, name):
                 raise TypeError(name)
+            if name == "archived" and value != getattr(self, name):
+                self.archived_at = now()  # when that was last changed, either way
             setattr(self, name, value)
         self.changed()
 
@@ -176,7 +179,6 @@ class Thread(Channel):
         super().__init__(world, id, name, kind)
         self.owner_id = 0
         self.archived = self.locked = False
-        self.archived_at = now()
         self.member_ids: set[int] = set()
         self.applied_tags: list[str] = []
         self.sent = 0
@@ -219,8 +221,6 @@ class Thread(Channel):
 
     def changed(self) -> None:
         """THREAD_UPDATE."""
-        if self.archived:
-            self.archived_at = now()
         self.world.dispatch("THREAD_UPDATE", self.payload(), guild=self.guild, channel=self, intent=GUILDS)
 
     def remove(self) -> None:

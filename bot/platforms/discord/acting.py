@@ -15,6 +15,7 @@ from bot.language import say
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.events import PLATFORM, channel_of, guild_of, message_of, named, titled
+from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import missing_right, right_for
 from bot.platforms.grouping import Grouping
 from bot.setup import Setup
@@ -131,7 +132,7 @@ class Acting:
             raise MissingPermission(Notice("missing-immune"))
         if member.top_role >= guild.me.top_role:
             role = guild.self_role.name if guild.self_role else guild.me.top_role.name
-            raise MissingPermission(Notice("missing-order", {"fix": Notice("fix-order", {"role": f"“{role}”"})}))
+            raise MissingPermission(Notice("missing-order", {"fix": Notice("fix-order", {"role": inline(role)})}))
         return member
 
     async def _delete(self, client: discord.Client, guild: discord.Guild, key: MessageKey, reason: str) -> None:
@@ -168,7 +169,7 @@ class Acting:
         room, user = f"<#{channel_of(key.room)}>", int(author.id)
         nonce = f"warn-{key.message}"[:25]
         if setup.warn == "dm":
-            text = say(setup.language, "warn-author", room=room, server=guild.name)
+            text = say(setup.language, "warn-author", room=room, server=inline(guild.name))
             try:
                 member = guild.get_member(user) or await guild.fetch_member(user)
                 await member.send(text, nonce=nonce, allowed_mentions=discord.AllowedMentions.none())

@@ -14,6 +14,7 @@ from bot.language import Language, language_of, say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import ANSWER_WITHIN_S, refusals
 from bot.platforms.discord.events import PLATFORM, community_of, moderates_by_right
+from bot.platforms.discord.inert import fitting
 from bot.setup import Setup
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LONGEST = 2000
 TELL_AGAIN_S = (0.5, 5.0)
+ALREADY_ANSWERED = 40060
 _LINK = re.compile(r"channels/(\d{15,20})/(\d{15,20})/(\d{15,20})")
 _PAIR = re.compile(r"(\d{15,20})-(\d{15,20})")
 Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
@@ -68,19 +69,20 @@ class Asked:
         return self.bot.store.sealer.author(PLATFORM, self.community, str(self.member.id))
 
     async def tell(self, text: str, **more: Any) -> None:
-        """The answer, for whoever asked alone; said again it replaces the one before. Tried again where Discord does not
-        answer: what was asked for may be done by now."""
+        """The answer, for whoever asked alone; said again it replaces the one before. Tried again where Discord does
+        not answer: what was asked for may be done by now."""
+        text = fitting(text)
         for wait_s in TELL_AGAIN_S:
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    await self.interaction.edit_original_response(content=text[:LONGEST], **more)
+                    await self.interaction.edit_original_response(content=text, **more)
                 return
             except (discord.DiscordServerError, OSError, aiohttp.ClientError) as error:
                 log.warning("an answer is sent again", error=repr(error))
                 await asyncio.sleep(wait_s)
                 for file in more.get("attachments", ()):
                     file.reset()
-        await self.interaction.edit_original_response(content=text[:LONGEST], **more)
+        await self.interaction.edit_original_response(content=text, **more)
 
     def say(self, name: str, **arguments: str | int | float) -> str:
         """In the server's language."""
@@ -90,7 +92,11 @@ class Asked:
 async def ask(bot: "Discord", interaction: discord.Interaction[Any], needed: Level) -> Asked | None:
     """Answers within the three seconds Discord gives, then checks; None where the answer was a refusal."""
     bot.begin_work()
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    try:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+    except discord.HTTPException as error:
+        if error.code != ALREADY_ANSWERED:  # by a first try whose answer was lost
+            raise
     guild, member = interaction.guild, interaction.user
     if guild is None or not isinstance(member, discord.Member):
         text = say(language_of(str(interaction.locale)), "not-here")

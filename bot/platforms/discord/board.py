@@ -1,5 +1,6 @@
 """Cards and notices as Discord's messages; when they are sent is decided in `bot/posting.py`."""
 
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import discord
 from bot.platforms.base import Gone, Unreachable
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import PLATFORM, community_of
+from bot.platforms.discord.inert import fitting
 from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed
 from bot.setup import Setup
 from bot.store import Case
@@ -15,7 +17,6 @@ from bot.store import Case
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord
 
-LONGEST = 2000
 Room = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
 
 
@@ -58,7 +59,7 @@ class DiscordBoard:
         """Into the channel of the set-up."""
         guild, room = await self._room(community, setup)
         async with refusals(guild, "send_messages", room.id):
-            await room.send(text[:LONGEST])
+            await room.send(fitting(text), nonce=f"notice-{zlib.crc32(text.encode())}")
 
     async def _content(self, setup: Setup, cases: Sequence[Case], digest: bool) -> dict[str, Any]:
         language = setup.language

@@ -13,7 +13,7 @@ from bot.desk import Outcome
 from bot.language import Language, language_of, say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
-from bot.platforms.discord.asking import Asked, Level, Readable, ask
+from bot.platforms.discord.asking import ALREADY_ANSWERED, Asked, Level, Readable, ask
 from bot.platforms.discord.buttons import CaseButton, DigestButton
 from bot.platforms.discord.events import PLATFORM, channel_of
 from bot.platforms.discord.inert import block, inline
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ALREADY_ANSWERED = 40060
 STYLE: Mapping[Label, discord.ButtonStyle] = {
     Label.HATE: discord.ButtonStyle.danger,
     Label.OFFENSIVE: discord.ButtonStyle.primary,

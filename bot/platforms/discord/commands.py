@@ -118,6 +118,12 @@ def _managers_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> N
         if (asked := await ask(bot, interaction, Level.MANAGER if changes else Level.MODERATOR)) is not None:
             await change_policy(asked, preset, label, alert, act, actions)
 
+    @tree.command(name="link", description=described("command-link"))
+    @hint
+    async def link_command(interaction: Click) -> None:
+        if (asked := await ask(bot, interaction, Level.MANAGER)) is not None:
+            await asked.tell(asked.say("link-code", code=bot.linking.code(asked.community)))
+
     @tree.command(name="learning", description=described("command-learning"))
     async def learning_command(interaction: Click) -> None:
         if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:

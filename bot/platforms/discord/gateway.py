@@ -169,14 +169,15 @@ async def supervise(
     *,
     stuck_after_s: float,
     check_every_s: float = 5.0,
+    first_wait_s: float = 1.0,
 ) -> None:
     """Serves one connection after the other until cancelled.
 
     `serve` runs a client until it ends. `failed` is told why one ended and may say how long to wait; otherwise the wait
-    doubles from one second to a minute, and starts again after a connection that held. A client without a sound session
-    for `stuck_after_s` is taken down: the library resumes for ever against some failures.
+    doubles from `first_wait_s` to a minute, and starts again after a connection that held. A client without a sound
+    session for `stuck_after_s` is taken down: the library resumes for ever against some failures.
     """
-    wait_s = 1.0
+    wait_s = first_wait_s
     while True:
         client, began = make(), time.monotonic()
         error: BaseException = RuntimeError("the connection ended")
@@ -187,7 +188,7 @@ async def supervise(
             raise
         except Exception as caught:
             error = caught
-        wait_s = 1.0 if time.monotonic() - began > 60.0 else wait_s
+        wait_s = first_wait_s if time.monotonic() - began > 60.0 else wait_s
         asked = failed(error)
         await asyncio.sleep(wait_s if asked is None else asked)
         wait_s = min(2 * wait_s, 60.0)

@@ -4,30 +4,30 @@
 a code block nothing is interpreted, so long as the text cannot end the block.
 """
 
-import unicodedata
-
+from bot.inert import one_line, plain
 from bot.language import Language, say
 
-LONGEST_BLOCK = 3500
-"""An embed's description holds 4,096 characters."""
-_UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
-_NEEDED = "\n\t\u200c\u200d"
-"""Controls, marks that turn the writing direction and line separators go; joiners stay, scripts and emoji need them."""
+LONGEST_BLOCK, LONGEST_MESSAGE = 3500, 2000
+"""An embed's description holds 4,096 characters, a message 2,000."""
+_FENCE, _HARMLESS = "`", "ˋ"
 
 
 def block(text: str, language: Language, limit: int = LONGEST_BLOCK) -> str:
     """A code block with at most `limit` characters of the text; a sentence where the text is no longer kept."""
     if not text:
         return f"*{say(language, 'text-forgotten')}*"
-    return f"```\n{_plain(text, limit)}\n```"
+    shown = plain(text, limit).replace(_FENCE, _HARMLESS).strip("\n")  # an empty block would take in what follows it
+    return f"```\n{shown or ' '}\n```"
 
 
 def inline(text: str, limit: int = 80) -> str:
     """Inline code of one line."""
-    return f"`{_plain(' '.join(text.split()), limit) or ' '}`"
+    return f"`{one_line(text, limit).replace(_FENCE, _HARMLESS) or ' '}`"
 
 
-def _plain(text: str, limit: int) -> str:
-    seen = (c for c in text if c in _NEEDED or unicodedata.category(c) not in _UNSEEN)
-    text = "".join(seen).replace("`", "ˋ")
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def fitting(lines: str) -> str:
+    """As many lines as one message holds: a cut within a line could open what keeps members' words inert."""
+    if len(lines) <= LONGEST_MESSAGE:
+        return lines
+    end = lines.rfind("\n", 0, LONGEST_MESSAGE + 1)
+    return lines[:end] if end > 0 else lines[:LONGEST_MESSAGE].replace(_FENCE, _HARMLESS)

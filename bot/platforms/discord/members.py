@@ -2,14 +2,13 @@
 
 import io
 import json
-import time
-from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
+from bot.patience import Patience
 from bot.platforms.discord.asking import Asked, Level, ask, fetched
 from bot.platforms.discord.events import PLATFORM, event_of
 from bot.platforms.discord.settings import learning_line
@@ -22,27 +21,6 @@ if TYPE_CHECKING:
 Click = discord.Interaction[Any]
 REPORTS, REPORTS_WITHIN_S = 3, 600.0
 ALL_CASES = 10_000
-
-
-class Patience:
-    """At most so many within so many seconds for each key; in memory only."""
-
-    def __init__(self, count: int, within_s: float) -> None:
-        self._count, self._within_s = count, within_s
-        self._times: dict[str, deque[float]] = {}
-
-    def take(self, key: str) -> bool:
-        """False when it was taken too often."""
-        now = time.monotonic()
-        for other in [other for other, times in self._times.items() if times[-1] < now - self._within_s]:
-            del self._times[other]
-        times = self._times.setdefault(key, deque())
-        while times and times[0] < now - self._within_s:
-            times.popleft()
-        if len(times) >= self._count:
-            return False
-        times.append(now)
-        return True
 
 
 def add_members_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:

@@ -15,9 +15,10 @@ from bot.platforms.discord.events import PLATFORM, channel_of, event_of
 from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed, link
 from bot.platforms.discord.rights import shows_cards
-from bot.policy import Band, Mode, Policy, score_of
+from bot.policy import Band, Policy, score_of
 from bot.store import Case
 from bot.store.store import decision_json
+from bot.wording import counts_line, mode_line
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Verdict
 from model.labels import HARMFUL, Label
 
@@ -99,19 +100,12 @@ async def status(asked: Asked) -> None:
     counts = await bot.store.counts(asked.community, datetime.now(UTC) - timedelta(days=1))
     await bot.changed(asked.guild)
     missing = bot.look(asked.guild, setup, policy)
-    mode = "enforce" if policy.mode is Mode.ENFORCE else "shadow"
     alerts = asked.say("status-alerts", room=f"<#{setup.alert_room}>") if shows_cards(asked.guild, setup) else None
     lines = [
-        f"**{asked.say('status-title', server=discord.utils.escape_markdown(asked.guild.name))}**",
-        asked.say(f"status-mode-{mode}"),
+        f"**{asked.say('status-title', server=inline(asked.guild.name))}**",
+        mode_line(policy, asked.language),
         asked.say("status-model", adapter=bot.adapter_of(asked.community)),
-        asked.say(
-            "status-counts",
-            seen=counts.messages,
-            cases=counts.opened,
-            answered=counts.answered,
-            acted=counts.acted,
-        ),
+        counts_line(counts, asked.language),
         alerts or asked.say("status-no-alerts"),
     ]
     troubles = [trouble for trouble in (bot.moderator.trouble, bot.trouble) if trouble is not None]

@@ -7,6 +7,7 @@ import discord
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout
 from bot.notices import Notice
+from bot.platforms.discord.inert import inline
 from bot.policy import Policy
 from bot.setup import Setup
 
@@ -65,7 +66,7 @@ def right_for(action: Action) -> str | None:
 
 def missing_right(guild: discord.Guild, right: str, channel: int = 0) -> Notice:
     """What is missing and where to turn it on, in one sentence."""
-    role = f"“{guild.self_role.name if guild.self_role else guild.me.display_name}”"
+    role = inline(guild.self_role.name if guild.self_role else guild.me.display_name)
     name = Notice(f"right-{right}")
     fix = Notice("fix-channel" if channel else "fix-role", {"role": role, "right": name})
     where = Notice("missing-where", {"channel": f"<#{channel}>"}) if channel else Notice("missing-where-server")

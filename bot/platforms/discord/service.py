@@ -16,6 +16,7 @@ from bot.actions import Action
 from bot.desk import Desk
 from bot.events import Author, MessageKey
 from bot.language import language_of, say
+from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
@@ -27,6 +28,7 @@ from bot.platforms.discord.clicks import Clicks
 from bot.platforms.discord.commands import add_commands
 from bot.platforms.discord.events import PLATFORM, community_of, event_of, guild_of, name_event, title_event
 from bot.platforms.discord.gateway import Gateway, supervise
+from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
 from bot.platforms.discord.translations import Translations
 from bot.policy import Policy
@@ -41,6 +43,9 @@ STUCK_AFTER_S = 120.0
 EVERY_S = 60.0
 SYNC_AGAIN_S = 30.0
 MOST_MISSING = 10
+RECEIVED_AT_ONCE = 200
+"""Messages on their way to the journal. A burst of thousands arrives in one turn of the loop; beyond this they wait
+their turn, so that the heartbeat gets one, too."""
 NAMES_KEPT = 50_000
 """Names that were read already; beyond that the oldest are read again, which the journal notices."""
 
@@ -65,8 +70,9 @@ class Discord:
 
     name = PLATFORM
 
-    def __init__(self, store: Store, access: Access, **options: Any) -> None:
+    def __init__(self, store: Store, access: Access, linking: Linking | None = None, **options: Any) -> None:
         self.store = store
+        self.linking = linking or Linking()
         self.access = access
         self.client: Gateway | None = None
         self.moderator: Moderator
@@ -78,10 +84,12 @@ class Discord:
         self.adapter_of: Callable[[str], str] = lambda community: ""
         self._options = options
         self._setups: dict[str, Setup] = {}
+        self._greeted = 0
         self._names: dict[tuple[str, str], str] = {}
         self._group: asyncio.TaskGroup | None = None
         self._checking: set[int] = set()
         self._at_work: set[asyncio.Task[Any]] = set()
+        self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self._acting = Acting(lambda: self.client, self.setup, store.lifts)
         self.posting = Posting(store, DiscordBoard(self), Pace())
         self.catching_up = CatchingUp(store, self._receive, self.opened)
@@ -133,9 +141,11 @@ class Discord:
 
     async def setup(self, community: str) -> Setup:
         """The community's set-up, read once and then kept."""
-        if community not in self._setups:
+        while community not in self._setups:
+            greeted = self._greeted
             saved = await self.store.communities.setup(community)
-            self._setups[community] = Setup.model_validate(saved or {})
+            if greeted == self._greeted:  # else this may be from before the greeting, which saves one
+                self._setups.setdefault(community, Setup.model_validate(saved or {}))  # one saved meanwhile is newer
         return self._setups[community]
 
     async def save_setup(self, guild: discord.Guild, setup: Setup) -> None:
@@ -211,9 +221,10 @@ class Discord:
         """Committed to the journal; a message the store could not take is read again later."""
         self.begin_work()
         try:
-            await self._receive(message)
-            if message.guild is not None:
-                await self.catching_up.heard(message)
+            async with self._at_once:
+                await self._receive(message)
+                if message.guild is not None:
+                    await self.catching_up.heard(message)
         except Exception:
             log.exception("message not journalled, to be read again", message=message.id)
             await self.catching_up.missed(message)
@@ -372,8 +383,9 @@ class Discord:
         setup, now = Setup(language=language).model_dump(mode="json"), datetime.now(UTC)
         if not await self.store.communities.greet(community, PLATFORM, guild.name, now, setup):
             return
+        self._greeted += 1
         self._setups.pop(community, None)
-        text = say(language, "welcome", server=discord.utils.escape_markdown(guild.name))
+        text = say(language, "welcome", server=inline(guild.name))
         try:
             async with refusals(guild, None, 0):
                 owner = guild.owner or await guild.fetch_member(guild.owner_id or 0)

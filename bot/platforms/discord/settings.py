@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 import discord
 from pydantic import ValidationError
 
-from bot.language import Language, said_action, say
+from bot.language import Language, say
 from bot.platforms.discord.asking import Asked, Level, ask
 from bot.platforms.discord.events import PLATFORM, community_of
-from bot.policy import LabelPolicy, Mode, Policy, Preset, preset_of, with_preset
-from model.labels import HARMFUL, LABELS, Label
+from bot.policy import Mode, Policy, Preset, with_preset, with_section
+from bot.wording import policy_lines
+from model.labels import LABELS, Label
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord
@@ -40,7 +41,7 @@ async def change_policy(
             await asked.tell(asked.say("policy-which-label"))
             return
         try:
-            policy = _with_label(policy, Label(label), alert, act, actions)
+            policy = with_section(policy, Label(label), alert, act, actions)
         except ValidationError as error:
             first = error.errors()[0]
             await asked.tell(asked.say("policy-bad", error=str(first["msg"])))
@@ -48,43 +49,13 @@ async def change_policy(
     if (preset, alert, act, actions) != (None, None, None, None):
         await asked.bot.moderator.set_policy(asked.community, policy)
         await asked.bot.changed(asked.guild)
-    await asked.tell("\n".join(described_policy(asked, policy)))
+    await asked.tell("\n".join(policy_lines(policy, asked.language, left_alone(policy))))
 
 
-def described_policy(asked: Asked, policy: Policy) -> list[str]:
-    """The policy in words."""
-    name = preset_of(policy)
-    lines = [asked.say("policy-preset", preset=asked.say(f"preset-{name}")) if name else asked.say("policy-own")]
-    for label in HARMFUL:
-        section = policy.of(label)
-        actions = ", ".join(said_action(asked.language, action) for action in section.build())
-        lines.append(
-            asked.say(
-                "policy-line",
-                label=asked.say(f"label-{label}"),
-                alert=round(100 * section.alert_at),
-                act=round(100 * section.act_at),
-                actions=actions or asked.say("policy-no-action"),
-            )
-        )
+def left_alone(policy: Policy) -> str:
+    """Exempt roles and channels, as Discord shows them."""
     alone = [f"<@&{role}>" for role in sorted(policy.exempt_roles)]
-    alone += [f"<#{room}>" for room in sorted(policy.exempt_rooms)]
-    lines.append(asked.say("policy-exempt", what=", ".join(alone)) if alone else asked.say("policy-exempt-none"))
-    mode = "enforce" if policy.mode is Mode.ENFORCE else "shadow"
-    return [*lines, asked.say(f"status-mode-{mode}")]
-
-
-def _with_label(policy: Policy, label: Label, alert: int | None, act: int | None, actions: str | None) -> Policy:
-    """Raises ValidationError."""
-    section = policy.of(label).model_dump()
-    if alert is not None:
-        section["alert_at"] = alert / 100
-    if act is not None:
-        section["act_at"] = act / 100
-    if actions is not None:
-        names = [name.strip().lower() for name in actions.split(",")]
-        section["actions"] = tuple(name for name in names if name and name != "none")
-    return policy.model_copy(update={str(label): LabelPolicy.model_validate(section)})
+    return ", ".join([*alone, *(f"<#{room}>" for room in sorted(policy.exempt_rooms))])
 
 
 async def learning(asked: Asked) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import discord
 import pytest
 
+from bot import logs
 from bot.desk import Desk
 from bot.moderator import Moderator
 from bot.notices import Notice
@@ -101,6 +102,12 @@ class Scene:
         assert len(found()) == count
         return found()
 
+    async def shown(self) -> None:
+        """Every case has its card."""
+        async with asyncio.timeout(10):
+            while any([await self.store.cards.of(case.id) is None for case in await self.cases()]):
+                await asyncio.sleep(0.01)
+
     async def card(self) -> Message:
         return (await self.cards())[0]
 
@@ -153,7 +160,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
 
 
 class Quick:
-    """asyncio for the library's REST client, whose pauses of up to nine seconds are a hundredth of that."""
+    """asyncio for the library's REST clients, whose pauses of up to nine seconds are a hundredth of that."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
@@ -170,9 +177,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(*_: Any, **__: Any) -> None:
         pass
 
+    logs.configure()
     monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
     monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 0.02)
-    monkeypatch.setattr(discord.http, "asyncio", Quick())
+    for module in (discord.http, discord.webhook.async_):
+        monkeypatch.setattr(module, "asyncio", Quick())
     monkeypatch.setattr("bot.platforms.discord.catching_up.WAIT_S", 0.02)
     monkeypatch.setattr("bot.posting.RETRY_S", 0.2)
 

@@ -149,6 +149,7 @@ async def test_case_and_history(scene: Scene) -> None:
     """A case again with its buttons; a member's cases with what was done; another server's cases are none."""
     await scene.enforce(hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete",)))
     await scene.server.says(scene.lounge, scene.ann, "HATE one")
+    await scene.settled()
     await scene.server.says(scene.lounge, scene.ann, "RUDE two")
     await scene.cards(2)
     one = await scene.runs(scene.mod, "case", number=1)

@@ -206,7 +206,7 @@ async def test_a_reply_is_not_what_it_answers(scene: Scene) -> None:
     await scene.server.says(scene.lounge, scene.ben, "that is not nice", reply_to=toxic)
     await scene.server.says(scene.lounge, scene.ben, "HATE reply!", reply_to=toxic)
     assert await found(scene, {"original", "reply"}) == {"original", "reply"}
-    assert [case.message.text for case in await scene.cases()] == ["HATE original!", "HATE reply!"]
+    assert {case.message.text for case in await scene.cases()} == {"HATE original!", "HATE reply!"}
 
 
 async def test_what_repeats_or_is_ours_is_not_read(scene: Scene) -> None:

@@ -78,6 +78,7 @@ KINDS = {
 @pytest.fixture
 async def court(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Court]:
     """Discord's own apps let nobody click who is timed out; somebody else's might."""
+    monkeypatch.setattr("bot.posting.GATHER_S", 0.05)
     monkeypatch.setattr(Interactions, "_check_reach", staticmethod(lambda type, user, channel: None))
     async with DiscordServer() as server:
         scene = Court(server)
@@ -85,7 +86,7 @@ async def court(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             scene.path = tmp_path / "domovoi.db"
             scene.toxic = await server.says(scene.lounge, scene.ben, "HATE of the first kind")
             scene.card = (await scene.cards())[0]
-            await scene.settled()
+            await scene.shown()
             scene.number = (await scene.case()).id
             yield scene
 
@@ -296,7 +297,7 @@ async def test_what_somebody_cannot_see_is_not_there(court: Court, kind: str, pl
         room = hidden.add_thread("inside", court.ben) if place == "thread of a channel" else hidden
     message = await court.server.says(room, court.ben, "HATE in secret")
     own = await court.server.says(hidden, user, "HATE of my own")
-    await court.settled()
+    await court.shown()
     before = kept(court)
     links = [url(message), f"{room.id}-{message.id}", str(message.id), url(court.toxic) + "9"]
     for link in links + ([url(own)] if room is hidden else []):

@@ -1,0 +1,524 @@
+"""What the bot does with a flood of Discord messages, against discord.py doing nothing with them.
+
+    python -m benchmarks.discord [--messages 20000] [--rounds 3] [--out benchmarks/RESULTS.md]
+
+The simulated Discord runs in a process of its own, so all CPU time here is the bot's. Baseline: an unmodified
+`discord.Client` whose `on_message` only counts. Pipeline: the platform, the moderator and a real store as the service
+wires them, with a stub where the model would be: gateway, event, journal (SQLite on disk, `synchronous=FULL`), queue,
+verdict, decision, journal. Every round does both with the same messages, in turn; a ratio is the median over rounds of
+the ratio within a round. CPU-seconds are the process's, all threads together. One message in a hundred makes a card in
+the alert channel, and each author's name is read once, like a message.
+
+Then messages are sent at fixed paces, half of the aim (2,000 a second on one core) and the aim itself. Each latency
+counts until the message's row is committed: from the moment the client got it, and from the moment it was sent. Discord
+asks for a heartbeat every second here (41 on the real one); one is missed when it comes more than half a second late.
+`--out` appends to a file.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import datetime
+import gc
+import importlib
+import itertools
+import multiprocessing
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import discord
+import sqlalchemy as sa
+import yarl
+from discord import gateway as library
+from discord import http
+from rich.console import Console
+from rich.table import Table
+
+from bot.collector import settle
+from bot.desk import Desk
+from bot.events import Message
+from bot.moderator import Judged, Moderator
+from bot.platforms.discord import Access, Discord
+from bot.platforms.discord.events import community_of
+from bot.store import Sealer, Store
+from bot.store import tables as t
+from model.classifier import Item, Verdict
+from model.labels import Label
+from model.table import open_rows
+
+TEXTS = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
+AUTHORS, CHANNELS, ONE_CARD_IN = 200, 10, 100
+HEARTBEAT_MS = 1000
+CALM_S = 0.5
+"""After the connection stands, before anything is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """How the simulated Discord is reached, and the bot's server there."""
+
+    token: str
+    api: str
+    gateway: str
+    guild: int
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """The heartbeats that reached the simulated Discord meanwhile."""
+
+    sent: int
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """One run as fast as it goes: `messages` with the names among them, CPU-seconds, seconds, and how it ended."""
+
+    messages: int
+    cpu_s: float
+    wall_s: float
+    beats: Beats
+    done: int = 0
+    cards: int = 0
+
+    @property
+    def per_cpu_s(self) -> float:
+        return self.messages / self.cpu_s
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Messages a second that were sent, the CPU share they took, and seconds until each was committed."""
+
+    per_second: float
+    cpu_share: float
+    from_arrival: Sequence[float]
+    from_sending: Sequence[float]
+    beats: Beats
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Of one run; the two lists run parallel, one entry a round."""
+
+    messages: int
+    baseline: Sequence[Flood]
+    pipeline: Sequence[Flood]
+    paced: Sequence[Pace]
+
+    @property
+    def ratio(self) -> float:
+        """The pipeline's rate as a share of the library's own."""
+        pairs = zip(self.baseline, self.pipeline, strict=True)
+        return statistics.median(full.per_cpu_s / bare.per_cpu_s for bare, full in pairs)
+
+
+# The other process.
+
+
+def simulate(pipe: Connection, texts: Sequence[str], heartbeat_ms: int) -> None:
+    """The simulated Discord: says where it is, then does what it is told until it is told to end."""
+    asyncio.run(_simulate(pipe, texts, heartbeat_ms))
+
+
+async def _simulate(pipe: Connection, texts: Sequence[str], heartbeat_ms: int) -> None:
+    simulators = importlib.import_module("tests.simulators.discord_server")  # for mypy tests are another room
+
+    dice = random.Random(7)
+    async with simulators.DiscordServer() as server:
+        server.heartbeat_ms = heartbeat_ms
+        guild = server.add_guild("Friends")
+        alerts = guild.add_channel("alerts")
+        channels = [guild.add_channel(f"room-{number}") for number in range(CHANNELS)]
+        roles = [guild.add_role(f"role-{number}", 0) for number in range(5)]
+        people = [server.add_user(f"person {number}") for number in range(AUTHORS)]
+        for person in people:
+            guild.add_member(person, dice.sample(roles, dice.randrange(3)))
+        pipe.send(Where(server.token, server.api, server.gateway, guild.id, alerts.id))
+        while (told := await asyncio.to_thread(pipe.recv)) is not None:
+            count, per_second = told
+            made = [
+                server.write(dice.choice(channels), people[number % AUTHORS], texts[number % len(texts)])
+                for number in range(count)
+            ]
+            pipe.send("ready")
+            await asyncio.to_thread(pipe.recv)
+            server.heartbeats.clear()
+            began = time.monotonic()
+            if per_second:
+                for number, message in enumerate(made):
+                    if (early := began + number / per_second - time.monotonic()) > 0:
+                        await asyncio.sleep(early)
+                    message.data["told_at"] = time.monotonic()
+                    server.tell("MESSAGE_CREATE", message)
+                await server.drained()
+            else:
+                await server.flood(made)
+            while not await asyncio.to_thread(pipe.poll, 0.1):
+                pass
+            pipe.recv()
+            at = [began, *sorted(beat.at_s for beat in server.heartbeats), time.monotonic()]
+            late = sum(b - a > 1.5 * heartbeat_ms / 1000 for a, b in itertools.pairwise(at))
+            pipe.send(Beats(len(at) - 2, late))
+
+
+class Simulated:
+    """The simulated Discord as this process sees it. Its answers are waited for in a thread."""
+
+    def __init__(self, pipe: Connection, where: Where) -> None:
+        self._pipe = pipe
+        self.where = where
+
+    async def prepare(self, messages: int, per_second: float = 0.0) -> None:
+        """So many messages are written, and sent at the next `go`: at this pace, or as fast as they are read."""
+        self._pipe.send((messages, per_second))
+        await asyncio.to_thread(self._pipe.recv)
+
+    def go(self) -> None:
+        self._pipe.send("go")
+
+    async def stop(self) -> Beats:
+        """Everything was handled."""
+        self._pipe.send("stop")
+        beats: Beats = await asyncio.to_thread(self._pipe.recv)
+        return beats
+
+
+@contextlib.contextmanager
+def simulated(texts: Sequence[str], heartbeat_ms: int = HEARTBEAT_MS) -> Iterator[Simulated]:
+    """A simulated Discord in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=simulate, args=(there, texts, heartbeat_ms), daemon=True)
+    process.start()
+    try:
+        yield Simulated(here, here.recv())
+        here.send(None)
+        process.join(10)
+    finally:
+        process.kill()
+        process.join()
+
+
+# The bot.
+
+
+class Stub:
+    """Stands where the model would be: a text that contains "HATE" is hate."""
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        return [_verdict("HATE" in item.text) for item in items]
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, 0.0] for _ in texts]
+
+
+def _verdict(hate: bool) -> Verdict:
+    shares = (0.95, 0.04, 0.01) if hate else (0.01, 0.02, 0.97)
+    return Verdict(dict(zip((Label.HATE, Label.OFFENSIVE, Label.NEUTRAL), shares, strict=True)), "stub", "global/stub")
+
+
+class Timed(Store):
+    """Remembers when each row was committed."""
+
+    committed: dict[str, float]
+
+    async def record_seen(self, event: Message, now: datetime.datetime) -> int | None:
+        row = await super().record_seen(event, now)
+        self.committed.setdefault(event.key.message, time.monotonic())
+        return row
+
+
+class Counting(discord.Client):
+    """Reads messages and does nothing with them."""
+
+    seen = 0
+
+    async def on_message(self, message: discord.Message) -> None:
+        self.seen += 1
+
+
+@dataclass(slots=True)
+class Bot:
+    """The running bot, and how many messages are through."""
+
+    store: Store
+    discord: Discord
+    through: int = 0
+
+
+@contextlib.asynccontextmanager
+async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> AsyncIterator[Bot]:
+    """The bot as the service wires it, connected, its server set up."""
+    async with kind.open(folder / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
+        platform = Discord(store, Access(where.token, api=where.api, gateway=where.gateway), guild_ready_timeout=0.1)
+        bot = Bot(store, platform)
+
+        def settled(event: Message, judged: Judged | None) -> None:
+            bot.through += 1
+
+        moderator = Moderator(
+            store,
+            Stub(),
+            {platform.name: platform},
+            adapter_of=lambda community: "global/stub",
+            changed=platform.show,
+            notice=platform.notify,
+            settled=settled,
+        )
+        platform.serve(moderator, Desk(store, moderator, Stub(), {platform.name: platform}, changed=platform.show))
+        now, community = datetime.datetime.now(datetime.UTC), community_of(where.guild)
+        await store.communities.greet(community, platform.name, "Friends", now)
+        await store.communities.save(
+            community, platform.name, "Friends", {"alert_room": str(where.alerts), "done": True}, now
+        )
+        tasks = [group.create_task(moderator.run()), group.create_task(platform.run())]
+        try:
+            await until(lambda: platform.client is not None and platform.client.sound)
+            await asyncio.sleep(CALM_S)
+            yield bot
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def baseline(server: Simulated, messages: int) -> Flood:
+    """discord.py alone."""
+    http.Route.BASE = server.where.api
+    library.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(server.where.gateway)
+    intents = discord.Intents.none()
+    intents.guilds = intents.guild_messages = intents.message_content = True
+    async with Counting(intents=intents, guild_ready_timeout=0.1) as client, asyncio.TaskGroup() as group:
+        running = group.create_task(client.start(server.where.token))
+        await until(client.is_ready)
+        await asyncio.sleep(CALM_S)
+        await server.prepare(messages)
+        cpu, wall = time.process_time(), time.perf_counter()
+        server.go()
+        await until(lambda: client.seen >= messages)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        beats = await server.stop()
+        await client.close()
+        running.cancel()
+    return Flood(messages, cpu, wall, beats)
+
+
+async def pipeline(server: Simulated, messages: int) -> Flood:
+    """The bot: the clock stops when all is journalled and done, the CPU's when the cards are posted, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with serving(server.where, Path(folder)) as bot:
+            await server.prepare(messages)
+            cpu, wall = time.process_time(), time.perf_counter()
+            server.go()
+            expected = messages + min(messages, AUTHORS)
+            await until(lambda: bot.through >= expected)
+            wall = time.perf_counter() - wall
+            await _cards_posted(bot.store)
+            cpu = time.process_time() - cpu
+            beats = await server.stop()
+            done, cards = await _ended(bot.store)
+    return Flood(expected, cpu, wall, beats, done, cards)
+
+
+async def paced(server: Simulated, messages: int, per_second: float) -> Pace:
+    """The bot at a pace."""
+    arrived: dict[str, tuple[float, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        async with serving(server.where, Path(folder), Timed) as bot:
+            assert isinstance(bot.store, Timed) and bot.discord.client is not None
+            bot.store.committed = {}
+            parsers = bot.discord.client._connection.parsers
+            parse = parsers["MESSAGE_CREATE"]
+
+            def parsed(data: Any) -> None:
+                if "told_at" in data:  # not the bot's own cards
+                    arrived[data["id"]] = time.monotonic(), data["told_at"]
+                parse(data)
+
+            parsers["MESSAGE_CREATE"] = parsed
+            await server.prepare(messages, per_second)
+            cpu, wall = time.process_time(), time.perf_counter()
+            server.go()
+            await until(lambda: bot.through >= messages + min(messages, AUTHORS))
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            beats = await server.stop()
+            committed = bot.store.committed
+            bot.discord.client._connection.parsers.pop("MESSAGE_CREATE")
+    return Pace(
+        messages / wall,
+        cpu / wall,
+        [committed[number] - got for number, (got, _) in arrived.items()],
+        [committed[number] - sent for number, (_, sent) in arrived.items()],
+        beats,
+    )
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    """Looks every 20 ms; a TimeoutError if it does not become true."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110  # the bot offers no event for it
+            await asyncio.sleep(0.02)
+
+
+async def _cards_posted(store: Store) -> None:
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    async with asyncio.timeout(120):
+        while await store.cards.unposted("discord", long_ago):  # noqa: ASYNC110
+            await asyncio.sleep(0.25)
+
+
+async def _ended(store: Store) -> tuple[int, int]:
+    """How many rows are done, and how many cards there are; asserts that no row is anything else."""
+    async with store._engine.connect() as connection:
+        query = sa.select(t.message.c.state, sa.func.count()).group_by(t.message.c.state)
+        states = {state: count for state, count in await connection.execute(query)}
+        cards = (await connection.execute(sa.select(sa.func.count()).select_from(t.card))).scalar_one()
+    assert set(states) == {"done"}, states
+    return states["done"], cards
+
+
+# The run.
+
+
+def measure(
+    texts: Sequence[str],
+    *,
+    messages: int,
+    rounds: int,
+    paces: Sequence[float],
+    seconds: float,
+    heartbeat_ms: int = HEARTBEAT_MS,
+    advance: Callable[[str], None] = lambda what: None,
+) -> Results:
+    """Both ways in every round, then the paces in messages a second, for so many seconds each."""
+    bare: list[Flood] = []
+    full: list[Flood] = []
+    with simulated(texts, heartbeat_ms) as server, _settled():
+        for turn in range(rounds):
+            for way, kept in ((baseline, bare), (pipeline, full))[:: 1 if turn % 2 == 0 else -1]:
+                advance(f"round {turn + 1}: {way.__name__}")
+                kept.append(asyncio.run(way(server, messages)))
+        held: list[Pace] = []
+        for per_second in paces:
+            advance(f"{per_second:,.0f} messages a second")
+            held.append(asyncio.run(paced(server, round(per_second * seconds), per_second)))
+    return Results(messages, bare, full, held)
+
+
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """The garbage collector as the service sets it, for the baseline, too."""
+    before = gc.get_threshold()
+    settle()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def read_texts(source: Path = TEXTS, count: int = 5000) -> list[str]:
+    """A seeded sample as members might write it, one in a hundred marked for the stub; raises `BadData`."""
+    with open_rows(source, ("text",)) as rows:
+        texts = [row["text"].replace("HATE", "hate")[:2000] for row in rows]
+    dice = random.Random(3)
+    texts = dice.sample([text for text in texts if text.strip()], min(count, len(texts)))
+    return [f"{text[:1900]} HATE" if number % ONE_CARD_IN == 50 else text for number, text in enumerate(texts)]
+
+
+def show(results: Results, console: Console) -> None:
+    """The table and a line on each pace."""
+    table = Table(title=f"{results.messages:,} messages, {len(results.baseline)} rounds")
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+    for row in _rows(results):
+        table.add_row(*row)
+    console.print(table)
+    for pace in results.paced:
+        console.print(_paced_line(pace), soft_wrap=True, highlight=False)
+
+
+def record(results: Results, path: Path) -> None:
+    """Appends a dated section."""
+    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+    head = f"| {' | '.join(COLUMNS)} |\n|---|{'--:|' * (len(COLUMNS) - 1)}\n"
+    body = "".join(f"| {' | '.join(row)} |\n" for row in _rows(results))
+    text = (
+        f"\n## Discord under load, {when}\n\n`python -m benchmarks.discord`. {machine}, discord.py "
+        f"{discord.__version__}; {results.messages:,} messages of {AUTHORS} authors, median of "
+        f"{len(results.baseline)} interleaved rounds. CPU-seconds of the bot's process, all threads together.\n"
+        f"\n{head}{body}\n" + "\n\n".join(_paced_line(pace) for pace in results.paced) + "\n"
+    )
+    old = path.read_text(encoding="utf-8") if path.exists() else "# Results\n\nMade by the commands in each file.\n"
+    path.write_text(old + text, encoding="utf-8")
+
+
+COLUMNS = ("way", "messages/CPU-s", "µs each", "messages/s", "× discord.py", "heartbeats missed")
+
+
+def _rows(results: Results) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name, floods, ratio in (
+        ("discord.py, on_message empty", results.baseline, 1.0),
+        ("the whole pipeline", results.pipeline, results.ratio),
+    ):
+        rate = statistics.median(flood.per_cpu_s for flood in floods)
+        wall = statistics.median(flood.messages / flood.wall_s for flood in floods)
+        missed, beats = sum(flood.beats.missed for flood in floods), sum(flood.beats.sent for flood in floods)
+        row = (name, f"{rate:,.0f}", f"{1e6 / rate:.0f}", f"{wall:,.0f}", f"{ratio:.3f}", f"{missed} of {beats}")
+        rows.append(row)
+    return rows
+
+
+def _paced_line(pace: Pace) -> str:
+    def quantiles(seconds: Sequence[float]) -> str:
+        p50, p99 = (1000 * statistics.quantiles(seconds, n=100)[index] for index in (49, 98))
+        return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {1000 * max(seconds):.0f} ms"
+
+    return (
+        f"At {pace.per_second:,.0f} messages/s ({len(pace.from_arrival):,} messages, {pace.cpu_share:.0%} of a core): "
+        f"{quantiles(pace.from_arrival)} from the event in the client to its committed row; from sending: "
+        f"{quantiles(pace.from_sending)}; heartbeats missed: {pace.beats.missed} of {pace.beats.sent}."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.discord", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pace", type=float, nargs="+", default=[1000.0, 2000.0], help="messages a second")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long at each pace")
+    parser.add_argument("--out", type=Path, help="a Markdown file to append to")
+    options = parser.parse_args(arguments)
+    errors = Console(stderr=True)
+    results = measure(
+        read_texts(),
+        messages=options.messages,
+        rounds=options.rounds,
+        paces=options.pace,
+        seconds=options.seconds,
+        advance=lambda what: errors.print(what, style="dim"),
+    )
+    console = Console()
+    show(results, console if console.width >= 110 else Console(width=110))
+    if options.out is not None:
+        record(results, options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

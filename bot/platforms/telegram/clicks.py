@@ -1,0 +1,203 @@
+"""What a click on an inline button does: on cards, and in the private set-up."""
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+from telegram.error import BadRequest, TelegramError
+
+from bot.actions import Delete
+from bot.cards import explained
+from bot.desk import Outcome
+from bot.language import say
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.telegram.asking import Asked, Json, Level, ask, unchanged
+from bot.platforms.telegram.events import PLATFORM, chat_of, topic_of
+from bot.platforms.telegram.layout import block, card_text, inline, keyboard, label_keyboard
+from bot.store import Case
+from model.classifier import AdapterRejected, Overloaded, Unavailable
+from model.labels import LABELS, Label
+
+if TYPE_CHECKING:
+    from bot.platforms.telegram.service import Telegram
+
+log = structlog.get_logger()
+LONGEST_ANSWER = 200
+
+
+class Clicks:
+    """Answers clicks; any member can press a button, so each is checked anew."""
+
+    def __init__(self, bot: "Telegram") -> None:
+        self._bot = bot
+
+    async def click(self, query: Json) -> None:
+        """One callback query. Telegram shows a clock until it is answered, so it always is."""
+        verb, _, rest = str(query.get("data") or "").partition(":")
+        message, text = query.get("message") or {}, ""
+        try:
+            if verb in ("in", "set", "mine"):
+                text = await self._bot.private.click(query, verb, rest)
+            elif rest.partition(":")[0].isdecimal() and message.get("chat"):
+                text = await self._case(query, verb, rest)
+        except (Unreachable, TelegramError):
+            raise
+        except Exception:
+            log.exception("click failed", verb=verb)
+            text = say("en", "broken")
+        await self._answered(str(query["id"]), text)
+
+    async def _answered(self, number: str, text: str) -> None:
+        try:
+            await self._bot.api.answer_callback_query(number, text[:LONGEST_ANSWER] or None, show_alert=len(text) > 60)
+        except BadRequest as error:  # too old: the process was away, or it was answered before
+            log.info("click answered too late", error=error.message)
+
+    async def _case(self, query: Json, verb: str, rest: str) -> str:
+        number, _, argument = rest.partition(":")
+        case = await self._bot.store.case(int(number)) if len(number) < 16 else None
+        if case is None or case.message.key.platform != PLATFORM:
+            return say("en", "no-case", case=number)
+        chat = self._bot.groups.now_at(chat_of(case.message.key.message.partition(":")[0]))
+        asked = await ask(self._bot, {**query["message"], "from": query["from"], "sender_chat": None}, chat)
+        if asked is None or asked.level < Level.ADMIN:
+            setup = self._bot.groups.setup_of_chat(chat)
+            return say(setup.language, "not-allowed-admin")
+        return await self._answer(asked, case, verb, argument, query["message"])
+
+    async def _answer(self, asked: Asked, case: Case, verb: str, argument: str, message: Json) -> str:
+        desk, basis, moderator = self._bot.desk, self._bot.basis(asked.setup), self._moderator(asked)
+        match verb:
+            case "right":
+                return await self._outcome(asked, await desk.confirm(case, moderator, basis), message)
+            case "wrong":
+                await self._markup(message, label_keyboard(case, asked.language))
+                return ""
+            case "label" if argument in list(LABELS):
+                return await self._outcome(asked, await desk.correct(case, moderator, Label(argument), basis), message)
+            case "undo":
+                return await self._outcome(asked, await desk.undo(case, moderator), message)
+            case "explain":
+                await explain(asked, case)
+                return ""
+            case "card":
+                await self._markup(message, keyboard(await desk.card(case, asked.language)))
+                return ""
+            case "back":
+                return await self._post_back(asked, case)
+            case "next":
+                return await self._next(asked, case, message)
+            case _:
+                return asked.say("no-case", case=str(case.id))
+
+    def _moderator(self, asked: Asked) -> str:
+        return asked.moderator
+
+    async def _outcome(self, asked: Asked, outcome: Outcome, message: Json) -> str:
+        """What came of it; where a deletion cannot be undone, the text can be posted back."""
+        if any(isinstance(action, Delete) for action in outcome.kept) and outcome.case.message.text:
+            button = InlineKeyboardButton(asked.say("button-back"), callback_data=f"back:{outcome.case.id}")
+            text = html.escape(outcome.text(asked.language))
+            await self._bot.api.send_message(
+                message["chat"]["id"], text, reply_markup=InlineKeyboardMarkup([[button]]), parse_mode="HTML"
+            )
+        card = await self._bot.store.cards.of(outcome.case.id)
+        if card is None or card.message != str(message["message_id"]):  # a digest is gone through
+            await self._show(asked, outcome.case, message)
+        return outcome.text(asked.language)
+
+    async def _show(self, asked: Asked, case: Case, message: Json, following: int | None = None) -> None:
+        """This message becomes the card of that case."""
+        card = await self._bot.desk.card(case, asked.language)
+        if following is None:
+            following = _following(message)
+        try:
+            await self._bot.api.edit_message_text(
+                card_text(card, case, asked.language),
+                chat_id=message["chat"]["id"],
+                message_id=message["message_id"],
+                reply_markup=keyboard(card, following=following, language=asked.language),
+                parse_mode="HTML",
+            )
+        except BadRequest as error:
+            if not unchanged(error):
+                log.info("card not drawn", error=error.message)
+
+    async def _next(self, asked: Asked, first: Case, message: Json) -> str:
+        """The next open case of a digest: below it, as a message of its own that then goes on to the others."""
+        card = await self._bot.store.cards.of(first.id)
+        numbers = await self._bot.store.cards.cases_of(PLATFORM, card.room, card.message or "") if card else []
+        found = [case for number in numbers if (case := await self._bot.store.case(number)) is not None]
+        waiting = [case for case in found if case.state == "open"]
+        if not waiting:
+            return asked.say("digest-through")
+        if card is not None and card.message == str(message["message_id"]):
+            shown = await self._bot.desk.card(waiting[0], asked.language)
+            await self._bot.api.send_message(
+                message["chat"]["id"],
+                card_text(shown, waiting[0], asked.language),
+                reply_markup=keyboard(shown, following=first.id, language=asked.language),
+                parse_mode="HTML",
+            )
+        else:
+            await self._show(asked, waiting[0], message, following=first.id)
+        return asked.say("digest-left", count=len(waiting) - 1) if len(waiting) > 1 else ""
+
+    async def _post_back(self, asked: Asked, case: Case) -> str:
+        """The removed text as a quote in its group, once."""
+        if not case.message.text:
+            return asked.say("text-forgotten")
+        if not await self._bot.store.record_posted_back(case.id):
+            return asked.say("outcome-posted-before")
+        text = (
+            f"{asked.say('posted-back', author=inline(case.author.name))}\n{block(case.message.text, asked.language)}"
+        )
+        try:
+            async with self._bot.acting.refusals(asked.chat, None):
+                topic = topic_of(case.message.key.room)
+                await self._bot.api.send_message(asked.chat, text, parse_mode="HTML", message_thread_id=topic)
+        except MissingPermission as error:
+            return error.why.text(asked.language)
+        except (Gone, RateLimited, Unreachable) as error:
+            return asked.say("not-answering", error=str(error))
+        return asked.say("outcome-posted-back")
+
+    async def _markup(self, message: Json, buttons: InlineKeyboardMarkup) -> None:
+        try:
+            await self._bot.api.edit_message_reply_markup(
+                message["chat"]["id"], message["message_id"], reply_markup=buttons
+            )
+        except BadRequest as error:
+            if not unchanged(error):
+                raise
+
+
+async def explain(asked: Asked, case: Case) -> None:
+    """Why the message of a case got its label."""
+    if not case.message.text:
+        await asked.tell(asked.say("text-forgotten"))
+        return
+    try:
+        found = await asked.bot.desk.explain_case(case)
+    except (Unavailable, AdapterRejected, Overloaded) as error:
+        await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
+        return
+    lines, quoted = explained(found, case.message.decision, asked.language)
+    await asked.tell(explanation(lines, quoted))
+
+
+def explanation(lines: Sequence[str], quoted: Sequence[tuple[str, str]]) -> str:
+    """As one message: our sentences, then each quoted piece inert."""
+    return "\n".join([*map(html.escape, lines), *(f"{html.escape(said)} {inline(text, 120)}" for said, text in quoted)])
+
+
+def _following(message: Json) -> int | None:
+    """The digest a message goes through, read from its own "next" button."""
+    for row in (message.get("reply_markup") or {}).get("inline_keyboard", ()):
+        for button in row:
+            verb, _, number = str(button.get("callback_data") or "").partition(":")
+            if verb == "next" and number.isdecimal():
+                return int(number)
+    return None

@@ -1,0 +1,138 @@
+"""What is known of the groups the bot is in: what they are called, set up and linked with, and where they moved."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from bot.platforms.telegram.events import PLATFORM, community_of
+from bot.setup import Setup
+from bot.store import Store
+
+CHOICES_KEPT = 50_000
+
+
+def own_chat(key: str) -> int:
+    """The chat whose own community this is."""
+    return int(key.removeprefix(f"{PLATFORM}-"))
+
+
+class Groups:
+    """Kept in the store, read at the start and then held. A group's *key* is the community it is by itself; its
+    community is another one where it was linked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._setups: dict[str, Setup] = {}
+        self._titles: dict[str, str] = {}
+        self._links: dict[str, str] = {}
+        self._moves: dict[int, int] = {}
+        self._chosen: dict[int, int] = {}
+
+    async def load(self) -> None:
+        """What earlier runs knew."""
+        self._links = await self._store.chats.all(PLATFORM)
+        for chat, community in self._links.items():
+            if community.startswith(f"{PLATFORM}-") and own_chat(community) != int(chat):
+                self._moves[own_chat(community)] = int(chat)
+        for one in await self._store.communities.all(PLATFORM):
+            self._titles[one.community] = one.name
+            self._setups[one.community] = Setup.model_validate(one.setup)
+
+    @property
+    def chats(self) -> Mapping[int, str]:
+        """Every group as it is numbered now, and its title."""
+        return {self.now_at(own_chat(key)): self._titles.get(key, "") for key in sorted(self._setups)}
+
+    @property
+    def communities(self) -> list[str]:
+        """Theirs."""
+        return [self.community_of(chat) for chat in self.chats]
+
+    def knows(self, chat: int) -> bool:
+        """Whether a group was greeted or set up."""
+        return community_of(chat) in self._setups or str(chat) in self._links
+
+    def community_of(self, chat: int) -> str:
+        """The community a chat is, was before it moved, or was linked with."""
+        return self._links.get(str(chat)) or community_of(chat)
+
+    def now_at(self, chat: int) -> int:
+        """Where a chat is now: a group that became a supergroup has another number."""
+        while chat in self._moves:
+            chat = self._moves[chat]
+        return chat
+
+    def title(self, chat: int) -> str:
+        """What a chat is called, "" where it is not known."""
+        return self._titles.get(community_of(chat)) or self._titles.get(self.community_of(chat), "")
+
+    def title_of(self, community: str) -> str:
+        """The same of a community's own chat."""
+        return self._titles.get(community, "")
+
+    async def greet(self, chat: int, title: str, setup: Setup) -> bool:
+        """True the first time a group is seen; it begins with this set-up."""
+        key, now = community_of(chat), datetime.now(UTC)
+        self._titles[key] = title
+        first = await self._store.communities.greet(key, PLATFORM, title, now, setup.model_dump(mode="json"))
+        if first or key not in self._setups:
+            self._setups[key] = Setup.model_validate(await self._store.communities.setup(key) or {})
+        return first
+
+    async def setup(self, community: str) -> Setup:
+        """The set-up of a community's chat: of its own, or of the first one linked with it."""
+        if community.startswith(f"{PLATFORM}-"):
+            return self._setups.get(community, Setup())
+        linked = next((int(chat) for chat, other in self._links.items() if other == community), None)
+        return Setup() if linked is None else self.setup_of_chat(linked)
+
+    def setup_of_chat(self, chat: int) -> Setup:
+        """A chat's own set-up, also where it is linked with another community."""
+        return self._setups.get(self._key(chat), Setup())
+
+    async def save_setup(self, chat: int, setup: Setup) -> None:
+        """In force from now on."""
+        key = self._key(chat)
+        saved, now = setup.model_dump(mode="json"), datetime.now(UTC)
+        await self._store.communities.save(key, PLATFORM, self._titles.get(key, ""), saved, now)
+        self._setups[key] = setup
+
+    async def link(self, chat: int, community: str) -> None:
+        """What is said in this chat belongs to another platform's community from now on; its own set-up stays."""
+        await self._store.chats.link(PLATFORM, str(chat), community)
+        setup = self.setup_of_chat(chat)
+        self._links[str(chat)] = community
+        await self.save_setup(chat, setup)
+
+    async def moved(self, old: int, new: int) -> bool:
+        """A group became a supergroup: same community, same set-up, another number. False where that was known."""
+        if self.now_at(old) == new:
+            return False
+        community = self.community_of(old)
+        await self._store.chats.link(PLATFORM, str(new), community)
+        self._links[str(new)], self._moves[old] = community, new
+        for key, setup in list(self._setups.items()):
+            if setup.alert_room == str(old):
+                await self.save_setup(own_chat(key), setup.model_copy(update={"alert_room": str(new)}))
+        return True
+
+    def about(self, where: int) -> int:
+        """The group a question in this chat is about: the one whose moderators' chat it is, else itself."""
+        boards = [key for key, setup in self._setups.items() if setup.alert_room == str(where)]
+        own = self._setups.get(self._key(where))
+        if len(boards) == 1 and not (own and own.done):
+            return self.now_at(own_chat(boards[0]))
+        return where
+
+    def chosen(self, user: int) -> int | None:
+        """The group somebody's private questions are about, if they chose one."""
+        return self._chosen.get(user)
+
+    def choose(self, user: int, chat: int) -> None:
+        """From now on it is this one; forgotten at the next start."""
+        self._chosen[user] = chat
+        while len(self._chosen) > CHOICES_KEPT:
+            del self._chosen[next(iter(self._chosen))]
+
+    def _key(self, chat: int) -> str:
+        community = self.community_of(chat)
+        return community if community.startswith(f"{PLATFORM}-") else community_of(chat)

@@ -1,0 +1,190 @@
+"""The private chat: set-up on one screen, deep links from groups, forwarded messages, a member's own data."""
+
+from typing import TYPE_CHECKING
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+from telegram.error import BadRequest
+
+from bot.language import LANGUAGES, language_of, say
+from bot.platforms.telegram.asking import Asked, Json, Level, ask, unchanged
+from bot.platforms.telegram.commands import Commands, bold, command_of
+from bot.policy import PRESETS, Mode, preset_of, with_preset
+from bot.setup import Setup
+
+if TYPE_CHECKING:
+    from bot.platforms.telegram.service import Telegram
+
+
+class Private:
+    """Answers whoever writes to the bot alone. Every button names its group, and rights are checked at the click."""
+
+    def __init__(self, bot: "Telegram", commands: Commands) -> None:
+        self._bot = bot
+        self._commands = commands
+
+    async def message(self, message: Json) -> None:
+        """A command, a deep link, or a forwarded message."""
+        found = command_of(message, self._bot.api.username)
+        if found is None:
+            if message.get("forward_origin"):
+                await self._commands.forwarded(message)
+            else:
+                sender = message.get("from") or {}
+                language = language_of(str(sender.get("language_code") or "en"))
+                await self._bot.api.send_message(
+                    message["chat"]["id"], say(language, "telegram-hello"), parse_mode="HTML"
+                )
+            return
+        name, rest = found
+        if name == "start" and rest:
+            verb, chat, number = _payload(rest)
+            if chat is not None and await self._bot.is_with(chat, int((message.get("from") or {}).get("id", 0))):
+                await self._commands.run(verb, number, message, chat)
+                return
+            name, rest = ("start", "") if chat is None else ("nobody", "")
+        if name in ("start", "help", "setup", "nobody"):
+            asked = await ask(self._bot, message)
+            if asked is not None:
+                await self.show(asked)
+            return
+        await self._commands.run(name, rest, message)
+
+    async def show(self, asked: Asked) -> None:
+        """The set-up as it stands; for a member, what a member can do."""
+        if asked.level < Level.ADMIN:
+            await asked.tell(bold(asked.say("telegram-member")), payload=f"start_{asked.chat}")
+            return
+        if asked.where == asked.chat:  # set-up is nobody else's business
+            await asked.tell(asked.say("telegram-alone"), payload=f"setup_{asked.chat}")
+            return
+        text, buttons = await self._screen(asked.chat)
+        await asked.tell(text, buttons, payload=f"setup_{asked.chat}")
+
+    async def click(self, query: Json, verb: str, rest: str) -> str:
+        """A button of the private chat; returns what Telegram shows for a moment."""
+        chat_text, _, what = rest.partition(":")
+        chat, message = int(chat_text), {**query["message"], "from": query["from"], "sender_chat": None}
+        asked = await ask(self._bot, message, chat)
+        if asked is None:
+            return ""
+        if verb == "in":
+            self._bot.groups.choose(asked.user, chat)
+            if not await self._bot.is_with(chat, asked.user):
+                return asked.say("not-allowed-admin")
+            await self._commands.run(what, "", message, chat)
+            return ""
+        if verb == "mine":
+            if what in ("export", "erase"):
+                await (self._commands.export if what == "export" else self._commands.erase)(asked)
+            else:
+                await self._commands.consent(asked, what == "yes")
+            return ""
+        if asked.level < Level.ADMIN:
+            return asked.say("not-allowed-admin")
+        await self._change(asked, what)
+        text, buttons = await self._screen(chat)
+        try:
+            await self._bot.api.edit_message_text(
+                text,
+                chat_id=message["chat"]["id"],
+                message_id=message["message_id"],
+                reply_markup=buttons,
+                parse_mode="HTML",
+            )
+        except BadRequest as error:
+            if not unchanged(error):
+                raise
+        return ""
+
+    async def link_board(self, message: Json, chat: int) -> None:
+        """`/start mods_CHAT` in a group: the one tap that makes it the moderators' chat of another."""
+        where, user = message["chat"]["id"], int((message.get("from") or {}).get("id", 0))
+        if not await self._bot.admins.is_one(self._bot.api, chat, user):
+            return
+        setup = self._bot.groups.setup_of_chat(chat)
+        await self._bot.save_setup(chat, setup.model_copy(update={"alert_room": str(where), "done": True}))
+        await self._bot.api.send_message(where, say(setup.language, "setup-test-card"))
+
+    async def _change(self, asked: Asked, what: str) -> None:
+        setup, bot = asked.setup, self._bot
+        policy = await bot.moderator.policy(asked.community)
+        match what:
+            case "here":
+                setup = setup.model_copy(update={"alert_room": str(asked.user), "done": True})
+            case "preset":
+                names, now = list(PRESETS), preset_of(policy)
+                policy = with_preset(policy, names[(names.index(now) + 1) % len(names)] if now else "standard")
+            case "language":
+                following = LANGUAGES[(LANGUAGES.index(setup.language) + 1) % len(LANGUAGES)]
+                setup = setup.model_copy(update={"language": following})
+            case "warn":
+                setup = setup.model_copy(update={"warn": "place" if setup.warn == "dm" else "dm"})
+            case "mode":
+                other = Mode.SHADOW if policy.mode is Mode.ENFORCE else Mode.ENFORCE
+                policy = policy.model_copy(update={"mode": other})
+            case "link":
+                await asked.tell(bold(asked.say("telegram-link-how")))
+        await bot.moderator.set_policy(asked.community, policy)
+        await bot.save_setup(asked.chat, setup)
+
+    async def _screen(self, chat: int) -> tuple[str, InlineKeyboardMarkup]:
+        bot = self._bot
+        setup, policy = bot.groups.setup_of_chat(chat), await bot.moderator.policy(bot.groups.community_of(chat))
+        language = setup.language
+        missing = await bot.check(chat)
+        alone = ", ".join(sorted(policy.exempt_rooms)) or say(language, "setup-none")
+        lines = [
+            f"**{bot.groups.title(chat)}**",
+            say(
+                language,
+                "setup-now",
+                alerts=_board(bot, setup),
+                moderators=say(language, "telegram-admins"),
+                exempt=alone,
+                preset=say(language, f"preset-{preset_of(policy) or 'own'}"),
+                language=language,
+                warn=say(language, f"setup-warn-{setup.warn}"),
+            ),
+            say(language, f"status-mode-{'enforce' if policy.mode is Mode.ENFORCE else 'shadow'}"),
+            *(f"⚠️ {one.text(language)}" for one in missing),
+        ]
+
+        def button(text: str, what: str) -> InlineKeyboardButton:
+            return InlineKeyboardButton(text, callback_data=f"set:{chat}:{what}")
+
+        board = f"https://t.me/{bot.api.username}?startgroup=mods_{chat}"
+        other = "shadow" if policy.mode is Mode.ENFORCE else "enforce"
+        preset = say(language, f"preset-{preset_of(policy) or 'own'}")
+        rows = [
+            [
+                button(say(language, "telegram-cards-here"), "here"),
+                InlineKeyboardButton(say(language, "telegram-cards-group"), url=board),
+            ],
+            [
+                button(f"{say(language, 'setup-preset')}: {preset}", "preset"),
+                button(say(language, "setup-button-language"), "language"),
+            ],
+            [
+                button(say(language, f"setup-button-warn-{setup.warn}"), "warn"),
+                button(say(language, f"telegram-to-{other}"), "mode"),
+            ],
+            [button(say(language, "telegram-link-button"), "link")],
+        ]
+        return bold("\n".join(lines)), InlineKeyboardMarkup(rows)
+
+
+def _board(bot: "Telegram", setup: Setup) -> str:
+    if not setup.alert_room:
+        return say(setup.language, "setup-none")
+    title = bot.groups.title(int(setup.alert_room))
+    return title if setup.alert_room.startswith("-") and title else say(setup.language, "telegram-in-private")
+
+
+def _payload(text: str) -> tuple[str, int | None, str]:
+    """(verb, chat, number) of a deep link "explain_-100123_45"."""
+    verb, _, rest = text.partition("_")
+    chat, _, number = rest.partition("_")
+    try:
+        return verb, int(chat), number if number.isdecimal() else ""
+    except ValueError:
+        return verb, None, ""

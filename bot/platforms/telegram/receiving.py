@@ -1,0 +1,242 @@
+"""Updates on their way in: committed to the store before Telegram may forget them, then handled, each once.
+
+The library's own updater confirms updates when it asks for the next ones, which may be before they are handled: killed
+then, they are lost (decision 0006). So the library makes the calls, and this file decides when the next one is made.
+"""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+import telegram
+from aiohttp import web
+from telegram.error import Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
+from telegram.request import BaseRequest
+
+from bot.notices import Notice
+from bot.platforms.telegram.events import PLATFORM
+from bot.store import Store
+
+log = structlog.get_logger()
+
+ALLOWED = ("message", "edited_message", "callback_query", "my_chat_member", "chat_member")
+LONG_POLL_S = 25
+AT_ONCE = 100
+"""Telegram hands out at most so many updates in one answer."""
+IN_HAND, MOST_IN_HAND = 64, 1000
+TRIES, RETRY_S = 3, 2.0
+FLUSH_S = 0.05
+NUMBERS_KEPT = timedelta(days=3)
+"""Telegram keeps updates for one day; a number delivered again after that is another update."""
+Update = dict[str, Any]
+
+
+class Receiving:
+    """Takes raw updates and has each handled once. `handle` may raise: then it is tried again, and at last set aside.
+
+    `aside` hears of an update that could not be handled.
+    """
+
+    def __init__(
+        self, store: Store, handle: Callable[[Update], Awaitable[None]], aside: Callable[[Notice], None]
+    ) -> None:
+        self._store = store
+        self._handle = handle
+        self._aside = aside
+        self._handled: list[int] = []
+        self._open: set[int] = set()
+        self._room, self._places = asyncio.Semaphore(IN_HAND), asyncio.Semaphore(MOST_IN_HAND)
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """First what an earlier process took and did not handle; then keeps the books, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for waiting in await self._store.inbox.waiting(PLATFORM):
+                    group.create_task(self._one(waiting.number, json.loads(waiting.text), waiting.tries, again=True))
+                while True:
+                    await asyncio.sleep(FLUSH_S)
+                    await self._flush()
+        finally:
+            self._group = None
+
+    async def take(self, updates: Sequence[Any]) -> int | None:
+        """Commits what is new; returns the largest number, None where none has one. Raises what the store raises."""
+        numbered = {one["update_id"]: one for one in updates if _is_update(one)}
+        for one in updates:
+            if not _is_update(one):
+                log.warning("update without a number", kind=type(one).__name__)
+        texts = [(number, json.dumps(one, ensure_ascii=True)) for number, one in numbered.items()]
+        fresh = await self._store.inbox.take(PLATFORM, texts, datetime.now(UTC))
+        for number in sorted(fresh):
+            if _moves(numbered[number]):  # what comes after it must find the group where it is now
+                await self._one(number, numbered[number], 0)
+            else:
+                await self._begin(number, numbered[number])
+        return max(numbered, default=None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in hand."""
+        return not (self._open or self._handled)
+
+    async def _begin(self, number: int, update: Update) -> None:
+        await self._places.acquire()
+        if self._group is not None:  # else it waits in the store for the next start
+            self._open.add(number)
+            self._group.create_task(self._one(number, update, 0)).add_done_callback(lambda _: self._places.release())
+        else:
+            self._places.release()
+
+    async def _one(self, number: int, update: Update, tries: int, *, again: bool = False) -> None:
+        """`again`: an earlier process may have died of it, so the try is counted first."""
+        self._open.add(number)
+        try:
+            while tries < TRIES:
+                if again or tries:
+                    await self._store.inbox.tried(PLATFORM, number)
+                try:
+                    async with self._room:
+                        await self._handle(update)
+                except Exception:
+                    log.exception("update failed", number=number, tries=tries + 1)
+                    tries += 1
+                    await asyncio.sleep(RETRY_S * tries)
+                else:
+                    self._handled.append(number)
+                    return
+            await self._store.inbox.set_aside(PLATFORM, number)
+            self._aside(Notice("notice-update-aside", {"number": str(number)}))
+        finally:
+            self._open.discard(number)
+
+    async def _flush(self) -> None:
+        if self._handled:
+            handled, self._handled = self._handled, []
+            try:
+                await self._store.inbox.done(PLATFORM, handled)
+            except Exception:
+                self._handled += handled
+                log.exception("handled updates could not be marked")
+
+
+@dataclass(slots=True)
+class Polling:
+    """Asks Telegram for updates. The next question confirms what came before, and is asked once that is on disk."""
+
+    receiving: Receiving
+    request: BaseRequest
+    told: Callable[[Notice | None], None]
+    """Hears why nothing comes, None while all is well."""
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 60.0
+
+    async def run(self, bot: telegram.Bot) -> None:
+        """Until cancelled. Begins without an offset: what was taken before is known by its number, and numbers begin
+        anew after a quiet week."""
+        offset: int | None = None
+        asked_at, wait_s = asyncio.get_running_loop().time(), self.first_wait_s
+        await bot.delete_webhook()
+        while True:
+            try:
+                updates = await self._updates(bot, offset)
+                newest = await self.receiving.take(updates)
+                if updates and (newest is None or (offset is not None and newest < offset)):
+                    await asyncio.sleep(self.first_wait_s)  # nothing in it moves us on: do not ask in a circle
+            except TelegramError as error:
+                trouble, asked = reason(error)
+                self.told(trouble)
+                log.warning("no updates", error=str(error), kind=type(error).__name__)
+                await asyncio.sleep(asked if asked is not None else wait_s)
+                wait_s = min(2 * wait_s, self.longest_wait_s)
+            except Exception as error:
+                self.told(Notice("telegram-lost", {"error": str(error) or type(error).__name__}))
+                log.exception("updates not taken; Telegram keeps them")
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, self.longest_wait_s)
+            else:
+                self.told(None)
+                wait_s, now = self.first_wait_s, asyncio.get_running_loop().time()
+                if newest is not None:
+                    offset, asked_at = newest + 1, now
+                elif now - asked_at > 24 * 3600:
+                    offset = None
+
+    async def _updates(self, bot: telegram.Bot, offset: int | None) -> list[Any]:
+        """As they came, in JSON: one that the library cannot parse must not keep back the others."""
+        asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": json.dumps(ALLOWED)}
+        if offset is not None:
+            asked["offset"] = offset
+        url = f"{bot.base_url}/getUpdates?{urlencode(asked)}"
+        answer: Any = await self.request.post(url, read_timeout=LONG_POLL_S + 10)
+        return answer if isinstance(answer, list) else []
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Telegram brings the updates. `secret` is sent with each; without the right one nothing is read."""
+
+    receiving: Receiving
+    url: str
+    secret: str
+    host: str
+    port: int
+
+    async def run(self, bot: telegram.Bot) -> None:
+        """Until cancelled. What is not on disk is answered with 500, so that Telegram brings it again."""
+
+        async def take(request: web.Request) -> web.Response:
+            given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+            if not hmac.compare_digest(given.encode(), self.secret.encode()):
+                return web.Response(status=403)
+            try:
+                update = await request.json()
+            except ValueError:
+                return web.Response(status=400)
+            await self.receiving.take([update])
+            return web.Response()
+
+        app = web.Application(client_max_size=2**20)
+        app.router.add_post("/", take)
+        app.router.add_post("/{tail:.*}", take)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.host, self.port).start()
+            await bot.set_webhook(self.url, secret_token=self.secret, allowed_updates=ALLOWED, max_connections=10)
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+
+def reason(error: TelegramError) -> tuple[Notice, float | None]:
+    """What the operator is told, and how long to wait if that is known."""
+    match error:
+        case InvalidToken() | Forbidden():
+            return Notice("telegram-token"), 60.0
+        case Conflict():
+            return Notice("telegram-conflict"), 10.0
+        case RetryAfter():
+            wait = error.retry_after
+            return Notice("telegram-lost", {"error": error.message}), (
+                wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+            )
+        case _:
+            return Notice("telegram-lost", {"error": error.message}), None
+
+
+def _moves(update: Update) -> bool:
+    """Whether it says that a group became a supergroup."""
+    message = update.get("message")
+    return isinstance(message, dict) and ("migrate_to_chat_id" in message or "migrate_from_chat_id" in message)
+
+
+def _is_update(one: Any) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("update_id"), int)

@@ -1,0 +1,375 @@
+"""Telegram as a platform: keeps a connection, passes events on, performs actions, shows cards."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+import telegram
+from telegram.constants import ChatMemberStatus
+from telegram.error import ChatMigrated, TelegramError
+from telegram.ext import AIORateLimiter, ExtBot
+from telegram.request import HTTPXRequest
+
+from bot.actions import Action
+from bot.desk import Desk
+from bot.events import Author, MessageKey
+from bot.language import language_of, say
+from bot.linking import Linking
+from bot.moderator import Moderator
+from bot.notices import Notice
+from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
+from bot.platforms.telegram.acting import Acting, missing_right
+from bot.platforms.telegram.admins import Admins
+from bot.platforms.telegram.asking import Json
+from bot.platforms.telegram.board import TelegramBoard
+from bot.platforms.telegram.clicks import Clicks
+from bot.platforms.telegram.commands import Commands, command_of
+from bot.platforms.telegram.events import PLATFORM, event_of, in_group, other_events
+from bot.platforms.telegram.groups import Groups
+from bot.platforms.telegram.private import Private
+from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
+from bot.posting import Pace, Posting
+from bot.setup import Setup
+from bot.store import Case, Store
+
+log = structlog.get_logger()
+for name in ("httpx", "httpcore"):  # they write addresses into the log, and the token is part of them
+    logging.getLogger(name).setLevel(logging.WARNING)
+
+NEEDED = ("can_delete_messages", "can_restrict_members")
+"""What the link that adds the bot asks for."""
+PACE = Pace(burst=3, within_s=30.0, redraw_s=4.0)
+"""Telegram takes 20 messages a minute in a group; edits count."""
+PER_MINUTE = 20
+NAMES_KEPT = 50_000
+GROUPS_LISTED = 20
+FORGET_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What reaches Telegram. `api` stands for another server that speaks the Bot API; `webhook_url` chooses webhooks
+    over polling, which are then taken at `webhook_host`:`webhook_port` with `webhook_secret`."""
+
+    token: str
+    api: str = ""
+    webhook_url: str = ""
+    webhook_host: str = "127.0.0.1"
+    webhook_port: int = 8081
+    webhook_secret: str = ""
+    retention_days: int = 30
+
+
+class OnlyWords(AIORateLimiter):
+    """The library's limiter, for what people read: a raid's deletions must not wait for 20 a minute."""
+
+    async def process_request(
+        self, callback: Any, args: Any, kwargs: Any, endpoint: str, data: Any, rate_limit_args: Any
+    ) -> Any:
+        """Passes the chat on only where Telegram counts messages."""
+        counted = endpoint.startswith(("send", "edit", "copy", "forward"))
+        return await super().process_request(callback, args, kwargs, endpoint, data if counted else {}, rate_limit_args)
+
+
+class Telegram:
+    """The platform. Make it, give it to a `Moderator`, then `serve` and `run`."""
+
+    name = PLATFORM
+
+    def __init__(self, store: Store, access: Access, linking: Linking | None = None) -> None:
+        self.store = store
+        self.access = access
+        self.linking = linking or Linking()
+        self.moderator: Moderator
+        self.desk: Desk
+        self.adapter_of: Callable[[str], str] = lambda community: ""
+        self.trouble: Notice | None = Notice("telegram-connecting")
+        """Why nothing is heard at the moment; None while all is well."""
+        self.problems: dict[str, list[Notice]] = {}
+        self.groups = Groups(store)
+        self.admins = Admins()
+        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved)
+        self.posting = Posting(store, TelegramBoard(self), PACE)
+        self.receiving = Receiving(store, self._handle, self.notify)
+        self.commands = Commands(self)
+        self.private = Private(self, self.commands)
+        self.clicks = Clicks(self)
+        self._bot: ExtBot[Any] | None = None
+        self._polls: HTTPXRequest
+        self._names: dict[tuple[str, str], int] = {}
+
+    def serve(self, moderator: Moderator, desk: Desk) -> None:
+        """Names who takes events and questions."""
+        self.moderator, self.desk = moderator, desk
+
+    async def run(self) -> None:
+        """Serves until cancelled."""
+        await self.groups.load()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.posting.run())
+            group.create_task(self._forget())
+            wait_s = 1.0
+            while True:
+                try:
+                    async with self._made() as bot:
+                        self._bot, self.trouble, wait_s = bot, None, 1.0
+                        log.info("connected to Telegram", name=bot.username)
+                        await self._listen(bot)
+                except TelegramError as error:
+                    self._bot = None
+                    self.trouble, asked = reason(error)
+                    log.warning("no connection to Telegram", error=str(error), kind=type(error).__name__)
+                    await asyncio.sleep(asked if asked is not None else wait_s)
+                    wait_s = min(2 * wait_s, 60.0)
+                finally:
+                    self._bot = None
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        """See `Platform`."""
+        await self.acting.perform(action, self._here(key), author)
+
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+        """See `Platform`."""
+        return await self.acting.undo(action, self._here(key), author)
+
+    def show(self, case: Case) -> None:
+        """The case's card is posted or brought up to date; never waits."""
+        if case.message.key.platform == self.name:
+            self.posting.show(case.id)
+
+    def notify(self, notice: Notice) -> None:
+        """Told where cards go: in one community, or in all; never waits."""
+        self.posting.notify(notice)
+
+    @property
+    def api(self) -> ExtBot[Any]:
+        """The connection; raises `Unreachable` while there is none."""
+        if self._bot is None:
+            raise Unreachable("not connected to Telegram")
+        return self._bot
+
+    @property
+    def invite(self) -> str:
+        """The link that adds the bot to a group with exactly the rights it needs; "" before the first connection."""
+        return invite(self._bot.username) if self._bot is not None else ""
+
+    def now(self) -> datetime:
+        """This moment."""
+        return datetime.now(UTC)
+
+    def basis(self, setup: Setup) -> str | None:
+        """None: here a text teaches by its author's consent, which the desk looks up."""
+        return None
+
+    def learning_line(self, setup: Setup) -> str:
+        """By what right corrections teach here."""
+        return say(setup.language, "telegram-learning")
+
+    async def save_setup(self, chat: int, setup: Setup) -> None:
+        """In force from now on; cards that had nowhere to go are shown."""
+        await self.groups.save_setup(chat, setup)
+        await self.posting.resume()
+
+    async def chosen_group(self, user: int) -> int | None:
+        """The group somebody asks about in private: the one they chose, or the only one there is."""
+        if (chosen := self.groups.chosen(user)) is not None:
+            return chosen
+        groups = await self.groups_with(user)
+        return groups[0][0] if len(groups) == 1 else None
+
+    async def groups_with(self, user: int) -> list[tuple[int, str]]:
+        """(chat, title) of groups both the bot and somebody are in."""
+        chats = list(self.groups.chats.items())[:GROUPS_LISTED]
+        return [(chat, title) for chat, title in chats if await self.is_with(chat, user)]
+
+    async def is_with(self, chat: int, user: int) -> bool:
+        """Whether somebody is in a group."""
+        try:
+            member = await self.api.get_chat_member(chat, user)
+        except TelegramError:
+            return False
+        restricted_out = getattr(member, "is_member", True) is False
+        return member.status not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED) and not restricted_out
+
+    async def check(self, chat: int) -> list[Notice]:
+        """Which rights the bot lacks in a group; [] also where it cannot be asked now."""
+        try:
+            mine = await self.api.get_chat_member(chat, self.api.id)
+        except (Unreachable, TelegramError):
+            return self.problems.get(self.groups.community_of(chat), [])
+        self.problems[self.groups.community_of(chat)] = found = _missing(mine)
+        return found
+
+    async def overview(self) -> Overview:
+        """For the page."""
+        places = []
+        for chat, title in self.groups.chats.items():
+            community, setup = self.groups.community_of(chat), self.groups.setup_of_chat(chat)
+            policy, problems = await self.moderator.policy(community), tuple(self.problems.get(community, ()))
+            places.append(Place(community, title or str(chat), policy.mode, bool(setup.alert_room), problems))
+        return Overview(PLATFORM, self.trouble, self.invite, tuple(places))
+
+    def _made(self) -> ExtBot[Any]:
+        self._polls = HTTPXRequest(connection_pool_size=2)
+        base = self.access.api.rstrip("/") or "https://api.telegram.org"
+        return ExtBot(
+            self.access.token,
+            base_url=f"{base}/bot",
+            base_file_url=f"{base}/file/bot",
+            request=HTTPXRequest(connection_pool_size=32, pool_timeout=10.0),
+            get_updates_request=self._polls,
+            rate_limiter=OnlyWords(group_max_rate=PER_MINUTE, max_retries=0),
+        )
+
+    async def _listen(self, bot: ExtBot[Any]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.receiving.run())
+            await asyncio.sleep(0)
+            await self.posting.resume()
+
+            def told(trouble: Notice | None) -> None:
+                self.trouble = trouble
+
+            source: Polling | Webhook = Polling(self.receiving, self._polls, told)
+            if self.access.webhook_url:
+                access = self.access
+                source = Webhook(
+                    self.receiving,
+                    access.webhook_url,
+                    access.webhook_secret,
+                    access.webhook_host,
+                    access.webhook_port,
+                )
+            await source.run(bot)
+
+    async def _handle(self, update: Json) -> None:
+        """One update; raises what should be tried again."""
+        if (message := update.get("message") or update.get("edited_message")) is not None:
+            await self._message(message)
+        elif (query := update.get("callback_query")) is not None:
+            await self.clicks.click(query)
+        elif (change := update.get("my_chat_member")) is not None:
+            await self._standing(change)
+        elif (change := update.get("chat_member")) is not None:
+            self.admins.changed(int(change["chat"]["id"]))
+
+    async def _message(self, message: Json) -> None:
+        chat = message["chat"]
+        if chat["type"] == "private":
+            await self.private.message(message)
+            return
+        if not in_group(message) or (message.get("from") or {}).get("id") == self.api.id:
+            return
+        if (moved_to := message.get("migrate_to_chat_id")) is not None:
+            await self._moved(int(chat["id"]), int(moved_to))
+            return
+        if (moved_from := message.get("migrate_from_chat_id")) is not None:
+            await self._moved(int(moved_from), int(chat["id"]))
+            return
+        if "edit_date" not in message and (command := command_of(message, self.api.username)) is not None:
+            await self._command(message, *command)
+            return
+        if self.groups.about(int(chat["id"])) != int(chat["id"]):
+            return  # the moderators talk about what they see
+        community = self.groups.community_of(int(chat["id"]))
+        await self._known(chat)
+        admins = await self._admins(int(chat["id"]))
+        if (event := event_of(message, community, admins)) is not None:
+            await self.moderator.receive(event)
+        for named in other_events(message, community, admins):
+            known = (named.key.community, named.key.message)
+            if self._names.get(known) != named.key.revision:
+                await self.moderator.receive(named)
+                self._names[known] = named.key.revision
+        while len(self._names) > NAMES_KEPT:
+            del self._names[next(iter(self._names))]
+
+    async def _admins(self, chat: int) -> frozenset[int]:
+        """The group's, also where it has moved and only Telegram's refusal says so."""
+        try:
+            return await self.admins.of(self.api, self.groups.now_at(chat))
+        except ChatMigrated as error:
+            await self._moved(chat, error.new_chat_id)
+            return await self.admins.of(self.api, self.groups.now_at(chat))
+
+    async def _command(self, message: Json, name: str, rest: str) -> None:
+        if name == "start" and rest.startswith("mods_") and rest[5:].lstrip("-").isdecimal():
+            await self.private.link_board(message, int(rest[5:]))
+        else:
+            await self.commands.run(name, rest, message)
+
+    async def _standing(self, change: Json) -> None:
+        """The bot was added, promoted, demoted or thrown out."""
+        chat = change["chat"]
+        if chat["type"] not in ("group", "supergroup"):
+            return
+        number, status = int(chat["id"]), change["new_chat_member"]["status"]
+        self.admins.changed(number)
+        if status in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED):
+            log.info("removed from a group", chat=number)
+            return
+        if await self._greet(chat, change.get("from") or {}):
+            return
+        before = {notice.text() for notice in self.problems.get(self.groups.community_of(number), [])}
+        fresh = tuple(notice for notice in await self.check(number) if notice.text() not in before)
+        if fresh:
+            arguments: dict[str, Any] = {"count": len(fresh), "list": fresh}
+            self.notify(Notice("notice-rights", arguments, self.groups.community_of(number)))
+
+    async def _greet(self, chat: Json, by: Json) -> bool:
+        """One message in a group the bot is new in, with a button to set it up in private. True where it was sent."""
+        number, language = int(chat["id"]), language_of(str(by.get("language_code") or "en"))
+        if not await self.groups.greet(number, str(chat.get("title") or ""), Setup(language=language)):
+            return False
+        lines = [say(language, "telegram-welcome"), *(f"⚠️ {one.text(language)}" for one in await self.check(number))]
+        url = f"https://t.me/{self.api.username}?start=setup_{number}"
+        button = telegram.InlineKeyboardButton(say(language, "telegram-setup-button"), url=url)
+        try:
+            async with self.acting.refusals(number, None):
+                await self.api.send_message(
+                    number, "\n".join(lines), reply_markup=telegram.InlineKeyboardMarkup([[button]])
+                )
+        except (Gone, MissingPermission, RateLimited, Unreachable) as error:
+            log.warning("group not greeted", chat=number, error=str(error))
+        return True
+
+    async def _known(self, chat: Json) -> None:
+        """A group whose joining was missed is known from its first message on."""
+        if not self.groups.knows(int(chat["id"])):
+            await self._greet(chat, {})
+
+    async def _moved(self, old: int, new: int) -> None:
+        if await self.groups.moved(old, new):
+            self.admins.changed(old)
+            log.info("group became a supergroup", old=old, new=new)
+
+    def _here(self, key: MessageKey) -> MessageKey:
+        """The key with the number its chat has now."""
+        chat, _, rest = key.message.partition(":")
+        number = self.groups.now_at(int(chat))
+        return MessageKey(key.platform, key.community, key.room, f"{number}:{rest}", key.revision)
+
+    async def _is_admin(self, chat: int, user: int) -> bool:
+        return await self.admins.is_one(self.api, chat, user)
+
+    async def _forget(self) -> None:
+        """Numbers of handled updates, once an hour."""
+        while True:
+            await self.store.inbox.forget(self.now() - NUMBERS_KEPT)
+            await asyncio.sleep(FORGET_EVERY_S)
+
+
+def invite(username: str) -> str:
+    """The link that adds the bot to a group as an administrator with exactly the rights it needs."""
+    rights = "+".join(right.removeprefix("can_") for right in NEEDED)
+    return f"https://t.me/{username}?startgroup=hello&admin={rights}"
+
+
+def _missing(mine: telegram.ChatMember) -> list[Notice]:
+    if mine.status != ChatMemberStatus.ADMINISTRATOR:
+        return [missing_right(right) for right in NEEDED]
+    return [missing_right(right) for right in NEEDED if not getattr(mine, right, False)]

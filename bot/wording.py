@@ -1,0 +1,57 @@
+"""Sentences that more than one platform says: a policy, whether corrections teach, how all is."""
+
+from bot.language import Language, said_action, say
+from bot.policy import Mode, Policy, preset_of
+from bot.store import Case, Counts
+from model.labels import HARMFUL
+
+
+def mode_line(policy: Policy, language: Language) -> str:
+    """Shadow or enforce, and what that means."""
+    return say(language, f"status-mode-{'enforce' if policy.mode is Mode.ENFORCE else 'shadow'}")
+
+
+def policy_lines(policy: Policy, language: Language, left_alone: str) -> list[str]:
+    """The policy in words; `left_alone` names exempt roles and rooms as the platform shows them, "" for none."""
+    preset = preset_of(policy)
+    lines = [
+        say(language, "policy-preset", preset=say(language, f"preset-{preset}"))
+        if preset
+        else say(language, "policy-own")
+    ]
+    for label in HARMFUL:
+        section = policy.of(label)
+        actions = ", ".join(said_action(language, action) for action in section.build())
+        lines.append(
+            say(
+                language,
+                "policy-line",
+                label=say(language, f"label-{label}"),
+                alert=round(100 * section.alert_at),
+                act=round(100 * section.act_at),
+                actions=actions or say(language, "policy-no-action"),
+            )
+        )
+    lines.append(say(language, "policy-exempt", what=left_alone) if left_alone else say(language, "policy-exempt-none"))
+    return [*lines, mode_line(policy, language)]
+
+
+def counts_line(counts: Counts, language: Language) -> str:
+    """What happened in the last day."""
+    return say(
+        language,
+        "status-counts",
+        seen=counts.messages,
+        cases=counts.opened,
+        answered=counts.answered,
+        acted=counts.acted,
+    )
+
+
+def case_line(case: Case, language: Language) -> str:
+    """One case in a list, without its text."""
+    decision = case.message.decision
+    label, score = say(language, f"label-{decision['label']}"), round(100 * decision["score"])
+    return say(
+        language, "digest-line", case=case.id, label=label, score=score, state=say(language, f"state-{case.state}")
+    )
