@@ -17,7 +17,7 @@ function platform(state) {
   if (state.trouble) box.append(node("p", { class: "result warn" }, state.trouble));
   if (state.invite) {
     const link = node("a", { href: state.invite, target: "_blank", rel: "noopener noreferrer", "data-testid": "invite" });
-    link.append(`Add the bot to a server on ${name}`);
+    link.append(state.platform === "telegram" ? "Add the bot to a group on Telegram" : `Add the bot to a server on ${name}`);
     box.append(node("p", {}, link));
   }
   const list = node("ul", { class: "places" });
@@ -37,7 +37,7 @@ function platform(state) {
 export function drawPlatforms(into, states) {
   if (states.length) into.replaceChildren(...states.map(platform));
   else {
-    const how = "This is the try-out chat alone. For Discord put a bot's token into DOMOVOI_DISCORD_TOKEN and start again; docs/discord.md has the steps.";
+    const how = "This is the try-out chat alone. For Discord or Telegram put a bot's token into DOMOVOI_DISCORD_TOKEN or DOMOVOI_TELEGRAM_TOKEN and start again; docs/discord.md and docs/telegram.md have the steps.";
     into.replaceChildren(node("p", { class: "muted" }, how));
   }
 }

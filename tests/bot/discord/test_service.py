@@ -35,13 +35,15 @@ def environment(server: DiscordServer, path: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def started(server: DiscordServer, path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """`python -m bot run`, and the address it prints."""
+async def started(
+    server: DiscordServer, path: Path, **more: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """`python -m bot run` with more in its environment, and the address it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bot", "run"),
         cwd=ROOT,
-        env=environment(server, path),
+        env=environment(server, path) | more,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
