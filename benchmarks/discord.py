@@ -19,7 +19,6 @@ import argparse
 import asyncio
 import contextlib
 import datetime
-import gc
 import importlib
 import itertools
 import multiprocessing
@@ -44,7 +43,7 @@ from discord import http
 from rich.console import Console
 from rich.table import Table
 
-from bot.collector import settle
+from benchmarks.flood import Stub, Timed, quantiles, read_texts, settled, until
 from bot.desk import Desk
 from bot.events import Message
 from bot.moderator import Judged, Moderator
@@ -52,12 +51,8 @@ from bot.platforms.discord import Access, Discord
 from bot.platforms.discord.events import community_of
 from bot.store import Sealer, Store
 from bot.store import tables as t
-from model.classifier import Item, Verdict
-from model.labels import Label
-from model.table import open_rows
 
-TEXTS = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
-AUTHORS, CHANNELS, ONE_CARD_IN = 200, 10, 100
+AUTHORS, CHANNELS = 200, 10
 HEARTBEAT_MS = 1000
 CALM_S = 0.5
 """After the connection stands, before anything is measured."""
@@ -215,32 +210,6 @@ def simulated(texts: Sequence[str], heartbeat_ms: int = HEARTBEAT_MS) -> Iterato
 # The bot.
 
 
-class Stub:
-    """Stands where the model would be: a text that contains "HATE" is hate."""
-
-    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        return [_verdict("HATE" in item.text) for item in items]
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        return [[1.0, 0.0] for _ in texts]
-
-
-def _verdict(hate: bool) -> Verdict:
-    shares = (0.95, 0.04, 0.01) if hate else (0.01, 0.02, 0.97)
-    return Verdict(dict(zip((Label.HATE, Label.OFFENSIVE, Label.NEUTRAL), shares, strict=True)), "stub", "global/stub")
-
-
-class Timed(Store):
-    """Remembers when each row was committed."""
-
-    committed: dict[str, float]
-
-    async def record_seen(self, event: Message, now: datetime.datetime) -> int | None:
-        row = await super().record_seen(event, now)
-        self.committed.setdefault(event.key.message, time.monotonic())
-        return row
-
-
 class Counting(discord.Client):
     """Reads messages and does nothing with them."""
 
@@ -365,13 +334,6 @@ async def paced(server: Simulated, messages: int, per_second: float) -> Pace:
     )
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
-    """Looks every 20 ms; a TimeoutError if it does not become true."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  # the bot offers no event for it
-            await asyncio.sleep(0.02)
-
-
 async def _cards_posted(store: Store) -> None:
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     async with asyncio.timeout(120):
@@ -405,7 +367,7 @@ def measure(
     """Both ways in every round, then the paces in messages a second, for so many seconds each."""
     bare: list[Flood] = []
     full: list[Flood] = []
-    with simulated(texts, heartbeat_ms) as server, _settled():
+    with simulated(texts, heartbeat_ms) as server, settled():
         for turn in range(rounds):
             for way, kept in ((baseline, bare), (pipeline, full))[:: 1 if turn % 2 == 0 else -1]:
                 advance(f"round {turn + 1}: {way.__name__}")
@@ -415,27 +377,6 @@ def measure(
             advance(f"{per_second:,.0f} messages a second")
             held.append(asyncio.run(paced(server, round(per_second * seconds), per_second)))
     return Results(messages, bare, full, held)
-
-
-@contextlib.contextmanager
-def _settled() -> Iterator[None]:
-    """The garbage collector as the service sets it, for the baseline, too."""
-    before = gc.get_threshold()
-    settle()
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-def read_texts(source: Path = TEXTS, count: int = 5000) -> list[str]:
-    """A seeded sample as members might write it, one in a hundred marked for the stub; raises `BadData`."""
-    with open_rows(source, ("text",)) as rows:
-        texts = [row["text"].replace("HATE", "hate")[:2000] for row in rows]
-    dice = random.Random(3)
-    texts = dice.sample([text for text in texts if text.strip()], min(count, len(texts)))
-    return [f"{text[:1900]} HATE" if number % ONE_CARD_IN == 50 else text for number, text in enumerate(texts)]
 
 
 def show(results: Results, console: Console) -> None:
@@ -484,10 +425,6 @@ def _rows(results: Results) -> list[tuple[str, ...]]:
 
 
 def _paced_line(pace: Pace) -> str:
-    def quantiles(seconds: Sequence[float]) -> str:
-        p50, p99 = (1000 * statistics.quantiles(seconds, n=100)[index] for index in (49, 98))
-        return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {1000 * max(seconds):.0f} ms"
-
     return (
         f"At {pace.per_second:,.0f} messages/s ({len(pace.from_arrival):,} messages, {pace.cpu_share:.0%} of a core): "
         f"{quantiles(pace.from_arrival)} from the event in the client to its committed row; from sending: "

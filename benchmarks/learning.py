@@ -315,7 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--counts", default="25,50,100,200,400")
     parser.add_argument("--norm", choices=NORMS, help="one community only")
     parser.add_argument("--own", action="store_true", help="instead: one adapter for both, or each its own")
-    parser.add_argument("--replay-rows", type=int, default=500)
+    parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--out", type=Path, metavar="REPORT.html")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, soft_wrap=True)

@@ -74,7 +74,7 @@ class Learning(_Section):
 
     refresh_after: Annotated[int, Field(ge=0)] = 0
     refresh_hour: Annotated[int, Field(ge=0, le=23)] | None = None
-    replay_rows: Annotated[int, Field(ge=0)] = 500
+    replay_rows: Annotated[int, Field(ge=0)] = 2300
     keep_adapters: Annotated[int, Field(ge=2, le=1000)] = 5
 
 

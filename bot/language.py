@@ -10,6 +10,8 @@ from bot.actions import Action, Ban, Timeout
 
 Language = Literal["en", "ru"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
+LONGEST_ARGUMENT = 2000
+"""Fluent refuses a text with an argument of more than 2,500 characters; a long one is cut."""
 LOCALES = Path(__file__).with_name("locales")
 
 
@@ -28,7 +30,8 @@ def say(language: Language, name: str, /, **arguments: str | int | float) -> str
     pattern = bundle.get_message(name).value
     if pattern is None:
         raise UnknownText(f"text {name} in {language}.ftl is empty")
-    text, errors = bundle.format_pattern(pattern, arguments)
+    fitting = {key: one[:LONGEST_ARGUMENT] if isinstance(one, str) else one for key, one in arguments.items()}
+    text, errors = bundle.format_pattern(pattern, fitting)
     if errors:
         raise UnknownText(f"text {name} in {language}.ftl: {errors[0]}")
     return str(text)

@@ -119,6 +119,9 @@ class Posting:
             told, self._told = self._told, []
             try:
                 await self._notices(told)
+            except Exception:
+                log.exception("notices could not be told")
+            try:
                 await self._cases(wanted)
             except Exception:
                 log.exception("cards could not be shown")

@@ -255,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=Path("data/domovoi.db"))
     parser.add_argument("--key", type=Path, default=Path("~/.config/domovoi/sealing.key"))
     parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
-    parser.add_argument("--replay-rows", type=int, default=500)
+    parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--keep", type=int, default=5)
     parser.add_argument("--community", metavar="NAME", help="an adapter of its own, from its own corrections alone")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")

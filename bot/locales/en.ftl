@@ -163,7 +163,7 @@ status-title = Domovoi on { $server }
 status-mode-shadow = Mode: **shadow**. I decide and show, and touch nothing.
 status-mode-enforce = Mode: **enforce**. I act by the policy.
 status-model = Model: { $adapter }.
-status-counts = Last 24 hours: { $seen } messages read, { $cases } cards, { $answered } answered, { $acted } acted on.
+status-counts = Last 24 hours: messages read { $seen }, cards { $cases }, answered { $answered }, acted on { $acted }.
 status-alerts = Cards go to { $room }.
 status-no-alerts = Cards go nowhere yet: run `/setup` and choose a channel.
 status-rights-fine = I have every right I need.
@@ -216,7 +216,7 @@ report-thanks = Thank you: the moderators see it. (case { $case })
 report-too-many = That is enough for now: at most { $count } reports in ten minutes.
 report-own = That is your own message.
 report-nothing = There is no text in it that I can show to moderators.
-privacy = **What I keep.** The text of messages is sealed (AES-256) on the operator's own machine and forgotten after { $days } days. Authors are kept as keyed hashes; your id is kept sealed only while a case about your message is open. What was decided is kept without the text. Nothing leaves that machine, no text is sent to anybody.
+privacy = **What I keep.** The text of messages is sealed (AES-256) on the operator's own machine and forgotten after { $days } days. Authors are kept as keyed hashes; your id is kept sealed only while there is a case about a message of yours, and as long as its text. What was decided is kept without the text. Nothing leaves that machine, no text is sent to anybody.
 
     {""}**Learning.** { $learning }
 
@@ -316,14 +316,14 @@ telegram-link-button = Link with Discord …
 telegram-link-how = On Discord run `/link`; it shows a code. Then write `/link CODE` to me here.
 telegram-linked = Linked: from now on this group shares policy and cases' history with the Discord server.
 telegram-link-bad = I do not know that code; it holds ten minutes and serves once.
-telegram-mydata = What I keep of you in this group:
+telegram-mydata = Your data in this group:
 telegram-mydata-export = Send me a copy
 telegram-mydata-erase = Remove it
 telegram-consent-yes = My messages may teach
 telegram-consent-no = My messages shall not teach
 telegram-consent-given = Your messages here may teach the model, when a moderator has corrected them. /consent takes that back.
 telegram-consent-none = Your messages here do not teach the model.
-telegram-learning = a corrected message teaches only if its author has agreed (/consent); everything else is left out.
+telegram-learning = A corrected message teaches only if its author has agreed (/consent); everything else is left out.
 telegram-learning-examples = Moderators can write their own examples, which always teach: /example neutral some text
 not-allowed-admin = Only the group's administrators can do that.
 warn-author-telegram = Your message in { $chat } looks like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell an administrator; they can see and correct it.

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from benchmarks.discord import AUTHORS, ONE_CARD_IN, measure, read_texts, record
+from benchmarks.discord import AUTHORS, measure, record
+from benchmarks.flood import ONE_CARD_IN, read_texts
 
 MESSAGES = 300
 

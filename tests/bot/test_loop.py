@@ -14,7 +14,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from bot.advice import LEAST_WORDS
 from bot.app import PortInUse, Running, service
-from bot.config import Config, Service
+from bot.config import Config, Learning, Service
 from bot.store.store import Journalled
 from model.adapters import SHIPPED
 from model.labels import Label
@@ -28,7 +28,7 @@ JARGON = "you absolute walnut, what an idiot move"
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     """The service with the real model on a free port."""
     settings = Service(port=0, data_folder=str(tmp_path / "data"), key_file=str(tmp_path / "keys" / "sealing.key"))
-    async with service(Config(service=settings)) as started:
+    async with service(Config(service=settings, learning=Learning(replay_rows=500))) as started:
         yield started
 
 

@@ -9,6 +9,7 @@ tests.simulators.telegram_server --port N` runs it apart from the bot, with the 
 """
 
 import asyncio
+import html
 import json
 import re
 import time
@@ -364,8 +365,7 @@ class TelegramServer:
 
     def _send_message(self, data: Json) -> Json:
         chat = self._may_write(data)
-        if not 0 < len(_without_tags(data)) <= LONGEST_TEXT:
-            raise Refusal(400, "Bad Request: message text is empty or too long")
+        self._fits(data)
         return self._sent(chat, data, text=data["text"])
 
     def _send_document(self, data: Json) -> Json:
@@ -379,7 +379,7 @@ class TelegramServer:
         if message.data.get("text") == data["text"] and message.data.get("reply_markup", {}) == markup:
             raise Refusal(400, "Bad Request: message is not modified")
         self._count(self._chat(data))
-        _without_tags(data)
+        self._fits(data)
         message.data |= {"text": data["text"], "edit_date": int(time.time()), "reply_markup": markup}
         return message.data
 
@@ -488,6 +488,12 @@ class TelegramServer:
             if sum(one == chat.id for _, one in self.sent) >= self.limit_per_minute:
                 raise Refusal(429, "Too Many Requests: retry after 3", retry_after=3)
             self.sent.append((now, chat.id))
+
+    def _fits(self, data: Json) -> None:
+        """A text's length counts after its tags and escapes are read."""
+        text = _without_tags(data)
+        if not 0 < len(html.unescape(text) if data.get("parse_mode") == "HTML" else text) <= LONGEST_TEXT:
+            raise Refusal(400, "Bad Request: message text is empty or too long")
 
     def _sent(self, chat: Chat, data: Json, **fields: Any) -> Json:
         more = {key: data[key] for key in ("reply_markup", "message_thread_id") if data.get(key)}

@@ -11,11 +11,13 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, Ne
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.events import Author, MessageKey
+from bot.inert import one_line
 from bot.language import say
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.grouping import Grouping
 from bot.platforms.telegram.events import chat_of, is_channel, number_of, titled, topic_of
+from bot.platforms.telegram.limits import Full
 from bot.setup import Setup
 
 BULK = 100
@@ -29,7 +31,7 @@ _SUPERGROUP = ("supergroup",)
 
 class Acting:
     """Performs actions. `connected` gives the bot of the moment, None while there is none; `is_admin` says whether
-    nobody may act on somebody; `migrated` hears of a chat that moved."""
+    nobody may act on somebody; `migrated` hears of a chat that moved; `later` makes a call in a while."""
 
     def __init__(
         self,
@@ -37,11 +39,13 @@ class Acting:
         setup_of: Callable[[str], Awaitable[Setup]],
         is_admin: Callable[[int, int], Awaitable[bool]],
         migrated: Callable[[int, int], Awaitable[None]],
+        later: Callable[[Callable[[bool], Awaitable[object]]], None],
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
         self._is_admin = is_admin
         self._migrated = migrated
+        self._later = later
         self._deletions: Grouping[int] = Grouping(BULK)
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
@@ -129,14 +133,23 @@ class Acting:
         setup = await self._setup_of(key.community)
         if setup.warn == "dm" and not is_channel(author):
             with contextlib.suppress(Forbidden, BadRequest):
-                title = html.escape((await bot.get_chat(chat)).title or "")
-                text = say(setup.language, "warn-author-telegram", chat=title)
-                await bot.send_message(int(author.id), text, parse_mode="HTML")
+                title = html.escape(one_line((await bot.get_chat(chat)).title or "", 128))
+                await self._say(int(author.id), say(setup.language, "warn-author-telegram", chat=title))
                 return
-        name = html.escape(author.name or "…")[:64]
+        name = html.escape(one_line(author.name, 64) or "…")
         who = name if is_channel(author) else f'<a href="tg://user?id={author.id}">{name}</a>'
-        text = say(setup.language, "warn-author-here", author=who)
-        await bot.send_message(chat, text, parse_mode="HTML", message_thread_id=topic_of(key.room))
+        await self._say(chat, say(setup.language, "warn-author-here", author=who), topic_of(key.room))
+
+    async def _say(self, chat: int, text: str, topic: int | None = None) -> None:
+        """Now, or later where too much was said already: what stops an author does not wait for a warning."""
+
+        async def call(_: bool) -> None:
+            await self._bot().send_message(chat, text, parse_mode="HTML", message_thread_id=topic)
+
+        try:
+            await call(False)
+        except Full:
+            self._later(call)
 
     @contextlib.asynccontextmanager
     async def refusals(self, chat: int, right: str | None) -> AsyncIterator[None]:

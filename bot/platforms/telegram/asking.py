@@ -1,15 +1,15 @@
 """Who asks, about which group, and where the answer goes. Rights are settled when it is asked."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import telegram
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.error import BadRequest, Forbidden
 
+from bot.inert import one_line
 from bot.language import Language, language_of, say
 from bot.platforms.telegram.events import PLATFORM, in_group
 from bot.setup import Setup
@@ -17,7 +17,8 @@ from bot.setup import Setup
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram
 
-LONGEST = 4096
+LONGEST_DATA = 64
+"""Bytes that a button can carry."""
 Json = Mapping[str, Any]
 
 
@@ -61,6 +62,12 @@ class Asked:
         """How the store names whoever asks, as an author."""
         return self.bot.store.sealer.author(PLATFORM, self.community, str(self.user))
 
+    @property
+    def own(self) -> list[tuple[str, str]]:
+        """(author, community) pairs under which texts of whoever asks are kept: before the group was linked, others."""
+        seal = self.bot.store.sealer.author
+        return [(seal(PLATFORM, one, str(self.user)), one) for one in self.bot.groups.communities_of(self.chat)]
+
     def say(self, name: str, **arguments: str | int | float) -> str:
         """In the group's language, ready for HTML: what is filled in must be escaped already."""
         return (
@@ -74,20 +81,15 @@ class Asked:
 
         Whoever has never written to the bot cannot be written to: they get a button that leads there and asks again.
         """
-        bot = self.bot.api
         if self.where != self.chat:
-            await bot.send_message(self.where, text[:LONGEST], reply_markup=keyboard, parse_mode="HTML")
+            await self.bot.send(self.where, text, self.language, keyboard)
             return
-        if self.user:
-            try:
-                await bot.send_message(self.user, text[:LONGEST], reply_markup=keyboard, parse_mode="HTML")
-                return
-            except (Forbidden, BadRequest):
-                pass
-        url = f"https://t.me/{bot.username}?start={payload or 'hello'}"
+        if self.user and await self.bot.send(self.user, text, self.language, keyboard):
+            return
+        url = f"https://t.me/{self.bot.api.username}?start={payload or 'hello'}"
         button = InlineKeyboardMarkup([[InlineKeyboardButton(self.say("telegram-alone-button"), url=url)]])
         topic = self.message.get("message_thread_id") if self.message.get("is_topic_message") else None
-        await bot.send_message(self.chat, self.say("telegram-alone"), reply_markup=button, message_thread_id=topic)
+        await self.bot.send(self.chat, self.say("telegram-alone"), self.language, button, topic)
 
 
 async def ask(bot: "Telegram", message: Json, chat: int | None = None) -> Asked | None:
@@ -99,28 +101,40 @@ async def ask(bot: "Telegram", message: Json, chat: int | None = None) -> Asked 
     anonymous = (message.get("sender_chat") or {}).get("id") == where["id"]
     user = 0 if anonymous else int(sender.get("id", 0))
     name = str(sender.get("first_name") or sender.get("username") or "")
-    if chat is None:
-        chat = bot.groups.about(where["id"]) if in_group(message) else await bot.chosen_group(user)
+    boards = bot.groups.watched_from(where["id"]) if in_group(message) else []
+    if chat is None and in_group(message):
+        chat = where["id"] if not boards else boards[0] if len(boards) == 1 else None
+    elif chat is None:
+        chat = await bot.chosen_group(user)
     if chat is None:
         language = language_of(str(sender.get("language_code") or "en"))
-        await choose(bot, user, language, str(message.get("text") or ""))
+        groups = [(one, bot.groups.title(one)) for one in boards] or await bot.groups_with(user)
+        await choose(bot, where["id"], groups, language, str(message.get("text") or ""))
         return None
-    level = Level.ADMIN if anonymous or await bot.admins.is_one(bot.api, chat, user) else Level.MEMBER
+    if anonymous and chat == where["id"]:  # elsewhere, whoever is hidden may be anybody
+        level = Level.ADMIN
+    else:
+        level = Level.ADMIN if user and await bot.admins.is_one(bot.api, chat, user) else Level.MEMBER
     return Asked(bot, chat, where["id"], user, name, level, bot.groups.setup_of_chat(chat), message)
 
 
-async def choose(bot: "Telegram", user: int, language: Language, command: str) -> None:
-    """Which of the groups both are in?"""
-    groups = await bot.groups_with(user)
+async def choose(
+    bot: "Telegram", where: int, groups: Sequence[tuple[int, str]], language: Language, command: str
+) -> None:
+    """Which of these groups? The button carries the command, as far as it holds it."""
     if not groups:
-        link = html.escape(bot.invite)
-        await bot.api.send_message(user, say(language, "telegram-no-group", link=link), parse_mode="HTML")
+        await bot.send(where, say(language, "telegram-no-group", link=html.escape(bot.invite)), language)
         return
-    verb = command.partition("@")[0].partition(" ")[0].lstrip("/")[:16] or "start"
-    rows = [
-        [InlineKeyboardButton(title[:40] or str(chat), callback_data=f"in:{chat}:{verb}")] for chat, title in groups
-    ]
-    await bot.api.send_message(user, say(language, "telegram-which-group"), reply_markup=InlineKeyboardMarkup(rows))
+    words = command.split()
+    verb = words[0].partition("@")[0].lstrip("/")[:16] if words else "start"
+    whole = " ".join([verb, *words[1:]])
+    rows = []
+    for chat, title in groups:
+        data = f"in:{chat}:{whole}"
+        fits = len(data.encode("utf-8", "replace")) <= LONGEST_DATA
+        name = one_line(title, 40) or str(chat)
+        rows.append([InlineKeyboardButton(name, callback_data=data if fits else f"in:{chat}:{verb}")])
+    await bot.send(where, say(language, "telegram-which-group"), language, InlineKeyboardMarkup(rows))
 
 
 def unchanged(error: telegram.error.BadRequest) -> bool:

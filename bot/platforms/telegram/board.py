@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest
 
+from bot.inert import plain
 from bot.language import say
-from bot.platforms.telegram.asking import LONGEST, unchanged
+from bot.platforms.base import Gone, MissingPermission, RateLimited
+from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
-from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, keyboard
+from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard
 from bot.setup import Setup
 from bot.store import Case
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram
+
+
+LONGEST_NOTICE = 3500
 
 
 class TelegramBoard:
@@ -26,6 +31,12 @@ class TelegramBoard:
 
     def __init__(self, bot: "Telegram") -> None:
         self._bot = bot
+        self._unsent: set[int] = set()
+        """Cases whose card Telegram refused or has no room for, so it cannot stand anywhere."""
+        self._twice: set[int] = set()
+        """Cases whose card may stand in two places; it says so as long as the process lives."""
+        self.lost: set[str] = set()
+        """Rooms that took no card when it was tried last."""
 
     async def setup(self, community: str) -> Setup:
         """The group's."""
@@ -37,17 +48,19 @@ class TelegramBoard:
 
     async def post(self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool) -> tuple[str, str]:
         """Into the moderators' chat."""
-        text, buttons = await self._content(setup, cases, digest)
-        chat = int(setup.alert_room)
-        store = self._bot.store
+        chat, store = int(setup.alert_room), self._bot.store
         if not digest:
             before = await store.cards.of(cases[0].id)
-            if before is not None and before.message is None:
-                text = f"<i>{say(setup.language, 'card-again')}</i>\n{text}"
+            if before is not None and before.message is None and cases[0].id not in self._unsent:
+                self._twice.add(cases[0].id)
             await store.cards.post(cases[0].id, PLATFORM, setup.alert_room, None, False, self._bot.now())
-        async with self._bot.acting.refusals(chat, None):
-            sent = await self._bot.api.send_message(chat, text, reply_markup=buttons, parse_mode="HTML")
-        return setup.alert_room, str(sent.message_id)
+        text, buttons = await self._content(setup, cases, digest)
+        self._unsent -= {case.id for case in cases}
+        try:
+            return setup.alert_room, await self._sent(chat, text, buttons)
+        except (Gone, MissingPermission, RateLimited):
+            self._unsent |= {case.id for case in cases}
+            raise
 
     async def edit(
         self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
@@ -66,13 +79,25 @@ class TelegramBoard:
 
     async def tell(self, community: str, setup: Setup, text: str) -> None:
         """Into the moderators' chat; which group it is about, where several share one."""
-        title = self._bot.groups.title_of(community)
-        said = f"<b>{html.escape(title)}</b>: {html.escape(text)}" if title else html.escape(text)
-        async with self._bot.acting.refusals(int(setup.alert_room), None):
-            await self._bot.api.send_message(int(setup.alert_room), said[:LONGEST], parse_mode="HTML")
+        title, text = self._bot.groups.title_of(community), html.escape(plain(text, LONGEST_NOTICE))
+        await self._sent(int(setup.alert_room), f"<b>{html.escape(title)}</b>: {text}" if title else text, None)
+
+    async def _sent(self, chat: int, text: str, buttons: InlineKeyboardMarkup | None) -> str:
+        """The message's number."""
+        try:
+            async with self._bot.acting.refusals(chat, None):
+                sent = await self._bot.api.send_message(chat, text, reply_markup=buttons, parse_mode="HTML")
+        except (Gone, MissingPermission):
+            self.lost.add(str(chat))
+            raise
+        self.lost.discard(str(chat))
+        return str(sent.message_id)
 
     async def _content(self, setup: Setup, cases: Sequence[Case], digest: bool) -> tuple[str, InlineKeyboardMarkup]:
         if digest:
-            return digest_text(cases, setup.language), digest_keyboard(cases[0].id, setup.language)
+            return fitting(digest_text(cases, setup.language)), digest_keyboard(cases[0].id, setup.language)
         card = await self._bot.desk.card(cases[0], setup.language)
-        return card_text(card, cases[0], setup.language), keyboard(card)
+        text = card_text(card, cases[0], setup.language)
+        if cases[0].id in self._twice:
+            text = f"<i>{say(setup.language, 'card-again')}</i>\n{text}"
+        return fitting(text), keyboard(card)

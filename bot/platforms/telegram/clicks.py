@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.error import BadRequest, TelegramError
+from telegram.error import TelegramError
 
 from bot.actions import Delete
 from bot.cards import explained
 from bot.desk import Outcome
+from bot.inert import plain
 from bot.language import say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.telegram.asking import Asked, Json, Level, ask, unchanged
+from bot.platforms.telegram.asking import Asked, Json, Level, ask
 from bot.platforms.telegram.events import PLATFORM, chat_of, topic_of
-from bot.platforms.telegram.layout import block, card_text, inline, keyboard, label_keyboard
+from bot.platforms.telegram.layout import block, card_text, fitting, inline, keyboard, label_keyboard
 from bot.store import Case
 from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import LABELS, Label
@@ -50,10 +51,9 @@ class Clicks:
         await self._answered(str(query["id"]), text)
 
     async def _answered(self, number: str, text: str) -> None:
-        try:
-            await self._bot.api.answer_callback_query(number, text[:LONGEST_ANSWER] or None, show_alert=len(text) > 60)
-        except BadRequest as error:  # too old: the process was away, or it was answered before
-            log.info("click answered too late", error=error.message)
+        """Refused where it is too old: the process was away, or it was answered before."""
+        shown, alert = plain(text, LONGEST_ANSWER) or None, len(text) > 60
+        await self._bot.answer(lambda _: self._bot.api.answer_callback_query(number, shown, show_alert=alert))
 
     async def _case(self, query: Json, verb: str, rest: str) -> str:
         number, _, argument = rest.partition(":")
@@ -100,9 +100,7 @@ class Clicks:
         if any(isinstance(action, Delete) for action in outcome.kept) and outcome.case.message.text:
             button = InlineKeyboardButton(asked.say("button-back"), callback_data=f"back:{outcome.case.id}")
             text = html.escape(outcome.text(asked.language))
-            await self._bot.api.send_message(
-                message["chat"]["id"], text, reply_markup=InlineKeyboardMarkup([[button]]), parse_mode="HTML"
-            )
+            await self._bot.send(message["chat"]["id"], text, asked.language, InlineKeyboardMarkup([[button]]))
         card = await self._bot.store.cards.of(outcome.case.id)
         if card is None or card.message != str(message["message_id"]):  # a digest is gone through
             await self._show(asked, outcome.case, message)
@@ -113,17 +111,15 @@ class Clicks:
         card = await self._bot.desk.card(case, asked.language)
         if following is None:
             following = _following(message)
-        try:
-            await self._bot.api.edit_message_text(
-                card_text(card, case, asked.language),
+        await self._bot.answer(
+            lambda _: self._bot.api.edit_message_text(
+                fitting(card_text(card, case, asked.language)),
                 chat_id=message["chat"]["id"],
                 message_id=message["message_id"],
                 reply_markup=keyboard(card, following=following, language=asked.language),
                 parse_mode="HTML",
             )
-        except BadRequest as error:
-            if not unchanged(error):
-                log.info("card not drawn", error=error.message)
+        )
 
     async def _next(self, asked: Asked, first: Case, message: Json) -> str:
         """The next open case of a digest: below it, as a message of its own that then goes on to the others."""
@@ -135,12 +131,9 @@ class Clicks:
             return asked.say("digest-through")
         if card is not None and card.message == str(message["message_id"]):
             shown = await self._bot.desk.card(waiting[0], asked.language)
-            await self._bot.api.send_message(
-                message["chat"]["id"],
-                card_text(shown, waiting[0], asked.language),
-                reply_markup=keyboard(shown, following=first.id, language=asked.language),
-                parse_mode="HTML",
-            )
+            text = card_text(shown, waiting[0], asked.language)
+            buttons = keyboard(shown, following=first.id, language=asked.language)
+            await self._bot.send(message["chat"]["id"], text, asked.language, buttons)
         else:
             await self._show(asked, waiting[0], message, following=first.id)
         return asked.say("digest-left", count=len(waiting) - 1) if len(waiting) > 1 else ""
@@ -165,13 +158,11 @@ class Clicks:
         return asked.say("outcome-posted-back")
 
     async def _markup(self, message: Json, buttons: InlineKeyboardMarkup) -> None:
-        try:
-            await self._bot.api.edit_message_reply_markup(
+        await self._bot.answer(
+            lambda _: self._bot.api.edit_message_reply_markup(
                 message["chat"]["id"], message["message_id"], reply_markup=buttons
             )
-        except BadRequest as error:
-            if not unchanged(error):
-                raise
+        )
 
 
 async def explain(asked: Asked, case: Case) -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import ValidationError
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.error import TelegramError
+from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot.cards import explained, probabilities
 from bot.events import Author, Message, MessageKey
+from bot.inert import one_line
 from bot.patience import Patience
 from bot.platforms.base import Unreachable
 from bot.platforms.telegram.asking import Asked, Json, Level, ask
@@ -35,6 +36,8 @@ SILENT = (Unavailable, AdapterRejected, Overloaded)
 REPORTS, REPORTS_WITHIN_S = 3, 600.0
 MEMBERS = ("explain", "report", "privacy", "mydata", "consent", "learning", "start", "help", "setup")
 MODERATORS = ("test", "status", "mode", "policy", "case", "skip", "example", "link")
+LONGEST_LIST = 1000
+_MARKED = re.compile(r"\*\*([^*`]+)\*\*|`([^`]+)`")
 _COMMAND = re.compile(r"/([a-z]+)(?:@(\w+))?(?:\s+(.*))?", re.DOTALL)
 
 
@@ -62,7 +65,8 @@ class Commands:
         if asked is None:
             return
         if name in MODERATORS and asked.level < Level.ADMIN:
-            await asked.tell(asked.say("not-allowed-admin"), payload=f"{name}_{asked.chat}")
+            refusal = "not-allowed-admin" if asked.user else "telegram-not-anonymous"
+            await asked.tell(asked.say(refusal), payload=f"{name}_{asked.chat}")
             return
         work = self._known.get(name)
         if work is None:
@@ -146,7 +150,7 @@ class Commands:
             bold(mode_line(policy, asked.language)),
             html.escape(asked.say("status-model", adapter=adapter)),
             counts_line(counts, asked.language),
-            asked.say("telegram-alerts" if asked.setup.alert_room else "telegram-no-alerts"),
+            asked.say("telegram-alerts" if self._bot.has_cards(asked.setup) else "telegram-no-alerts"),
         ]
         troubles = [one for one in (self._bot.moderator.trouble, self._bot.trouble) if one is not None]
         lines += [html.escape(asked.say("status-trouble", text=one.text(asked.language))) for one in troubles]
@@ -180,21 +184,24 @@ class Commands:
             elif words:
                 raise ValueError
         except ValidationError as error:
-            await asked.tell(html.escape(asked.say("policy-bad", error=str(error.errors()[0]["msg"]))))
+            why = one_line(str(error.errors()[0]["msg"]), 400)
+            await asked.tell(html.escape(asked.say("policy-bad", error=why)))
             return
         except ValueError:
             await asked.tell(asked.say("telegram-policy-how"), payload=f"policy_{asked.chat}")
             return
         if words:
             await self._bot.moderator.set_policy(asked.community, policy)
-        alone = ", ".join(sorted(policy.exempt_rooms))
-        lines = policy_lines(policy, asked.language, html.escape(alone))
+        alone = one_line(", ".join(sorted(policy.exempt_rooms)), LONGEST_LIST)
+        lines = policy_lines(policy, asked.language, alone)
         await asked.tell(bold("\n".join(lines)), payload=f"policy_{asked.chat}")
 
     async def _case(self, asked: Asked, rest: str) -> None:
         case = await self._bot.store.case(int(rest)) if rest.isdecimal() and len(rest) < 16 else None
         if case is None or case.message.key.community != asked.community:
-            await asked.tell(asked.say("no-case", case=html.escape(rest[:16] or "?")), payload=f"case_{asked.chat}")
+            await asked.tell(
+                asked.say("no-case", case=html.escape(one_line(rest, 16) or "?")), payload=f"case_{asked.chat}"
+            )
             return
         card = await self._bot.desk.card(case, asked.language)
         await asked.tell(card_text(card, case, asked.language), keyboard(card))
@@ -244,7 +251,7 @@ class Commands:
 
     async def export(self, asked: Asked) -> None:
         """Every text of whoever asks that is kept, as a file, sent to them alone."""
-        rows = await self._bot.store.mine.export(asked.pseudonym, asked.community)
+        rows = [row for own in asked.own for row in await self._bot.store.mine.export(*own)]
         if not rows:
             await asked.tell(asked.say("mydata-none"), payload=f"mydata_{asked.chat}")
             return
@@ -262,18 +269,23 @@ class Commands:
         data = {"platform": PLATFORM, "community": asked.community, "messages": kept}
         file = io.BytesIO(json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))
         file.name = "mydata.json"
+        caption = asked.say("mydata-export", count=len(rows))
         try:
-            caption = asked.say("mydata-export", count=len(rows))
             await self._bot.api.send_document(asked.user, file, filename="mydata.json", caption=caption)
-        except TelegramError:  # they never wrote to the bot
+        except (Forbidden, BadRequest):  # they never wrote to the bot
             await asked.tell(asked.say("telegram-alone"), payload=f"mydata_{asked.chat}")
+        except TelegramError as error:
+            log.warning("copy not sent", error=error.message)
+            await asked.tell(asked.say("broken"))
 
     async def erase(self, asked: Asked) -> None:
         """The texts go from the store, and from the cards that quote them."""
-        quoted = await self._bot.store.history(asked.community, asked.pseudonym, limit=10_000)
-        count = await self._bot.store.mine.erase(asked.pseudonym, asked.community, datetime.now(UTC))
-        for case in quoted:
-            self._bot.posting.show(case.id)
+        count = 0
+        for author, community in asked.own:
+            quoted = await self._bot.store.history(community, author, limit=10_000)
+            count += await self._bot.store.mine.erase(author, community, datetime.now(UTC))
+            for case in quoted:
+                self._bot.posting.show(case.id)
         await asked.tell(asked.say("mydata-erased", count=count), payload=f"mydata_{asked.chat}")
 
     async def _consent(self, asked: Asked, rest: str) -> None:
@@ -293,8 +305,11 @@ class Commands:
 
     async def consent(self, asked: Asked, agreed: bool) -> None:
         """Recorded with its time."""
-        change = self._bot.store.consents.give if agreed else self._bot.store.consents.withdraw
-        await change(asked.community, asked.pseudonym, datetime.now(UTC))
+        if agreed:
+            await self._bot.store.consents.give(asked.community, asked.pseudonym, datetime.now(UTC))
+        else:
+            for author, community in asked.own:
+                await self._bot.store.consents.withdraw(community, author, datetime.now(UTC))
         await asked.tell(asked.say("telegram-consent-given" if agreed else "telegram-consent-none"))
 
     async def _learning(self, asked: Asked, _: str) -> None:
@@ -334,6 +349,6 @@ class Commands:
 
 def bold(text: str) -> str:
     """Our own texts mark words with ** and `; the rest is escaped."""
-    text = html.escape(text, quote=False)
-    text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
-    return re.sub(r"`(.+?)`", r"<code>\1</code>", text)
+    return _MARKED.sub(
+        lambda found: f"<b>{found[1]}</b>" if found[1] else f"<code>{found[2]}</code>", html.escape(text, quote=False)
+    )

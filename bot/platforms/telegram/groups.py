@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from bot.inert import one_line
 from bot.platforms.telegram.events import PLATFORM, community_of
 from bot.setup import Setup
 from bot.store import Store
 
 CHOICES_KEPT = 50_000
+LONGEST_TITLE = 128
 
 
 def own_chat(key: str) -> int:
@@ -71,7 +73,7 @@ class Groups:
 
     async def greet(self, chat: int, title: str, setup: Setup) -> bool:
         """True the first time a group is seen; it begins with this set-up."""
-        key, now = community_of(chat), datetime.now(UTC)
+        key, title, now = community_of(chat), one_line(title, LONGEST_TITLE), datetime.now(UTC)
         self._titles[key] = title
         first = await self._store.communities.greet(key, PLATFORM, title, now, setup.model_dump(mode="json"))
         if first or key not in self._setups:
@@ -115,13 +117,16 @@ class Groups:
                 await self.save_setup(own_chat(key), setup.model_copy(update={"alert_room": str(new)}))
         return True
 
-    def about(self, where: int) -> int:
-        """The group a question in this chat is about: the one whose moderators' chat it is, else itself."""
-        boards = [key for key, setup in self._setups.items() if setup.alert_room == str(where)]
+    def watched_from(self, where: int) -> list[int]:
+        """The groups whose moderators' chat this is; [] for one that is moderated itself."""
         own = self._setups.get(self._key(where))
-        if len(boards) == 1 and not (own and own.done):
-            return self.now_at(own_chat(boards[0]))
-        return where
+        if own and own.done:
+            return []
+        return [self.now_at(own_chat(key)) for key, setup in self._setups.items() if setup.alert_room == str(where)]
+
+    def communities_of(self, chat: int) -> list[str]:
+        """Those that texts from this chat belong to: the one it is linked with, and its own from before."""
+        return list(dict.fromkeys([self.community_of(chat), self._key(chat)]))
 
     def chosen(self, user: int) -> int | None:
         """The group somebody's private questions are about, if they chose one."""

@@ -1,6 +1,7 @@
 """Cards as Telegram shows them: HTML in which everything a member typed is escaped and stands in a code block."""
 
 import html
+import re
 from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
@@ -15,6 +16,24 @@ from model.labels import LABELS
 LONGEST_BLOCK = 2800
 """A message holds 4,096 characters."""
 IN_DIGEST = 120
+
+
+LONGEST_TEXT = 4096
+"""Characters of a message as people read it: tags and escapes do not count."""
+_TAG = re.compile(r"<[^>]*>")
+
+
+def fitting(text: str) -> str:
+    """HTML as long as a message may be: last lines go, and a line or a block is never cut."""
+    lines = text.split("\n")
+    while len(lines) > 1 and (len(html.unescape(_TAG.sub("", text))) >= LONGEST_TEXT or _open(text)):
+        lines.pop()
+        text = "\n".join([*lines, "…"])
+    return text
+
+
+def _open(text: str) -> bool:
+    return text.count("<pre>") != text.count("</pre>")
 
 
 def block(text: str, language: Language, limit: int = LONGEST_BLOCK) -> str:

@@ -1,18 +1,24 @@
 """The private chat: set-up on one screen, deep links from groups, forwarded messages, a member's own data."""
 
+import html
+import re
 from typing import TYPE_CHECKING
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.error import BadRequest
 
+from bot.inert import one_line
 from bot.language import LANGUAGES, language_of, say
-from bot.platforms.telegram.asking import Asked, Json, Level, ask, unchanged
-from bot.platforms.telegram.commands import Commands, bold, command_of
+from bot.platforms.telegram.asking import Asked, Json, Level, ask
+from bot.platforms.telegram.commands import LONGEST_LIST, Commands, bold, command_of
+from bot.platforms.telegram.layout import fitting
 from bot.policy import PRESETS, Mode, preset_of, with_preset
 from bot.setup import Setup
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram
+
+
+_CHAT = re.compile(r"-?[0-9]{1,18}")
 
 
 class Private:
@@ -31,13 +37,11 @@ class Private:
             else:
                 sender = message.get("from") or {}
                 language = language_of(str(sender.get("language_code") or "en"))
-                await self._bot.api.send_message(
-                    message["chat"]["id"], say(language, "telegram-hello"), parse_mode="HTML"
-                )
+                await self._bot.send(message["chat"]["id"], say(language, "telegram-hello"), language)
             return
         name, rest = found
         if name == "start" and rest:
-            verb, chat, number = _payload(rest)
+            verb, chat, number = payload(rest)
             if chat is not None and await self._bot.is_with(chat, int((message.get("from") or {}).get("id", 0))):
                 await self._commands.run(verb, number, message, chat)
                 return
@@ -63,15 +67,19 @@ class Private:
     async def click(self, query: Json, verb: str, rest: str) -> str:
         """A button of the private chat; returns what Telegram shows for a moment."""
         chat_text, _, what = rest.partition(":")
-        chat, message = int(chat_text), {**query["message"], "from": query["from"], "sender_chat": None}
+        chat = int(chat_text) if _CHAT.fullmatch(chat_text) else 0
+        if not self._bot.groups.knows(chat) or not query.get("message"):
+            return ""
+        message = {**query["message"], "from": query["from"], "sender_chat": None}
         asked = await ask(self._bot, message, chat)
         if asked is None:
             return ""
         if verb == "in":
-            self._bot.groups.choose(asked.user, chat)
             if not await self._bot.is_with(chat, asked.user):
                 return asked.say("not-allowed-admin")
-            await self._commands.run(what, "", message, chat)
+            self._bot.groups.choose(asked.user, chat)
+            name, _, rest = what.partition(" ")
+            await self._commands.run(name, rest, message, chat)
             return ""
         if verb == "mine":
             if what in ("export", "erase"):
@@ -82,28 +90,31 @@ class Private:
         if asked.level < Level.ADMIN:
             return asked.say("not-allowed-admin")
         await self._change(asked, what)
-        text, buttons = await self._screen(chat)
-        try:
+
+        async def draw(_: bool) -> None:
+            text, buttons = await self._screen(chat)
             await self._bot.api.edit_message_text(
-                text,
+                fitting(text),
                 chat_id=message["chat"]["id"],
                 message_id=message["message_id"],
                 reply_markup=buttons,
                 parse_mode="HTML",
             )
-        except BadRequest as error:
-            if not unchanged(error):
-                raise
+
+        await self._bot.answer(draw)
         return ""
 
     async def link_board(self, message: Json, chat: int) -> None:
         """`/start mods_CHAT` in a group: the one tap that makes it the moderators' chat of another."""
         where, user = message["chat"]["id"], int((message.get("from") or {}).get("id", 0))
+        setup = self._bot.groups.setup_of_chat(chat)
+        if (message.get("sender_chat") or {}).get("id") == where:
+            await self._bot.send(where, say(setup.language, "telegram-not-anonymous"), setup.language)
+            return
         if not await self._bot.admins.is_one(self._bot.api, chat, user):
             return
-        setup = self._bot.groups.setup_of_chat(chat)
         await self._bot.save_setup(chat, setup.model_copy(update={"alert_room": str(where), "done": True}))
-        await self._bot.api.send_message(where, say(setup.language, "setup-test-card"))
+        await self._bot.send(where, html.escape(say(setup.language, "setup-test-card")), setup.language)
 
     async def _change(self, asked: Asked, what: str) -> None:
         setup, bot = asked.setup, self._bot
@@ -132,9 +143,8 @@ class Private:
         setup, policy = bot.groups.setup_of_chat(chat), await bot.moderator.policy(bot.groups.community_of(chat))
         language = setup.language
         missing = await bot.check(chat)
-        alone = ", ".join(sorted(policy.exempt_rooms)) or say(language, "setup-none")
+        alone = one_line(", ".join(sorted(policy.exempt_rooms)), LONGEST_LIST) or say(language, "setup-none")
         lines = [
-            f"**{bot.groups.title(chat)}**",
             say(
                 language,
                 "setup-now",
@@ -170,7 +180,8 @@ class Private:
             ],
             [button(say(language, "telegram-link-button"), "link")],
         ]
-        return bold("\n".join(lines)), InlineKeyboardMarkup(rows)
+        title = html.escape(bot.groups.title(chat))
+        return f"<b>{title}</b>\n{bold(chr(10).join(lines))}", InlineKeyboardMarkup(rows)
 
 
 def _board(bot: "Telegram", setup: Setup) -> str:
@@ -180,11 +191,10 @@ def _board(bot: "Telegram", setup: Setup) -> str:
     return title if setup.alert_room.startswith("-") and title else say(setup.language, "telegram-in-private")
 
 
-def _payload(text: str) -> tuple[str, int | None, str]:
+def payload(text: str) -> tuple[str, int | None, str]:
     """(verb, chat, number) of a deep link "explain_-100123_45"."""
     verb, _, rest = text.partition("_")
     chat, _, number = rest.partition("_")
-    try:
-        return verb, int(chat), number if number.isdecimal() else ""
-    except ValueError:
+    if not _CHAT.fullmatch(chat):
         return verb, None, ""
+    return verb, int(chat), number if number.isdecimal() else ""

@@ -7,19 +7,28 @@ then, they are lost (decision 0006). So the library makes the calls, and this fi
 import asyncio
 import hmac
 import json
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import structlog
 import telegram
 from aiohttp import web
-from telegram.error import Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
-from telegram.request import BaseRequest
+from telegram.error import (
+    BadRequest,
+    Conflict,
+    EndPointNotFound,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
 
 from bot.notices import Notice
+from bot.platforms.base import Unreachable
 from bot.platforms.telegram.events import PLATFORM
 from bot.store import Store
 
@@ -31,10 +40,13 @@ AT_ONCE = 100
 """Telegram hands out at most so many updates in one answer."""
 IN_HAND, MOST_IN_HAND = 64, 1000
 TRIES, RETRY_S = 3, 2.0
+LONGEST_WAIT_S, PATIENCE_S = 30.0, 900.0
+"""An update that Telegram's silence keeps back is no bad update: it waits, and is tried again, for so long."""
 FLUSH_S = 0.05
 NUMBERS_KEPT = timedelta(days=3)
 """Telegram keeps updates for one day; a number delivered again after that is another update."""
 Update = dict[str, Any]
+warnings.filterwarnings("ignore", "Please use 'Bot.getUpdates'")  # its own method parses all updates or none
 
 
 class Receiving:
@@ -51,7 +63,8 @@ class Receiving:
         self._aside = aside
         self._handled: list[int] = []
         self._open: set[int] = set()
-        self._room, self._places = asyncio.Semaphore(IN_HAND), asyncio.Semaphore(MOST_IN_HAND)
+        self._words, self._questions = asyncio.Semaphore(IN_HAND), asyncio.Semaphore(IN_HAND)
+        self._places = asyncio.Semaphore(MOST_IN_HAND)
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -96,26 +109,41 @@ class Receiving:
             self._places.release()
 
     async def _one(self, number: int, update: Update, tries: int, *, again: bool = False) -> None:
-        """`again`: an earlier process may have died of it, so the try is counted first."""
+        """`again`: an earlier process may have died of it, so the try is counted first.
+
+        Where the store takes nothing, the update waits in it for the next start.
+        """
         self._open.add(number)
         try:
-            while tries < TRIES:
-                if again or tries:
-                    await self._store.inbox.tried(PLATFORM, number)
-                try:
-                    async with self._room:
-                        await self._handle(update)
-                except Exception:
-                    log.exception("update failed", number=number, tries=tries + 1)
-                    tries += 1
-                    await asyncio.sleep(RETRY_S * tries)
-                else:
-                    self._handled.append(number)
-                    return
-            await self._store.inbox.set_aside(PLATFORM, number)
-            self._aside(Notice("notice-update-aside", {"number": str(number)}))
+            await self._tries(number, update, tries, again)
+        except Exception:
+            log.exception("update left for the next start", number=number)
         finally:
             self._open.discard(number)
+
+    async def _tries(self, number: int, update: Update, tries: int, again: bool) -> None:
+        wait_s, ends = RETRY_S, asyncio.get_running_loop().time() + PATIENCE_S
+        while tries < TRIES:
+            if again:
+                await self._store.inbox.tried(PLATFORM, number)
+            again = False
+            try:
+                async with self._questions if _asks(update) else self._words:
+                    await self._handle(update)
+            except Exception as error:
+                if _unanswered(error) and asyncio.get_running_loop().time() < ends:
+                    log.warning("update waits for Telegram", number=number, error=str(error))
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                    continue
+                log.exception("update failed", number=number, tries=tries + 1)
+                tries, again = tries + 1, True
+                await asyncio.sleep(RETRY_S * tries)
+            else:
+                self._handled.append(number)
+                return
+        await self._store.inbox.set_aside(PLATFORM, number)
+        self._aside(Notice("notice-update-aside", {"number": str(number)}))
 
     async def _flush(self) -> None:
         if self._handled:
@@ -132,7 +160,6 @@ class Polling:
     """Asks Telegram for updates. The next question confirms what came before, and is asked once that is on disk."""
 
     receiving: Receiving
-    request: BaseRequest
     told: Callable[[Notice | None], None]
     """Hears why nothing comes, None while all is well."""
     first_wait_s: float = 1.0
@@ -143,9 +170,10 @@ class Polling:
         anew after a quiet week."""
         offset: int | None = None
         asked_at, wait_s = asyncio.get_running_loop().time(), self.first_wait_s
-        await bot.delete_webhook()
+        webhook_gone = False
         while True:
             try:
+                webhook_gone = webhook_gone or await bot.delete_webhook()
                 updates = await self._updates(bot, offset)
                 newest = await self.receiving.take(updates)
                 if updates and (newest is None or (offset is not None and newest < offset)):
@@ -171,11 +199,10 @@ class Polling:
 
     async def _updates(self, bot: telegram.Bot, offset: int | None) -> list[Any]:
         """As they came, in JSON: one that the library cannot parse must not keep back the others."""
-        asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": json.dumps(ALLOWED)}
+        asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": list(ALLOWED)}
         if offset is not None:
             asked["offset"] = offset
-        url = f"{bot.base_url}/getUpdates?{urlencode(asked)}"
-        answer: Any = await self.request.post(url, read_timeout=LONG_POLL_S + 10)
+        answer: Any = await bot.do_api_request("getUpdates", api_kwargs=asked, read_timeout=LONG_POLL_S + 10)
         return answer if isinstance(answer, list) else []
 
 
@@ -219,7 +246,9 @@ class Webhook:
 def reason(error: TelegramError) -> tuple[Notice, float | None]:
     """What the operator is told, and how long to wait if that is known."""
     match error:
-        case InvalidToken() | Forbidden():
+        case (
+            InvalidToken() | EndPointNotFound() | Forbidden()
+        ):  # the library takes a refused token for an unknown method
             return Notice("telegram-token"), 60.0
         case Conflict():
             return Notice("telegram-conflict"), 10.0
@@ -230,6 +259,20 @@ def reason(error: TelegramError) -> tuple[Notice, float | None]:
             )
         case _:
             return Notice("telegram-lost", {"error": error.message}), None
+
+
+def _unanswered(error: Exception) -> bool:
+    """Whether Telegram did not answer, or not now, and the update has nothing to do with it."""
+    silent = isinstance(error, Unreachable | NetworkError | RetryAfter | InvalidToken)
+    return silent and not isinstance(error, BadRequest)
+
+
+def _asks(update: Update) -> bool:
+    """Whether somebody wants an answer: what is only to be read does not wait behind those who do."""
+    message = update.get("message")
+    if not isinstance(message, dict):
+        return "edited_message" not in update
+    return str(message.get("text") or "").startswith("/") or (message.get("chat") or {}).get("type") == "private"
 
 
 def _moves(update: Update) -> bool:

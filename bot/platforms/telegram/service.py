@@ -1,8 +1,10 @@
 """Telegram as a platform: keeps a connection, passes events on, performs actions, shows cards."""
 
 import asyncio
+import html
 import logging
-from collections.abc import Callable
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,18 +12,18 @@ from typing import Any
 import structlog
 import telegram
 from telegram.constants import ChatMemberStatus
-from telegram.error import ChatMigrated, TelegramError
-from telegram.ext import AIORateLimiter, ExtBot
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+from telegram.ext import ExtBot
 from telegram.request import HTTPXRequest
 
 from bot.actions import Action
 from bot.desk import Desk
 from bot.events import Author, MessageKey
-from bot.language import language_of, say
+from bot.language import Language, language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
+from bot.platforms.base import Overview, Place, Unreachable
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.asking import Json
@@ -30,7 +32,9 @@ from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import PLATFORM, event_of, in_group, other_events
 from bot.platforms.telegram.groups import Groups
-from bot.platforms.telegram.private import Private
+from bot.platforms.telegram.layout import fitting
+from bot.platforms.telegram.limits import OnlyWords
+from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
 from bot.posting import Pace, Posting
 from bot.setup import Setup
@@ -48,6 +52,9 @@ PER_MINUTE = 20
 NAMES_KEPT = 50_000
 GROUPS_LISTED = 20
 FORGET_EVERY_S = 3600.0
+AGAIN_S = (1.0, 5.0, 20.0, 60.0)
+MOST_LATE = 1000
+"""An answer that does not get through is tried again after so long each time; so many wait at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +69,6 @@ class Access:
     webhook_port: int = 8081
     webhook_secret: str = ""
     retention_days: int = 30
-
-
-class OnlyWords(AIORateLimiter):
-    """The library's limiter, for what people read: a raid's deletions must not wait for 20 a minute."""
-
-    async def process_request(
-        self, callback: Any, args: Any, kwargs: Any, endpoint: str, data: Any, rate_limit_args: Any
-    ) -> Any:
-        """Passes the chat on only where Telegram counts messages."""
-        counted = endpoint.startswith(("send", "edit", "copy", "forward"))
-        return await super().process_request(callback, args, kwargs, endpoint, data if counted else {}, rate_limit_args)
 
 
 class Telegram:
@@ -92,14 +88,16 @@ class Telegram:
         self.problems: dict[str, list[Notice]] = {}
         self.groups = Groups(store)
         self.admins = Admins()
-        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved)
-        self.posting = Posting(store, TelegramBoard(self), PACE)
+        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.later)
+        self.board = TelegramBoard(self)
+        self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
         self.commands = Commands(self)
         self.private = Private(self, self.commands)
         self.clicks = Clicks(self)
         self._bot: ExtBot[Any] | None = None
-        self._polls: HTTPXRequest
+        self._group: asyncio.TaskGroup | None = None
+        self._late = 0
         self._names: dict[tuple[str, str], int] = {}
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
@@ -110,6 +108,7 @@ class Telegram:
         """Serves until cancelled."""
         await self.groups.load()
         async with asyncio.TaskGroup() as group:
+            self._group = group
             group.create_task(self.posting.run())
             group.create_task(self._forget())
             wait_s = 1.0
@@ -157,6 +156,64 @@ class Telegram:
         """The link that adds the bot to a group with exactly the rights it needs; "" before the first connection."""
         return invite(self._bot.username) if self._bot is not None else ""
 
+    async def send(
+        self,
+        chat: int,
+        text: str,
+        language: Language,
+        buttons: telegram.InlineKeyboardMarkup | None = None,
+        topic: int | None = None,
+    ) -> bool:
+        """Says something to whoever asked, in HTML; see `answer`. False where nobody there can be written to."""
+
+        async def call(again: bool) -> None:
+            whole = f"<i>{say(language, 'card-again')}</i>\n{text}" if again else text
+            await self.api.send_message(
+                chat, fitting(whole), reply_markup=buttons, parse_mode="HTML", message_thread_id=topic
+            )
+
+        return await self.answer(call)
+
+    async def answer(self, call: Callable[[bool], Awaitable[object]]) -> bool:
+        """Answers somebody whose wish is done, and must not be done again because the answer does not get through.
+
+        Where Telegram is silent or its limit is reached, the call comes again a little later: as `call(True)` where the
+        first may have arrived. Raises nothing of Telegram's; False where it refused.
+        """
+        try:
+            await call(False)
+        except (BadRequest, Forbidden) as error:
+            log.info("not answered", error=error.message)
+            return False
+        except (Unreachable, TelegramError) as error:
+            self.later(call, maybe=not isinstance(error, Unreachable | RetryAfter))
+        return True
+
+    def later(self, call: Callable[[bool], Awaitable[object]], *, maybe: bool = False) -> None:
+        """Makes a call in a while, a few times until it works; `maybe` it worked already. Never waits or raises."""
+
+        async def again(maybe: bool) -> None:
+            try:
+                for wait_s in AGAIN_S:
+                    await asyncio.sleep(random.uniform(1, 2) * wait_s)  # noqa: S311  # not all at once
+                    try:
+                        await call(maybe)
+                        return
+                    except (BadRequest, Forbidden) as error:
+                        log.info("not answered", error=error.message)
+                        return
+                    except (Unreachable, TelegramError) as error:
+                        maybe = maybe or not isinstance(error, Unreachable | RetryAfter)
+                log.warning("an answer was given up")
+            except Exception:
+                log.exception("an answer failed")
+            finally:
+                self._late -= 1
+
+        if self._group is not None and self._late < MOST_LATE:
+            self._late += 1
+            self._group.create_task(again(maybe))
+
     def now(self) -> datetime:
         """This moment."""
         return datetime.now(UTC)
@@ -173,6 +230,10 @@ class Telegram:
         """In force from now on; cards that had nowhere to go are shown."""
         await self.groups.save_setup(chat, setup)
         await self.posting.resume()
+
+    def has_cards(self, setup: Setup) -> bool:
+        """Whether cards have somewhere to go."""
+        return bool(setup.alert_room) and setup.alert_room not in self.board.lost
 
     async def chosen_group(self, user: int) -> int | None:
         """The group somebody asks about in private: the one they chose, or the only one there is."""
@@ -210,31 +271,31 @@ class Telegram:
         for chat, title in self.groups.chats.items():
             community, setup = self.groups.community_of(chat), self.groups.setup_of_chat(chat)
             policy, problems = await self.moderator.policy(community), tuple(self.problems.get(community, ()))
-            places.append(Place(community, title or str(chat), policy.mode, bool(setup.alert_room), problems))
+            places.append(Place(community, title or str(chat), policy.mode, self.has_cards(setup), problems))
         return Overview(PLATFORM, self.trouble, self.invite, tuple(places))
 
     def _made(self) -> ExtBot[Any]:
-        self._polls = HTTPXRequest(connection_pool_size=2)
         base = self.access.api.rstrip("/") or "https://api.telegram.org"
         return ExtBot(
             self.access.token,
             base_url=f"{base}/bot",
             base_file_url=f"{base}/file/bot",
             request=HTTPXRequest(connection_pool_size=32, pool_timeout=10.0),
-            get_updates_request=self._polls,
-            rate_limiter=OnlyWords(group_max_rate=PER_MINUTE, max_retries=0),
+            rate_limiter=OnlyWords(PER_MINUTE),
         )
 
     async def _listen(self, bot: ExtBot[Any]) -> None:
+        """Raises `TelegramError` as it is, not in a group."""
+        failed: TelegramError | None = None
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.receiving.run())
+            books = group.create_task(self.receiving.run())
             await asyncio.sleep(0)
             await self.posting.resume()
 
             def told(trouble: Notice | None) -> None:
                 self.trouble = trouble
 
-            source: Polling | Webhook = Polling(self.receiving, self._polls, told)
+            source: Polling | Webhook = Polling(self.receiving, told)
             if self.access.webhook_url:
                 access = self.access
                 source = Webhook(
@@ -244,7 +305,13 @@ class Telegram:
                     access.webhook_host,
                     access.webhook_port,
                 )
-            await source.run(bot)
+            try:
+                await source.run(bot)
+            except TelegramError as error:
+                failed = error
+            books.cancel()
+        if failed is not None:
+            raise failed
 
     async def _handle(self, update: Json) -> None:
         """One update; raises what should be tried again."""
@@ -270,15 +337,22 @@ class Telegram:
         if (moved_from := message.get("migrate_from_chat_id")) is not None:
             await self._moved(int(moved_from), int(chat["id"]))
             return
-        if "edit_date" not in message and (command := command_of(message, self.api.username)) is not None:
+        command = command_of(message, self.api.username) if "edit_date" not in message else None
+        # moderators talk about what they see; what a member writes after a command is read like anything else
+        read = command is None or (command[1] and self.groups.knows(int(chat["id"])))
+        if read and not self.groups.watched_from(int(chat["id"])):
+            await self._read(message, asks=command is not None)
+        if command is not None:
             await self._command(message, *command)
-            return
-        if self.groups.about(int(chat["id"])) != int(chat["id"]):
-            return  # the moderators talk about what they see
+
+    async def _read(self, message: Json, *, asks: bool) -> None:
+        """`asks`: it is a command."""
+        chat = message["chat"]
         community = self.groups.community_of(int(chat["id"]))
         await self._known(chat)
         admins = await self._admins(int(chat["id"]))
-        if (event := event_of(message, community, admins)) is not None:
+        event = event_of(message, community, admins)
+        if event is not None and not (asks and event.author.is_moderator):
             await self.moderator.receive(event)
         for named in other_events(message, community, admins):
             known = (named.key.community, named.key.message)
@@ -297,8 +371,9 @@ class Telegram:
             return await self.admins.of(self.api, self.groups.now_at(chat))
 
     async def _command(self, message: Json, name: str, rest: str) -> None:
-        if name == "start" and rest.startswith("mods_") and rest[5:].lstrip("-").isdecimal():
-            await self.private.link_board(message, int(rest[5:]))
+        verb, chat, _ = payload(rest)
+        if name == "start" and verb == "mods" and chat is not None:
+            await self.private.link_board(message, chat)
         else:
             await self.commands.run(name, rest, message)
 
@@ -312,6 +387,9 @@ class Telegram:
         if status in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED):
             log.info("removed from a group", chat=number)
             return
+        if str(number) in self.board.lost:
+            self.board.lost.discard(str(number))
+            await self.posting.resume()
         if await self._greet(chat, change.get("from") or {}):
             return
         before = {notice.text() for notice in self.problems.get(self.groups.community_of(number), [])}
@@ -328,13 +406,8 @@ class Telegram:
         lines = [say(language, "telegram-welcome"), *(f"⚠️ {one.text(language)}" for one in await self.check(number))]
         url = f"https://t.me/{self.api.username}?start=setup_{number}"
         button = telegram.InlineKeyboardButton(say(language, "telegram-setup-button"), url=url)
-        try:
-            async with self.acting.refusals(number, None):
-                await self.api.send_message(
-                    number, "\n".join(lines), reply_markup=telegram.InlineKeyboardMarkup([[button]])
-                )
-        except (Gone, MissingPermission, RateLimited, Unreachable) as error:
-            log.warning("group not greeted", chat=number, error=str(error))
+        text = "\n".join(map(html.escape, lines))
+        await self.send(number, text, language, telegram.InlineKeyboardMarkup([[button]]))
         return True
 
     async def _known(self, chat: Json) -> None:

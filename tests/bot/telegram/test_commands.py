@@ -168,7 +168,7 @@ async def test_policy_mode_case_test_status(scene: Scene) -> None:
     tried = await scene.asks(scene.mod, "/test HATE </pre><a>")
     assert "hate 95 %" in tried and "&lt;/pre&gt;" in tried
     status = await scene.asks(scene.mod, "/status")
-    assert "Friends" in status and "every right I need" in status and "1 cards" in status
+    assert "Friends" in status and "every right I need" in status and "cards 1" in status
     assert "next refresh" in await scene.asks(scene.mod, "/example neutral you walnut")
     assert await scene.store.corrections(scene.community) == [("you walnut", "neutral")]
 

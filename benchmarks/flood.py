@@ -1,0 +1,84 @@
+"""What the benchmarks of a platform under load share: texts, a stub for the model, the store's clock, waiting."""
+
+import asyncio
+import contextlib
+import datetime
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.collector import settle
+from bot.events import Message
+from bot.store import Store
+from model.classifier import Item, Verdict
+from model.labels import Label
+from model.table import open_rows
+
+TEXTS = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
+ONE_CARD_IN = 100
+
+
+class Stub:
+    """Stands where the model would be: a text that contains "HATE" is hate."""
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        return [_verdict("HATE" in item.text) for item in items]
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, 0.0] for _ in texts]
+
+
+def _verdict(hate: bool) -> Verdict:
+    shares = (0.95, 0.04, 0.01) if hate else (0.01, 0.02, 0.97)
+    return Verdict(dict(zip((Label.HATE, Label.OFFENSIVE, Label.NEUTRAL), shares, strict=True)), "stub", "global/stub")
+
+
+class Timed(Store):
+    """Remembers when each row was committed."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.committed: dict[str, float] = {}
+
+    async def record_seen(self, event: Message, now: datetime.datetime) -> int | None:
+        row = await super().record_seen(event, now)
+        self.committed.setdefault(event.key.message, time.monotonic())
+        return row
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    """Looks every 20 ms; a TimeoutError if it does not become true."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110  # the bot offers no event for it
+            await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def settled() -> Iterator[None]:
+    """The garbage collector as the service sets it, for the baseline, too."""
+    before = gc.get_threshold()
+    settle()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def read_texts(source: Path = TEXTS, count: int = 5000) -> list[str]:
+    """A seeded sample as members might write it, one in a hundred marked for the stub; raises `BadData`."""
+    with open_rows(source, ("text",)) as rows:
+        texts = [row["text"].replace("HATE", "hate")[:2000] for row in rows]
+    dice = random.Random(3)
+    texts = dice.sample([text for text in texts if text.strip()], min(count, len(texts)))
+    return [f"{text[:1900]} HATE" if number % ONE_CARD_IN == 50 else text for number, text in enumerate(texts)]
+
+
+def quantiles(seconds: Sequence[float]) -> str:
+    """In words and milliseconds."""
+    p50, p99 = (1000 * statistics.quantiles(seconds, n=100)[index] for index in (49, 98))
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {1000 * max(seconds):.0f} ms"
