@@ -244,6 +244,10 @@ class Store(Reading):
 
         return await self._writer.write(work)
 
+    async def record_not_posted_back(self, case: int) -> None:
+        """The platform refused it: it may be tried again."""
+        await self._execute(sa.update(t.case).where(t.case.c.id == case).values(posted_back=False))
+
     async def unfinished(self, platform: str) -> list[Journalled]:
         """Messages a crash left half-way, oldest first."""
         wanted = sa.and_(t.message.c.platform == platform, t.message.c.state.in_(UNFINISHED))

@@ -124,10 +124,10 @@ class Clicks:
         try:
             async with refusals(asked.guild, "send_messages", channel.id):
                 await channel.send(text, nonce=f"back-{case.id}")
-        except MissingPermission as error:
-            await asked.tell(error.why.text(asked.language))
-        except (Gone, RateLimited, Unreachable) as error:
-            await asked.tell(say(asked.language, "not-answering", error=str(error)))
+        except (MissingPermission, Gone, RateLimited, Unreachable) as error:  # asked again it is not posted twice
+            await self._bot.store.record_not_posted_back(case.id)
+            why = error.why.text(asked.language) if isinstance(error, MissingPermission) else str(error)
+            await asked.tell(asked.say("outcome-not-posted-back", error=why))
         else:
             await asked.tell(asked.say("outcome-posted-back"))
 

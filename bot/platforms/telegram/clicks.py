@@ -151,10 +151,12 @@ class Clicks:
             async with self._bot.acting.refusals(asked.chat, None):
                 topic = topic_of(case.message.key.room)
                 await self._bot.api.send_message(asked.chat, text, parse_mode="HTML", message_thread_id=topic)
-        except MissingPermission as error:
-            return error.why.text(asked.language)
-        except (Gone, RateLimited, Unreachable) as error:
-            return asked.say("not-answering", error=str(error))
+        except (MissingPermission, Gone, RateLimited) as error:
+            await self._bot.store.record_not_posted_back(case.id)
+            why = error.why.text(asked.language) if isinstance(error, MissingPermission) else str(error)
+            return asked.say("outcome-not-posted-back", error=why)
+        except Unreachable as error:  # it may stand there: nobody posts it twice
+            return asked.say("outcome-perhaps-posted-back", error=str(error))
         return asked.say("outcome-posted-back")
 
     async def _markup(self, message: Json, buttons: InlineKeyboardMarkup) -> None:

@@ -31,6 +31,7 @@ from bot.notices import Notice
 from bot.platforms.base import Unreachable
 from bot.platforms.telegram.events import PLATFORM
 from bot.store import Store
+from bot.store.inbox import Waiting
 
 log = structlog.get_logger()
 
@@ -72,13 +73,22 @@ class Receiving:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                for waiting in await self._store.inbox.waiting(PLATFORM):
-                    group.create_task(self._one(waiting.number, json.loads(waiting.text), waiting.tries, again=True))
+                left = await self._store.inbox.waiting(PLATFORM)
+                for waiting in left:
+                    if waiting.tries == 0:
+                        group.create_task(self._one(waiting.number, json.loads(waiting.text), 0, again=True))
+                group.create_task(self._suspects([waiting for waiting in left if waiting.tries]))
                 while True:
                     await asyncio.sleep(FLUSH_S)
                     await self._flush()
         finally:
             self._group = None
+
+    async def _suspects(self, left: Sequence[Waiting]) -> None:
+        """Begun before, when the process ended: one by one, so that the next end is laid to one of them only, and the
+        least tried first, so that it is not always the same."""
+        for waiting in sorted(left, key=lambda waiting: (waiting.tries, waiting.number)):
+            await self._one(waiting.number, json.loads(waiting.text), waiting.tries, again=True)
 
     async def take(self, updates: Sequence[Any]) -> int | None:
         """Commits what is new; returns the largest number, None where none has one. Raises what the store raises."""
@@ -124,11 +134,11 @@ class Receiving:
     async def _tries(self, number: int, update: Update, tries: int, again: bool) -> None:
         wait_s, ends = RETRY_S, asyncio.get_running_loop().time() + PATIENCE_S
         while tries < TRIES:
-            if again:
-                await self._store.inbox.tried(PLATFORM, number)
-            again = False
             try:
                 async with self._questions if _asks(update) else self._words:
+                    if again:
+                        again = False
+                        await self._store.inbox.tried(PLATFORM, number)
                     await self._handle(update)
             except Exception as error:
                 if _unanswered(error) and asyncio.get_running_loop().time() < ends:

@@ -52,6 +52,9 @@ async def test_undo_lifts_what_can_be_lifted_and_offers_to_post_back(scene: Scen
     answer = await scene.server.clicks(scene.mod, card, "Undo")
     assert "Taken back: timeout for 30 minutes" in answer.content and "Cannot be taken back: delete" in answer.content
     assert "teaches nothing" in answer.content and not scene.guild.members[scene.ann.id].timed_out
+    scene.server.faults.fail_rest("POST", rf"/channels/{scene.lounge.id}/messages", 503, times=1)
+    refused = await scene.server.clicks(scene.mod, answer, "Post it back")
+    assert "can be tried again" in refused.content
     assert "Posted back" in (await scene.server.clicks(scene.mod, answer, "Post it back")).content
     assert "posted back before" in (await scene.server.clicks(scene.mod, answer, "Post it back")).content
     (quote,) = by_bot(scene)

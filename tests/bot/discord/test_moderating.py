@@ -206,6 +206,10 @@ async def test_a_burst_is_one_digest_and_each_case_can_be_opened(scene: Scene) -
     await scene.settled()
     await scene.server.until(lambda: "12 messages by 2 authors" in str(shown(scene)), timeout_s=10)
     (digest,) = [m for m in scene.alerts.messages.values() if "12 messages" in str(m.embeds)]
+    room, number = str(scene.alerts.id), str(digest.id)
+    async with asyncio.timeout(5):
+        while len(await scene.store.cards.cases_of("discord", room, number)) < 12:
+            await asyncio.sleep(0.01)
     seen = set()
     for _ in range(12):
         answer = await scene.server.clicks(scene.mod, digest, "Go through them")

@@ -44,6 +44,8 @@ async def test_undo_offers_to_post_back(scene: Scene) -> None:
     card = await scene.card()
     assert "Cannot be taken back: delete" in await scene.server.clicks(scene.mod, card, "Undo")
     offer = next(m for m in scene.server.by_bot(scene.board) if m.buttons and m.buttons[0]["text"] == "Post it back")
+    scene.server.fail("sendMessage", 400, times=1)
+    assert "can be tried again" in await scene.server.clicks(scene.mod, offer, "Post it back")
     assert "Posted back" in await scene.server.clicks(scene.mod, offer, "Post it back")
     assert "posted back before" in await scene.server.clicks(scene.mod, offer, "Post it back")
     (quote,) = scene.server.by_bot(scene.group)

@@ -65,10 +65,10 @@ async def test_killed_again_and_again_four_hundred_are_handled_once(tmp_path: Pa
         while server.updates or kills < 5:
             async with victim(server, tmp_path) as process:
                 await asyncio.wait_for(process.stdout.readline(), 30)  # type: ignore[union-attr]
-                await asyncio.sleep(chance.uniform(0.05, 1.0))
+                await asyncio.sleep(chance.uniform(0.0, 0.1))
                 process.kill()
                 kills += 1
-            assert kills < 60
+            assert kills < 100
         async with victim(server, tmp_path), Store.open(tmp_path / "domovoi.db", Sealer(bytes(range(32)))) as store:
             async with asyncio.timeout(60):
                 while await store.unfinished("telegram") or await store.inbox.waiting("telegram"):
@@ -82,7 +82,7 @@ async def test_killed_again_and_again_four_hundred_are_handled_once(tmp_path: Pa
         assert {row.state for row in rows} <= {"done", "gone"}
         assert all(message.deleted == message.text.startswith("HATE") for message in said)
         warned = Counter(message.text.split("</a>")[0] for message in server.by_bot(scene.group))
-        assert sum(warned.values()) <= 40 and kills >= 5
+        assert sum(warned.values()) <= 40 and kills >= 5, kills
 
 
 async def test_an_update_is_on_disk_before_it_is_confirmed(scene: Scene, monkeypatch: Any) -> None:
