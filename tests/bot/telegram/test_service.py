@@ -20,7 +20,7 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
         scene, other = Scene(server), DiscordScene(discord)
         more = {"DOMOVOI_TELEGRAM_TOKEN": server.token, "DOMOVOI_TELEGRAM_API": server.api}
         async with started(discord, tmp_path, **more) as (process, address):
-            await server.until(lambda: server.called("getUpdates"), timeout_s=30)
+            await server.until(lambda: server.called("deleteWebhook"), timeout_s=30)
             await server.adds_bot(scene.group, scene.owner)
             await server.until(lambda: server.by_bot(scene.group), timeout_s=10)
             shown = await screen(scene, scene.owner)
