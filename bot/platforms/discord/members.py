@@ -1,13 +1,13 @@
 """What every member may do: report, and know and decide about their own data."""
 
 import io
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
+from bot.mydata import FILE, as_json
 from bot.patience import Patience
 from bot.platforms.discord.asking import Asked, Level, ask, fetched
 from bot.platforms.discord.events import PLATFORM, event_of
@@ -92,19 +92,6 @@ async def export(asked: Asked) -> None:
     if not rows:
         await asked.tell(asked.say("mydata-none"))
         return
-    kept = [
-        {
-            "room": row.key.room,
-            "message": row.key.message,
-            "sent_at": row.sent_at.isoformat(),
-            "text": row.text,
-            "decision": dict(row.decision),
-            "probabilities": dict(row.probabilities),
-        }
-        for row in rows
-    ]
-    data = json.dumps(
-        {"platform": PLATFORM, "community": asked.community, "messages": kept}, ensure_ascii=False, indent=1
-    )
-    file = discord.File(io.BytesIO(data.encode("utf-8", "surrogatepass")), filename="mydata.json")
+    data = as_json(PLATFORM, asked.community, rows)
+    file = discord.File(io.BytesIO(data), filename=FILE)
     await asked.tell(asked.say("mydata-export", count=len(rows)), attachments=[file])

@@ -82,14 +82,14 @@ class Asked:
         Whoever has never written to the bot cannot be written to: they get a button that leads there and asks again.
         """
         if self.where != self.chat:
-            await self.bot.send(self.where, text, self.language, keyboard)
+            await self.bot.answers.send(self.where, text, self.language, keyboard)
             return
-        if self.user and await self.bot.send(self.user, text, self.language, keyboard):
+        if self.user and await self.bot.answers.send(self.user, text, self.language, keyboard):
             return
         url = f"https://t.me/{self.bot.api.username}?start={payload or 'hello'}"
         button = InlineKeyboardMarkup([[InlineKeyboardButton(self.say("telegram-alone-button"), url=url)]])
         topic = self.message.get("message_thread_id") if self.message.get("is_topic_message") else None
-        await self.bot.send(self.chat, self.say("telegram-alone"), self.language, button, topic)
+        await self.bot.answers.send(self.chat, self.say("telegram-alone"), self.language, button, topic)
 
 
 async def ask(bot: "Telegram", message: Json, chat: int | None = None) -> Asked | None:
@@ -123,7 +123,7 @@ async def choose(
 ) -> None:
     """Which of these groups? The button carries the command, as far as it holds it."""
     if not groups:
-        await bot.send(where, say(language, "telegram-no-group", link=html.escape(bot.invite)), language)
+        await bot.answers.send(where, say(language, "telegram-no-group", link=html.escape(bot.invite)), language)
         return
     words = command.split()
     verb = words[0].partition("@")[0].lstrip("/")[:16] if words else "start"
@@ -134,7 +134,7 @@ async def choose(
         fits = len(data.encode("utf-8", "replace")) <= LONGEST_DATA
         name = one_line(title, 40) or str(chat)
         rows.append([InlineKeyboardButton(name, callback_data=data if fits else f"in:{chat}:{verb}")])
-    await bot.send(where, say(language, "telegram-which-group"), language, InlineKeyboardMarkup(rows))
+    await bot.answers.send(where, say(language, "telegram-which-group"), language, InlineKeyboardMarkup(rows))
 
 
 def unchanged(error: telegram.error.BadRequest) -> bool:

@@ -53,7 +53,7 @@ class Clicks:
     async def _answered(self, number: str, text: str) -> None:
         """Refused where it is too old: the process was away, or it was answered before."""
         shown, alert = plain(text, LONGEST_ANSWER) or None, len(text) > 60
-        await self._bot.answer(lambda _: self._bot.api.answer_callback_query(number, shown, show_alert=alert))
+        await self._bot.answers.answer(lambda _: self._bot.api.answer_callback_query(number, shown, show_alert=alert))
 
     async def _case(self, query: Json, verb: str, rest: str) -> str:
         number, _, argument = rest.partition(":")
@@ -100,7 +100,7 @@ class Clicks:
         if any(isinstance(action, Delete) for action in outcome.kept) and outcome.case.message.text:
             button = InlineKeyboardButton(asked.say("button-back"), callback_data=f"back:{outcome.case.id}")
             text = html.escape(outcome.text(asked.language))
-            await self._bot.send(message["chat"]["id"], text, asked.language, InlineKeyboardMarkup([[button]]))
+            await self._bot.answers.send(message["chat"]["id"], text, asked.language, InlineKeyboardMarkup([[button]]))
         card = await self._bot.store.cards.of(outcome.case.id)
         if card is None or card.message != str(message["message_id"]):  # a digest is gone through
             await self._show(asked, outcome.case, message)
@@ -111,7 +111,7 @@ class Clicks:
         card = await self._bot.desk.card(case, asked.language)
         if following is None:
             following = _following(message)
-        await self._bot.answer(
+        await self._bot.answers.answer(
             lambda _: self._bot.api.edit_message_text(
                 fitting(card_text(card, case, asked.language)),
                 chat_id=message["chat"]["id"],
@@ -133,7 +133,7 @@ class Clicks:
             shown = await self._bot.desk.card(waiting[0], asked.language)
             text = card_text(shown, waiting[0], asked.language)
             buttons = keyboard(shown, following=first.id, language=asked.language)
-            await self._bot.send(message["chat"]["id"], text, asked.language, buttons)
+            await self._bot.answers.send(message["chat"]["id"], text, asked.language, buttons)
         else:
             await self._show(asked, waiting[0], message, following=first.id)
         return asked.say("digest-left", count=len(waiting) - 1) if len(waiting) > 1 else ""
@@ -160,7 +160,7 @@ class Clicks:
         return asked.say("outcome-posted-back")
 
     async def _markup(self, message: Json, buttons: InlineKeyboardMarkup) -> None:
-        await self._bot.answer(
+        await self._bot.answers.answer(
             lambda _: self._bot.api.edit_message_reply_markup(
                 message["chat"]["id"], message["message_id"], reply_markup=buttons
             )

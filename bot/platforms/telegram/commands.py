@@ -1,8 +1,6 @@
 """The commands. Each asks whether it may, then asks the desk."""
 
 import html
-import io
-import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -16,6 +14,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from bot.cards import explained, probabilities
 from bot.events import Author, Message, MessageKey
 from bot.inert import one_line
+from bot.mydata import FILE, as_json
 from bot.patience import Patience
 from bot.platforms.base import Unreachable
 from bot.platforms.telegram.asking import Asked, Json, Level, ask
@@ -255,23 +254,10 @@ class Commands:
         if not rows:
             await asked.tell(asked.say("mydata-none"), payload=f"mydata_{asked.chat}")
             return
-        kept = [
-            {
-                "room": row.key.room,
-                "message": row.key.message,
-                "sent_at": row.sent_at.isoformat(),
-                "text": row.text,
-                "decision": dict(row.decision),
-                "probabilities": dict(row.probabilities),
-            }
-            for row in rows
-        ]
-        data = {"platform": PLATFORM, "community": asked.community, "messages": kept}
-        file = io.BytesIO(json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))
-        file.name = "mydata.json"
+        data = as_json(PLATFORM, asked.community, rows)
         caption = asked.say("mydata-export", count=len(rows))
         try:
-            await self._bot.api.send_document(asked.user, file, filename="mydata.json", caption=caption)
+            await self._bot.api.send_document(asked.user, data, filename=FILE, caption=caption)
         except (Forbidden, BadRequest):  # they never wrote to the bot
             await asked.tell(asked.say("telegram-alone"), payload=f"mydata_{asked.chat}")
         except TelegramError as error:

@@ -37,7 +37,7 @@ class Private:
             else:
                 sender = message.get("from") or {}
                 language = language_of(str(sender.get("language_code") or "en"))
-                await self._bot.send(message["chat"]["id"], say(language, "telegram-hello"), language)
+                await self._bot.answers.send(message["chat"]["id"], say(language, "telegram-hello"), language)
             return
         name, rest = found
         if name == "start" and rest:
@@ -101,7 +101,7 @@ class Private:
                 parse_mode="HTML",
             )
 
-        await self._bot.answer(draw)
+        await self._bot.answers.answer(draw)
         return ""
 
     async def link_board(self, message: Json, chat: int) -> None:
@@ -109,12 +109,12 @@ class Private:
         where, user = message["chat"]["id"], int((message.get("from") or {}).get("id", 0))
         setup = self._bot.groups.setup_of_chat(chat)
         if (message.get("sender_chat") or {}).get("id") == where:
-            await self._bot.send(where, say(setup.language, "telegram-not-anonymous"), setup.language)
+            await self._bot.answers.send(where, say(setup.language, "telegram-not-anonymous"), setup.language)
             return
         if not await self._bot.admins.is_one(self._bot.api, chat, user):
             return
         await self._bot.save_setup(chat, setup.model_copy(update={"alert_room": str(where), "done": True}))
-        await self._bot.send(where, html.escape(say(setup.language, "setup-test-card")), setup.language)
+        await self._bot.answers.send(where, html.escape(say(setup.language, "setup-test-card")), setup.language)
 
     async def _change(self, asked: Asked, what: str) -> None:
         setup, bot = asked.setup, self._bot

@@ -3,8 +3,7 @@
 import asyncio
 import html
 import logging
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,27 +11,27 @@ from typing import Any
 import structlog
 import telegram
 from telegram.constants import ChatMemberStatus
-from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+from telegram.error import ChatMigrated, TelegramError
 from telegram.ext import ExtBot
 from telegram.request import HTTPXRequest
 
 from bot.actions import Action
 from bot.desk import Desk
 from bot.events import Author, MessageKey
-from bot.language import Language, language_of, say
+from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import Overview, Place, Unreachable
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
+from bot.platforms.telegram.answers import Answers
 from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.board import TelegramBoard
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import PLATFORM, event_of, in_group, other_events
 from bot.platforms.telegram.groups import Groups
-from bot.platforms.telegram.layout import fitting
 from bot.platforms.telegram.limits import OnlyWords
 from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
@@ -52,9 +51,6 @@ PER_MINUTE = 20
 NAMES_KEPT = 50_000
 GROUPS_LISTED = 20
 FORGET_EVERY_S = 3600.0
-AGAIN_S = (1.0, 5.0, 20.0, 60.0)
-MOST_LATE = 1000
-"""An answer that does not get through is tried again after so long each time; so many wait at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,8 @@ class Telegram:
         self.problems: dict[str, list[Notice]] = {}
         self.groups = Groups(store)
         self.admins = Admins()
-        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.later)
+        self.answers = Answers(lambda: self.api)
+        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.answers.later)
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
@@ -96,8 +93,6 @@ class Telegram:
         self.private = Private(self, self.commands)
         self.clicks = Clicks(self)
         self._bot: ExtBot[Any] | None = None
-        self._group: asyncio.TaskGroup | None = None
-        self._late = 0
         self._names: dict[tuple[str, str], int] = {}
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
@@ -108,7 +103,7 @@ class Telegram:
         """Serves until cancelled."""
         await self.groups.load()
         async with asyncio.TaskGroup() as group:
-            self._group = group
+            self.answers.group = group
             group.create_task(self.posting.run())
             group.create_task(self._forget())
             wait_s = 1.0
@@ -155,64 +150,6 @@ class Telegram:
     def invite(self) -> str:
         """The link that adds the bot to a group with exactly the rights it needs; "" before the first connection."""
         return invite(self._bot.username) if self._bot is not None else ""
-
-    async def send(
-        self,
-        chat: int,
-        text: str,
-        language: Language,
-        buttons: telegram.InlineKeyboardMarkup | None = None,
-        topic: int | None = None,
-    ) -> bool:
-        """Says something to whoever asked, in HTML; see `answer`. False where nobody there can be written to."""
-
-        async def call(again: bool) -> None:
-            whole = f"<i>{say(language, 'card-again')}</i>\n{text}" if again else text
-            await self.api.send_message(
-                chat, fitting(whole), reply_markup=buttons, parse_mode="HTML", message_thread_id=topic
-            )
-
-        return await self.answer(call)
-
-    async def answer(self, call: Callable[[bool], Awaitable[object]]) -> bool:
-        """Answers somebody whose wish is done, and must not be done again because the answer does not get through.
-
-        Where Telegram is silent or its limit is reached, the call comes again a little later: as `call(True)` where the
-        first may have arrived. Raises nothing of Telegram's; False where it refused.
-        """
-        try:
-            await call(False)
-        except (BadRequest, Forbidden) as error:
-            log.info("not answered", error=error.message)
-            return False
-        except (Unreachable, TelegramError) as error:
-            self.later(call, maybe=not isinstance(error, Unreachable | RetryAfter))
-        return True
-
-    def later(self, call: Callable[[bool], Awaitable[object]], *, maybe: bool = False) -> None:
-        """Makes a call in a while, a few times until it works; `maybe` it worked already. Never waits or raises."""
-
-        async def again(maybe: bool) -> None:
-            try:
-                for wait_s in AGAIN_S:
-                    await asyncio.sleep(random.uniform(1, 2) * wait_s)  # noqa: S311  # not all at once
-                    try:
-                        await call(maybe)
-                        return
-                    except (BadRequest, Forbidden) as error:
-                        log.info("not answered", error=error.message)
-                        return
-                    except (Unreachable, TelegramError) as error:
-                        maybe = maybe or not isinstance(error, Unreachable | RetryAfter)
-                log.warning("an answer was given up")
-            except Exception:
-                log.exception("an answer failed")
-            finally:
-                self._late -= 1
-
-        if self._group is not None and self._late < MOST_LATE:
-            self._late += 1
-            self._group.create_task(again(maybe))
 
     def now(self) -> datetime:
         """This moment."""
@@ -407,7 +344,7 @@ class Telegram:
         url = f"https://t.me/{self.api.username}?start=setup_{number}"
         button = telegram.InlineKeyboardButton(say(language, "telegram-setup-button"), url=url)
         text = "\n".join(map(html.escape, lines))
-        await self.send(number, text, language, telegram.InlineKeyboardMarkup([[button]]))
+        await self.answers.send(number, text, language, telegram.InlineKeyboardMarkup([[button]]))
         return True
 
     async def _known(self, chat: Json) -> None:

@@ -14,7 +14,7 @@ from telegram.request import HTTPXRequest
 from bot.actions import Ban, Delete
 from bot.events import Author, MessageKey
 from bot.notices import Notice
-from bot.platforms.telegram import limits, receiving, service
+from bot.platforms.telegram import answers, limits, receiving, service
 from bot.policy import LabelPolicy, Mode, Strikes
 from bot.posting import Pace
 from tests.bot.telegram.conftest import Scene, serving
@@ -35,7 +35,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.posting.GATHER_S", 0.05)
     monkeypatch.setattr("bot.posting.RETRY_S", 0.05)
     monkeypatch.setattr(receiving, "RETRY_S", 0.05)
-    monkeypatch.setattr(service, "AGAIN_S", (0.05, 0.1, 0.2, 0.5, 1.0))
+    monkeypatch.setattr(answers, "AGAIN_S", (0.05, 0.1, 0.2, 0.5, 1.0))
     monkeypatch.setattr(service, "HTTPXRequest", functools.partial(HTTPXRequest, read_timeout=0.3))
     for place in (service, receiving):
         monkeypatch.setattr(place, "reason", lambda error: (REASON(error)[0], 0.05))

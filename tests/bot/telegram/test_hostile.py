@@ -112,7 +112,7 @@ HOSTILE = [
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cards are not gathered for long, and nothing is put off."""
     monkeypatch.setattr("bot.posting.GATHER_S", 0.05)
-    monkeypatch.setattr("bot.platforms.telegram.service.AGAIN_S", ())
+    monkeypatch.setattr("bot.platforms.telegram.answers.AGAIN_S", ())
 
 
 def spoken(scene: Scene) -> list[Call]:

@@ -1,0 +1,25 @@
+"""What is kept of somebody, as the file they are given."""
+
+import json
+from collections.abc import Sequence
+
+from bot.store import Journalled
+
+FILE = "mydata.json"
+
+
+def as_json(platform: str, community: str, rows: Sequence[Journalled]) -> bytes:
+    """UTF-8 JSON: each kept text with its place, time, probabilities and decision."""
+    messages = [
+        {
+            "room": row.key.room,
+            "message": row.key.message,
+            "sent_at": row.sent_at.isoformat(),
+            "text": row.text,
+            "decision": dict(row.decision),
+            "probabilities": dict(row.probabilities),
+        }
+        for row in rows
+    ]
+    data = {"platform": platform, "community": community, "messages": messages}
+    return json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")

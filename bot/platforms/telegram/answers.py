@@ -1,0 +1,88 @@
+"""What somebody is told who asked: once their wish is done, it is only the answer that is tried again."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+import telegram
+from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
+from telegram.ext import ExtBot
+
+from bot.language import Language, say
+from bot.platforms.base import Unreachable
+from bot.platforms.telegram.layout import fitting
+
+log = structlog.get_logger()
+
+AGAIN_S = (1.0, 5.0, 20.0, 60.0)
+MOST_LATE = 1000
+"""An answer that does not get through is tried again after so long each time; so many wait at most."""
+
+
+class Answers:
+    """Sends them. `api` gives the connection or raises `Unreachable`; `group` owns what comes later."""
+
+    def __init__(self, api: Callable[[], ExtBot[Any]]) -> None:
+        self._api = api
+        self._late = 0
+        self.group: asyncio.TaskGroup | None = None
+
+    async def send(
+        self,
+        chat: int,
+        text: str,
+        language: Language,
+        buttons: telegram.InlineKeyboardMarkup | None = None,
+        topic: int | None = None,
+    ) -> bool:
+        """Says something to whoever asked, in HTML; see `answer`. False where nobody there can be written to."""
+
+        async def call(again: bool) -> None:
+            whole = f"<i>{say(language, 'card-again')}</i>\n{text}" if again else text
+            await self._api().send_message(
+                chat, fitting(whole), reply_markup=buttons, parse_mode="HTML", message_thread_id=topic
+            )
+
+        return await self.answer(call)
+
+    async def answer(self, call: Callable[[bool], Awaitable[object]]) -> bool:
+        """Answers somebody whose wish is done, and must not be done again because the answer does not get through.
+
+        Where Telegram is silent or its limit is reached, the call comes again a little later: as `call(True)` where the
+        first may have arrived. Raises nothing of Telegram's; False where it refused.
+        """
+        try:
+            await call(False)
+        except (BadRequest, Forbidden) as error:
+            log.info("not answered", error=error.message)
+            return False
+        except (Unreachable, TelegramError) as error:
+            self.later(call, maybe=not isinstance(error, Unreachable | RetryAfter))
+        return True
+
+    def later(self, call: Callable[[bool], Awaitable[object]], *, maybe: bool = False) -> None:
+        """Makes a call in a while, a few times until it works; `maybe` it worked already. Never waits or raises."""
+
+        async def again(maybe: bool) -> None:
+            try:
+                for wait_s in AGAIN_S:
+                    await asyncio.sleep(random.uniform(1, 2) * wait_s)  # noqa: S311  # not all at once
+                    try:
+                        await call(maybe)
+                        return
+                    except (BadRequest, Forbidden) as error:
+                        log.info("not answered", error=error.message)
+                        return
+                    except (Unreachable, TelegramError) as error:
+                        maybe = maybe or not isinstance(error, Unreachable | RetryAfter)
+                log.warning("an answer was given up")
+            except Exception:
+                log.exception("an answer failed")
+            finally:
+                self._late -= 1
+
+        if self.group is not None and self._late < MOST_LATE:
+            self._late += 1
+            self.group.create_task(again(maybe))
