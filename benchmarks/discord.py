@@ -22,8 +22,6 @@ import datetime
 import importlib
 import itertools
 import multiprocessing
-import os
-import platform
 import random
 import statistics
 import sys
@@ -41,9 +39,8 @@ import yarl
 from discord import gateway as library
 from discord import http
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.flood import Stub, Timed, quantiles, read_texts, settled, until
+from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
 from bot.desk import Desk
 from bot.events import Message
 from bot.moderator import Judged, Moderator
@@ -381,30 +378,21 @@ def measure(
 
 def show(results: Results, console: Console) -> None:
     """The table and a line on each pace."""
-    table = Table(title=f"{results.messages:,} messages, {len(results.baseline)} rounds")
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    for row in _rows(results):
-        table.add_row(*row)
-    console.print(table)
+    title = f"{results.messages:,} messages, {len(results.baseline)} rounds"
+    show_table(title, COLUMNS, _rows(results), console)
     for pace in results.paced:
         console.print(_paced_line(pace), soft_wrap=True, highlight=False)
 
 
 def record(results: Results, path: Path) -> None:
     """Appends a dated section."""
-    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
-    head = f"| {' | '.join(COLUMNS)} |\n|---|{'--:|' * (len(COLUMNS) - 1)}\n"
-    body = "".join(f"| {' | '.join(row)} |\n" for row in _rows(results))
-    text = (
-        f"\n## Discord under load, {when}\n\n`python -m benchmarks.discord`. {machine}, discord.py "
-        f"{discord.__version__}; {results.messages:,} messages of {AUTHORS} authors, median of "
-        f"{len(results.baseline)} interleaved rounds. CPU-seconds of the bot's process, all threads together.\n"
-        f"\n{head}{body}\n" + "\n\n".join(_paced_line(pace) for pace in results.paced) + "\n"
+    caption = (
+        f"`python -m benchmarks.discord`. {machine()}, discord.py {discord.__version__}; "
+        f"{results.messages:,} messages of {AUTHORS} authors, median of {len(results.baseline)} interleaved rounds. "
+        f"CPU-seconds of the bot's process, all threads together."
     )
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Results\n\nMade by the commands in each file.\n"
-    path.write_text(old + text, encoding="utf-8")
+    lines = [_paced_line(pace) for pace in results.paced]
+    append_section(path, "Discord under load", caption, COLUMNS, _rows(results), lines)
 
 
 COLUMNS = ("way", "messages/CPU-s", "µs each", "messages/s", "× discord.py", "heartbeats missed")

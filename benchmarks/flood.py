@@ -4,12 +4,17 @@ import asyncio
 import contextlib
 import datetime
 import gc
+import os
+import platform
 import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from bot.collector import settle
 from bot.events import Message
@@ -82,3 +87,30 @@ def quantiles(seconds: Sequence[float]) -> str:
     """In words and milliseconds."""
     p50, p99 = (1000 * statistics.quantiles(seconds, n=100)[index] for index in (49, 98))
     return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {1000 * max(seconds):.0f} ms"
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """The first column names the way, the others are figures."""
+    table = Table(title=title)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def append_section(
+    path: Path, title: str, caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], lines: Sequence[str]
+) -> None:
+    """Appends a dated section with a table, and a paragraph for each line."""
+    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    head = f"| {' | '.join(columns)} |\n|---|{'--:|' * (len(columns) - 1)}\n"
+    body = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    text = f"\n## {title}, {when}\n\n{caption}\n\n{head}{body}\n" + "\n\n".join(lines) + "\n"
+    old = path.read_text(encoding="utf-8") if path.exists() else "# Results\n\nMade by the commands in each file.\n"
+    path.write_text(old + text, encoding="utf-8")
+
+
+def machine() -> str:
+    """What this runs on, for a caption."""
+    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"

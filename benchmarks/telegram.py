@@ -23,8 +23,6 @@ import contextlib
 import datetime
 import importlib
 import multiprocessing
-import os
-import platform
 import random
 import resource
 import statistics
@@ -41,10 +39,9 @@ from typing import Any
 import sqlalchemy as sa
 import telegram
 from rich.console import Console
-from rich.table import Table
 from telegram.ext import Application, CallbackContext, MessageHandler, filters
 
-from benchmarks.flood import Stub, Timed, quantiles, read_texts, settled, until
+from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
 from bot.desk import Desk
 from bot.events import Message
 from bot.moderator import Judged, Moderator
@@ -430,30 +427,21 @@ def measure(
 
 def show(results: Results, console: Console) -> None:
     """The table and a line on each pace."""
-    table = Table(title=f"{results.updates:,} updates, {len(results.baseline)} rounds")
-    for index, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    for row in _rows(results):
-        table.add_row(*row)
-    console.print(table)
+    title = f"{results.updates:,} updates, {len(results.baseline)} rounds"
+    show_table(title, COLUMNS, _rows(results), console)
     for pace in results.paced:
         console.print(_paced_line(pace), soft_wrap=True, highlight=False)
 
 
 def record(results: Results, path: Path) -> None:
     """Appends a dated section."""
-    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
-    head = f"| {' | '.join(COLUMNS)} |\n|---|{'--:|' * (len(COLUMNS) - 1)}\n"
-    body = "".join(f"| {' | '.join(row)} |\n" for row in _rows(results))
-    text = (
-        f"\n## Telegram under load, {when}\n\n`python -m benchmarks.telegram`. {machine}, python-telegram-bot "
-        f"{telegram.__version__}; {results.updates:,} message updates of {AUTHORS} authors, median of "
-        f"{len(results.baseline)} interleaved rounds. CPU-seconds of the bot's process, all threads together.\n"
-        f"\n{head}{body}\n" + "\n\n".join(_paced_line(pace) for pace in results.paced) + "\n"
+    caption = (
+        f"`python -m benchmarks.telegram`. {machine()}, python-telegram-bot {telegram.__version__}; "
+        f"{results.updates:,} message updates of {AUTHORS} authors, median of {len(results.baseline)} interleaved "
+        f"rounds. CPU-seconds of the bot's process, all threads together."
     )
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Results\n\nMade by the commands in each file.\n"
-    path.write_text(old + text, encoding="utf-8")
+    lines = [_paced_line(pace) for pace in results.paced]
+    append_section(path, "Telegram under load", caption, COLUMNS, _rows(results), lines)
 
 
 COLUMNS = ("way", "updates/CPU-s", "µs each", "updates/s", "× the library", "peak MiB")

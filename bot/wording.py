@@ -2,7 +2,7 @@
 
 from bot.language import Language, said_action, say
 from bot.policy import Mode, Policy, preset_of
-from bot.store import Case, Counts
+from bot.store import Counts
 from model.labels import HARMFUL
 
 
@@ -45,13 +45,4 @@ def counts_line(counts: Counts, language: Language) -> str:
         cases=counts.opened,
         answered=counts.answered,
         acted=counts.acted,
-    )
-
-
-def case_line(case: Case, language: Language) -> str:
-    """One case in a list, without its text."""
-    decision = case.message.decision
-    label, score = say(language, f"label-{decision['label']}"), round(100 * decision["score"])
-    return say(
-        language, "digest-line", case=case.id, label=label, score=score, state=say(language, f"state-{case.state}")
     )

@@ -34,20 +34,6 @@ class Reports:
         async with self._engine.connect() as connection:
             return int(await connection.scalar(query) or 0)
 
-    async def open_case(self, row: int, now: datetime) -> int | None:
-        """The journal row's case, opened if there was none; None when the row has no decision that could be shown.
-
-        The author of a message that was clear is not known any more; `Store.record_shown` knows it from the event.
-        """
-        decided = sa.select(t.message.c.id).where(t.message.c.id == row, t.message.c.decision.is_not(None))
-
-        def work(connection: sa.Connection) -> int | None:
-            if connection.scalar(decided) is None:
-                return None
-            return opened(connection, row, now)
-
-        return await self._writer.write(work)
-
 
 def opened(connection: sa.Connection, row: int, now: datetime) -> int:
     """The journal row's case, within the caller's transaction; opened if there was none."""

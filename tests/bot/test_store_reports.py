@@ -26,16 +26,6 @@ async def test_each_member_counts_once(store: Store) -> None:
     assert await store.reports.count(case.id) == 2
 
 
-async def test_a_report_opens_a_case_where_there_is_a_decision(store: Store) -> None:
-    """The same one each time; none for a message that nothing is known of yet."""
-    row = await clear(store, 1)
-    case = await store.reports.open_case(row, NOW)
-    assert case is not None and await store.reports.open_case(row, NOW) == case
-    waiting = await store.record_seen(said("x", "2"), NOW)
-    assert waiting is not None and await store.reports.open_case(waiting, NOW) is None
-    assert await store.reports.open_case(999, NOW) is None
-
-
 async def test_a_message_that_was_never_journalled_can_be_shown(store: Store) -> None:
     """With text and author; reported again it is the same case; it is no strike, for nothing was done."""
     number = await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW)
@@ -80,9 +70,9 @@ async def test_a_text_that_is_gone_does_not_come_back_by_a_report(store: Store) 
 async def test_a_reported_clear_message_says_nothing_about_the_others(store: Store, tmp_path: Path) -> None:
     """It was not drawn evenly, so the audit leaves out what moderators said of it."""
     row = await clear(store, 1)
-    case = await store.reports.open_case(row, NOW)
+    (case,) = await store.audit.draw("try-out", 1, NOW, NOW)
     await store.reports.record(row, "ben", NOW)
-    await store.record_correction(case or 0, "dana", "hate", None, NOW, confirms=False)
+    await store.record_correction(case, "dana", "hate", None, NOW, confirms=False)
     assert await store.audit.found("try-out") == {}
     with closing(sqlite3.connect(tmp_path / "domovoi.db")) as connection:
         rows = connection.execute("SELECT band, label, messages FROM training_audit").fetchall()

@@ -25,8 +25,6 @@ BULK = 100
 BULK_WITHIN = timedelta(days=14) - timedelta(minutes=5)
 """Discord deletes at most 100 messages in one call, none older than 14 days."""
 ANSWER_WITHIN_S = 30.0
-GONE = {10003, 10007, 10008, 10013, 10026, 10062}
-"""Unknown channel, member, message, user, ban, interaction."""
 DM_CLOSED = 50007
 NO_ACCESS = {50001, 50013}
 

@@ -68,7 +68,7 @@ class Clicks:
         return await self._answer(asked, case, verb, argument, query["message"])
 
     async def _answer(self, asked: Asked, case: Case, verb: str, argument: str, message: Json) -> str:
-        desk, basis, moderator = self._bot.desk, self._bot.basis(asked.setup), self._moderator(asked)
+        desk, basis, moderator = self._bot.desk, self._bot.basis(asked.setup), asked.moderator
         match verb:
             case "right":
                 return await self._outcome(asked, await desk.confirm(case, moderator, basis), message)
@@ -91,9 +91,6 @@ class Clicks:
                 return await self._next(asked, case, message)
             case _:
                 return asked.say("no-case", case=str(case.id))
-
-    def _moderator(self, asked: Asked) -> str:
-        return asked.moderator
 
     async def _outcome(self, asked: Asked, outcome: Outcome, message: Json) -> str:
         """What came of it; where a deletion cannot be undone, the text can be posted back."""

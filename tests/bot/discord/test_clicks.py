@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from bot.policy import LabelPolicy, Mode
 from tests.bot.discord.conftest import Scene, ago, serving
@@ -171,3 +172,30 @@ async def test_too_many_actions_go_back_to_shadow_and_say_so(scene: Scene) -> No
         await scene.settled()
     await scene.server.until(lambda: any("back in shadow mode" in m.content for m in scene.alerts.messages.values()))
     assert (await scene.moderator.policy(scene.community)).mode is Mode.SHADOW
+
+
+async def test_a_slow_model_keeps_nobody_without_an_answer(scene: Scene, monkeypatch: Any) -> None:
+    """Every command and button says within the time Discord gives that it is at work, and ends with words."""
+    message = await scene.server.says(scene.lounge, scene.owner, "HATE")
+    card = await scene.card()
+    quick = scene.classifier.classify
+
+    async def slow(items: Any) -> Any:
+        await asyncio.sleep(1.0)
+        return await quick(items)
+
+    monkeypatch.setattr(scene.classifier, "classify", slow)
+    scene.server.callback_deadline_s = 0.5
+    asked: dict[str, dict[str, Any]] = {
+        **{name: {} for name in ["setup", "status", "preview", "policy", "privacy", "learning", "link"]},
+        **{"mydata export": {}},
+        **{"explain": {"message": str(message.id)}, "test": {"text": "hm"}, "mode": {"mode": "shadow"}},
+        **{"case": {"number": 1}, "history": {"member": scene.ann}, "report": {"message": str(message.id)}},
+    }
+    for command, options in asked.items():
+        answer = await scene.runs(scene.owner, command, **options)
+        assert answer.answered_after_s is not None and answer.answered_after_s < 0.5, command
+        assert answer.content or answer.embeds, command
+    for button in ("👍 Correct", "👎 Wrong label", "Explain"):
+        answer = await scene.server.clicks(scene.mod, card, button)
+        assert answer.answered_after_s is not None and answer.answered_after_s < 0.5 and answer.content

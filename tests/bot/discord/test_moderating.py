@@ -252,3 +252,23 @@ async def test_what_is_corrected_to_neutral_ends_the_timeout(scene: Scene) -> No
     outcome = await scene.discord.desk.correct(await scene.case(), "discord:1", Label.NEUTRAL, None)
     assert not scene.guild.members[scene.ann.id].timed_out
     assert "Taken back: timeout" in outcome.text() and "Cannot be taken back: delete" in outcome.text()
+
+
+async def test_thrown_out_and_banned_with_a_reason_and_let_in_again(scene: Scene) -> None:
+    """A kick cannot be taken back, a ban can; the audit log says why."""
+    await scene.server.says(scene.lounge, scene.ann, "hello")
+    await scene.settled()
+    number = str(max(scene.lounge.messages))
+    row = await scene.store.journalled("discord", scene.community, number)
+    assert row is not None
+    for person, action in ((scene.ann, Kick()), (scene.ben, Ban())):
+        await scene.discord.perform(action, row.key, Author(str(person.id), person.name))
+        assert person.id not in scene.guild.members
+    (kicked,) = scene.server.called("DELETE", r"/members/\d+$")
+    (banned,) = scene.server.called("PUT", r"/bans/\d+$")
+    assert (
+        number in (kicked.reason or "") and banned.reason == kicked.reason and set(scene.guild.bans) == {scene.ben.id}
+    )
+    assert not await scene.discord.undo(Kick(), row.key, Author(str(scene.ann.id), "Ann"))
+    assert await scene.discord.undo(Ban(), row.key, Author(str(scene.ben.id), "Ben"))
+    assert not scene.guild.bans

@@ -250,3 +250,16 @@ async def test_learning_needs_the_operators_permission_and_the_servers_consent(s
     assert "neutral" in done.content
     taught = await scene.store.corrections(scene.community)
     assert ("you walnut", "neutral") in taught and ("HATE two", "hate") in taught
+
+
+async def test_what_is_missing_at_the_start_is_said(tmp_path: Path) -> None:
+    """One notice where cards go, with each right, where, and the fix."""
+    async with DiscordServer() as server:
+        scene = Scene(server)
+        scene.guild.bot_role.deny(["manage_messages"])
+        scene.voice.overwrite(scene.guild.bot_role, deny=["read_message_history"])
+        async with serving(scene, tmp_path):
+            await server.until(lambda: any("rights are missing" in m.content for m in scene.alerts.messages.values()))
+            (notice,) = scene.alerts.messages.values()
+            assert "Manage Messages" in notice.content and "Server Settings → Roles" in notice.content
+            assert f"<#{scene.voice.id}>" in notice.content and "Read Message History" in notice.content

@@ -186,3 +186,19 @@ async def test_commands_for_another_bot_are_words_like_others(scene: Scene) -> N
     await scene.server.says(scene.group, scene.ann, "/ban@other_bot HATE")
     await scene.server.says(scene.group, scene.ann, "/nonsense HATE")
     assert len(await scene.cases()) == 2
+
+
+async def test_an_anonymous_administrator_is_known_in_private(scene: Scene) -> None:
+    """In the group nobody knows who they are: a button leads to where they do, once they press it."""
+    hidden = scene.server.add_user("Hidden")
+    scene.server.join(scene.group, hidden, "administrator", anonymous=True)
+    await scene.server.says(scene.group, scene.group, "/status")
+    await scene.settled()
+    (led,) = scene.server.by_bot(scene.group)
+    start = led.buttons[0]["url"].split("start=")[1]
+    assert "every right I need" in await scene.asks(hidden, f"/start {start}")
+    assert "administrators can" in await scene.asks(scene.ann, f"/start {start}")
+    await scene.server.says(scene.group, scene.ben, "HATE")
+    assert "Recorded: hate" in await scene.server.clicks(hidden, await scene.card(), "👍 Correct")
+    (word,) = await scene.store.words(1)
+    assert word.moderator == f"telegram:{hidden.id}"
