@@ -360,8 +360,8 @@ async def test_what_was_said_long_ago_is_shown_and_not_punished(tmp_path: Path) 
             cases = {case.message.text: case for case in await scene.cases()}
             assert "old" in cases["HATE old"].message.decision["flags"] and not old.deleted
             assert not cases["HATE fresh"].message.decision["flags"] and fresh.deleted
-            cards = await scene.cards(2)
-            assert "more than an hour late" in str(cards[0].embeds)
+            late = ["more than an hour late" in str(card.embeds) for card in await scene.cards(2)]
+            assert sorted(late) == [False, True]  # which of the two is handled first is nobody's promise
 
 
 async def test_edits_of_the_meantime(tmp_path: Path) -> None:
