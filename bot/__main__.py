@@ -1,9 +1,12 @@
-"""python -m bot [run | check | replay FILE --text COLUMN [--label COLUMN] [--out REPORT.html]]
-    [--community NAME] [--config FILE]
+"""python -m bot [run | check | backup FILE | restore [FILE]] [--config FILE]
+    python -m bot replay FILE --text COLUMN [--label COLUMN] [--out REPORT.html] [--community NAME] [--config FILE]
 
 run     the service with its page (the default)
 check   reads the configuration, the key and the adapter, asks Discord about the token, says what it found, and
         prints the link that adds the bot to a server
+backup  copies the store to a file that can be taken elsewhere; the service may run
+restore makes the store again from that file or its own newest sound backup, and every later change; the service must
+        stand still
 replay  runs a CSV file through the whole pipeline in shadow mode and writes a report
 """
 
@@ -21,7 +24,7 @@ from bot.config import BadConfig, Config, read_config
 from bot.models import adapters_of
 from bot.platforms.base import PlatformRefuses
 from bot.platforms.remote import discord_access, telegram_access
-from bot.store import KeyMissing, NewerStore
+from bot.store import Damaged, KeyMissing, NewerStore
 from model.adapters import read_manifest, read_weights
 from model.classifier import AdapterRejected
 from model.table import BadData
@@ -38,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "check":
             check(config, options.config, console)
             asyncio.run(check_platforms(config, console))
+        elif options.command == "backup":
+            console.print(app.back_up(config, options.file), soft_wrap=True, markup=False)
+        elif options.command == "restore":
+            console.print(app.restore(config, options.file), soft_wrap=True, markup=False)
         elif options.command == "replay":
             asyncio.run(
                 replay_file(config, options.file, options.text, options.label, options.out, errors, options.community)
@@ -54,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app.AlreadyRuns,
         KeyMissing,
         NewerStore,
+        Damaged,
         AdapterRejected,
     ) as group:
         error: BaseException = group
@@ -135,6 +143,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("run", parents=[common], help="the service with its page (the default)")
     commands.add_parser("check", parents=[common], help="reads the configuration and the adapter")
+    saved = commands.add_parser("backup", parents=[common], help="copies the store; the service may run")
+    saved.add_argument("file", type=Path)
+    restored = commands.add_parser("restore", parents=[common], help="makes the store again from its backups")
+    restored.add_argument("file", type=Path, nargs="?")
     replayed = commands.add_parser("replay", parents=[common], help="runs a CSV file through the pipeline")
     replayed.add_argument("file", type=Path)
     replayed.add_argument("--text", required=True, metavar="COLUMN")

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import fcntl
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 import structlog
 from aiohttp import web
 
@@ -23,13 +25,17 @@ from bot.notices import Notice
 from bot.platforms.base import Platform, Remote
 from bot.platforms.remote import remotes
 from bot.platforms.webchat import COMMUNITY, WebChat
-from bot.store import Case, Sealer, Store
+from bot.store import Case, Damaged, Sealer, Store
+from bot.store.backups import Backups, copy_store
+from bot.store.steady import Steady, damage
 from bot.web import server, shapes
 from bot.web.feed import Feed
 from model.adapters import GLOBAL
 from model.batcher import Batcher
+from model.coalescing import Coalescing
 from model.worker import Worker
 
+BACKUP_EVERY_S, BACKUP_AGAIN_S = 24 * 3600.0, 600.0
 log = structlog.get_logger()
 
 
@@ -52,12 +58,15 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def service(config: Config) -> AsyncIterator[Running]:
-    """Starts everything, yields, and stops everything. May raise `PortInUse`, `AlreadyRuns` and the store's."""
+    """Starts everything, yields, and stops everything. May raise `PortInUse`, `AlreadyRuns` and the store's.
+
+    The first fault of the store's file that is found while it runs ends it: a start repairs what can be repaired.
+    """
     logs.configure([config.discord.token, config.telegram.token])
     data = config.service.data
     database, registry = data / "domovoi.db", adapters_of(config)
     with _only_one(data):
-        sealer = Sealer.from_file(config.service.key, create=not database.exists())
+        sealer = Sealer.from_file(config.service.key, create=not (database.exists() or Backups(database).exist))
         feed = Feed()
         chat = WebChat(lambda posted: feed.publish("message", message=shapes.posted_json(posted)))
 
@@ -95,6 +104,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 max_batch_tokens=config.model.max_batch_tokens,
                 max_waiting_tokens=config.model.max_waiting_tokens,
             )
+            classifier = Coalescing(batcher)
             command = refresh_command(
                 database,
                 config.service.key,
@@ -108,19 +118,19 @@ async def service(config: Config) -> AsyncIterator[Running]:
             learning = Learning(store, registry, command, lambda told: server.refresh_event(feed, told))
             moderator = Moderator(
                 store,
-                batcher,
+                classifier,
                 platforms,
                 adapter_of=learning.adapter_of,
                 changed=case_changed,
                 notice=notice,
             )
-            desk = Desk(store, moderator, batcher, platforms, changed=case_changed)
+            desk = Desk(store, moderator, classifier, platforms, changed=case_changed)
             parts = server.Parts(
                 store,
                 moderator,
                 desk,
                 chat,
-                batcher,
+                classifier,
                 registry,
                 learning,
                 feed,
@@ -139,7 +149,11 @@ async def service(config: Config) -> AsyncIterator[Running]:
                     learning.keep_schedule(group, config.learning.refresh_after, config.learning.refresh_hour)
                 ),
                 group.create_task(_retention(store, config.service.retention_days)),
+                group.create_task(_backups(store, notice)),
             ]
+            if store.recovery is not None:
+                log.error("the store was repaired", found=str(store.recovery))
+                notice(Notice("notice-store-repaired", {"found": str(store.recovery)}))
             for platform in away:
                 platform.serve(moderator, desk)
                 platform.adapter_of = learning.adapter_of
@@ -165,24 +179,72 @@ async def service(config: Config) -> AsyncIterator[Running]:
 
 
 async def run(config: Config, announce: Callable[[str], None]) -> None:
-    """The service until SIGTERM or SIGINT."""
+    """The service until SIGTERM or SIGINT. When the store turns out to be damaged it starts again, which repairs it."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with service(config) as running:
-        settle()
-        announce(f"http://{config.service.host}:{running.port}/")
-        log.info("started", adapter=running.parts.registry.current(GLOBAL))
-        await stop.wait()
-        log.info("stopping")
+    while not stop.is_set():
+        try:
+            async with service(config) as running:
+                settle()
+                announce(f"http://{config.service.host}:{running.port}/")
+                log.info("started", adapter=running.parts.registry.current(GLOBAL))
+                await stop.wait()
+                log.info("stopping")
+        except* sa.exc.DatabaseError as group:
+            if not any(damage(error) for error in _leaves(group)):
+                raise
+            log.error("the store is damaged; starting again to repair it", error=str(next(_leaves(group))))
+
+
+def back_up(config: Config, target: Path) -> str:
+    """Copies the store to a file, also while the service runs; says what it did. Raises `Damaged`."""
+    database = config.service.data / "domovoi.db"
+    if not database.exists():
+        raise Damaged(f"there is no store {database} to back up; `data_folder` in config.toml names its folder")
+    if target.exists():
+        raise Damaged(f"{target} is there already; name a file that is not")
+    copy_store(database, target)
+    return f"the store is copied to {target}; keep the sealing key {config.service.key} apart from it"
+
+
+def restore(config: Config, source: Path | None) -> str:
+    """Makes the store again from a file or its newest backup; says what it did. Raises `Damaged`, `AlreadyRuns`."""
+    with _only_one(config.service.data):
+        backups = Backups(config.service.data / "domovoi.db")
+        return str(backups.restore("is restored by hand", source)).replace("the damaged file", "the one before")
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 async def _retention(store: Store, days: int) -> None:
     """Once an hour, texts beyond their retention time are forgotten."""
+    steady = Steady()
     while True:
-        if forgotten := await store.forget_texts(datetime.now(UTC) - timedelta(days=days)):
+        before = datetime.now(UTC) - timedelta(days=days)
+        if forgotten := await steady(lambda: store.forget_texts(before)):  # noqa: B023
             log.info("texts forgotten", messages=forgotten)
         await asyncio.sleep(3600)
+
+
+async def _backups(store: Store, notice: Callable[[Notice], None]) -> None:
+    """Once a day, counted from the last backup and not from the start; one that fails is told and tried again."""
+    while True:
+        age_s = await asyncio.to_thread(lambda: store.backups.newest_age_s)
+        await asyncio.sleep(max(0.0, BACKUP_EVERY_S - (age_s if age_s is not None else BACKUP_EVERY_S)))
+        try:
+            await store.back_up()
+            log.info("backed up", folder=str(store.backups.folder))
+        except (Damaged, OSError, sqlite3.Error) as error:
+            log.error("no backup could be made", error=str(error))
+            notice(Notice("notice-no-backup", {"error": str(error)}))
+            await asyncio.sleep(BACKUP_AGAIN_S)
 
 
 @contextlib.contextmanager

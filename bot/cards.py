@@ -11,7 +11,7 @@ from bot import actions
 from bot.actions import Action
 from bot.explanation import Explanation
 from bot.language import Language, said_action, say
-from bot.policy import Band
+from bot.policy import UNREAD, Band
 from bot.store import Case, Said
 from model.labels import HARMFUL, LABELS, Label
 
@@ -76,6 +76,8 @@ def why(decision: Mapping[str, Any], language: Language) -> str:
         first = say(language, "why-clear", score=score)
     elif "category" in flags:
         first = decision["reason"]
+    elif UNREAD in flags:
+        return say(language, "why-unread")
     else:
         first = say(language, f"why-{decision['band']}", label=name, score=score, threshold=threshold)
     more = [say(language, f"why-{flag}") for flag in flags if flag != "category"]
@@ -125,6 +127,8 @@ def todo(case: Case) -> tuple[Action, ...]:
 def _title(case: Case, language: Language) -> str:
     decision = case.message.decision
     label, score = Label(decision["label"]), round(100 * decision["score"])
+    if UNREAD in decision.get("flags", []):
+        return say(language, "card-title-unread")
     if label not in HARMFUL:
         return say(language, "card-title-neutral", score=score)
     return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
@@ -138,8 +142,14 @@ def _done(case: Case, language: Language) -> str:
     names = ", ".join(said_action(language, action) for action in wanted)
     if not case.message.decision["enforced"]:
         return say(language, "done-shadow", actions=names)
-    state = case.message.state
-    return say(language, f"done-{state if state in ('failed', 'gone', 'sent', 'intended') else 'done'}", actions=names)
+    state, unsure = case.message.state, case.message.unsure
+    sure = [action for action in wanted if action.name != unsure]
+    said = [say(language, "done-unsure", actions=said_action(language, one)) for one in wanted if one.name == unsure]
+    if sure:
+        names = ", ".join(said_action(language, action) for action in sure)
+        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended') else 'done'}"
+        said.insert(0, say(language, known, actions=names))
+    return " ".join(said)
 
 
 def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[str, str], ...]:
@@ -156,6 +166,9 @@ def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[
 
 
 def _buttons(case: Case, language: Language) -> tuple[Button, ...]:
+    """None where there is no label to speak about."""
+    if UNREAD in case.message.decision.get("flags", []):
+        return ()
     reversible = any(action.name in actions.REVERSIBLE for action in todo(case))
     verbs: list[Verb] = ["right", "wrong", "explain"]
     if case.message.decision["enforced"] and reversible and not case.undone:

@@ -14,10 +14,10 @@ from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.moderator import Judged, Moderator
 from bot.platforms.base import Gone, MissingPermission, Platform, RateLimited, Unreachable
-from bot.policy import Policy
+from bot.policy import UNREAD, Policy
 from bot.store import Case, Store, Word
 from bot.store.store import decision_json
-from model.classifier import Classifier, Verdict
+from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
 from model.labels import LABELS, Label
 
@@ -96,7 +96,10 @@ class Desk:
     async def explain(self, text: str, label: Label, verdict: Verdict, community: str) -> Explanation:
         """Raises `Unavailable` and `AdapterRejected`."""
         past = await self._store.corrections(community, limit=NEAREST_OF)
-        found = await evidence(self._classifier, text, verdict, label, community)
+        try:
+            found = await evidence(self._classifier, text, verdict, label, community)
+        except Unscorable as error:
+            raise Unavailable(str(error)) from error
         vectors = await self._classifier.embed([text, *(old for old, _ in past)])
         near = nearest(vectors[0], vectors[1:])
         return Explanation(label, found, [(past[i][0], Label(past[i][1]), round(share, 3)) for i, share in near])
@@ -104,6 +107,8 @@ class Desk:
     async def explain_case(self, case: Case) -> Explanation:
         """The same for the message of a case, by the probabilities it was decided with."""
         message = case.message
+        if not message.probabilities:  # nobody could score it, and nobody is to try again
+            raise Unavailable(str(message.decision["reason"]))
         verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
         return await self.explain(message.text, Label(message.decision["label"]), verdict, message.key.community)
 
@@ -139,7 +144,8 @@ class Desk:
         return [await self._again(number) for number in opened]
 
     async def _label(self, case: Case, moderator: str, label: Label, basis: str | None, *, confirms: bool) -> Outcome:
-        basis = basis or await self._consent(case)
+        unread = UNREAD in case.message.decision.get("flags", [])
+        basis = None if unread else basis or await self._consent(case)  # what ended the model would end a refresh, too
         now = datetime.now(UTC)
         word = await self._store.record_correction(case.id, moderator, label, basis, now, confirms=confirms)
         if word is Word.SAME:

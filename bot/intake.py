@@ -7,6 +7,32 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+class Throttle:
+    """How many messages are with the classifier at once: as many as it answers within `aim_s` seconds each.
+
+    More would stand in its line, where nobody overtakes a flooder. Between `least` and `most`; one less after an answer
+    that took longer, one more after one that did not.
+    """
+
+    def __init__(self, most: int, aim_s: float = 0.5, least: int = 4) -> None:
+        self._most, self._aim_s, self._least = most, aim_s, min(least, most)
+        self._changed = asyncio.Event()
+        self.limit = most
+
+    async def turn(self, number: int) -> None:
+        """Returns once server `number` (from 0) may take a message."""
+        while number >= self.limit:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def took(self, seconds: float) -> None:
+        """An answer took so long."""
+        before, step = self.limit, -1 if seconds > self._aim_s else 1
+        self.limit = min(self._most, max(self._least, before + step))
+        if self.limit > before:
+            self._changed.set()
+
+
 class Intake(Generic[T]):
     """Round-robin over authors, in order within one author; holds at most `max_waiting` entries.
 
@@ -29,15 +55,13 @@ class Intake(Generic[T]):
     async def put(self, author: str, entry: T) -> T | None:
         """Queues the entry behind the author's own; returns (and counts in `shed`) the one there is no room for.
 
-        When it is full, an author with nothing waiting still gets in by pushing out the newest of the longest line.
+        When it is full, whoever has the longest line loses the newest of it, so nobody is shed for what others write.
         """
         dropped: T | None = None
         if self._size >= self.max_waiting:
             self.shed += 1
-            if author in self._authors:
-                return entry
             longest = max(self._authors.values(), key=len)
-            if len(longest) < 2:
+            if len(longest) <= len(self._authors.get(author, ())) + 1:
                 return entry
             dropped = longest.pop()
             self._size -= 1

@@ -11,7 +11,7 @@ from model.choice import EMBEDDED
 from model.classifier import Classifier
 from model.fallback import Fallback
 from model.two_stages import Tally, TwoStages
-from model.worker import ATTEMPTS, Worker
+from model.worker import Worker
 
 LOAD_TIMEOUT_S = 900.0
 """A large base read from a slow disk; meanwhile the embedded one answers."""
@@ -39,8 +39,9 @@ def adapters_of(config: Config) -> Registry:
     return registry_of(config.model.base, config.service.data / "adapters")
 
 
-def worker_of(config: Config, registry: Registry, attempts: int = ATTEMPTS) -> Worker:
-    """The configured base's process, not yet started."""
+def worker_of(config: Config, registry: Registry, attempts: int = 1) -> Worker:
+    """The configured base's process, not yet started. One try a request serves a service: its moderator counts the
+    tries of each message, and the stand-in does not wait."""
     model = config.model
     load_timeout_s = 60.0 if model.choice.embedded else LOAD_TIMEOUT_S
     return Worker(
@@ -62,8 +63,8 @@ async def answering(
     own = embedded.sound()[0]
     named = f"{EMBEDDED}/{own.partition('/')[2]}"
     async with (
-        worker_of(config, registry, attempts=1 if model.stand_in else ATTEMPTS) as worker,
-        Worker(EMBEDDED, lambda _: embedded.folder(own), threads=model.threads) as quick,
+        worker_of(config, registry) as worker,
+        Worker(EMBEDDED, lambda _: embedded.folder(own), threads=model.threads, attempts=1) as quick,
     ):
         answers = Answering(worker, worker, _nothing, lambda: "")
         if model.stand_in:

@@ -3,33 +3,37 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
-from bot import actions
+from bot.backlog import Backlog
 from bot.events import Message
-from bot.intake import Intake
+from bot.intake import Intake, Throttle
 from bot.notices import Notice
-from bot.platforms.base import DryRun, Gone, MissingPermission, Platform, RateLimited, Unreachable
-from bot.policy import Band, Decision, Mode, Policy, Standing, band, decide, exemption, strike_expiry
+from bot.performing import Performing
+from bot.platforms.base import Platform
+from bot.policy import Band, Decision, Mode, Policy, Standing, band, decide, exemption, strike_expiry, unread
 from bot.store import Case, Store
-from bot.store.reading import Left
+from bot.store.steady import Steady, damage
 from bot.store.store import decision_json
-from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Verdict
+from model.classifier import AdapterRejected, Classifier, Died, Item, Overloaded, Unavailable, Unscorable, Verdict
 from model.normalize import views
 
 RETRY_AFTER_S = 1.0
-FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
-"""How long an action waits for a platform that does not answer: twice as long each time."""
 SAID_AGAIN_AFTER_S = 600.0
-PAGE = 200
-"""So many rows of the journal are read at once at most."""
 PUNISHED_WITHIN = timedelta(hours=1)
 """Messages read later than this, after an outage, are shown to moderators and not acted on."""
+MOST_TRIES, MOST_DEATHS = 3, 8
+"""A message with which so many of the model's processes died, or of the service's (most of which end for another
+reason), is not tried again; moderators are shown it."""
+TRIAL = "hello"
+MOST_UNREAD = 1000
+"""So many texts nobody could score are remembered, so that the same ones do no more harm."""
 log = structlog.get_logger()
 
 
@@ -63,28 +67,50 @@ class Moderator:
     ) -> None:
         self._store = store
         self._classifier = classifier
-        self._platforms = platforms
         self._adapter_of = adapter_of
         self._changed = changed
         self._notice = notice
         self._settled = settled
         self._concurrency = concurrency
+        self._throttle = Throttle(concurrency)
         self._intake: Intake[tuple[int, Message]] = Intake()
         self._in_hand: set[int] = set()
         self._first_received: float = math.inf  # journal rows before this one are a former start's
-        self._last_received = 0
+        self._tries: dict[int, int] = {}
+        self._has_answered = False
+        self._former: dict[int, int] = {}  # tries of former processes, of which most ended for another reason
+        self._one_suspect = asyncio.Lock()
+        self._unread: OrderedDict[str, None] = OrderedDict()
         self._policies: dict[str, Policy] = {}
         self._told: dict[str, float] = {}
         self._group: asyncio.TaskGroup | None = None
-        self.trouble: Notice | None = None
+        self._steady = Steady(self._store_trouble)
+        self._performing = Performing(store, self._steady, platforms, changed, self._tell, self._spawn)
+        self._backlog = Backlog(
+            store,
+            self._steady,
+            platforms,
+            lambda: self._intake,
+            self._in_hand,
+            self._queue,
+            self._performing.finish,
+            lambda: self._notice(Notice("notice-flood-over")),
+        )
+        self._silent: Notice | None = None
+
+    @property
+    def trouble(self) -> Notice | None:
         """What keeps messages waiting at the moment; None while all is well."""
+        if self._steady.trouble:
+            return Notice("notice-store-silent", {"error": self._steady.trouble})
+        return self._silent
 
     async def receive(self, event: Message) -> bool:
         """Commits the message, then queues it. False for a revision that is known already."""
         row = await self._store.record_seen(event, datetime.now(UTC))
         if row is None:
             return False
-        self._first_received, self._last_received = min(self._first_received, row), max(self._last_received, row)
+        self._first_received = min(self._first_received, row)
         await self._queue(row, event)
         return True
 
@@ -93,8 +119,8 @@ class Moderator:
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._work_off())
-            for _ in range(self._concurrency):
-                group.create_task(self._serve())
+            for number in range(self._concurrency):
+                group.create_task(self._serve(number))
 
     async def policy(self, community: str) -> Policy:
         """The community's policy, read once and then kept."""
@@ -114,20 +140,41 @@ class Moderator:
         Raises `Unavailable`, `Overloaded` and `AdapterRejected`.
         """
         policy = policy or await self.policy(event.key.community)
-        verdict, disguised = await self._verdicts(event, policy)
+        try:
+            verdict, disguised = await self._verdicts(event, policy)
+        except Unscorable as error:
+            raise Unavailable(str(error)) from error
         return Judged(verdict, disguised, decide(event, verdict, Standing(), policy, disguised=disguised))
 
-    async def _queue(self, row: int, event: Message) -> None:
-        """Into the line, unless it stands there or is being handled already."""
+    async def _work_off(self) -> None:
+        await self._backlog.former(lambda: self._first_received)
+        await self._backlog.run()
+
+    async def _queue(self, row: int, event: Message, tries: int | None = None) -> None:
+        """Into the line, unless it stands there or is being handled already. `tries` is known of a row that a former
+        process left: it may have died of it."""
         if row in self._in_hand:
             return
         self._in_hand.add(row)
+        if tries is not None:
+            self._tries[row] = min(tries, 1)
+            self._former[row] = tries - self._tries[row]
         author = "\0".join((event.key.platform, event.key.community, event.author.id))
         if (shed := await self._intake.put(author, (row, event))) is not None:
-            self._in_hand.discard(shed[0])
+            await self._shed(shed[0])
 
-    async def _serve(self) -> None:
+    async def _shed(self, row: int) -> None:
+        """There is no room for it now: the journal keeps it, and it is taken up when there is."""
+        try:
+            await self._steady(lambda: self._store.record_state(row, "shed"))
+        finally:
+            self._in_hand.discard(row)
+            self._backlog.has_shed = True
+        self._tell(Notice("notice-flood"))
+
+    async def _serve(self, number: int) -> None:
         while True:
+            await self._throttle.turn(number)
             row, event = await self._intake.take()
             judged: Judged | None = None
             try:
@@ -135,162 +182,146 @@ class Moderator:
             except (Unavailable, AdapterRejected, Overloaded) as error:
                 await self._wait_for_model(row, event, error)
                 continue
-            except Exception:
+            except Exception as error:
+                if damage(error):
+                    raise
                 log.exception("message failed", row=row)
-                await self._store.record_state(row, "failed")
+                await self._steady(lambda: self._store.record_state(row, "failed"))  # noqa: B023
                 self._tell(Notice("notice-failed", {"row": row}, event.key.community))
+                if (case := await self._steady(lambda: self._store.case_of(*event.key.address))) is not None:  # noqa: B023
+                    self._changed(case)
+            self._tries.pop(row, None)
+            self._former.pop(row, None)
             self._in_hand.discard(row)
             self._settled(event, judged)
 
     async def _wait_for_model(self, row: int, event: Message, error: Exception) -> None:
         """Nothing is punished meanwhile; the message waits in the journal, moderators are told once."""
-        if not self.trouble and not isinstance(error, Overloaded):
-            self.trouble = Notice("notice-classifier-silent", {"error": str(error)})
-            log.error("classifier unavailable", error=str(error))
-            self._notice(self.trouble)
-        await asyncio.sleep(RETRY_AFTER_S)
+        if isinstance(error, Died):
+            self._tries[row] = max(1, self._tries.get(row, 0))  # from now on it is tried alone
+            log.warning("the model's process died with a message", row=row, error=str(error))
+        else:
+            if not self._silent and not isinstance(error, Overloaded):
+                self._silent = Notice("notice-classifier-silent", {"error": str(error)})
+                log.error("classifier unavailable", error=str(error))
+                self._notice(self._silent)
+            await asyncio.sleep(RETRY_AFTER_S)
         self._in_hand.discard(row)
         await self._queue(row, event)
 
-    async def _work_off(self) -> None:
-        """Puts unfinished rows of the journal back into the line: after a crash all of them, later what was shed.
-
-        What was decided before is done first: it does not wait for a model.
-        """
-        for states in (("intended", "sent"), ("seen", "scored")):
-            for name in self._platforms:
-                async for old in self._unfinished(name, states):
-                    if old.row.id >= self._first_received:
-                        break
-                    if old.event is None:
-                        await self._store.record_state(old.row.id, "failed")
-                    elif old.row.state in ("intended", "sent"):
-                        await self._finish(old.row.id, old.event, old.row.state, old.row.decision)
-                    else:
-                        await self._queue(old.row.id, old.event)
-        shed = 0
-        while True:
-            await asyncio.sleep(RETRY_AFTER_S)
-            if self._intake.shed > shed and not len(self._intake):
-                shed, last = self._intake.shed, self._last_received
-                for name in self._platforms:
-                    async for old in self._unfinished(name, ("seen",)):
-                        if last < old.row.id >= self._first_received:
-                            break  # being received at this moment
-                        if old.event is not None:
-                            await self._queue(old.row.id, old.event)
-
-    async def _unfinished(self, platform: str, states: Sequence[str]) -> AsyncIterator[Left]:
-        """What the journal has in these states and nobody has in hand, oldest first, as far as there is room for it."""
-        after = 0
-        while True:
-            limit = PAGE
-            if "seen" in states:
-                while not self._intake.roomy.is_set():
-                    await self._intake.roomy.wait()
-                limit = min(PAGE, self._intake.max_waiting - len(self._intake))
-            already = set(self._in_hand)  # may be through by the time the journal has answered
-            page = await self._store.left(platform, states, after, limit)
-            for old in page:
-                if old.row.id not in already:
-                    yield old
-            if len(page) < limit:
-                return
-            after = page[-1].row.id
-
     async def _handle(self, row: int, event: Message) -> Judged | None:
-        policy = await self.policy(event.key.community)
+        policy = await self._steady(lambda: self.policy(event.key.community))
         if exemption(event, policy) is not None:
-            await self._store.record_state(row, "exempt")
+            await self._steady(lambda: self._store.record_state(row, "exempt"))
             return None
-        verdict, disguised = await self._verdicts(event, policy)
+        try:
+            verdict, disguised = await self._read(row, event, policy)
+        except Unscorable as error:
+            await self._set_aside(row, event, str(error))
+            return None
         now = datetime.now(UTC)
         standing = Standing()
         if band(verdict, policy)[0] is Band.ACTION:
-            standing = Standing(*await self._store.standing(event, strike_expiry(policy, now), now))
+            since = strike_expiry(policy, now)
+            standing = Standing(*await self._steady(lambda: self._store.standing(event, since, now)))
         young = now - event.sent_at <= PUNISHED_WITHIN
         decision = decide(event, verdict, standing, policy, disguised=disguised, may_punish=young)
         if decision.trips:
             await self._trip(event, policy)
         state = "intended" if decision.actions else "done"
-        shown = decision.band is not Band.CLEAR
-        case = await self._store.record_decision(row, verdict, decision_json(decision), state, now, case=shown)
+        shown, said = decision.band is not Band.CLEAR, decision_json(decision)
+        case = await self._steady(lambda: self._store.record_decision(row, verdict, said, state, now, case=shown))
         if decision.actions:
-            await self._perform(row, event, decision)
+            await self._performing.perform(row, event, decision)
         if case is not None:
             await self._show(case)
         return Judged(verdict, disguised, decision)
 
+    async def _read(self, row: int, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
+        """The verdicts. A message with which a process died, or may have, is counted on disk before it is tried, and
+        tried alone from the second time on. Raises `Unscorable` when that was often enough."""
+        tries = self._tries.get(row)
+        if tries is None:
+            began = time.monotonic()
+            try:
+                return await self._verdicts(event, policy)
+            finally:
+                self._throttle.took(time.monotonic() - began)
+        await self._loaded(event)
+        if tries == 0:  # left by a former process, which need not have come to it
+            await self._count(row, 1)
+            return await self._verdicts(event, policy)
+        async with self._one_suspect:
+            tries = self._tries[row]
+            deaths = tries + self._former.get(row, 0)
+            if tries >= MOST_TRIES or deaths >= MOST_DEATHS or event.text in self._unread:
+                raise Unscorable(f"a process died with it {deaths} times", frozenset())
+            await self._count(row, tries + 1)
+            try:
+                return await self._verdicts(event, policy, alone=True)
+            except Died as error:
+                if tries + 1 < MOST_TRIES:
+                    raise
+                if not await self._answers(event):
+                    await self._count(row, 1)
+                    raise Unavailable(str(error)) from error  # so it is not this message's doing
+                raise Unscorable(f"the model's process died with it {MOST_TRIES} times", frozenset()) from None
+
+    async def _loaded(self, event: Message) -> None:
+        """Returns once the model has answered at all: a process that ends before that has not died of a message."""
+        async with self._one_suspect:
+            if not self._has_answered and not await self._answers(event):
+                raise Unavailable("the model does not answer yet")
+            self._has_answered = True
+
+    async def _answers(self, event: Message) -> bool:
+        """Whether the model reads a text that harms nobody."""
+        try:
+            await self._classifier.classify([Item(TRIAL, self._adapter_of(event.key.community), alone=True)])
+        except (Unavailable, AdapterRejected, Overloaded, Unscorable):
+            return False
+        return True
+
+    async def _count(self, row: int, tries: int) -> None:
+        await self._steady(lambda: self._store.record_tried(row, tries + self._former.get(row, 0)))
+        self._tries[row] = tries
+
+    async def _set_aside(self, row: int, event: Message, why: str) -> None:
+        """Nobody could score it: moderators are shown it, and nothing else is done."""
+        log.error("a message could not be scored", row=row, why=why)
+        self._unread[event.text] = None
+        while len(self._unread) > MOST_UNREAD:
+            self._unread.popitem(last=False)
+        said, now = decision_json(unread(why)), datetime.now(UTC)
+        case = await self._steady(lambda: self._store.record_unread(row, said, now))
+        if case is not None:
+            await self._show(case)
+        self._tell(Notice("notice-unread", community=event.key.community))
+
     async def _show(self, number: int) -> None:
-        if (case := await self._store.case(number)) is not None:
+        if (case := await self._steady(lambda: self._store.case(number))) is not None:
             self._changed(case)
 
-    async def _verdicts(self, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
+    async def _verdicts(self, event: Message, policy: Policy, *, alone: bool = False) -> tuple[Verdict, Verdict | None]:
         """The conservative view's verdict, and the aggressive view's where the views differ."""
         adapter = self._adapter_of(event.key.community)
         plain, undisguised = views(event.text)
-        items = [Item(plain, adapter, policy.asked, event.key.community)]
+        items = [Item(plain, adapter, policy.asked, event.key.community, alone)]
         if undisguised.casefold() != plain.casefold():
-            items.append(Item(undisguised, adapter, community=event.key.community))
+            items.append(Item(undisguised, adapter, community=event.key.community, alone=alone))
         verdicts = await self._classifier.classify(items)
-        if self.trouble:
-            self.trouble = None
+        if self._silent:
+            self._silent = None
             self._notice(Notice("notice-classifier-back"))
         return verdicts[0], verdicts[1] if len(verdicts) > 1 else None
 
-    async def _perform(self, row: int, event: Message, decision: Decision) -> None:
-        await self._store.record_state(row, "sent")
-        await self._do(row, event, decision.enforced, list(decision.actions))
-
-    async def _finish(self, row: int, event: Message, state: str, decision: Mapping[str, Any]) -> None:
-        """After a crash: what was intended is done; what may have been sent is repeated, but for what people read."""
-        todo = [actions.from_json(data) for data in decision["actions"]]
-        if state == "sent":
-            todo = [action for action in todo if not isinstance(action, actions.Warn)]
-        await self._do(row, event, decision["enforced"], todo)
-
-    async def _do(
-        self, row: int, event: Message, enforced: bool, todo: list[actions.Action], wait_s: float = 0.0
-    ) -> None:
-        """Performs each action and records the journal state it came to.
-
-        When the platform does not answer or asks for patience, the rest is put off and nobody waits for it.
-        """
-        wait_s = wait_s or FIRST_WAIT_S
-        platform = self._platforms[event.key.platform]
-        performer: Platform | DryRun = platform if enforced else DryRun(platform)
-        state = "done"
-        for position, action in enumerate(todo):
-            try:
-                await performer.perform(action, event.key, event.author)
-            except Gone:
-                state = "gone"
-            except RateLimited as error:
-                self._put_off(row, event, enforced, todo[position:], error.retry_after_s, wait_s)
-                return
-            except Unreachable as error:
-                log.warning("platform does not answer", row=row, action=action.name, error=str(error))
-                rest = todo[position + isinstance(action, actions.Warn) :]
-                self._put_off(row, event, enforced, rest, wait_s, min(2 * wait_s, LONGEST_WAIT_S))
-                return
-            except MissingPermission as error:
-                state = "failed"
-                self._tell(Notice("notice-not-possible", {"action": action, "why": error.why}, event.key.community))
-        await self._store.record_state(row, state)
-
-    def _put_off(
-        self, row: int, event: Message, enforced: bool, todo: list[actions.Action], wait_s: float, next_wait_s: float
-    ) -> None:
-        """Does the rest later. The journal says "sent" until then, so a restart goes on with it, too."""
-
-        async def later() -> None:
-            await asyncio.sleep(wait_s)
-            await self._do(row, event, enforced, todo, next_wait_s)
-            if (case := await self._store.case_of(*event.key.address)) is not None:
-                self._changed(case)
-
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None  # noqa: S101  # whoever performs was started by run()
-        self._group.create_task(later())
+        self._group.create_task(work)
+
+    def _store_trouble(self, error: str) -> None:
+        """Messages wait; the page says it at once, moderators on a platform too."""
+        self._notice(Notice("notice-store-silent", {"error": error}) if error else Notice("notice-store-back"))
 
     def _tell(self, notice: Notice) -> None:
         """The same thing at most once in ten minutes: a raid without a right is one notice, not four hundred."""
@@ -302,6 +333,7 @@ class Moderator:
 
     async def _trip(self, event: Message, policy: Policy) -> None:
         community = event.key.community
-        await self.set_policy(community, policy.model_copy(update={"mode": Mode.SHADOW}))
+        shadow = policy.model_copy(update={"mode": Mode.SHADOW})
+        await self._steady(lambda: self.set_policy(community, shadow))
         log.warning("back to shadow mode", community=community)
         self._notice(Notice("notice-cap", {"actions": policy.max_actions_per_hour}, community))

@@ -14,6 +14,9 @@ from model.classifier import Verdict
 from model.labels import HARMFUL, Label
 from model.prompts import categories
 
+UNREAD = "unread"
+"""The flag of a message that nobody could score."""
+
 
 class Mode(StrEnum):
     """Shadow decides and alerts but touches nothing; every community starts in it."""
@@ -293,6 +296,11 @@ def _act(
     return Decision(
         Band.ACTION, label, score, section.act_at, (*actions, Alert()), enforced, reason, trips=trips, flags=flags
     )
+
+
+def unread(why: str) -> Decision:
+    """About a message that nobody could score: it is shown, and nothing else."""
+    return Decision(Band.ALERT, Label.NEUTRAL, 0.0, 0.0, reason=why, flags=(UNREAD,))
 
 
 def strike_expiry(policy: Policy, now: datetime) -> datetime:

@@ -14,24 +14,26 @@ from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.setup import Setup
 from bot.store import Case, Store
+from bot.store.cards import Card
 
 log = structlog.get_logger()
 
 GATHER_S = 0.3
 """How long a first card waits for others, so that a burst is seen as one."""
 UNPOSTED_WITHIN = timedelta(days=1)
-RETRY_S, BROKEN_RETRY_S = 5.0, 60.0
+RETRY_S, BROKEN_RETRY_S, REFUSED_RETRY_S = 5.0, 60.0, 600.0
 SAID_AGAIN_AFTER_S = 600.0
 
 
 class Board(Protocol):
     """A platform's side of it: lays cards out and sends them. Every method may raise the platform's family of errors.
 
-    A card is asked for again where the process was killed before it was recorded; a platform that can tell then answers
-    with the first one.
+    A card is asked for again, in the same shape, where the process ended or the platform fell silent before it was
+    recorded. `recalls_s` is how long the platform then answers with the first one; after that it may stand there twice.
     """
 
     name: str
+    recalls_s: float
 
     async def setup(self, community: str) -> Setup:
         """Where cards go, and in which language."""
@@ -41,12 +43,14 @@ class Board(Protocol):
         """Those that can be told something."""
         ...
 
-    async def post(self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool) -> tuple[str, str]:
-        """One card, or a digest of many; returns room and message."""
+    async def post(
+        self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool
+    ) -> tuple[str, str]:
+        """One card, or a digest of many; returns room and message. `again`: it says that it may stand there twice."""
         ...
 
     async def edit(
-        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
+        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool, again: bool
     ) -> None:
         """The same card as it is now. `card` is room and message."""
         ...
@@ -58,12 +62,12 @@ class Board(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """More than `burst` new cards within `within_s` become a digest. It takes in `cases`, or is open for `open_s`, and
-    is redrawn at most every `redraw_s`."""
+    """More than `burst` new cards within `within_s` become a digest. It takes in `cases`, more than a raid has, or is
+    open for `open_s`, and is redrawn at most every `redraw_s`."""
 
     burst: int = 5
     within_s: float = 30.0
-    cases: int = 40
+    cases: int = 2000
     open_s: float = 600.0
     redraw_s: float = 1.0
 
@@ -93,6 +97,10 @@ class Posting:
         self._told: list[Notice] = []
         self._something = asyncio.Event()
         self._communities: dict[str, _Community] = {}
+        self._unsent: set[int] = set()
+        """Cases whose card was refused, so it cannot stand anywhere."""
+        self._twice: set[int] = set()
+        """Cases whose card may stand in two places; it says so as long as the process lives."""
 
     def show(self, case: int) -> None:
         """This case is new or has changed; never waits."""
@@ -105,8 +113,11 @@ class Posting:
         self._something.set()
 
     async def resume(self) -> None:
-        """Cases whose cards a stop or an outage kept back."""
+        """Cases whose cards a stop or an outage kept back, and digests that may not be drawn to their end."""
         for case in await self._store.cards.unposted(self._board.name, datetime.now(UTC) - UNPOSTED_WITHIN):
+            self.show(case)
+        open_for = timedelta(seconds=self._pace.open_s + 2 * self._pace.redraw_s)
+        for case in await self._store.cards.in_last_digests(self._board.name, open_for):
             self.show(case)
 
     async def run(self) -> None:
@@ -121,16 +132,17 @@ class Posting:
                 await self._notices(told)
             except Exception:
                 log.exception("notices could not be told")
+                self._told_later(told)
             try:
                 await self._cases(wanted)
             except Exception:
                 log.exception("cards could not be shown")
+                self._later(wanted, RETRY_S)
 
     async def _cases(self, wanted: list[int]) -> None:
         by_community: dict[str, list[Case]] = {}
-        for number in wanted:
-            if (case := await self._store.case(number)) is not None:
-                by_community.setdefault(case.message.key.community, []).append(case)
+        for case in await self._store.cases_of(wanted):
+            by_community.setdefault(case.message.key.community, []).append(case)
         for community, cases in by_community.items():
             try:
                 await self._show(community, cases)
@@ -141,6 +153,7 @@ class Posting:
                 self._later([case.id for case in cases], RETRY_S)
             except (Gone, MissingPermission) as error:
                 log.warning("cards cannot be shown", community=community, error=str(error))
+                self._later([case.id for case in cases], REFUSED_RETRY_S)
             except Exception:
                 log.exception("cards could not be shown", community=community)
                 self._later([case.id for case in cases], BROKEN_RETRY_S)
@@ -160,26 +173,40 @@ class Posting:
             return
         state = self._communities.setdefault(community, _Community())
         fresh: list[Case] = []
+        asked: list[Card] = []
         digests: dict[tuple[str, str], int] = {}
         for case in cases:
             card = await self._store.cards.of(case.id)
             if card is None or card.message is None:
                 fresh.append(case)
+                if card is not None:
+                    asked.append(card)
             elif card.digest:
                 digests[card.room, card.message] = case.id
             else:
                 await self._edit(community, setup, (card.room, card.message), [case], digest=False)
         for where, case_id in digests.items():
             await self._redraw(community, setup, state, where, case_id)
+        self._before(state, asked)
         if fresh:
             await self._post(community, setup, state, fresh)
+
+    def _before(self, state: _Community, asked: Sequence[Card]) -> None:
+        """What an earlier process sent and did not hear of; what was sent together was recorded at one moment."""
+        for card in asked:
+            if card.case not in state.asked and card.case not in self._unsent:
+                together = [other.case for other in asked if other.posted_at == card.posted_at]
+                state.asked[card.case] = (min(together), card.digest)
+                if datetime.now(UTC) - card.posted_at > timedelta(seconds=self._board.recalls_s):
+                    self._twice.add(card.case)
 
     async def _edit(
         self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
     ) -> None:
         """A card that somebody has removed stays removed."""
         try:
-            await self._board.edit(community, setup, card, cases, digest=digest)
+            again = not self._twice.isdisjoint(case.id for case in cases)
+            await self._board.edit(community, setup, card, cases, digest=digest, again=again)
         except Gone:
             log.info("a card is gone", community=community)
 
@@ -199,7 +226,7 @@ class Posting:
             if state.digest is None:
                 await self._send(community, setup, state, taken, digest=True)
             else:
-                await self._record(state, taken, state.digest, digest=True)
+                await self._posted(state, taken, state.digest, digest=True)
                 state.taken += len(taken)
                 await self._redraw(community, setup, state, state.digest, taken[0].id)
 
@@ -208,7 +235,7 @@ class Posting:
         shape; then it is drawn as it is by now. Returns the others."""
         for first, digest in dict.fromkeys(state.asked[case.id] for case in fresh if case.id in state.asked):
             numbers = sorted(number for number, group in state.asked.items() if group == (first, digest))
-            again = [case for number in numbers if (case := await self._store.case(number)) is not None]
+            again = await self._store.cases_of(numbers)
             where = await self._send(community, setup, state, again, digest=digest)
             await self._edit(community, setup, where, again, digest=digest)
             fresh = [case for case in fresh if case.id not in numbers]
@@ -217,25 +244,38 @@ class Posting:
     async def _send(
         self, community: str, setup: Setup, state: _Community, cases: Sequence[Case], *, digest: bool
     ) -> tuple[str, str]:
-        """A new card, or a digest."""
+        """A new card, or a digest: recorded before it may stand there, so that who comes after knows."""
+        numbers = {case.id for case in cases}
+        if not numbers <= state.asked.keys():
+            await self._record(cases, (setup.alert_room, None), digest=digest)
+        elif not self._board.recalls_s:
+            self._twice |= numbers
         state.asked |= {case.id: (cases[0].id, digest) for case in cases}
+        self._unsent -= numbers
         try:
-            where = await self._board.post(community, setup, cases, digest=digest)
+            again = not self._twice.isdisjoint(numbers)
+            where = await self._board.post(community, setup, cases, digest=digest, again=again)
         except (Gone, MissingPermission, RateLimited):
-            for case in cases:
-                del state.asked[case.id]
+            self._unsent |= numbers
+            for number in numbers:
+                del state.asked[number]
             raise
-        await self._record(state, cases, where, digest=digest)
+        await self._posted(state, cases, where, digest=digest)
         if digest:
             state.digest, state.taken = where, len(cases)
             state.began = state.redrawn = time.monotonic()
         return where
 
-    async def _record(self, state: _Community, cases: Sequence[Case], card: tuple[str, str], *, digest: bool) -> None:
+    async def _posted(self, state: _Community, cases: Sequence[Case], card: tuple[str, str], *, digest: bool) -> None:
+        await self._record(cases, card, digest=digest)
         for case in cases:
-            await self._store.cards.post(case.id, self._board.name, *card, digest, datetime.now(UTC))
             state.asked.pop(case.id, None)
             state.posted.append(time.monotonic())
+
+    async def _record(self, cases: Sequence[Case], card: tuple[str, str | None], *, digest: bool) -> None:
+        """In one commit."""
+        name, now, post = self._board.name, datetime.now(UTC), self._store.cards.post
+        await asyncio.gather(*(post(case.id, name, *card, digest, now) for case in cases))
 
     async def _redraw(self, community: str, setup: Setup, state: _Community, where: tuple[str, str], case: int) -> None:
         """The whole digest as it is now, or a little later if it was redrawn just before."""
@@ -245,8 +285,7 @@ class Posting:
             return
         state.redrawn = time.monotonic()
         numbers = await self._store.cards.cases_of(self._board.name, *where)
-        found = [one for number in numbers if (one := await self._store.case(number)) is not None]
-        if found:
+        if found := await self._store.cases_of(numbers):
             await self._edit(community, setup, where, found, digest=True)
 
     async def _notices(self, told: Sequence[Notice]) -> None:

@@ -29,6 +29,7 @@ from model.classifier import Classifier, Item
 from model.labels import HARMFUL, LABELS, Label
 from model.quality import Tally
 from model.table import open_rows, read_label
+from model.worker import ATTEMPTS
 
 IN_HAND = 64
 """Messages that are in the pipeline at once."""
@@ -127,7 +128,7 @@ async def worker_of(config: Config, community: str = "") -> AsyncIterator[tuple[
     registry = adapters_of(config)
     model = config.model
     async with (
-        process_of(config, registry) as worker,
+        process_of(config, registry, ATTEMPTS) as worker,
         asyncio.TaskGroup() as group,
     ):
         batcher = Batcher(worker, max_batch_tokens=model.max_batch_tokens, max_waiting_tokens=model.max_waiting_tokens)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from model.classifier import Classifier, Item, Overloaded, Unavailable, Verdict
+from model.classifier import Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
 
 
 @dataclass(slots=True)
@@ -79,16 +79,27 @@ class Batcher:
         batch: list[_Waiting] = []
         tokens = 0
         while self._queue and (not batch or tokens + self._queue[0].tokens <= self._max_batch_tokens):
+            if batch and self._queue[0].item.alone:
+                break
             entry = self._queue.popleft()
             self.waiting_tokens -= entry.tokens
-            if not entry.answer.done():
-                batch.append(entry)
-                tokens += entry.tokens
+            if entry.answer.done():
+                continue
+            batch.append(entry)
+            tokens += entry.tokens
+            if entry.item.alone:
+                break
         return batch
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         try:
             verdicts = await self._classifier.classify([entry.item for entry in batch])
+        except Unscorable as error:
+            for place in error.places:
+                _fail(batch[place], Unscorable(str(error), frozenset()))
+            if rest := [entry for place, entry in enumerate(batch) if place not in error.places]:
+                await self._answer(rest)
+            return
         except Exception as error:
             for entry in batch:
                 _fail(entry, error)

@@ -14,12 +14,14 @@ class Item:
     Each item carries its own adapter, so a batch may mix communities and stays whole across a hot-swap. `categories`
     are a community's own, (name, description) each; a base that reads instructions says how probable each is.
     `community` names whose norm the verdict follows (`model.norms`); "" is the only one the adapter has learned.
+    `alone` keeps it out of a batch with others: a process died with it before.
     """
 
     text: str
     adapter: str
     categories: tuple[tuple[str, str], ...] = ()
     community: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Classifier(Protocol):
     """Scores texts. Pure and ordered: the same items give the same verdicts, so a retry is always safe."""
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item, in order. Raises `Unavailable` or `AdapterRejected`."""
+        """One verdict per item, in order. Raises `Unavailable`, `Died`, `Unscorable` or `AdapterRejected`."""
         ...
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -64,6 +66,20 @@ class Classifier(Protocol):
 
 class Unavailable(Exception):
     """The classifier cannot answer now; nothing may be punished, messages wait in the journal."""
+
+
+class Died(Unavailable):
+    """The model's process died with these items in hand, perhaps because of one of them: ask again for each `alone`, a
+    few times. The process comes back by itself."""
+
+
+class Unscorable(Exception):
+    """Some items cannot be scored, however small the batch: `places` are their positions in the call. The others were
+    not answered; ask again without these."""
+
+    def __init__(self, why: str, places: frozenset[int]) -> None:
+        super().__init__(why)
+        self.places = places
 
 
 class Overloaded(Exception):

@@ -5,9 +5,10 @@ Synchronous and single-threaded: the worker process and `python -m model.score` 
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +18,7 @@ from model.adapters import Manifest, check_tensor, read_manifest, read_weights
 from model.base import Base, Encoded, LoraSpec, ReadsInstructions
 from model.calibration import calibrated
 from model.choice import ADAPTER_MIB
-from model.classifier import AdapterRejected, Item, Verdict
+from model.classifier import AdapterRejected, Item, Unscorable, Verdict
 from model.labels import LABELS, Label
 from model.normalize import conservative
 from model.norms import Norm, norm_of
@@ -28,7 +29,9 @@ log = logging.getLogger(__name__)
 MAX_WINDOWS = 32
 """A text longer than this many windows is read at its start and its end."""
 _OVERLAP = 32
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
 
+T = TypeVar("T")
 Job = tuple[str, Encoded]
 """(adapter, one window of a text)."""
 
@@ -76,34 +79,49 @@ class Scorer:
     def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item, in order; identical texts are computed once for each adapter.
 
-        Raises KeyError for an adapter that was never loaded, and `AdapterRejected` when one that had to go meanwhile
-        cannot be loaded again. A text in several windows takes the one with the most harm by its community's norm.
+        Raises KeyError for an adapter that was never loaded, `AdapterRejected` when one that had to go meanwhile cannot
+        be loaded again, and `Unscorable` for items that do not fit into memory even by themselves. A text in several
+        windows takes the one with the most harm by its community's norm.
         """
         unique = list(dict.fromkeys(items))
         windows = [self._windows(item.text) for item in unique]
         jobs = [(item.adapter, window) for item, pieces in zip(unique, windows, strict=True) for window in pieces]
         rows = self._probabilities(jobs)
         verdicts, start = {}, 0
+        too_large: set[Item] = set()
         for item, pieces in zip(unique, windows, strict=True):
             norm = norm_of(self._loaded[item.adapter].norms, item.community)
-            mine = [norm.apply(row) for row in rows[start : start + len(pieces)]]
+            found = rows[start : start + len(pieces)]
             start += len(pieces)
+            if not all(found):
+                too_large.add(item)
+                continue
+            mine = [norm.apply(row) for row in found]
             worst = min(mine, key=lambda row: row[LABELS.index(Label.NEUTRAL)])
             probabilities = dict(zip(LABELS, worst, strict=True))
             verdicts[item] = Verdict(probabilities, self.base.name, item.adapter, self.base.prompt, len(pieces))
+        if too_large:
+            places = frozenset(place for place, item in enumerate(items) if item in too_large)
+            raise Unscorable("the text does not fit into the model's memory, even alone", places)
         if isinstance(self.base, ReadsInstructions):
             verdicts |= self._with_categories(verdicts)
         return [verdicts[item] for item in items]
 
     def categorise(self, texts: Sequence[str], prompt: Prompt) -> list[dict[str, float]]:
-        """For each text the probability of each of the prompt's answers by name, from the bare base, untrained.
+        """For each text the probability of each of the prompt's answers by name, from the bare base, untrained; none
+        where a text does not fit into memory.
 
         Raises ValueError when the base reads no instructions, or the prompt does not fit it.
         """
         if not isinstance(self.base, ReadsInstructions):
             raise ValueError(f"{self.base.name} reads no instructions: own categories need a GPT-J as base")
-        rows = self.base.category_probabilities(texts, prompt).tolist()
-        return [dict(zip(prompt.names, row, strict=True)) for row in rows]
+        base = self.base
+
+        def rows(some: Sequence[str]) -> list[list[float]]:
+            found: list[list[float]] = base.category_probabilities(some, prompt).tolist()
+            return found
+
+        return [dict(zip(prompt.names, row, strict=False)) for row in in_halves(rows, texts)]
 
     def _with_categories(self, verdicts: Mapping[Item, Verdict]) -> dict[Item, Verdict]:
         """The verdicts of items that name categories, with the probability of each; one community at a time."""
@@ -139,7 +157,8 @@ class Scorer:
         return [self.base.frame(ids[start : start + size]) for start in starts]
 
     def _probabilities(self, jobs: Sequence[Job]) -> list[list[float]]:
-        """(len(jobs), 3) calibrated probabilities; equal windows are computed once, like lengths together."""
+        """(len(jobs), 3) calibrated probabilities; equal windows are computed once, like lengths together. A row is
+        empty where the window does not fit into memory."""
         first: dict[tuple[str, tuple[int, ...]], int] = {}
         same = [first.setdefault((adapter, tuple(ids)), i) for i, (adapter, ids) in enumerate(jobs)]
         order = sorted(set(same), key=lambda i: (jobs[i][0], len(jobs[i][1])))
@@ -147,12 +166,18 @@ class Scorer:
         for chunk in self._passes(order, jobs):
             adapters = [jobs[i][0] for i in chunk]
             self._attach(set(adapters))
-            batch = [jobs[i][1] for i in chunk]
-            logits = self.base.label_logits(batch, adapters if self.base.mixes_adapters else adapters[0])
-            temperatures = torch.tensor([[self._loaded[adapter].manifest.temperature] for adapter in adapters])
-            for i, row in zip(chunk, calibrated(logits, temperatures).tolist(), strict=True):
+            for i, row in zip(chunk, in_halves(self._rows, [jobs[i] for i in chunk]), strict=True):
                 rows[i] = row
         return [rows[i] for i in same]
+
+    def _rows(self, jobs: Sequence[Job]) -> list[list[float]]:
+        """One pass."""
+        adapters = [adapter for adapter, _ in jobs]
+        windows = [window for _, window in jobs]
+        logits = self.base.label_logits(windows, adapters if self.base.mixes_adapters else adapters[0])
+        temperatures = torch.tensor([[self._loaded[adapter].manifest.temperature] for adapter in adapters])
+        rows: list[list[float]] = calibrated(logits, temperatures).tolist()
+        return rows
 
     def _passes(self, order: Sequence[int], jobs: Sequence[Job]) -> list[list[int]]:
         """Cuts sorted job numbers into passes of at most `batch_tokens` tokens (at least one job).
@@ -192,6 +217,33 @@ class Scorer:
             if loaded.attached and name not in keep:
                 self.base.detach(name)
                 loaded.attached = False
+
+
+def in_halves(compute: Callable[[Sequence[T]], list[list[float]]], jobs: Sequence[T]) -> list[list[float]]:
+    """One row for each job; when memory does not suffice for all, of one half and then the other, down to single jobs.
+    The row is empty where it does not suffice for one."""
+    if not jobs:
+        return []
+    try:
+        return compute(jobs)
+    except (RuntimeError, MemoryError) as error:
+        if not _of_memory(error):
+            raise
+        log.warning("out of memory with %d texts: %s", len(jobs), "given up" if len(jobs) == 1 else "in halves")
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # here and not above: there the traceback holds the tensors
+    if len(jobs) == 1:
+        return [[]]
+    half = len(jobs) // 2
+    return in_halves(compute, jobs[:half]) + in_halves(compute, jobs[half:])
+
+
+def _of_memory(error: RuntimeError | MemoryError) -> bool:
+    """On a GPU a type of its own, on the CPU a RuntimeError with these words, in bitsandbytes' libraries others."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error).lower()
+    return any(words in said for words in _OUT_OF_MEMORY)
 
 
 def attach_checked(base: Base, adapter: str, folder: Path) -> Manifest:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from model.choice import Choice, add_choice, chosen
-from model.classifier import AdapterRejected, Item, Unavailable, Verdict
+from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict
 from model.labels import LABELS
 
 MAX_LINE_BYTES = 64 * 2**20
 ATTEMPTS = 3
-"""How often one request is tried before its caller is told `Unavailable`."""
+"""How often one request is tried before its caller is told `Died`."""
+_NOTHING = json.dumps({"items": [], "adapters": {}}).encode() + b"\n"
 
 
 class Worker:
@@ -30,7 +31,8 @@ class Worker:
 
     `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request, and
     `load_timeout_s` more the first one, which waits for the model to be loaded; a worker that takes longer is killed
-    and replaced. After `attempts` dead workers a request's caller is told.
+    and replaced. After `attempts` dead workers a request's caller is told; a service that counts what each message
+    was there for asks for one.
     """
 
     def __init__(
@@ -67,7 +69,8 @@ class Worker:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item; raises `AdapterRejected`, or `Unavailable` when every attempt killed a worker."""
+        """One verdict per item; raises `AdapterRejected`, `Unscorable`, `Died` when every attempt killed a worker, or
+        `Unavailable` when none could be started."""
         adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
         asked = [(item.text, item.adapter, item.categories, item.community) for item in items]
         answer = await self._ask({"items": asked, "adapters": adapters})
@@ -82,10 +85,14 @@ class Worker:
         """Sends the request and waits; a cancelled caller leaves no half-read answer behind."""
         line = json.dumps(request).encode() + b"\n"
         async with self._turn:
+            loaded = False
             for _ in range(self._attempts):
                 try:
-                    answer = await self._exchange(line)
+                    if (self.pid is None or not self._loaded) and "error" in (answer := await self._load()):
+                        raise Unavailable(answer["error"])
+                    answer = await self._exchange(line, self._answer_timeout_s)
                 except (OSError, EOFError, ValueError, TimeoutError):
+                    loaded = loaded or self._loaded
                     await self._stop()
                     self.restarts += 1
                     continue
@@ -94,28 +101,37 @@ class Worker:
                     raise
                 if "rejected" in answer:
                     raise AdapterRejected(answer["rejected"])
-                if "error" in answer:
-                    raise Unavailable(answer["error"])
+                if "unscorable" in answer:
+                    raise Unscorable(answer["why"], frozenset(answer["unscorable"]))
                 return answer
+        if not loaded:
+            raise Unavailable("the model's process ends, or takes too long, while the model is being loaded")
         times = f"{self._attempts} times on the same request" if self._attempts > 1 else "or took too long"
-        raise Unavailable(f"the model's process died {times}")
+        raise Died(f"the model's process died {times}")
 
     async def restart(self) -> None:
         """Ends the process, after the request under way; the next one starts another, which loads the base anew."""
         async with self._turn:
             await self._stop()
 
-    async def _exchange(self, line: bytes) -> dict[str, Any]:
-        process = self._process if self.pid is not None else await self._start()
+    async def _load(self) -> dict[str, Any]:
+        """Asks for nothing, so that a process that dies while it loads is not taken for one that a text has killed."""
+        if self.pid is None:
+            await self._start()
+        answer = await self._exchange(_NOTHING, self._load_timeout_s + self._answer_timeout_s)
+        self._loaded = "error" not in answer
+        return answer
+
+    async def _exchange(self, line: bytes, timeout_s: float) -> dict[str, Any]:
+        process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise EOFError
-        async with asyncio.timeout(self._answer_timeout_s + (0.0 if self._loaded else self._load_timeout_s)):
+        async with asyncio.timeout(timeout_s):
             process.stdin.write(line)
             await process.stdin.drain()
             if not (answered := await process.stdout.readline()):
                 raise EOFError
         answer: dict[str, Any] = json.loads(answered)
-        self._loaded = True
         return answer
 
     async def _start(self) -> asyncio.subprocess.Process:
@@ -180,6 +196,8 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
         verdicts = scorer.classify(asked)
     except AdapterRejected as error:
         return {"rejected": str(error)}
+    except Unscorable as error:
+        return {"unscorable": sorted(error.places), "why": str(error)}
     return {"verdicts": [{**asdict(v), "probabilities": list(v.probabilities.values())} for v in verdicts]}
 
 

@@ -20,6 +20,7 @@ action-ban-hours = ban for { $hours ->
 
 # Cards
 card-title = { $label } { $score } %
+card-title-unread = could not be read by the model
 card-title-neutral = a closer look ({ $score } % harm)
 card-reports = { $count ->
     [one] One member has reported this.
@@ -35,6 +36,7 @@ why-alert = { $label }: { $score } %, at or above the alert threshold of { $thre
 why-action = { $label }: { $score } %, at or above the action threshold of { $threshold } %.
 why-clear = Below every threshold ({ $score } % harm); nobody was shown it by itself.
 why-example = Written by a moderator as an example.
+why-unread = The model could not read it: please judge it yourselves.
 why-stand-in = The stand-in model says so; it never punishes.
 why-old = It was read more than an hour late, so it is only shown.
 why-disguised = Seen once its disguise is undone; that never punishes.
@@ -48,6 +50,7 @@ done-done = Done: { $actions }.
 done-sent = Under way: { $actions }.
 done-intended = Under way: { $actions }.
 done-failed = Not all of this was possible: { $actions }.
+done-unsure = Whether this arrived is not known, so it was not repeated: { $actions }.
 done-gone = { $actions }; message or author were gone already.
 said-right = 👍 correct ({ $label })
 said-wrong = 👎 it is { $label }
@@ -101,6 +104,14 @@ explain-nothing = There is no text in it that I read.
 
 # Notices
 notice-failed = A message could not be handled (journal row { $row }); the log says why.
+notice-store-silent = The store cannot be written ({ $error }). Messages and actions wait until it can; make room on its disk or look at what else uses it.
+notice-store-back = The store can be written again; what waited is being done.
+notice-store-repaired = The store was repaired at this start: { $found }.
+notice-no-backup = No backup of the store could be made ({ $error }). The older ones are still there; it is tried again.
+breaker-open = { $calls } calls were refused within ten minutes. I ask for nothing for { $minutes } more minutes, so that the platform does not shut me out; what is to be done waits. Look at the missing rights below.
+notice-flood = More is being written than I can read. Everybody gets a turn, the busiest wait; nothing is lost, and what waits is read later.
+notice-flood-over = What had to wait in the flood is being read now.
+notice-unread = A message could not be read by the model. It is on a card, and nothing else was done: please look yourselves.
 notice-classifier-silent = The classifier does not answer ({ $error }). Messages wait; nothing is punished meanwhile.
 notice-classifier-back = The classifier answers again; waiting messages are being read.
 notice-cap = { $actions } actions within an hour: back in shadow mode. Look at the last cases, then switch to enforce again.

@@ -122,3 +122,7 @@ class PlatformRefuses(Exception):
 
 class Unreachable(Exception):
     """The platform did not answer, and may have done it or not; try again later, but what people read only once."""
+
+
+class NotConnected(Unreachable):
+    """The platform was not asked, so it has done nothing; try again later."""

@@ -1,5 +1,6 @@
 """What the service remembers: tables, migrations, and one method per domain event."""
 
+from bot.store.backups import Damaged, Recovery
 from bot.store.cards import Card
 from bot.store.communities import Community
 from bot.store.reading import Case, Counts, Journalled
@@ -12,9 +13,11 @@ __all__ = [
     "Case",
     "Community",
     "Counts",
+    "Damaged",
     "Journalled",
     "KeyMissing",
     "NewerStore",
+    "Recovery",
     "Said",
     "Sealer",
     "Store",

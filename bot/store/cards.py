@@ -1,7 +1,7 @@
 """Where a case's card stands on its platform, so that a click finds the case and a change finds the card."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -74,3 +74,13 @@ class Cards:
         )
         async with self._engine.connect() as connection:
             return list((await connection.execute(query)).scalars())
+
+    async def in_last_digests(self, platform: str, within: timedelta) -> list[int]:
+        """A case of each digest that took one in at last, or so long before that."""
+        mine = sa.and_(t.card.c.platform == platform, t.card.c.digest.is_(True), t.card.c.message.is_not(None))
+        newest = sa.select(sa.func.max(t.card.c.posted_at)).where(mine)
+        async with self._engine.connect() as connection:
+            if (last := await connection.scalar(newest)) is None:
+                return []
+            query = sa.select(sa.func.max(t.card.c.case_id)).where(mine, t.card.c.posted_at >= last - within)
+            return list((await connection.execute(query.group_by(t.card.c.room, t.card.c.message))).scalars())

@@ -77,11 +77,11 @@ class Inbox:
         await self._change(sa.update(t.inbox).where(here).values(tries=_I.tries + 1))
 
     async def waiting(self, platform: str) -> list[Waiting]:
-        """What is not handled yet, in the order it was numbered."""
+        """What is not handled yet, in the order it was numbered; "null" for a damaged one."""
         query = sa.select(t.inbox).where(_I.platform == platform, _I.state == "waiting").order_by(_I.number)
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).all()
-        return [Waiting(row.number, self._sealer.unseal(row.update_sealed), row.tries) for row in rows]
+        return [Waiting(row.number, self._sealer.legible(row.update_sealed) or "null", row.tries) for row in rows]
 
     async def newest(self, platform: str) -> int | None:
         """The largest number that was taken."""

@@ -29,8 +29,19 @@ _SCORED = (
     " FROM new WHERE message.id = new.id"
 )
 _SCORED_ROW = "(?, ?, ?, ?, ?, ?)"
+_PROGRESS = (
+    sa.update(t.message)
+    .where(t.message.c.id == sa.bindparam("row"))
+    .values(
+        state=sa.bindparam("to"),
+        todo=sa.bindparam("rest"),
+        unsure=sa.func.coalesce(sa.bindparam("doubt"), t.message.c.unsure),
+    )
+)
+_TRIED = sa.update(t.message).where(t.message.c.id == sa.bindparam("row")).values(tries=sa.bindparam("count"))
 _MOVED = sa.update(t.message).where(t.message.c.id == sa.bindparam("row")).values(state=sa.bindparam("to"))
 _OPENED = insert(t.case).on_conflict_do_nothing().returning(t.case.c.id)
+_THERE = sa.select(t.case.c.id).where(t.case.c.message_id == sa.bindparam("message_id"))
 _NEWEST = sa.select(sa.func.coalesce(sa.func.max(t.message.c.id), 0))
 
 
@@ -40,12 +51,22 @@ class Scored:
 
     row: int
     state: str
-    adapter: str
-    probabilities: Mapping[str, float]
+    adapter: str | None
+    probabilities: Mapping[str, float] | None
     decision: Mapping[str, Any]
     enforced: bool
     opens: bool
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the actions of a row have come: `todo` as JSON data, `unsure` names one that may have been done."""
+
+    row: int
+    state: str
+    todo: Sequence[Mapping[str, Any]]
+    unsure: str | None = None
 
 
 def moment(at: datetime) -> str:
@@ -71,14 +92,16 @@ def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> list[int 
 
 
 def score(connection: sa.Connection, rows: Sequence[Scored]) -> list[int | None]:
-    """Verdicts and decisions; the cases that were opened, None where there was one or nothing is to be shown.
+    """Verdicts and decisions; their cases, also those that were there already: by a member's report, or because this is
+    said again. None where nothing is to be shown.
 
     The author is forgotten unless there is a case: one may have been opened before, by a member's report.
     """
     cases: list[int | None] = []
     for row in rows:
         values = {"message_id": row.row, "state": "open", "undone": False, "created_at": t.naive(row.now)}
-        cases.append(connection.execute(_OPENED, values).scalar_one_or_none() if row.opens else None)
+        opened = connection.execute(_OPENED, values).scalar_one_or_none() if row.opens else None
+        cases.append(connection.execute(_THERE, values).scalar_one() if row.opens and opened is None else opened)
     last = list({row.row: row for row in rows}.values())
     for start in range(0, len(last), ROWS_AT_ONCE):
         some = last[start : start + ROWS_AT_ONCE]
@@ -93,6 +116,20 @@ def move(connection: sa.Connection, rows: Sequence[tuple[int, str]]) -> list[Non
     return [None] * len(rows)
 
 
+def progress(connection: sa.Connection, rows: Sequence[Progress]) -> list[None]:
+    """What is still to be done, before it is."""
+    values = [{"row": row.row, "to": row.state, "rest": list(row.todo), "doubt": row.unsure} for row in rows]
+    connection.execute(_PROGRESS, values)
+    return [None] * len(rows)
+
+
+def tried(connection: sa.Connection, rows: Sequence[tuple[int, int]]) -> list[None]:
+    """How often each row was tried, the try that is about to begin included."""
+    connection.execute(_TRIED, [{"row": row, "count": count} for row, count in rows])
+    return [None] * len(rows)
+
+
 def _values(row: Scored) -> tuple[Any, ...]:
-    probabilities, decision = json.dumps(row.probabilities), json.dumps(row.decision)
+    probabilities = None if row.probabilities is None else json.dumps(row.probabilities)
+    decision = json.dumps(row.decision)
     return row.row, row.state, row.adapter, probabilities, decision, row.enforced

@@ -48,7 +48,7 @@ class Lifts:
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query.order_by(t.lift.c.due_at))).all()
         return [
-            Lift(row.platform, row.community, self._sealer.unseal(row.member_sealed), row.due_at.replace(tzinfo=UTC))
+            Lift(row.platform, row.community, self._sealer.legible(row.member_sealed), row.due_at.replace(tzinfo=UTC))
             for row in rows
         ]
 

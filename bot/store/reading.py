@@ -15,6 +15,9 @@ from bot.store import tables as t
 from bot.store.sealing import Sealer
 from bot.store.words import Said
 
+AT_ONCE = 500
+"""So many rows are asked for by number at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Journalled:
@@ -30,6 +33,12 @@ class Journalled:
     sent_at: datetime
     author: str = ""
     """The author's pseudonym."""
+    tries: int = 0
+    """How often it was tried after a process had died with it."""
+    todo: Sequence[Mapping[str, Any]] | None = None
+    """The actions that are still to be done; None is all of the decision's."""
+    unsure: str | None = None
+    """The action that may have been done and is not repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,14 @@ class Reading:
         """One case, or None."""
         found = await self._cases(t.case.c.id == number, 1)
         return found[0] if found else None
+
+    async def cases_of(self, numbers: Sequence[int]) -> list[Case]:
+        """Those of these cases that there are, oldest first; many at once."""
+        found: list[Case] = []
+        for start in range(0, len(numbers), AT_ONCE):
+            some = numbers[start : start + AT_ONCE]
+            found += reversed(await self._cases(t.case.c.id.in_(some), len(some)))
+        return sorted(found, key=lambda case: case.id)
 
     async def history(self, community: str, author: str, limit: int = 20) -> list[Case]:
         """Cases of one author's messages, newest first; `author` is the pseudonym."""
@@ -190,7 +207,7 @@ class Reading:
             .limit(limit)
         )
         async with self._engine.connect() as connection:
-            return [(self.sealer.unseal(sealed), label) for sealed, label in await connection.execute(query)]
+            return [(self.sealer.legible(sealed), label) for sealed, label in await connection.execute(query)]
 
     def author(self, event: Message) -> str:
         """The author's pseudonym in this community."""
@@ -200,7 +217,9 @@ class Reading:
         old = from_row(row, self.sealer)
         if row["text_sealed"] is None or row["author_sealed"] is None:
             return Left(old, None)
-        return Left(old, Message(old.key, author_from(self.sealer.unseal(row["author_sealed"])), old.text, old.sent_at))
+        if not (author := self.sealer.legible(row["author_sealed"])):
+            return Left(old, None)
+        return Left(old, Message(old.key, author_from(author), old.text, old.sent_at))
 
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
         query = _CASES.where(wanted).order_by(t.case.c.id.desc()).limit(limit)
@@ -208,8 +227,8 @@ class Reading:
             return [self._case(row._mapping) for row in await connection.execute(query)]
 
     def _case(self, row: sa.RowMapping) -> Case:
-        sealed = row["author_sealed"]
-        author = author_from(self.sealer.unseal(sealed)) if sealed else Author("", row["author"][:8])
+        known = self.sealer.legible(row["author_sealed"]) if row["author_sealed"] else ""
+        author = author_from(known) if known else Author("", row["author"][:8])
         return Case(
             id=row["case_id"],
             message=from_row(row, self.sealer),
@@ -255,12 +274,15 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         id=row["id"],
         key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
         state=row["state"],
-        text=sealer.unseal(row["text_sealed"]) if row["text_sealed"] else "",
+        text=sealer.legible(row["text_sealed"]) if row["text_sealed"] else "",
         decision=row["decision"] or {},
         probabilities=row["probabilities"] or {},
         adapter=row["adapter"] or "",
         sent_at=row["sent_at"].replace(tzinfo=UTC),
         author=row["author"],
+        tries=row["tries"],
+        todo=row["todo"],
+        unsure=row["unsure"],
     )
 
 

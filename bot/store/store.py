@@ -4,9 +4,10 @@ SQLite in WAL mode with `synchronous=FULL`: what a method returned from is on di
 here and unsealed on the way out. Times are UTC.
 """
 
+import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bot.actions import to_json
+from bot.actions import Action, to_json
 from bot.events import Message, MessageKey
 from bot.policy import Band, Decision, Policy
 from bot.store import journal
 from bot.store import tables as t
 from bot.store.audit import Audit
+from bot.store.backups import Backups, Recovery
 from bot.store.cards import Cards
 from bot.store.chats import Chats
 from bot.store.communities import Communities
@@ -34,7 +36,7 @@ from bot.store.lifts import Lifts
 from bot.store.mine import Mine
 from bot.store.reading import Journalled, Reading, author_json, from_row, said
 from bot.store.reports import Reports, opened
-from bot.store.sealing import Sealer
+from bot.store.sealing import KeyMissing, Sealer
 from bot.store.watermarks import Watermarks
 from bot.store.words import Word, weigh
 from bot.store.writer import Writer
@@ -42,7 +44,8 @@ from model.classifier import Verdict
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=FAST")
 """What was forgotten or erased is overwritten, as far as that costs no more writing (`secure_delete=FAST`)."""
-UNFINISHED = ("seen", "scored", "intended", "sent")
+KEY_TRIED_ON = 20
+UNFINISHED = ("seen", "shed", "scored", "intended", "sent")
 
 
 def _pragmas(connection: Any, _record: object) -> None:
@@ -63,8 +66,8 @@ def _config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def migrate(connection: sa.Connection) -> None:
-    """Brings the schema to this version; raises `NewerStore` for one from the future."""
+def migrate(connection: sa.Connection) -> bool:
+    """Brings the schema to this version; False if it is already. Raises `NewerStore` for one from the future."""
     known = {revision.revision for revision in script.ScriptDirectory.from_config(_config()).walk_revisions()}
     there = MigrationContext.configure(connection).get_current_revision()
     if there is not None and there not in known:
@@ -73,14 +76,25 @@ def migrate(connection: sa.Connection) -> None:
             f"install the newer version or restore an older backup; nothing was changed"
         )
     command.upgrade(_config(connection), "head")
+    return MigrationContext.configure(connection).get_current_revision() != there
 
 
 class Store(Reading):
     """Open it with `async with Store.open(path, sealer)`. What it can be asked is in `Reading`."""
 
-    def __init__(self, engine: AsyncEngine, writer: Writer, sealer: Sealer) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        writer: Writer,
+        sealer: Sealer,
+        backups: Backups,
+        recovery: Recovery | None = None,
+    ) -> None:
         super().__init__(engine, sealer)
         self._writer = writer
+        self.backups = backups
+        self.recovery = recovery
+        """What this start had to repair; None for nothing."""
         self.consents = Consents(engine, self._writer)
         self.lessons = Lessons(engine)
         self.audit = Audit(engine, self._writer)
@@ -96,22 +110,34 @@ class Store(Reading):
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, path: Path, sealer: Sealer) -> AsyncIterator["Store"]:
-        """Migrates and yields the store; raises `NewerStore`, `KeyMissing`."""
+        """Repairs it from the backups if need be, migrates and yields it; raises `NewerStore`, `KeyMissing`,
+        `Damaged`."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        backups = Backups(path)
+        recovery = backups.recover()
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         writing = sa.create_engine(f"sqlite:///{path}")
         for one in (engine.sync_engine, writing):
             sa.event.listen(one, "connect", _pragmas)
-        writer = Writer(writing)
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(engine.dispose)
+            stack.callback(writing.dispose)
             async with engine.begin() as connection:
-                await connection.run_sync(migrate)
-            store = cls(engine, writer, sealer)
+                changed = await connection.run_sync(migrate)
+            if changed or not backups.exist or not backups.logs_are_whole:
+                backups.copy().close()
+                backups.finish()
+            writer = Writer(writing, backups.open_log())
+            stack.callback(writer.close)
+            store = cls(engine, writer, sealer, backups, recovery)
             await store._check_key()
             yield store
-        finally:
-            writer.close()
-            await engine.dispose()
+
+    async def back_up(self) -> None:
+        """A backup of what is committed by now; writing waits only while it is copied. Raises `Damaged`, OSError and
+        the library's errors, and then older backups stay."""
+        await self._writer.between(self.backups.copy)
+        await asyncio.to_thread(self.backups.finish)
 
     async def record_seen(self, event: Message, now: datetime) -> int | None:
         """Commits a message before anything else happens to it; None when this revision is known already."""
@@ -129,6 +155,22 @@ class Store(Reading):
     async def record_state(self, row: int, state: str) -> None:
         """Moves a message along the journal."""
         await self._writer.write_row(journal.move, (row, state))
+
+    async def record_progress(self, row: int, state: str, todo: Sequence[Action], unsure: Action | None = None) -> None:
+        """What is still to be done about a message; "sent" says that the first of it may have been. `unsure` marks one
+        that may have been done and is not repeated."""
+        rest = [to_json(action) for action in todo]
+        step = journal.Progress(row, state, rest, unsure.name if unsure else None)
+        await self._writer.write_row(journal.progress, step)
+
+    async def record_tried(self, row: int, count: int) -> None:
+        """How often a message has been tried, the try that is about to begin included."""
+        await self._writer.write_row(journal.tried, (row, count))
+
+    async def record_unread(self, row: int, decision: Mapping[str, Any], now: datetime) -> int | None:
+        """Nobody could score it: it is not tried again, and becomes a case. Returns the case."""
+        unread = journal.Scored(row, "failed", None, None, decision, enforced=False, opens=True, now=now)
+        return await self._writer.write_row(journal.score, unread)
 
     async def record_decision(
         self, row: int, verdict: Verdict, decision: Mapping[str, Any], state: str, now: datetime, *, case: bool
@@ -296,11 +338,19 @@ class Store(Reading):
         await self._writer.write(work)
 
     async def _check_key(self) -> None:
-        """Unseals one text, so that a wrong key is found at start and not in the middle of a case."""
-        query = sa.select(t.message.c.text_sealed).where(t.message.c.text_sealed.is_not(None)).limit(1)
+        """Unseals a few texts, so that a wrong key is found at start and not in the middle of a case; one that cannot
+        be read among others that can is damaged."""
+        query = sa.select(t.message.c.text_sealed).where(t.message.c.text_sealed.is_not(None)).limit(KEY_TRIED_ON)
         async with self._engine.connect() as connection:
-            if (sealed := (await connection.execute(query)).scalar_one_or_none()) is not None:
-                self.sealer.unseal(sealed)
+            sealed = list((await connection.execute(query)).scalars())
+        for number, one in enumerate(sealed, 1):
+            try:
+                self.sealer.unseal(one)
+            except KeyMissing:
+                if number == len(sealed):
+                    raise
+            else:
+                return
 
 
 def _columns(key: MessageKey) -> dict[str, Any]:

@@ -41,12 +41,15 @@ message = Table(
     Column("text_sealed", LargeBinary),  # NULL once its retention time is over
     Column("sent_at", DateTime, nullable=False),
     Column("seen_at", DateTime, nullable=False),
-    Column("state", String, nullable=False),  # seen scored intended sent done failed gone exempt
+    Column("state", String, nullable=False),  # seen shed scored intended sent done failed gone exempt
     Column("adapter", String),
     Column("probabilities", JSON),
     Column("decision", JSON),
     Column("enforced", Boolean),  # an action was to be done, not only shown
     Column("erased_at", DateTime),  # when its author wished text and id gone; NULL for a text forgotten in time
+    Column("tries", Integer, nullable=False, server_default="0"),  # begun after a process had died with it
+    Column("todo", JSON),  # actions still to be done, of which "sent" means that the first may have been; NULL: all
+    Column("unsure", String),  # an action that may have been done and is not repeated
     UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
     Index("message_by_state", "state"),
     Index("message_by_community", "community", "seen_at"),
@@ -160,6 +163,13 @@ chat = Table(
     Column("platform", String, primary_key=True),
     Column("chat", String, primary_key=True),
     Column("community", String, nullable=False),
+)
+
+change_log = Table(
+    "change_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),  # of the last change in the log beside the store
 )
 
 lift = Table(

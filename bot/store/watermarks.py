@@ -62,6 +62,12 @@ class Watermarks:
         values = {"message": further, "gap": True, "updated_at": row.excluded.updated_at}
         await self._change(row.on_conflict_do_update(index_elements=["platform", "room"], set_=values))
 
+    async def move_gap(self, platform: str, room: str, message: int, to: int, now: datetime) -> None:
+        """The gap begins further on, unless it was opened further back than this message meanwhile."""
+        here = sa.and_(_W.platform == platform, _W.room == room, _W.gap.is_(True), _W.message >= message)
+        values = {"message": sa.func.max(_W.message, to), "updated_at": t.naive(now)}
+        await self._change(sa.update(t.watermark).where(here).values(values))
+
     async def close_gap(self, platform: str, room: str, message: int, now: datetime) -> None:
         """The room was read up to this message; from now on the journal counts again."""
         here = sa.and_(_W.platform == platform, _W.room == room)

@@ -11,6 +11,10 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from bot.store import tables as t
+from bot.store.backups import COUNTED
+from bot.store.changes import Change, ChangeLog, Statement
+
 R = TypeVar("R")
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -45,8 +49,13 @@ class Writer:
     own caller.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, log: ChangeLog | None = None) -> None:
         self._engine = engine
+        self._log = log
+        self._statements: list[Statement] = []
+        self._in_doubt: int | None = None  # the change of a commit of which nobody knows whether it was one
+        if log is not None:
+            sa.event.listen(engine, "before_cursor_execute", self._note)
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._waiting: list[_Entry] = []
         self._busy = self._closed = False
@@ -67,11 +76,24 @@ class Writer:
         answer: T = await self._put(many, row)
         return answer
 
+    async def between(self, work: Callable[[], ChangeLog]) -> None:
+        """Runs in the writer's thread, so between two commits; changes go into the log it returns from then on."""
+
+        def turn() -> None:
+            new = work()
+            if self._log is not None:
+                self._log.close()
+            self._log = new
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, turn)
+
     def close(self) -> None:
         """Waits for the commit that is under way; nothing can be written any more."""
         self._closed = True
         self._thread.shutdown()
         self._engine.dispose()
+        if self._log is not None:
+            self._log.close()
 
     def _put(self, many: Many[Any, Any] | None, what: Any) -> asyncio.Future[Any]:
         if self._closed:
@@ -98,14 +120,54 @@ class Writer:
 
     def _commit(self, batch: list[_Entry]) -> list[Any]:
         try:
-            with self._engine.begin() as connection:
-                answers = list(_answers(connection, batch))
+            answers = self._transaction(batch)
         except Exception as error:
             if len(batch) == 1:
                 return [_Failed(error)]
             return [answer for entry in batch for answer in self._commit([entry])]
         self.commits += 1
         return answers
+
+    def _transaction(self, batch: list[_Entry]) -> list[Any]:
+        """The batch's answers. What it changes is in the log before it is committed; a crash in between is made good
+        by the next start, which does it again."""
+        self._statements = []
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            answers = list(_answers(connection, batch))
+            if self._log is None or not self._statements:
+                transaction.commit()
+                return answers
+            number: int = connection.execute(sa.select(t.change_log.c.number)).scalar_one() + 1
+            connection.exec_driver_sql(COUNTED, (number,))
+            self._settle(number - 1)
+            self._log.append(Change(number, self._statements))
+            self._in_doubt = number
+            try:
+                transaction.commit()
+            except sa.exc.DBAPIError:
+                if self._settle(self._last()):
+                    raise
+        self._in_doubt = None
+        return answers
+
+    def _settle(self, last: int) -> bool:
+        """A commit may have come to the store although an error says otherwise: `last`, the store's last change, tells.
+        True when it has not, and then it is out of the log."""
+        missed = self._in_doubt is not None and last < self._in_doubt
+        if missed and self._log is not None:
+            self._log.take_back()
+        self._in_doubt = None
+        return missed
+
+    def _last(self) -> int:
+        """The last change that is in the store; raises what the store raises, and then the commit stays in doubt."""
+        with self._engine.connect() as connection:
+            number: int = connection.execute(sa.select(t.change_log.c.number)).scalar_one()
+        return number
+
+    def _note(self, _c: Any, _u: Any, sql: str, parameters: Any, _x: Any, many: bool) -> None:
+        if sql != COUNTED and not sql.lstrip().startswith(("SELECT", "PRAGMA")):
+            self._statements.append((sql, parameters, many))
 
     def _committed(self, batch: list[_Entry], answers: list[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._begin(loop)

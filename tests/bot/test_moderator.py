@@ -12,7 +12,7 @@ from bot.notices import Notice
 from bot.platforms.webchat import WebChat
 from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
-from model.classifier import Item, Overloaded, Unavailable, Verdict
+from model.classifier import Classifier, Item, Overloaded, Unavailable, Verdict
 from model.labels import Label
 from tests.conftest import StubClassifier, now, said
 
@@ -20,7 +20,7 @@ from tests.conftest import StubClassifier, now, said
 class Community:
     """A room, its moderator and what they were told."""
 
-    def __init__(self, store: Store, classifier: StubClassifier) -> None:
+    def __init__(self, store: Store, classifier: Classifier) -> None:
         self.store, self.notices = store, list[Notice]()
         self.chat = WebChat(lambda posted: None)
         self.moderator = Moderator(
@@ -48,7 +48,7 @@ class Community:
 
 
 @asynccontextmanager
-async def community(store: Store, classifier: StubClassifier | None = None) -> AsyncIterator[Community]:
+async def community(store: Store, classifier: Classifier | None = None) -> AsyncIterator[Community]:
     scene = Community(store, classifier or StubClassifier())
     async with asyncio.TaskGroup() as group:
         running = group.create_task(scene.moderator.run())

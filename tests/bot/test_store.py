@@ -155,7 +155,7 @@ async def test_the_same_revision_is_seen_once(store: Store) -> None:
 async def test_neither_text_nor_author_lies_open_on_disk(store: Store, tmp_path: Path) -> None:
     """The words and the id are in no file of the data folder."""
     await seen_case(store, "a very particular sentence")
-    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    content = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"particular" not in content and b"Ann" not in content
 
 

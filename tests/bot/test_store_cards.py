@@ -28,3 +28,15 @@ async def test_cases_without_a_card_are_found_again(store: Store) -> None:
     assert await store.cards.unposted("webchat", NOW) == [cases[0], cases[2]]
     assert await store.cards.unposted("webchat", NOW + timedelta(seconds=1)) == []
     assert await store.cards.unposted("discord", NOW) == []
+
+
+async def test_the_digests_that_took_something_in_lately_are_found(store: Store) -> None:
+    """One case of each, counted back from the last one; a single card and one not yet posted are no digest."""
+    cases = [await seen_case(store, number=number) for number in "123456"]
+    assert await store.cards.in_last_digests("discord", timedelta(minutes=10)) == []
+    for case, message, minutes in zip(
+        cases, ("900", "901", "901", "902", None, "904"), (0, 30, 35, 40, 40, 40), strict=True
+    ):
+        is_digest = message != "904"
+        await store.cards.post(case, "discord", "mods", message, is_digest, NOW + timedelta(minutes=minutes))
+    assert sorted(await store.cards.in_last_digests("discord", timedelta(minutes=10))) == [cases[2], cases[3]]

@@ -37,7 +37,7 @@ async def test_a_community_without_a_name_has_none(store: Store, tmp_path: Path)
     await store.communities.save("g1", "discord", "", {}, NOW)
     await store.communities.save("g2", "discord", "Particular", {}, NOW)
     assert [each.name for each in await store.communities.all("discord")] == ["", "Particular"]
-    assert b"Particular" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Particular" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 async def test_a_ban_with_an_end_is_due_once(store: Store) -> None:

@@ -26,6 +26,22 @@ async def test_a_room_is_begun_once(store: Store) -> None:
     assert await marks.gaps("discord") == {"r1": 100, "r1/t1": 300} and await marks.gaps("telegram") == {}
 
 
+async def test_a_gap_becomes_shorter_while_it_is_read(store: Store) -> None:
+    """Never longer by that, not where it was opened further back meanwhile, and not where there is none."""
+    marks = store.watermarks
+    for room in ("r1", "r2"):
+        await marks.begin("discord", room, 100, NOW)
+    await marks.move_gap("discord", "r1", 100, 150, NOW)
+    await marks.open_gap("discord", "r2", 100, NOW)
+    assert await marks.gaps("discord") == {"r2": 100}
+    for start, to in ((100, 200), (200, 180)):
+        await marks.move_gap("discord", "r2", start, to, NOW)
+        assert await marks.gaps("discord") == {"r2": 200}
+    await marks.open_gap("discord", "r2", 120, NOW)
+    await marks.move_gap("discord", "r2", 200, 300, NOW)
+    assert await marks.gaps("discord") == {"r2": 120}
+
+
 async def test_a_gap_begins_after_the_last_message_heard(store: Store) -> None:
     """Compared as numbers; names, other rooms, rooms never begun and what came after the loss do not count."""
     marks = store.watermarks

@@ -13,7 +13,7 @@ from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.events import Author, MessageKey
 from bot.language import say
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.platforms.discord.events import PLATFORM, channel_of, guild_of, message_of, named, titled
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import missing_right, right_for
@@ -113,12 +113,12 @@ class Acting:
     def _guild(self, key: MessageKey) -> tuple[discord.Client, discord.Guild]:
         client = self._connected()
         if client is None or not client.is_ready():
-            raise Unreachable("not connected to Discord")
+            raise NotConnected("not connected to Discord")
         guild = client.get_guild(guild_of(key.community))
         if guild is None:
             raise Gone(key.community)
         if guild.unavailable:
-            raise Unreachable("the server is unavailable at the moment")
+            raise NotConnected("the server is unavailable at the moment")
         return client, guild
 
     async def _member(self, guild: discord.Guild, author: Author, right: str) -> discord.Member:

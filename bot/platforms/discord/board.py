@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
+from bot.language import say
 from bot.platforms.base import Gone, Unreachable
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import PLATFORM, community_of
@@ -21,9 +22,10 @@ Room = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.Sta
 
 
 class DiscordBoard:
-    """See `Board`. A card has a nonce: asked for again, Discord answers with the first one."""
+    """See `Board`. A card has a nonce: asked for again, Discord answers with the first one, for "a few minutes"."""
 
     name = PLATFORM
+    recalls_s = 120.0
 
     def __init__(self, bot: "Discord") -> None:
         self._bot = bot
@@ -36,16 +38,18 @@ class DiscordBoard:
         """The servers the bot is on."""
         return [community_of(guild.id) for guild in self._bot.guilds]
 
-    async def post(self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool) -> tuple[str, str]:
+    async def post(
+        self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool
+    ) -> tuple[str, str]:
         """Into the channel of the set-up."""
         guild, room = await self._room(community, setup)
         nonce = f"{'digest' if digest else 'case'}-{cases[0].id}"
         async with refusals(guild, "send_messages", room.id):
-            sent = await room.send(**await self._content(setup, cases, digest), nonce=nonce)
+            sent = await room.send(**await self._content(setup, cases, digest, again), nonce=nonce)
         return str(room.id), str(sent.id)
 
     async def edit(
-        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
+        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool, again: bool
     ) -> None:
         """Where it stands, also if cards go elsewhere by now."""
         guild = self._guild(community)
@@ -53,7 +57,8 @@ class DiscordBoard:
         if not isinstance(room, Room):
             raise Gone(card[0])
         async with refusals(guild, "send_messages", room.id):
-            await room.get_partial_message(int(card[1])).edit(**await self._content(setup, cases, digest))
+            content = await self._content(setup, cases, digest, again)
+            await room.get_partial_message(int(card[1])).edit(**content)
 
     async def tell(self, community: str, setup: Setup, text: str) -> None:
         """Into the channel of the set-up."""
@@ -61,14 +66,19 @@ class DiscordBoard:
         async with refusals(guild, "send_messages", room.id):
             await room.send(fitting(text), nonce=f"notice-{zlib.crc32(text.encode())}")
 
-    async def _content(self, setup: Setup, cases: Sequence[Case], digest: bool) -> dict[str, Any]:
+    async def _content(self, setup: Setup, cases: Sequence[Case], digest: bool, again: bool) -> dict[str, Any]:
         language = setup.language
+        text = say(language, "card-again") if again else None
         if digest:
-            return {"embed": digest_embed(cases, language), "view": digest_buttons(cases[0].id, language)}
-        card = await self._bot.desk.card(cases[0], language)
-        return {"embed": embed(card, cases[0], language), "view": buttons(card)}
+            shown: dict[str, Any] = {"embed": digest_embed(cases, language)}
+            shown["view"] = digest_buttons(cases[0].id, language)
+        else:
+            card = await self._bot.desk.card(cases[0], language)
+            shown = {"embed": embed(card, cases[0], language), "view": buttons(card)}
+        return shown | {"content": text}
 
     def _guild(self, community: str) -> discord.Guild:
+        self._bot.breaker.check()
         guild = self._bot.guild(community)
         if guild is None:
             raise Unreachable("the server is not reachable")

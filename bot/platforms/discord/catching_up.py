@@ -1,8 +1,9 @@
 """What was written while nobody listened: each channel and active thread is read from its watermark, once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import discord
 import structlog
@@ -17,6 +18,7 @@ OVERLAP = timedelta(minutes=10)
 """Read again before the watermark: what was edited meanwhile, and what arrived out of order. The journal knows which
 of it is known."""
 AT_ONCE = 4
+PAGE = 100
 TRIES, WAIT_S = 4, 2.0
 Room = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
 
@@ -24,14 +26,15 @@ Room = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | disco
 class CatchingUp:
     """Reads what a gap left out. `receive` takes each message, known or not.
 
-    A gap is on disk before a new event can be, and is closed only when its room was read: a crash in the middle reads
-    it again. `on_hold` are rooms that could not be read yet. `opened` takes threads that were opened in the gap.
+    A gap is on disk before a new event can be, becomes shorter with each page, and is closed only when its room was
+    read: after a crash in the middle the rest is read. `on_hold` are rooms that could not be read yet. `opened` takes
+    threads that were opened in the gap.
     """
 
     def __init__(
         self,
         store: Store,
-        receive: Callable[[discord.Message], Awaitable[None]],
+        receive: Callable[[discord.Message], Coroutine[Any, Any, None]],
         opened: Callable[[discord.Thread], Awaitable[None]],
     ) -> None:
         self._store = store
@@ -138,10 +141,15 @@ class CatchingUp:
             try:
                 if isinstance(channel, discord.Thread) and begun(channel) > after:
                     await self._opened(channel)
-                async for message in channel.history(limit=None, after=discord.Object(mark), oldest_first=True):
-                    await self._receive(message)
-                    self.read += 1
-                    mark = message.id
+                async for page in _pages(channel, mark):
+                    async with asyncio.TaskGroup() as group:
+                        for message in page:
+                            group.create_task(self._receive(message))
+                    self.read += len(page)
+                    mark = page[-1].id
+                    if losses == self._losses:
+                        await self._store.watermarks.move_gap(PLATFORM, room, after, mark, datetime.now(UTC))
+                        after = max(after, mark)
                 if losses == self._losses:  # else the room has a new gap, which begins somewhere in what was read
                     await self._store.watermarks.close_gap(PLATFORM, room, max(mark, after), datetime.now(UTC))
                 self.on_hold.discard(room)
@@ -153,6 +161,18 @@ class CatchingUp:
                 log.warning("channel not read yet", room=room, attempt=attempt, error=repr(error))
                 await asyncio.sleep(WAIT_S * 2**attempt)
         self.on_hold.add(room)
+
+
+async def _pages(channel: Room, after: int) -> AsyncIterator[list[discord.Message]]:
+    """The channel's messages behind this one, oldest first, as many at once as Discord gives."""
+    page: list[discord.Message] = []
+    async for message in channel.history(limit=None, after=discord.Object(after), oldest_first=True):
+        page.append(message)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
 
 
 def begun(channel: Room) -> int:

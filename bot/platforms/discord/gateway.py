@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+import aiohttp
 import discord
 import structlog
 from discord import app_commands
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from bot.platforms.discord.clicks import Clicks
 
 log = structlog.get_logger()
+
+CANCEL_AGAIN_S = 0.5
 
 
 class Listener(Protocol):
@@ -52,10 +55,25 @@ class Listener(Protocol):
         ...
 
 
+def _counting(refused: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Tells of every call that Discord counts as refused, those that the library repeats by itself, too."""
+
+    async def ended(_session: object, _context: object, call: aiohttp.TraceRequestEndParams) -> None:
+        shared = call.response.headers.get("X-RateLimit-Scope") == "shared"
+        if call.response.status in (401, 403, 429) and not shared:
+            refused()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(ended)
+    return trace
+
+
 class Gateway(discord.Client):
     """One connection; a new one is made when it has ended. Without a message cache: edits are read as they come."""
 
-    def __init__(self, listener: Listener, *, members_intent: bool, **options: Any) -> None:
+    def __init__(
+        self, listener: Listener, *, members_intent: bool, refused: Callable[[], None] = lambda: None, **options: Any
+    ) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.message_content = True
         intents.members = members_intent
@@ -66,6 +84,7 @@ class Gateway(discord.Client):
             chunk_guilds_at_startup=False,
             allowed_mentions=nobody,
             max_ratelimit_timeout=30.0,
+            http_trace=_counting(refused),
             **options,
         )
         self._listener = listener
@@ -204,14 +223,18 @@ async def _served(
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(_awaited(serve(client)))
         sound_at = time.monotonic()
-        while not serving.done():
-            await asyncio.wait([serving], timeout=check_every_s)
-            now = time.monotonic()
-            if client.sound and client.ws is not None and client.ws.open:
-                sound_at = now
-            if now - sound_at > stuck_after_s:
+        try:
+            while not serving.done():
+                await asyncio.wait([serving], timeout=check_every_s)
+                now = time.monotonic()
+                if client.sound and client.ws is not None and client.ws.open:
+                    sound_at = now
+                if now - sound_at > stuck_after_s:
+                    raise Stuck(f"no sound connection for {stuck_after_s:.0f} s")
+        finally:
+            while not serving.done():  # `asyncio.wait_for` in the library swallows one that comes with its answer
                 serving.cancel()
-                raise Stuck(f"no sound connection for {stuck_after_s:.0f} s")
+                await asyncio.wait([serving], timeout=CANCEL_AGAIN_S)
 
 
 async def _awaited(serving: Awaitable[None]) -> None:

@@ -13,6 +13,7 @@ from discord import gateway as library
 from discord import http
 
 from bot.actions import Action
+from bot.breaker import Breaker
 from bot.desk import Desk
 from bot.events import Author, MessageKey
 from bot.language import language_of, say
@@ -90,7 +91,8 @@ class Discord:
         self._checking: set[int] = set()
         self._at_work: set[asyncio.Task[Any]] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
-        self._acting = Acting(lambda: self.client, self.setup, store.lifts)
+        self.breaker = Breaker()
+        self._acting = Acting(self._connected, self.setup, store.lifts)
         self.posting = Posting(store, DiscordBoard(self), Pace())
         self.catching_up = CatchingUp(store, self._receive, self.opened)
 
@@ -190,7 +192,7 @@ class Discord:
             problems = tuple(missing.why for missing in self.problems.get(community, []))
             shown = shows_cards(guild, setup)
             places.append(Place(community, guild.name, policy.mode, shown, problems))
-        return Overview(PLATFORM, self.trouble, self.invite, tuple(places))
+        return Overview(PLATFORM, self.trouble or self.breaker.trouble, self.invite, tuple(places))
 
     # What the connection tells.
 
@@ -292,12 +294,17 @@ class Discord:
         return self.client.user.id if self.client is not None and self.client.user is not None else 0
 
     def _make(self) -> Gateway:
-        client = Gateway(self, members_intent=self.access.members_intent, **self._options)
+        client = Gateway(self, members_intent=self.access.members_intent, refused=self.breaker.refused, **self._options)
         client.clicks = Clicks(self)
         client.add_dynamic_items(CaseButton, DigestButton)
         add_commands(client.tree, self)
         self.client = client
         return client
+
+    def _connected(self) -> Gateway | None:
+        """For whoever acts; raises `RateLimited` while too much was refused."""
+        self.breaker.check()
+        return self.client
 
     async def _start(self, client: Gateway) -> None:
         await client.login(self.access.token)

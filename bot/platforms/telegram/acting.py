@@ -10,14 +10,14 @@ from telegram import ChatPermissions
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
+from bot.breaker import Breaker
 from bot.events import Author, MessageKey
 from bot.inert import one_line
 from bot.language import say
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.platforms.grouping import Grouping
 from bot.platforms.telegram.events import chat_of, is_channel, number_of, titled, topic_of
-from bot.platforms.telegram.limits import Full
 from bot.setup import Setup
 
 BULK = 100
@@ -31,7 +31,7 @@ _SUPERGROUP = ("supergroup",)
 
 class Acting:
     """Performs actions. `connected` gives the bot of the moment, None while there is none; `is_admin` says whether
-    nobody may act on somebody; `migrated` hears of a chat that moved; `later` makes a call in a while."""
+    nobody may act on somebody; `migrated` hears of a chat that moved."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Acting:
         setup_of: Callable[[str], Awaitable[Setup]],
         is_admin: Callable[[int, int], Awaitable[bool]],
         migrated: Callable[[int, int], Awaitable[None]],
-        later: Callable[[Callable[[bool], Awaitable[object]]], None],
+        breaker: Breaker,
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
         self._is_admin = is_admin
         self._migrated = migrated
-        self._later = later
+        self._breaker = breaker
         self._deletions: Grouping[int] = Grouping(BULK)
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
@@ -100,7 +100,7 @@ class Acting:
     def _bot(self) -> telegram.Bot:
         bot = self._connected()
         if bot is None:
-            raise Unreachable("not connected to Telegram")
+            raise NotConnected("not connected to Telegram")
         return bot
 
     def _chat(self, key: MessageKey) -> int:
@@ -141,33 +141,33 @@ class Acting:
         await self._say(chat, say(setup.language, "warn-author-here", author=who), topic_of(key.room))
 
     async def _say(self, chat: int, text: str, topic: int | None = None) -> None:
-        """Now, or later where too much was said already: what stops an author does not wait for a warning."""
-
-        async def call(_: bool) -> None:
-            await self._bot().send_message(chat, text, parse_mode="HTML", message_thread_id=topic)
-
-        try:
-            await call(False)
-        except Full:
-            self._later(call)
+        await self._bot().send_message(chat, text, parse_mode="HTML", message_thread_id=topic)
 
     @contextlib.asynccontextmanager
     async def refusals(self, chat: int, right: str | None) -> AsyncIterator[None]:
-        """Telegram's errors as ours. It answers most of them with 400 and a sentence."""
+        """Telegram's errors as ours. It answers most of them with 400 and a sentence. Refusals are counted, and after
+        too many nothing is asked for a while."""
+        self._breaker.check()
         try:
             yield
         except ChatMigrated as error:
             await self._migrated(chat, error.new_chat_id)
             raise Unreachable("the group became a supergroup") from error
         except RetryAfter as error:
+            self._breaker.refused()
             wait = error.retry_after
             raise RateLimited(wait.total_seconds() if isinstance(wait, timedelta) else float(wait)) from error
         except InvalidToken as error:
+            self._breaker.refused()
             raise Unreachable("Telegram refuses the token") from error
         except Forbidden as error:
+            self._breaker.refused()
             raise Gone(error.message) from error
         except BadRequest as error:
-            raise refused(error.message, right) from error
+            ours = refused(error.message, right)
+            if isinstance(ours, MissingPermission):
+                self._breaker.refused()
+            raise ours from error
         except (NetworkError, TelegramError) as error:
             raise Unreachable(f"Telegram does not answer ({error.message})") from error
 

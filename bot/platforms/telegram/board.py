@@ -9,7 +9,7 @@ from telegram.error import BadRequest
 
 from bot.inert import plain
 from bot.language import say
-from bot.platforms.base import Gone, MissingPermission, RateLimited
+from bot.platforms.base import Gone, MissingPermission
 from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
 from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard
@@ -24,17 +24,14 @@ LONGEST_NOTICE = 3500
 
 
 class TelegramBoard:
-    """See `Board`. Telegram cannot tell whether a card was sent before a crash: one that may have been is recorded
-    first, and says so when it comes again."""
+    """See `Board`. Telegram cannot tell whether a card was sent before a crash: one that may have been says so when it
+    comes again."""
 
     name = PLATFORM
+    recalls_s = 0.0
 
     def __init__(self, bot: "Telegram") -> None:
         self._bot = bot
-        self._unsent: set[int] = set()
-        """Cases whose card Telegram refused or has no room for, so it cannot stand anywhere."""
-        self._twice: set[int] = set()
-        """Cases whose card may stand in two places; it says so as long as the process lives."""
         self.lost: set[str] = set()
         """Rooms that took no card when it was tried last."""
 
@@ -46,27 +43,18 @@ class TelegramBoard:
         """The groups the bot knows."""
         return self._bot.groups.communities
 
-    async def post(self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool) -> tuple[str, str]:
+    async def post(
+        self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool
+    ) -> tuple[str, str]:
         """Into the moderators' chat."""
-        chat, store = int(setup.alert_room), self._bot.store
-        if not digest:
-            before = await store.cards.of(cases[0].id)
-            if before is not None and before.message is None and cases[0].id not in self._unsent:
-                self._twice.add(cases[0].id)
-            await store.cards.post(cases[0].id, PLATFORM, setup.alert_room, None, False, self._bot.now())
-        text, buttons = await self._content(setup, cases, digest)
-        self._unsent -= {case.id for case in cases}
-        try:
-            return setup.alert_room, await self._sent(chat, text, buttons)
-        except (Gone, MissingPermission, RateLimited):
-            self._unsent |= {case.id for case in cases}
-            raise
+        text, buttons = await self._content(setup, cases, digest, again)
+        return setup.alert_room, await self._sent(int(setup.alert_room), text, buttons)
 
     async def edit(
-        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
+        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool, again: bool
     ) -> None:
         """Where it stands, also if cards go elsewhere by now."""
-        text, buttons = await self._content(setup, cases, digest)
+        text, buttons = await self._content(setup, cases, digest, again)
         chat = int(card[0])
         async with self._bot.acting.refusals(chat, None):
             try:
@@ -93,11 +81,14 @@ class TelegramBoard:
         self.lost.discard(str(chat))
         return str(sent.message_id)
 
-    async def _content(self, setup: Setup, cases: Sequence[Case], digest: bool) -> tuple[str, InlineKeyboardMarkup]:
+    async def _content(
+        self, setup: Setup, cases: Sequence[Case], digest: bool, again: bool
+    ) -> tuple[str, InlineKeyboardMarkup]:
         if digest:
-            return fitting(digest_text(cases, setup.language)), digest_keyboard(cases[0].id, setup.language)
-        card = await self._bot.desk.card(cases[0], setup.language)
-        text = card_text(card, cases[0], setup.language)
-        if cases[0].id in self._twice:
+            text, buttons = digest_text(cases, setup.language), digest_keyboard(cases[0].id, setup.language)
+        else:
+            card = await self._bot.desk.card(cases[0], setup.language)
+            text, buttons = card_text(card, cases[0], setup.language), keyboard(card)
+        if again:
             text = f"<i>{say(setup.language, 'card-again')}</i>\n{text}"
-        return fitting(text), keyboard(card)
+        return fitting(text), buttons

@@ -41,6 +41,8 @@ AT_ONCE = 100
 """Telegram hands out at most so many updates in one answer."""
 IN_HAND, MOST_IN_HAND = 64, 1000
 TRIES, RETRY_S = 3, 2.0
+ALONE, DEATHS = 3, 8
+"""An update with which so many processes ended is taken up alone, and then not at all: most ends are not its fault."""
 LONGEST_WAIT_S, PATIENCE_S = 30.0, 900.0
 """An update that Telegram's silence keeps back is no bad update: it waits, and is tried again, for so long."""
 FLUSH_S = 0.05
@@ -75,9 +77,9 @@ class Receiving:
                 self._group = group
                 left = await self._store.inbox.waiting(PLATFORM)
                 for waiting in left:
-                    if waiting.tries == 0:
+                    if waiting.tries < ALONE:
                         group.create_task(self._one(waiting.number, json.loads(waiting.text), 0, again=True))
-                group.create_task(self._suspects([waiting for waiting in left if waiting.tries]))
+                group.create_task(self._suspects([waiting for waiting in left if waiting.tries >= ALONE]))
                 while True:
                     await asyncio.sleep(FLUSH_S)
                     await self._flush()
@@ -85,10 +87,12 @@ class Receiving:
             self._group = None
 
     async def _suspects(self, left: Sequence[Waiting]) -> None:
-        """Begun before, when the process ended: one by one, so that the next end is laid to one of them only, and the
-        least tried first, so that it is not always the same."""
+        """Begun again and again when the process ended: one by one, so that the next end is laid to one of them only,
+        and the least tried first, so that it is not always the same."""
         for waiting in sorted(left, key=lambda waiting: (waiting.tries, waiting.number)):
-            await self._one(waiting.number, json.loads(waiting.text), waiting.tries, again=True)
+            tries = TRIES if waiting.tries >= DEATHS else 0
+            await self._one(waiting.number, json.loads(waiting.text), tries, again=True)
+            await self._flush()
 
     async def take(self, updates: Sequence[Any]) -> int | None:
         """Commits what is new; returns the largest number, None where none has one. Raises what the store raises."""

@@ -16,13 +16,14 @@ from telegram.ext import ExtBot
 from telegram.request import HTTPXRequest
 
 from bot.actions import Action
+from bot.breaker import Breaker
 from bot.desk import Desk
 from bot.events import Author, MessageKey
 from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
-from bot.platforms.base import Overview, Place, Unreachable
+from bot.platforms.base import NotConnected, Overview, Place, Unreachable
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.answers import Answers
@@ -85,7 +86,8 @@ class Telegram:
         self.groups = Groups(store)
         self.admins = Admins()
         self.answers = Answers(lambda: self.api)
-        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.answers.later)
+        self.breaker = Breaker()
+        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.breaker)
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
@@ -143,7 +145,7 @@ class Telegram:
     def api(self) -> ExtBot[Any]:
         """The connection; raises `Unreachable` while there is none."""
         if self._bot is None:
-            raise Unreachable("not connected to Telegram")
+            raise NotConnected("not connected to Telegram")
         return self._bot
 
     @property
@@ -209,7 +211,7 @@ class Telegram:
             community, setup = self.groups.community_of(chat), self.groups.setup_of_chat(chat)
             policy, problems = await self.moderator.policy(community), tuple(self.problems.get(community, ()))
             places.append(Place(community, title or str(chat), policy.mode, self.has_cards(setup), problems))
-        return Overview(PLATFORM, self.trouble, self.invite, tuple(places))
+        return Overview(PLATFORM, self.trouble or self.breaker.trouble, self.invite, tuple(places))
 
     def _made(self) -> ExtBot[Any]:
         base = self.access.api.rstrip("/") or "https://api.telegram.org"

@@ -105,7 +105,8 @@ class Scene:
     async def shown(self) -> None:
         """Every case has its card."""
         async with asyncio.timeout(10):
-            while any([await self.store.cards.of(case.id) is None for case in await self.cases()]):
+            await self.settled()
+            while await self.store.cards.unposted("discord", ago(days=1)):
                 await asyncio.sleep(0.01)
 
     async def card(self) -> Message:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.platforms.discord.events import community_of
-from bot.platforms.discord.gateway import supervise
+from bot.platforms.discord.gateway import Gateway, supervise
 from bot.policy import LabelPolicy, Mode, Policy
 from bot.setup import Setup
 from bot.store import Store
@@ -28,7 +28,7 @@ LOST = [True, False]
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is put off is not put off for long."""
-    monkeypatch.setattr("bot.moderator.FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("bot.performing.FIRST_WAIT_S", 0.05)
     monkeypatch.setattr("bot.posting.GATHER_S", 0.05)
     monkeypatch.setattr("bot.posting.RETRY_S", 0.05)
     for place in ("acting", "asking"):
@@ -300,7 +300,7 @@ async def test_a_connection_that_does_not_come_back(tmp_path: Path, monkeypatch:
 
 async def test_the_bot_is_thrown_out_with_work_to_do(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was put off there is given up; other servers are served on."""
-    monkeypatch.setattr("bot.moderator.FIRST_WAIT_S", 0.5)
+    monkeypatch.setattr("bot.performing.FIRST_WAIT_S", 0.5)
     await scene.enforce()
     scene.server.faults.fail_rest("DELETE", r"/messages/\d+$", 503)
     scene.server.faults.fail_rest("POST", rf"/channels/{scene.alerts.id}/messages", 503, times=3)
@@ -367,3 +367,32 @@ async def test_what_is_read_while_it_is_changed(scene: Scene, monkeypatch: pytes
         go_on.set()
     assert (await scene.moderator.policy(community)).mode is Mode.ENFORCE or what == "setup"
     assert (await scene.discord.setup(community)).language == "ru" or what == "policy"
+
+
+async def test_a_stop_that_the_library_swallows_comes_again() -> None:
+    """`asyncio.wait_for` loses a cancellation that comes with its answer: the connection ends all the same."""
+    swallowed = []
+
+    async def serve(client: Any) -> None:
+        while len(swallowed) < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                swallowed.append(client)
+        await asyncio.sleep(60)
+
+    def make() -> Any:
+        return Gateway(Listener(), members_intent=False)  # type: ignore[arg-type]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(supervise(make, serve, lambda error: None, stuck_after_s=60))
+        await asyncio.sleep(0.05)
+        task.cancel()
+    assert len(swallowed) == 2
+
+
+class Listener:
+    """Hears of nothing that counts."""
+
+    async def disconnected(self) -> None:
+        pass

@@ -186,6 +186,7 @@ async def test_digests(scene: Scene) -> None:
     await scene.server.until(
         lambda: f"{len(HOSTILE)} messages" in str([m.embeds for m in scene.alerts.messages.values()])
     )
+    await scene.shown()
     (digest,) = await scene.cards()
     for _ in HOSTILE:
         answer = await scene.server.clicks(scene.mod, digest, "Go through them")

@@ -96,7 +96,7 @@ async def test_without_the_right_moderators_are_told_which_and_where(scene: Scen
 
 async def test_when_discord_does_not_answer_the_action_comes_later(scene: Scene, monkeypatch: Any) -> None:
     """Refused with 503, reset, and at last done: once."""
-    monkeypatch.setattr("bot.moderator.FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("bot.performing.FIRST_WAIT_S", 0.05)
     await scene.enforce()
     for fault in (503, "reset"):
         scene.server.faults.fail_rest("DELETE", r"/messages/\d+$", fault, times=1)

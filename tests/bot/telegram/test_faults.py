@@ -31,7 +31,7 @@ AGAIN = "May have been shown before"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is put off is not put off for long, and nobody waits long for an answer."""
-    monkeypatch.setattr("bot.moderator.FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("bot.performing.FIRST_WAIT_S", 0.05)
     monkeypatch.setattr("bot.posting.GATHER_S", 0.05)
     monkeypatch.setattr("bot.posting.RETRY_S", 0.05)
     monkeypatch.setattr(receiving, "RETRY_S", 0.05)

@@ -153,7 +153,7 @@ async def test_without_the_right_moderators_are_told_once(scene: Scene) -> None:
 
 async def test_when_telegram_does_not_answer_the_action_comes_later(scene: Scene, monkeypatch: Any) -> None:
     """Refused with 502, reset, asked to wait, and at last done: once."""
-    monkeypatch.setattr("bot.moderator.FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("bot.performing.FIRST_WAIT_S", 0.05)
     await scene.enforce()
     for fault in (502, "reset", 429):
         scene.server.fail("deleteMessage", fault, times=1)

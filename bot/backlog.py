@@ -1,0 +1,125 @@
+"""What the journal still has to be done: all of it after a crash, and later what a flood has shed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence, Set
+
+import structlog
+
+from bot.events import Message
+from bot.intake import Intake
+from bot.store import Store
+from bot.store.reading import Journalled, Left
+from bot.store.steady import Steady, damage
+
+PAGE = 200
+"""So many rows of the journal are read at once at most."""
+LOOK_EVERY_S, ORPHANS_EVERY_S = 1.0, 30.0
+log = structlog.get_logger()
+
+Entry = tuple[Journalled, Message]
+
+
+class Backlog:
+    """Reads what waits, a page at a time and only as far as `intake` has room.
+
+    `in_hand` are the rows that are in the line or being handled. `queue` puts a row into the line, `finish` carries out
+    what was decided before; `caught_up` hears that nothing shed waits any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        steady: Steady,
+        platforms: Iterable[str],
+        intake: Callable[[], Intake[tuple[int, Message]]],
+        in_hand: Set[int],
+        queue: Callable[[int, Message, int | None], Awaitable[None]],
+        finish: Callable[[Journalled, Message], Awaitable[None]],
+        caught_up: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._steady = steady
+        self._platforms = platforms
+        self._intake = intake
+        self._in_hand = in_hand
+        self._queue = queue
+        self._finish = finish
+        self._caught_up = caught_up
+        self._unowned: set[int] = set()
+        self.has_shed = False
+        """Whether rows wait in the journal for which the line had no room."""
+
+    async def former(self, until: Callable[[], float]) -> None:
+        """What a former process left, up to the first row (`until`) that this one received.
+
+        What was decided before is done first: it does not wait for a model.
+        """
+        for states in (("intended", "sent"), ("seen", "shed", "scored")):
+            for name in self._platforms:
+                async for old in self._pages(name, states):
+                    if old.row.id >= until():
+                        break
+                    if old.event is None:
+                        await self._steady(lambda row=old.row.id: self._store.record_state(row, "failed"))  # type: ignore[misc]
+                    elif old.row.state in ("intended", "sent"):
+                        await self._finished(old.row, old.event)
+                    else:
+                        await self._queue(old.row.id, old.event, old.row.tries)
+
+    async def _finished(self, row: Journalled, event: Message) -> None:
+        """One row that cannot be finished is not in the others' way."""
+        try:
+            await self._finish(row, event)
+        except Exception as error:
+            if damage(error):
+                raise
+            log.exception("could not be finished", row=row.id)
+            await self._steady(lambda: self._store.record_state(row.id, "failed"))
+
+    async def run(self) -> None:
+        """Takes up what was shed, once there is room again, and what a commit left that nobody believed in; until
+        cancelled."""
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if time.monotonic() - looked > ORPHANS_EVERY_S:
+                await self._orphans()
+                looked = time.monotonic()
+            if not self.has_shed or not self._intake().roomy.is_set():
+                continue
+            self.has_shed = False  # before the look: what is shed meanwhile is looked for again
+            for name in self._platforms:
+                async for old in self._pages(name, ("shed",)):
+                    if old.event is not None:
+                        await self._queue(old.row.id, old.event, None)
+            if not self.has_shed:
+                self._caught_up()
+
+    async def _orphans(self) -> None:
+        """Rows that wait and that nobody has in hand, now and at the look before: no longer just being received."""
+        before, self._unowned = self._unowned, set()
+        for name in self._platforms:
+            async for old in self._pages(name, ("seen",)):
+                if old.row.id not in before:
+                    self._unowned.add(old.row.id)
+                elif old.event is not None:
+                    await self._queue(old.row.id, old.event, None)
+
+    async def _pages(self, platform: str, states: Sequence[str]) -> AsyncIterator[Left]:
+        """Rows in these states that nobody has in hand, oldest first."""
+        after = 0
+        while True:
+            limit, intake = PAGE, self._intake()
+            if "intended" not in states:
+                while not intake.roomy.is_set():
+                    await intake.roomy.wait()
+                limit = max(1, min(PAGE, intake.max_waiting - len(intake)))
+            already = set(self._in_hand)  # may be through by the time the journal has answered
+            page = await self._steady(lambda: self._store.left(platform, states, after, limit))  # noqa: B023
+            for old in page:
+                if old.row.id not in already:
+                    yield old
+            if len(page) < limit:
+                return
+            after = page[-1].row.id

@@ -1,0 +1,130 @@
+"""Carries out what was decided: journalled before each step, so that a crash repeats nothing that people see."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from bot import actions
+from bot.actions import Action
+from bot.events import Message
+from bot.notices import Notice
+from bot.platforms.base import DryRun, Gone, MissingPermission, NotConnected, Platform, RateLimited, Unreachable
+from bot.policy import Decision
+from bot.store import Case, Store
+from bot.store.reading import Journalled
+from bot.store.steady import Steady
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
+"""How long an action waits for a platform that does not answer: twice as long each time."""
+log = structlog.get_logger()
+
+
+class Performing:
+    """The journal says "intended" before an action is begun, "sent" while it may have been done or not.
+
+    `changed` is told of a case whose actions ended later than its card was shown, `tell` of what was not possible.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        steady: Steady,
+        platforms: Mapping[str, Platform],
+        changed: Callable[[Case], None],
+        tell: Callable[[Notice], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._store = store
+        self._steady = steady
+        self._platforms = platforms
+        self._changed = changed
+        self._tell = tell
+        self._spawn = spawn
+
+    async def perform(self, row: int, event: Message, decision: Decision) -> None:
+        """What was decided just now."""
+        await self._do(row, event, decision.enforced, list(decision.actions))
+
+    async def finish(self, row: Journalled, event: Message) -> None:
+        """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
+        not what people read, and then the case says so."""
+        listed: Sequence[Mapping[str, Any]] = row.decision["actions"] if row.todo is None else row.todo
+        todo = [actions.from_json(dict(data)) for data in listed]
+        enforced = bool(row.decision["enforced"])
+        if row.state == "sent" and todo and isinstance(todo[0], actions.Warn):
+            if enforced:
+                await self._progress(row.id, "intended", todo[1:], unsure=todo[0])
+            todo = todo[1:]
+        await self._do(row.id, event, enforced, todo)
+
+    async def _do(
+        self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float = 0.0, state: str = "done"
+    ) -> None:
+        """Performs each action and records the journal state it came to.
+
+        When the platform does not answer or asks for patience, the rest is put off and nobody waits for it; a warning
+        alone is, and what stops its author goes first.
+        """
+        wait_s = wait_s or FIRST_WAIT_S
+        platform = self._platforms[event.key.platform]
+        performer: Platform | DryRun = platform if enforced else DryRun(platform)
+        later: list[Action] = []
+        while todo:
+            action, rest = todo[0], todo[1:] + later
+            touches = enforced and not isinstance(action, actions.Alert)
+            if touches:
+                await self._progress(row, "sent", [action, *rest])
+            try:
+                await performer.perform(action, event.key, event.author)
+            except Gone:
+                state = "gone"
+            except RateLimited as error:
+                pause_s = error.retry_after_s
+                if isinstance(action, actions.Warn) and len(todo) > 1:
+                    later.append(action)
+                else:
+                    await self._progress(row, "intended", [action, *rest])
+                    self._put_off(row, event, enforced, [action, *rest], pause_s, wait_s, state)
+                    return
+            except Unreachable as error:
+                log.warning("platform does not answer", row=row, action=action.name, error=str(error))
+                perhaps = isinstance(action, actions.Warn) and not isinstance(error, NotConnected)
+                again = rest if perhaps else [action, *rest]
+                await self._progress(row, "intended", again, unsure=action if perhaps else None)
+                self._put_off(row, event, enforced, again, wait_s, min(2 * wait_s, LONGEST_WAIT_S), state)
+                return
+            except MissingPermission as error:
+                state = "failed"
+                self._tell(Notice("notice-not-possible", {"action": action, "why": error.why}, event.key.community))
+            todo = todo[1:]
+            if not todo and later:
+                await self._progress(row, "intended", later)
+                self._put_off(row, event, enforced, later, pause_s, wait_s, state)
+                return
+        await self._steady(lambda: self._store.record_progress(row, state, []))
+
+    async def _progress(self, row: int, state: str, todo: Sequence[Action], unsure: Action | None = None) -> None:
+        await self._steady(lambda: self._store.record_progress(row, state, todo, unsure))
+
+    def _put_off(
+        self,
+        row: int,
+        event: Message,
+        enforced: bool,
+        todo: list[Action],
+        wait_s: float,
+        next_wait_s: float,
+        state: str,
+    ) -> None:
+        """Does the rest later. The journal has it until then, so a restart goes on with it, too."""
+
+        async def later() -> None:
+            await asyncio.sleep(wait_s)
+            await self._do(row, event, enforced, todo, next_wait_s, state)
+            case = await self._steady(lambda: self._store.case_of(*event.key.address))
+            if case is not None:
+                self._changed(case)
+
+        self._spawn(later())

@@ -1,0 +1,242 @@
+"""Backups of the store, and the store again from them: nothing that was acknowledged depends on one file.
+
+In the folder: `backup-NUMBER.db`, a copy of the store up to that change, and `changes-NUMBER.log`, what came after it.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.store.changes import ChangeLog, is_whole, read_changes
+
+KEEP = 3
+"""So many backups stay, each with the changes after it."""
+
+
+class Damaged(Exception):
+    """The store cannot be read, and there is no sound backup; the message says where both are and what can be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a start found and did: why the store was not as it should be, the backup it was made from ("" where its own
+    file served), how many changes were done again, and where the damaged file is now."""
+
+    why: str
+    backup: str
+    changes: int
+    set_aside: str = ""
+
+    def __str__(self) -> str:
+        source = f"made again from {self.backup} and" if self.backup else "brought up to date with"
+        kept = f"; the damaged file is kept as {self.set_aside}" if self.set_aside else ""
+        return f"the store {self.why}: it was {source} {self.changes} later changes{kept}"
+
+
+class Backups:
+    """The folder beside the store at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = path.parent / "backups"
+
+    def open_log(self) -> ChangeLog:
+        """The newest log of changes; raises LookupError where there is no backup yet."""
+        return ChangeLog(self._log(self._logs()[-1]))
+
+    @property
+    def exist(self) -> bool:
+        """Whether there is any: then there has been a store."""
+        return bool(self._numbers())
+
+    @property
+    def newest_age_s(self) -> float | None:
+        """Seconds since the newest backup; None where there is none."""
+        numbers = self._numbers()
+        return time.time() - self._backup(numbers[-1]).stat().st_mtime if numbers else None
+
+    def copy(self) -> ChangeLog:
+        """Copies the store while it is in use; returns the log for the changes that follow, so
+        call it between two commits. It is a backup only once `finish` has looked at it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._partial.unlink(missing_ok=True)
+        copy_store(self.path, self._partial)
+        with _opened(self._partial) as copy:
+            number = _number(copy)
+        log = ChangeLog(self._log(number))
+        _sync(self.folder)
+        return log
+
+    def finish(self) -> None:
+        """Checks the copy and lets older backups go, with the changes that led up to the oldest one that stays.
+
+        Raises `Damaged` where the copy is not sound: then the older ones stay.
+        """
+        if problem := check(self._partial):
+            self._partial.unlink(missing_ok=True)
+            raise Damaged(f"the store {self.path} {problem}; start the service again, and it is repaired")
+        with _opened(self._partial) as copy:
+            number = _number(copy)
+        with self._partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(self._partial, self._backup(number))
+        _sync(self.folder)
+        numbers = self._numbers()
+        for old in numbers[:-KEEP]:
+            self._backup(old).unlink(missing_ok=True)
+        for old in self._logs():
+            if old < numbers[-KEEP:][0]:
+                self._log(old).unlink(missing_ok=True)
+
+    def recover(self) -> Recovery | None:
+        """Before the store is opened: makes it again if it is damaged or gone, and does what is only in the log.
+
+        None where all is as it should be, also where there has never been a store. Raises `Damaged`.
+        """
+        problem = check(self.path) if self.path.exists() else "is gone" if self.exist else ""
+        if problem:
+            return self.restore(problem)
+        if not self.path.exists():
+            return None
+        with _opened(self.path) as store:
+            before = _number(store)
+            count = self._redo(store, before)
+        return Recovery("had lost its last commits", "", count) if count else None
+
+    def restore(self, why: str, source: Path | None = None) -> Recovery:
+        """The newest sound backup, or `source`, with every later change takes the store's place; the file there before
+        is kept.
+
+        Nobody may have the store open. Raises `Damaged`, and then nothing was changed.
+        """
+        if source is not None and (problem := check(source) if source.is_file() else "is no file"):
+            raise Damaged(f"{source} {problem}; nothing was changed")
+        for backup in [source] if source else [self._backup(number) for number in reversed(self._numbers())]:
+            if check(backup):
+                continue
+            partial = self.path.with_name(f"{self.path.name}.partial")
+            for suffix in ("", "-wal", "-shm"):
+                partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+            shutil.copyfile(backup, partial)
+            with _opened(partial) as store:
+                count = self._redo(store, _number(store))
+                store.execute("PRAGMA journal_mode=DELETE")
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            aside = self._set_aside()
+            os.replace(partial, self.path)
+            _sync(self.path.parent)
+            return Recovery(why, backup.name, count, aside)
+        raise Damaged(
+            f"the store {self.path} {why}, and {self.folder} has no sound backup; nothing was changed. "
+            f"Put a copy of your own there, or move both away to start anew"
+        )
+
+    @property
+    def logs_are_whole(self) -> bool:
+        """False where a log of changes is damaged: a new backup then makes it needless."""
+        return all(is_whole(self._log(number)) for number in self._logs())
+
+    def _redo(self, store: sqlite3.Connection, after: int) -> int:
+        """Every change behind number `after` that the logs have without a hole, in one transaction; how many."""
+        count = 0
+        store.execute("BEGIN IMMEDIATE")
+        for number in self._logs():
+            for change in read_changes(self._log(number), after):
+                if change.number != after + 1:
+                    break
+                for sql, parameters, many in change.statements:
+                    (store.executemany if many else store.execute)(sql, parameters)
+                after, count = change.number, count + 1
+        if count:
+            store.execute(COUNTED, (after,))
+        store.execute("COMMIT")
+        return count
+
+    def _set_aside(self) -> str:
+        """Moves the store's file and what belongs to it out of the way; the new name."""
+        if not self.path.exists():
+            return ""
+        aside = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
+        for suffix in ("-wal", "-shm", ""):
+            old = self.path.with_name(self.path.name + suffix)
+            if old.exists():
+                os.replace(old, aside.with_name(aside.name + suffix))
+        return aside.name
+
+    def _backup(self, number: int) -> Path:
+        return self.folder / f"backup-{number}.db"
+
+    def _log(self, number: int) -> Path:
+        return self.folder / f"changes-{number}.log"
+
+    @property
+    def _partial(self) -> Path:
+        return self.folder / "partial.db"
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.stem.partition("-")[2]) for path in self.folder.glob("backup-*.db"))
+
+    def _logs(self) -> list[int]:
+        return sorted(int(path.stem.partition("-")[2]) for path in self.folder.glob("changes-*.log"))
+
+
+def copy_store(path: Path, target: Path) -> None:
+    """SQLite's backup API: a whole copy in one file, also of a store that is in use."""
+    with _opened(path) as source, _opened(target) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+
+
+COUNTED = "UPDATE change_log SET number = ?"
+"""In every commit: the number of its change."""
+
+
+def check(path: Path) -> str:
+    """What is wrong with a store's file, as the rest of a sentence; "" where nothing is."""
+    try:
+        with _opened(path) as store:
+            if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return "is empty"
+            found = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
+            store.execute("SELECT number FROM change_log").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):  # of a version before there were backups
+            return ""
+        raise
+    except sqlite3.DatabaseError as error:
+        return f"is damaged ({error})"
+    return "" if found == ["ok"] else f"is damaged ({'; '.join(found).splitlines()[0]})"
+
+
+def _number(store: sqlite3.Connection) -> int:
+    """The store's last change; 0 in a store of a version that counted none."""
+    try:
+        return int(store.execute("SELECT number FROM change_log").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+    try:
+        for pragma in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=FAST"):
+            connection.execute(f"PRAGMA {pragma}")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _sync(folder: Path) -> None:
+    """A renamed file is there after a power loss only once its folder is on disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+"""Messages with which the model's process dies: counted on disk before each try, tried three times, then shown."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.cards import card
+from bot.moderator import MOST_DEATHS, MOST_TRIES, TRIAL, Moderator
+from bot.notices import Notice
+from bot.platforms.webchat import WebChat
+from bot.policy import Mode, Policy
+from bot.store import Sealer, Store
+from model.batcher import Batcher
+from model.classifier import Died, Item, Unavailable, Verdict
+from model.worker import Worker
+from tests.bot.test_moderator import community
+from tests.conftest import StubClassifier, now, said
+
+KILLER = "HATE kills the tokenizer"
+
+
+class Dying(StubClassifier):
+    """A stub whose process dies with one text; it notes what the journal said of it at that moment."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self.store, self.counted, self.sick = store, list[int](), False
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        verdicts = await super().classify(items)
+        if self.sick or any(item.text == KILLER for item in items):
+            if any(item.text == KILLER for item in items):
+                self.counted += [old.tries for old in await self.store.unfinished("webchat") if old.text == KILLER]
+            raise Died("the stub died")
+        return verdicts
+
+
+async def test_a_message_that_kills_is_tried_three_times_and_shown(store: Store) -> None:
+    """The count is on disk before each further try; its neighbours in the batch are scored; nothing is punished."""
+    device = Dying(store)
+    batcher = Batcher(device)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(batcher.run())
+        async with community(store, batcher) as scene:
+            await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+            for number in range(6):
+                await scene.says("ann", KILLER if number == 3 else f"hello {number}")
+            await scene.settled()
+            killed = [batch for batch in device.batches if KILLER in batch]
+            assert len(killed) == MOST_TRIES and [len(batch) for batch in killed[1:]] == [1, 1]
+            assert device.counted == [0, 2, 3]
+            (case,) = await store.cases("try-out")
+            assert case.message.text == KILLER and case.message.state == "failed"
+            shown = card(case, "en")
+            assert "could not" in shown.lines[0] and not shown.buttons and "Nothing was done" in shown.lines[1]
+            assert [notice.name for notice in scene.notices] == ["notice-unread"]
+            again = len(device.batches)
+            await scene.says("ben", KILLER)
+            await scene.settled()
+            assert sum(KILLER in batch for batch in device.batches[again:]) <= 1, "the same text does no more harm"
+            with pytest.raises(Unavailable):
+                await scene.desk.explain_case(case)
+        serving.cancel()
+
+
+async def test_a_sick_model_is_no_messages_fault(store: Store) -> None:
+    """Everything kills it for a while: nothing is set aside, and all is read once it is well."""
+    device = Dying(store)
+    device.sick = True
+    async with community(store, device) as scene:
+        for number in range(3):
+            await scene.says("ann", f"HATE {number}")
+        await asyncio.sleep(0.5)
+        assert not await store.cases("try-out") and scene.moderator.trouble is not None
+        device.sick = False
+        await scene.settled()
+        assert len(await store.cases("try-out")) == 3
+        assert {case.message.state for case in await store.cases("try-out")} == {"done"}
+
+
+async def test_what_may_have_killed_the_bot_itself_is_counted_at_the_next_starts(
+    tmp_path: Path, sealer: Sealer
+) -> None:
+    """Left over with some tries: those are tried once more, all but the first of them alone; not after very many, since
+    most processes end for another reason."""
+    async with Store.open(tmp_path / "s.db", sealer) as store:
+        for tries in (0, 1, 2, MOST_DEATHS):
+            row = await store.record_seen(said(f"HATE {tries}", str(tries)), now())
+            assert row is not None
+            if tries:
+                await store.record_tried(row, tries)
+        device = StubClassifier()
+        async with community(store, device) as scene:
+            await scene.settled()
+        read = Counter(text for batch in device.batches for text in batch)
+        assert read == Counter({TRIAL: 1, "HATE 0": 1, "HATE 1": 1, "HATE 2": 1})
+        cases = {case.message.text: case.message for case in await store.cases("try-out")}
+        assert {text: message.tries for text, message in cases.items()} == {
+            "HATE 0": 1,
+            "HATE 1": 2,
+            "HATE 2": 3,
+            f"HATE {MOST_DEATHS}": MOST_DEATHS,
+        }
+        assert cases[f"HATE {MOST_DEATHS}"].state == "failed" and cases["HATE 2"].state == "done"
+
+
+async def test_a_real_process_killed_by_a_text(tmp_path: Path, sealer: Sealer) -> None:
+    """The worker is a real process; its script (a stand-in for torch) ends itself by SIGKILL at one text. It is back
+    within a minute each time, the others have their verdicts, and the text is on a card."""
+    script = tmp_path / "killer.py"
+    script.write_text(_SCRIPT, encoding="utf-8")
+    notices: list[Notice] = []
+    async with (
+        Store.open(tmp_path / "s.db", sealer) as store,
+        Worker("minilm", lambda _: tmp_path, attempts=1) as worker,
+        asyncio.TaskGroup() as group,
+    ):
+        worker._command = [worker._command[0], str(script), "--threads", "1"]
+        await worker.restart()
+        batcher = Batcher(worker)
+        chat = WebChat(lambda posted: None)
+        moderator = Moderator(
+            store, batcher, {"webchat": chat}, adapter_of=lambda community: "global/stub", notice=notices.append
+        )
+        tasks = [group.create_task(batcher.run()), group.create_task(moderator.run())]
+        began = time.monotonic()
+        for number in range(40):
+            event = chat.compose("ann", KILLER if number == 7 else f"hello {number}", datetime.now(UTC))
+            await moderator.receive(event)
+        async with asyncio.timeout(60):
+            while await store.unfinished("webchat"):
+                await asyncio.sleep(0.01)
+        took_s = time.monotonic() - began
+        assert worker.restarts == MOST_TRIES and took_s < 60
+        (case,) = await store.cases("try-out")
+        assert case.message.text == KILLER and case.message.tries == MOST_TRIES
+        pid = worker.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await moderator.receive(chat.compose("ann", "HATE", datetime.now(UTC)))
+        async with asyncio.timeout(60):
+            while len(await store.cases("try-out")) < 2:
+                await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+
+
+_SCRIPT = f"""
+import json, os, signal, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    verdicts = []
+    for text, adapter, *_ in request["items"]:
+        if text == {KILLER!r}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        shares = [0.95, 0.04, 0.01] if "HATE" in text else [0.01, 0.02, 0.97]
+        verdicts.append({{"probabilities": shares, "base": "stub", "adapter": adapter, "prompt": "", "windows": 1,
+                          "stand_in": False, "categories": {{}}}})
+    print(json.dumps({{"verdicts": verdicts}}), flush=True)
+"""

@@ -1,0 +1,1 @@
+"""The service killed, stopped and cut off, again and again: nothing lost, nothing done twice."""

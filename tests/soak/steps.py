@@ -1,0 +1,215 @@
+"""One small day of a community, in which the n-th step at one boundary fails: SQLite's way of testing for faults.
+
+The store, the log of changes, the adapters' folder, the moderator, the desk, the batcher and the cards' pace are the
+real ones. Stubs stand where the outside begins: a platform and a board that note what reached them, and a classifier
+that answers by a word in the text. `run` lives the day with one fault and lets everything come to rest; a crash is an
+exception nobody catches, after which nothing reaches disk or platform any more, and a start from what is on the disk.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.desk import Desk
+from bot.events import Author, Message, MessageKey
+from bot.learning import Learning
+from bot.moderator import Moderator
+from bot.policy import LabelPolicy, Mode, Policy, Strikes
+from bot.posting import Pace, Posting
+from bot.store import Sealer, Store
+from model.adapters import SHIPPED, Registry
+from model.batcher import Batcher
+from model.coalescing import Coalescing
+from model.labels import Label
+from tests.soak.faults import Crash, Fault, hook
+from tests.soak.outside import COMMUNITY, PLATFORM, StubBoard, StubModel, StubPlatform, World
+
+DAY = ("hello", "HATE one", "RUDE one", "good morning", "HATE two", "RUDE two", "see you", "ODD one")
+EDITED = "good morning HATE"
+POLICY = Policy(
+    mode=Mode.ENFORCE,
+    hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "warn", "timeout")),
+    offensive=LabelPolicy(alert_at=0.7, act_at=0.75, actions=("warn", "ban")),
+    strikes=Strikes(timeout_at=None),
+    max_actions_per_hour=1000,
+)
+REST_S = 10.0
+"""So long everything may take to come to rest after the fault: thousands of times what it takes."""
+
+
+MOST_REFUSALS = 20
+
+
+@dataclass
+class Service:
+    """The parts of one process."""
+
+    store: Store
+    moderator: Moderator
+    desk: Desk
+    posting: Posting
+    learning: Learning
+
+
+@asynccontextmanager
+async def process(folder: Path, world: World, fault: Fault) -> AsyncIterator[Service]:
+    """Starts from what is on the disk and ends when the block does, or when the fault is a crash."""
+    registry = Registry(folder / "adapters", SHIPPED)
+    platform = StubPlatform(world, fault)
+    async with Store.open(folder / "domovoi.db", Sealer(bytes(range(32)))) as store:
+        posting = Posting(store, StubBoard(world, fault), Pace(burst=2, redraw_s=0.01))
+        batcher = Batcher(StubModel(fault))
+        classifier = Coalescing(batcher)
+        learning = Learning(store, registry, [], lambda told: None)
+        moderator = Moderator(
+            store,
+            classifier,
+            {PLATFORM: platform},
+            adapter_of=learning.adapter_of,
+            changed=lambda case: posting.show(case.id),
+            notice=posting.notify,
+        )
+        desk = Desk(store, moderator, classifier, {PLATFORM: platform}, changed=lambda case: posting.show(case.id))
+        await posting.resume()
+        works = [batcher.run(), moderator.run(), posting.run(), learning.watch(lambda *told: None, every_s=0.01)]
+        loop = asyncio.get_running_loop()  # no TaskGroup: a crash is to end them all without a word
+        tasks = [loop.create_task(work) for work in works]
+        try:
+            yield Service(store, moderator, desk, posting, learning)
+            ended = [task for task in tasks if task.done() and not fault.dead]
+            assert not ended, f"a part of the service has ended: {ended[0]}"
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def said(name: str, text: str, revision: int = 0) -> Message:
+    """As a platform's event."""
+    key = MessageKey(PLATFORM, COMMUNITY, "lounge", name, revision)
+    return Message(key, Author(name, name.title()), text, datetime.now(UTC))
+
+
+class Day:
+    """What people and moderators do, in order. Whatever was not acknowledged is done again, as a platform and a person
+    whose click came to nothing do."""
+
+    def __init__(self, folder: Path, world: World) -> None:
+        self.registry = Registry(folder / "adapters", SHIPPED)
+        self.world = world
+        self.done = 0
+        self.words: dict[int, str] = {}
+        """Moderators' words that were acknowledged, by case."""
+
+    async def live(self, service: Service, fault: Fault) -> None:
+        """From where the day has come to, to its end or to a crash."""
+        steps: list[Callable[[Service], Any]] = [lambda s: s.moderator.set_policy(COMMUNITY, POLICY)]
+        for number, text in enumerate(DAY):
+            steps.append(lambda s, n=number, t=text: self._says(s, f"m{n}", t, 0))  # type: ignore[misc]
+        steps.insert(4, lambda s: self._swap("v1"))
+        steps.append(lambda s: self._says(s, "m3", EDITED, 1))
+        steps.append(lambda s: self._swap("v2"))
+        steps += [lambda s: self._word(s, "m7", "offensive"), lambda s: self._word(s, "m1", "hate")]
+        refused = 0
+        while self.done < len(steps) and not fault.dead:
+            try:
+                await steps[self.done](service)
+            except (Crash, asyncio.CancelledError):
+                raise
+            except Exception:
+                if (refused := refused + 1) > MOST_REFUSALS:
+                    raise
+                await asyncio.sleep(0.01)
+            else:
+                self.done, refused = self.done + 1, 0
+
+    async def _says(self, service: Service, name: str, text: str, revision: int) -> None:
+        texts = self.world.said.setdefault(name, [])
+        if len(texts) == revision:
+            texts.append(text)
+        await service.moderator.receive(said(name, text, revision))
+
+    async def _swap(self, version: str) -> None:
+        self.registry.promote(f"global/{version}")
+
+    async def _word(self, service: Service, name: str, label: str) -> None:
+        async with asyncio.timeout(REST_S):
+            while (case := await service.store.case_of(PLATFORM, COMMUNITY, name)) is None:
+                await asyncio.sleep(0.005)
+        if str(case.message.decision["label"]) == label:
+            await service.desk.confirm(case, "dana", None)
+        else:
+            await service.desk.correct(case, "dana", Label(label), None)
+        self.words[case.id] = label
+
+
+async def at_rest(service: Service) -> None:
+    """Nothing is under way and every case stands somewhere; a TimeoutError where that does not come."""
+    until = time.monotonic() + REST_S
+    while await service.store.unfinished(PLATFORM) or await service.store.cards.unposted(
+        PLATFORM, datetime.now(UTC) - timedelta(days=9)
+    ):
+        if time.monotonic() > until:
+            left = [(row.text, row.state) for row in await service.store.unfinished(PLATFORM)]
+            raise TimeoutError(f"still under way: {left}")
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.06)  # digests are redrawn
+
+
+async def run(template: Path, folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> tuple[World, Day]:
+    """The day with its fault, and the starts after a crash, until everything is at rest."""
+    shutil.copytree(template, folder)
+    world = World()
+    day = Day(folder, world)
+    with monkeypatch.context() as patch:
+        hook(patch, fault)
+        try:
+            async with process(folder, world, fault) as service:
+                loop = asyncio.get_running_loop()
+                living, dying = loop.create_task(_lives(day, service, fault)), loop.create_task(fault.crashed.wait())
+                await asyncio.wait({living, dying}, return_when=asyncio.FIRST_COMPLETED)
+                dying.cancel()
+                living.cancel()
+                await asyncio.gather(living, dying, return_exceptions=True)
+                if not fault.dead:
+                    living.result()
+        except BaseExceptionGroup as group:
+            if not fault.dead:
+                raise
+            assert group.subgroup(Crash) is not None
+        except Crash:
+            pass
+        if fault.dead:
+            sound = Fault("", "", 0)
+            hook(patch, sound)
+            async with process(folder, world, sound) as service:
+                await _lives(day, service, sound)
+    return world, day
+
+
+async def _lives(day: Day, service: Service, fault: Fault) -> None:
+    await day.live(service, fault)
+    await at_rest(service)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of a community that has just begun, with two adapters to choose from."""
+    folder = tmp_path_factory.mktemp("template") / "data"
+
+    async def make() -> None:
+        async with Store.open(folder / "domovoi.db", Sealer(bytes(range(32)))):
+            pass
+
+    asyncio.run(make())
+    for version in ("v1", "v2"):
+        shutil.copytree(SHIPPED, folder / "adapters" / "global" / version)
+    return folder
