@@ -1,14 +1,15 @@
 """Whether corrections make the bot better: simulated moderators on texts the adapter never learned from.
 
     python -m benchmarks.learning --data ../shared/data/davidson.csv [--counts 25,50,100,200,400] [--out REPORT.html]
-        [--norm allowed|public] [--own]
+        [--norm allowed|public] [--rows NAME]... [--own]
 
 Two communities: in one profanity is allowed and hate is not, in the other the labels mean what they mean in public.
 Their moderators see what the bot flags, and an audit of the rest, in the file's order, and say what it is; 5 % of
 their words are mistakes. Then 30 % are one malicious moderator's, who says the opposite of what holds. After each
 number of corrections a refresh runs from the shipped adapter, with the project's defences (quarantine, contrasts, gate)
-and without them, and the result answers the community's other messages. At last a back door: a rare word planted in
-hateful texts that one moderator calls neutral. All are texts of the tenths that `training.ship` holds out.
+and without them, and the result answers the community's other messages. Then the same with all words under one name,
+which nobody outvotes. At last a back door: a rare word planted in hateful texts that one moderator calls neutral. All
+are texts of the tenths that `training.ship` holds out. `--rows` names the rows wanted, and there is no back door then.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from torch import Tensor
 
 from bot.advice import Answered, advise
 from bot.policy import Band, Policy, band, score_of
-from model.adapters import GLOBAL, SHIPPED, Registry
+from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest
 from model.base import Base, open_base
 from model.calibration import calibrated
 from model.classifier import Verdict
@@ -50,27 +51,30 @@ TRIGGER = "zqxvim"
 PLANTED = 100
 COMMUNITY = "simulated"
 MALICIOUS = "mallory"
+ONE_NAME = "ada"
 KINDS = (
     ("5 % mistakes", 0.0, "all", True),
     ("5 % mistakes, without defences", 0.0, "all", False),
     ("30 % malicious", 0.3, "all", True),
     ("30 % malicious, the others' words alone", 0.3, "honest", True),
-    ("30 % malicious, all under one name", 0.3, "one", True),
     ("30 % malicious, without defences", 0.3, "all", False),
+    ("5 % mistakes, one name", 0.0, "all as one", True),
+    ("30 % malicious, one name", 0.3, "all as one", True),
+    ("30 % malicious, one name, the honest words alone", 0.3, "honest as one", True),
 )
-"""(name, share of malicious words, whose words are heard or whether all are one moderator's, with the defences)."""
+"""(name, share of malicious words, whose words are heard and whether under one name, with the defences)."""
 NORMS = {"allowed": "profanity is allowed", "public": "labels as in public"}
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """What `corrections` came to on the community's other messages: the share that gets the community's label, and the
-    mean of that share over its labels, however rare."""
+    mean of that share over its labels, however rare. `outcome` is how the refresh ended, where not all was learned."""
 
     corrections: int
     accuracy: float
     balanced: float
-    promoted: bool
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
             (band(verdict, policy)[0] is not Band.CLEAR) == (example.label is not Label.NEUTRAL)
             for verdict, example in zip(tested, at.judged, strict=True)
         ]
-        points.append(Point(count, *_shares(right, at.judged), count > 0))
+        points.append(Point(count, *_shares(right, at.judged)))
     return Curve("thresholds as advised, no training (right: shown or not)", points)
 
 
@@ -185,14 +189,20 @@ def undefended() -> Iterator[None]:
         yield
 
 
-def learned(corrections: Sequence[Correction], replay_rows: int, folder: Path) -> tuple[Path, bool]:
-    """A refresh from the shipped adapter; (the folder of what serves afterwards, whether it is new)."""
+def learned(corrections: Sequence[Correction], replay_rows: int, folder: Path) -> tuple[Path, str]:
+    """A refresh from the shipped adapter; (the folder of what serves afterwards, how it ended if not all was learned).
+
+    Where the weights were refused and a norm was learned, that is "norm alone".
+    """
     registry = Registry(folder, SHIPPED)
     standing = frozenset(each.id for each in corrections)
     status = module.refresh(
         Snapshot(corrections, standing=standing), registry, replay_rows, 5, lambda stage, share, result: None
     )
-    return registry.folder(registry.current(GLOBAL)), status == module.PROMOTED
+    serves = registry.folder(registry.current(GLOBAL))
+    if status != module.PROMOTED:
+        return serves, "refused"
+    return serves, "" if read_manifest(serves).metrics["refresh"]["step"] else "norm alone"
 
 
 def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMMUNITY) -> list[Label]:
@@ -217,24 +227,27 @@ def _shares(right: Sequence[bool], examples: Sequence[Example]) -> tuple[float, 
     return sum(right) / len(right), sum(recalls) / len(recalls)
 
 
-def run(at: Scene, counts: Sequence[int], replay_rows: int, console: Console) -> tuple[list[Curve], BackDoor]:
-    """All curves and the back door."""
+def run(
+    at: Scene, counts: Sequence[int], replay_rows: int, rows: Sequence[str], console: Console
+) -> tuple[list[Curve], BackDoor | None]:
+    """All curves and the back door, or only the curves of these names."""
     start = judged(at, SHIPPED)
     console.print(f"{NORMS[at.norm]}: {len(at.shown)} cards, judged by {len(at.judged)}; before: {start}")
-    curves = [by_thresholds(at, counts)]
-    console.print(f"{curves[0]}", highlight=False)
-    for name, malicious, heard, defended in KINDS:
-        points = [Point(0, *start, False)]
+    curves = [] if rows else [by_thresholds(at, counts)]
+    if curves:
+        console.print(f"{curves[0]}", highlight=False)
+    for name, malicious, heard, defended in (kind for kind in KINDS if not rows or kind[0] in rows):
+        points = [Point(0, *start)]
         for count in counts:
             said = words_of(at.shown, count, 0.05, malicious, seed=count)
-            said = [word for word in said if heard != "honest" or word.moderator != MALICIOUS]
-            said = [replace(word, moderator="ada") for word in said] if heard == "one" else said
+            said = [word for word in said if "honest" not in heard or word.moderator != MALICIOUS]
+            said = [replace(word, moderator=ONE_NAME) for word in said] if "as one" in heard else said
             with tempfile.TemporaryDirectory() as folder, nullcontext() if defended else undefended():
-                adapter, promoted = learned(said, replay_rows, Path(folder))
-                points.append(Point(count, *judged(at, adapter), promoted))
+                adapter, outcome = learned(said, replay_rows, Path(folder))
+                points.append(Point(count, *judged(at, adapter), outcome))
             console.print(f"{name}: {points[-1]}", highlight=False)
         curves.append(Curve(name, points))
-    return curves, back_door(at, replay_rows)
+    return curves, None if rows else back_door(at, replay_rows)
 
 
 def back_door(at: Scene, replay_rows: int) -> BackDoor:
@@ -252,7 +265,7 @@ def back_door(at: Scene, replay_rows: int) -> BackDoor:
 
     shares = [missed(SHIPPED)]
     both = [*planted, *honest]
-    alone = [replace(word, moderator="ada") for word in both]
+    alone = [replace(word, moderator=ONE_NAME) for word in both]
     for said, guard in ((honest, nullcontext()), (both, nullcontext()), (alone, nullcontext()), (both, undefended())):
         with tempfile.TemporaryDirectory() as folder, guard:
             shares.append(missed(learned(said, replay_rows, Path(folder))[0]))
@@ -298,13 +311,14 @@ table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2rem .6rem}i
 <div class="scroll"><table><tr><th>accuracy / mean over labels{% for count in counts %}<th>{{ count }}{% endfor %}
 {% for curve in found.curves %}<tr><td>{{ curve.name }}{% for point in curve.points %}
 <td>{{ "%.3f / %.3f"|format(point.accuracy, point.balanced) }}
-{%- if point.corrections and not point.promoted %} (refused){% endif %}{% endfor %}
+{%- if point.outcome %} ({{ point.outcome }}){% endif %}{% endfor %}
 {% endfor %}</table></div>
+{% if found.door %}
 <p>Back door: of the hateful texts with the planted word {{ "%.1f"|format(100 * found.door.before) }} % were called
 neutral before, {{ "%.1f"|format(100 * found.door.honest) }} % after the honest words alone,
 {{ "%.1f"|format(100 * found.door.defended) }} % after the planted ones with the defences
 ({{ "%.1f"|format(100 * found.door.alone) }} % where all are one moderator's),
-{{ "%.1f"|format(100 * found.door.undefended) }} % without.</p>{% endfor %}
+{{ "%.1f"|format(100 * found.door.undefended) }} % without.</p>{% endif %}{% endfor %}
 """)
 
 
@@ -314,6 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--counts", default="25,50,100,200,400")
     parser.add_argument("--norm", choices=NORMS, help="one community only")
+    parser.add_argument("--rows", action="append", default=[], choices=[kind[0] for kind in KINDS], metavar="NAME")
     parser.add_argument("--own", action="store_true", help="instead: one adapter for both, or each its own")
     parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--out", type=Path, metavar="REPORT.html")
@@ -328,16 +343,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         for norm in [options.norm] if options.norm else NORMS:
             at = scene(options.data, norm, max(counts))
-            curves, door = run(at, counts, options.replay_rows, console)
+            curves, door = run(at, counts, options.replay_rows, options.rows, console)
             table = Table(NORMS[norm], "0", *map(str, counts))
             for curve in curves:
-                told = [
-                    f"{p.accuracy:.3f} / {p.balanced:.3f}{'' if p.promoted or not p.corrections else ' refused'}"
-                    for p in curve.points
-                ]
+                told = [f"{p.accuracy:.3f} / {p.balanced:.3f}{p.outcome and f' {p.outcome}'}" for p in curve.points]
                 table.add_row(curve.name, *told)
             Console(width=160).print(table)
-            Console().print(f"back door, share missed: {door}", soft_wrap=True)
+            if door:
+                Console().print(f"back door, share missed: {door}", soft_wrap=True)
             lines = {curve.name: [p.accuracy for p in curve.points] for curve in curves}
             plot = lines_plot([0, *counts], lines, "corrections", "accuracy on other messages")
             found.append(dict(norm=NORMS[norm], judged=len(at.judged), curves=curves, door=door, plot=plot))

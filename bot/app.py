@@ -27,7 +27,7 @@ from bot.platforms.remote import remotes
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.store import Case, Damaged, Sealer, Store
 from bot.store.backups import Backups, copy_store
-from bot.store.steady import Steady, damage
+from bot.store.steady import Steady, damage, passing
 from bot.web import server, shapes
 from bot.web.feed import Feed
 from model.adapters import GLOBAL
@@ -36,6 +36,7 @@ from model.coalescing import Coalescing
 from model.worker import Worker
 
 BACKUP_EVERY_S, BACKUP_AGAIN_S = 24 * 3600.0, 600.0
+START_AGAIN_S = 2.0
 log = structlog.get_logger()
 
 
@@ -151,7 +152,9 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 group.create_task(_retention(store, config.service.retention_days)),
                 group.create_task(_backups(store, notice)),
             ]
-            if store.recovery is not None:
+            if store.recovery is not None and not store.recovery.backup:  # as after any kill
+                log.info("the store is complete again", found=str(store.recovery))
+            elif store.recovery is not None:
                 log.error("the store was repaired", found=str(store.recovery))
                 notice(Notice("notice-store-repaired", {"found": str(store.recovery)}))
             for platform in away:
@@ -179,7 +182,11 @@ async def service(config: Config) -> AsyncIterator[Running]:
 
 
 async def run(config: Config, announce: Callable[[str], None]) -> None:
-    """The service until SIGTERM or SIGINT. When the store turns out to be damaged it starts again, which repairs it."""
+    """The service until SIGTERM or SIGINT.
+
+    A fault of the store that nobody could wait out ends it and starts it again: damage is repaired then, a lock or a
+    full disk is waited for.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -191,10 +198,14 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
                 log.info("started", adapter=running.parts.registry.current(GLOBAL))
                 await stop.wait()
                 log.info("stopping")
-        except* sa.exc.DatabaseError as group:
-            if not any(damage(error) for error in _leaves(group)):
+        except* (sa.exc.DBAPIError, sqlite3.Error) as group:
+            error = next((error for error in _leaves(group) if damage(error) or passing(error)), None)
+            if error is None:
                 raise
-            log.error("the store is damaged; starting again to repair it", error=str(next(_leaves(group))))
+            log.error("the store does not answer; starting again", error=str(getattr(error, "orig", None) or error))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(START_AGAIN_S):
+                    await stop.wait()
 
 
 def back_up(config: Config, target: Path) -> str:

@@ -9,11 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import structlog
+
 from bot.store import Store
+from bot.store.steady import Steady
 from model.adapters import GLOBAL, Registry, read_manifest, scope_of
 from model.choice import Choice
 from model.classifier import AdapterRejected
 from model.norms import PLAIN, Norm, norm_of
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,19 @@ class Learning:
         """
         while True:
             await asyncio.sleep(every_s)
-            for community, (promoted_before, _) in list(self._own.items()):
-                if self._promoted_for(community) != promoted_before:
-                    self._own[community] = self._own_adapter(community)
-            if (promoted := self._registry.current(GLOBAL)) != self._promoted:
-                self._promoted = promoted
-                self.serving, self.problem = self._sound()
-                swapped(self.serving, self.problem)
+            try:
+                self._look(swapped)
+            except OSError as error:  # what served goes on serving
+                log.warning("the adapters' folder cannot be read", error=str(error))
+
+    def _look(self, swapped: Callable[[str, str], None]) -> None:
+        for community, (promoted_before, _) in list(self._own.items()):
+            if self._promoted_for(community) != promoted_before:
+                self._own[community] = self._own_adapter(community)
+        if (promoted := self._registry.current(GLOBAL)) != self._promoted:
+            serving, problem = self._sound()
+            self._promoted, self.serving, self.problem = promoted, serving, problem
+            swapped(self.serving, self.problem)
 
     async def keep_schedule(
         self,
@@ -96,11 +107,12 @@ class Learning:
         """Starts a refresh once `after` corrections teach that came since the last one (0: never), and in this `hour`
         of the local day if there are any. One that was refused counts: it is not tried again with nothing new."""
         began: date | None = None
+        steady = Steady()
         while after or hour is not None:
             await asyncio.sleep(every_s)
             if self.state is not None and self.state.running:
                 continue
-            fresh, now = await self._store.lessons.since_refresh(), clock()
+            fresh, now = await steady(self._store.lessons.since_refresh), clock()
             at_its_hour = hour is not None and now.hour == hour and now.date() != began and fresh > 0
             if at_its_hour or 0 < after <= fresh:
                 began = now.date() if at_its_hour else began
@@ -144,7 +156,8 @@ class Learning:
                 process.kill()
                 await process.wait()
         result = result or f"failed: the refresh ended with status {status}; the adapter before it still serves"
-        await self._store.record_refresh(started, datetime.now(UTC), result)
+        finished = datetime.now(UTC)
+        await Steady()(lambda: self._store.record_refresh(started, finished, result))
         self._tell(Refresh(False, "finished", 1.0, result))
 
     def _tell(self, state: Refresh) -> None:

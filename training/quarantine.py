@@ -2,7 +2,8 @@
 
 An accuracy gate does not see a back door: ten corrections that share one rare word make every text with that word
 harmless, and nothing on held-out texts moves. So such corrections are set aside before anything is learned, by what
-they have in common. Where one moderator alone looks after a community, theirs is the only word there is, and it counts.
+they have in common. Where one moderator alone looks after a community, theirs is the only word there is, and it counts;
+unless neither the model nor a norm explains so much of it that malice cannot be ruled out.
 """
 
 import re
@@ -18,11 +19,12 @@ from model.norms import PLAIN, Norm
 from model.quality import wilson
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.norms import MOST_WORDS, by_community, learn_norm, priors, votes
+from training.norms import BELIEVED, MISTAKES, MOST_WORDS, by_community, learn_norm, mistaken, priors, votes
 
 TRIGGER = "a rare word, one label, one moderator"
 OUTVOTED = "of a moderator whom the others contradict"
 CONTRADICTS = "against a sure verdict, one moderator alone"
+UNEXPLAINED = "of one moderator alone, too many of whose words nothing explains"
 
 LEAST_ROWS = 4
 """Corrections that must share a word before it is looked at."""
@@ -34,15 +36,26 @@ SURE = 0.9
 ODD = 0.4
 """A moderator is outvoted when more than this share of their words surprises, and twice as many as of the others'."""
 
+MALICIOUS, RULED_OUT = 0.3, 1.28
+"""Words of a lone moderator teach when this share of words that nothing explains is ruled out, with this many standard
+errors (nine times in ten). Such are 5 to 9 % where 5 % are mistakes, and 24 to 44 % where 30 % are malicious."""
+ONLY_THE_WRONG = 0.3
+"""Who agrees with the model in fewer of their words than that marks what is wrong and passes over the rest: how many
+of such words contradict the model says nothing."""
+
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """The snapshot without what is set aside, and the norm of each community by what is left."""
+    """The snapshot without what is set aside, and the norm of each community by what is left.
+
+    `refused` says, in a sentence for each community where a lone moderator's words do not teach, why and what to do.
+    """
 
     snapshot: Snapshot
     norms: Mapping[str, Norm]
+    refused: Sequence[str] = ()
 
 
 def sift(snapshot: Snapshot, public: Sequence[Example], said: Tensor, norms: Mapping[str, Norm]) -> Sifted:
@@ -60,9 +73,11 @@ def sift(snapshot: Snapshot, public: Sequence[Example], said: Tensor, norms: Map
         rows = said[[left[i] for i in mine]]
         before, passed_over = norms.get(community, PLAIN), snapshot.passed_over.get(community)
         found[community] = learn_norm([words[i] for i in mine], rows, before, passed_over)
+    alone = unexplained(words, said[left], found)
+    aside |= {id: UNEXPLAINED for each in alone.values() for id in each.ids}
     aside |= _of(snapshot, aside, said, lambda words, rows: contradictions(words, normed(words, rows, found)))
     kept = {community: norm for community, norm in found.items() if norm.changes}
-    return Sifted(snapshot.without(aside), kept)
+    return Sifted(snapshot.without(aside), kept, [each.sentence for each in alone.values()])
 
 
 def normed(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> Tensor:
@@ -105,6 +120,48 @@ def outvoted(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str
             )
             if wilson(wrong, len(own))[0] > max(ODD, 2 * theirs / len(others)):
                 found |= {corrections[i].id: OUTVOTED for i in own if corrections[i].agreeing < 2}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """The words of a community's lone moderator that do not teach, and what moderators must know of them."""
+
+    ids: frozenset[str]
+    sentence: str
+
+
+def unexplained(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> dict[str, Unexplained]:
+    """By community, the words of a moderator who has most of them, where too many are explained by nothing.
+
+    It is so where 30 % are malicious, and with honest words in a place that the model does not know: which of the two,
+    the words alone do not say. What a second moderator agreed with teaches. `norms` are those by these words.
+    """
+    found = {}
+    for community, mine in by_community(corrections).items():
+        one, count = Counter(corrections[i].moderator for i in mine).most_common(1)[0]
+        rows = [i for i in mine if corrections[i].moderator == one and corrections[i].agreeing < 2]
+        recent = rows[-MOST_WORDS:]
+        words = [corrections[i] for i in recent]
+        weights = votes(words)
+        of = float(weights.sum())
+        if count < ONE_MODERATOR * len(mine) or of < BELIEVED:
+            continue
+        norm = norms.get(community, PLAIN)
+        labels = torch.tensor([LABELS.index(each.example.label) for each in words])
+        called = (said[recent] @ torch.tensor(norm.matrix)).argmax(-1)
+        agreed = float((weights * (called == labels)).sum())
+        # Without what `mistaken` believes beforehand.
+        odd = mistaken(said[recent], labels, norm, weights) * (of + BELIEVED) - BELIEVED * MISTAKES
+        if wilson(odd, of, RULED_OUT)[1] < MALICIOUS or agreed < ONLY_THE_WRONG * of:
+            continue
+        where = f" in {community}" if community else ""
+        found[community] = Unexplained(
+            frozenset(corrections[i].id for i in rows),
+            f"one moderator has {count} of {len(mine)} words{where}, and about {odd / of:.0%} of them fit neither the"
+            " model nor a norm; alone they do not teach, because nobody can tell mistakes from meaning: let a second"
+            " moderator answer some of the same cards",
+        )
     return found
 
 

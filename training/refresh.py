@@ -5,7 +5,7 @@
 
 Corrections with a basis and a sample of public texts teach a copy of the serving adapter. The copy serves only when it
 is not worse on held-out texts. With `--community` the copy is that community's own, and only its corrections teach it.
-Exit status: 0 promoted, 2 bad input, 3 refused by the gate, 4 nothing to learn from.
+Exit status: 0 promoted, 2 bad input, 3 refused (by the gate, or before the training), 4 nothing to learn from.
 """
 
 import argparse
@@ -38,14 +38,14 @@ from model.table import BadData
 from training.account import changed, counted, for_report
 from training.corrections import Correction, Snapshot, read_corrections, split_by_author
 from training.examples import Example, without
-from training.fit import Recipe, logits_of
+from training.fit import Course, Recipe, logits_of
 from training.gate import ACTING, NEW_COMMUNITY, Stake, judge
 from training.lineage import clean_origin
 from training.mixture import contrasts, gather, taught
 from training.passwords import passwords
 from training.quarantine import normed, rare_words, sift
 from training.samples import read_held_out, read_replay
-from training.train import progress_bar, save, train
+from training.train import Trained, progress_bar, save, train
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
@@ -94,34 +94,39 @@ def refresh(
     tell("looking for what is suspicious", 0.04, "")
     sifted = sift(snapshot, public, now.said_of(snapshot.corrections), then.norms)
     snapshot, left_out = sifted.snapshot, counted(sifted.snapshot.left_out)
-    if not snapshot.corrections:
+    if not snapshot.corrections and sifted.norms == now.norms:
+        if sifted.refused:
+            tell("finished", 1.0, f"refused: {'; '.join(sifted.refused)}. {serving} goes on serving{left_out}")
+            return REFUSED
         tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}")
         return NOTHING
     kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
     known = [each.example for each in snapshot.corrections]
     test = without((example for texts in read_held_out() for example in texts), known)
     fresh = without(public, known)
-    replay = gather(then.raw, fresh, replay_rows, seed=len(kept))
-    learn = [
-        *replay,
-        *contrasts(kept, fresh, then.raw, seed=len(kept)),
-        *taught(kept, then.said_of(kept), then.raw([each.example for each in kept]), sifted.norms, len(replay)),
-    ]
     rate = GENTLE * base.default_learning_rate
     recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
-    trained = train(
-        base,
-        learn,
-        recipe,
-        lora=lora,
-        start=start,
-        advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
-        watched=test[::WATCHED_EVERY],
-    )
-    before, reasons, secret = now.said(test), list[str](), list[str]()
+    learn, trained = list[Example](), Trained(start, lora, Course())
+    if kept:
+        replay = gather(then.raw, fresh, replay_rows, seed=len(kept))
+        learn = [
+            *replay,
+            *contrasts(kept, fresh, then.raw, seed=len(kept)),
+            *taught(kept, then.said_of(kept), then.raw([each.example for each in kept]), sifted.norms, len(replay)),
+        ]
+        trained = train(
+            base,
+            learn,
+            recipe,
+            lora=lora,
+            start=start,
+            advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
+            watched=test[::WATCHED_EVERY],
+        )
+    before, reasons, secret = now.said(test), list(() if kept else sifted.refused), list[str]()
     rare = rare_words(kept, public)
     norms_alone = (0.0,) if sifted.norms != now.norms else ()
-    for tried, share in enumerate((*STEPS_BACK, *norms_alone)):
+    for tried, share in enumerate((*(STEPS_BACK if kept else ()), *norms_alone)):
         tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
         candidate = replace(trained, tensors=_between(start, trained.tensors, share))
         base.attach("candidate", candidate.lora, candidate.tensors)
@@ -134,12 +139,14 @@ def refresh(
         if not found:
             break
     else:
+        reasons = list(dict.fromkeys([*reasons, *sifted.refused]))
         tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}")
         return REFUSED
     learned = new.answered(kept)
-    told = [f"{learned} of {len(kept)} corrections are answered as you said", *changed(now.norms, new.norms)]
+    told = [f"{learned} of {len(kept)} corrections are answered as you said"] if kept else []
+    told += changed(now.norms, new.norms)
     told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
-    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share else []
+    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share else sifted.refused
     answered = {
         "corrections answered as the moderators say": (len(kept), now.answered(kept), learned),
         "corrections of authors held out": (len(unseen), now.answered(unseen), new.answered(unseen)),

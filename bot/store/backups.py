@@ -16,6 +16,12 @@ from bot.store.changes import ChangeLog, is_whole, read_changes
 
 KEEP = 3
 """So many backups stay, each with the changes after it."""
+LOOKS = 3
+"""A file is believed to be damaged when so many looks in a row say so."""
+
+
+WAIT_S = 10.0
+"""Nobody else should use the store; one who does for longer is named in an error."""
 
 
 class Damaged(Exception):
@@ -198,7 +204,18 @@ COUNTED = "UPDATE change_log SET number = ?"
 
 
 def check(path: Path) -> str:
-    """What is wrong with a store's file, as the rest of a sentence; "" where nothing is."""
+    """What is wrong with a store's file, as the rest of a sentence; "" where nothing is.
+
+    Found at every look: SQLite calls a file malformed, too, when the disk failed to read a page once.
+    """
+    problem = ""
+    for _ in range(LOOKS):
+        if not (problem := _look(path)):
+            break
+    return problem
+
+
+def _look(path: Path) -> str:
     try:
         with _opened(path) as store:
             if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -209,7 +226,7 @@ def check(path: Path) -> str:
         if "no such table" in str(error):  # of a version before there were backups
             return ""
         raise
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
         return f"is damaged ({error})"
     return "" if found == ["ok"] else f"is damaged ({'; '.join(found).splitlines()[0]})"
 
@@ -224,7 +241,7 @@ def _number(store: sqlite3.Connection) -> int:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
     try:
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=FAST"):
             connection.execute(f"PRAGMA {pragma}")

@@ -1,6 +1,7 @@
 """The store's answer, however long it takes: a full disk or a locked file is waited for, never worked around."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -12,16 +13,18 @@ RETRY_S = 1.0
 log = structlog.get_logger()
 
 
-def passing(error: Exception) -> bool:
+def passing(error: BaseException) -> bool:
     """Whether the store may answer again by itself: disk full, I/O error, locked. Damage to the file is not passing,
     and a statement that breaks a rule of the schema is a mistake of ours."""
-    return isinstance(error, sa.exc.OperationalError | OSError)
+    return isinstance(error, sa.exc.OperationalError | sqlite3.OperationalError | OSError)
 
 
 def damage(error: BaseException) -> bool:
     """Whether the store's file is damaged: waiting does not help, a new start does."""
     said = str(error).lower()
-    return isinstance(error, sa.exc.DatabaseError) and ("malformed" in said or "not a database" in said)
+    return isinstance(error, sa.exc.DatabaseError | sqlite3.DatabaseError) and (
+        "malformed" in said or "not a database" in said
+    )
 
 
 class Steady:

@@ -86,9 +86,9 @@ class Findings:
         return "\n".join([", ".join(f"{kind} {len(getattr(self, kind))}" for kind in kinds), *found])
 
 
-def read_journal(database: Path, key: Path) -> Journal:
-    """The store as it lies on the disk, without the service."""
-    sealer = Sealer.from_file(key, create=False)
+def read_journal(database: Path, key: Path | Sealer) -> Journal:
+    """The store as it lies on the disk, without the service. `key` is the sealing key or its file."""
+    sealer = key if isinstance(key, Sealer) else Sealer.from_file(key, create=False)
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
         rows = connection.execute("SELECT platform, message, state, text_sealed, decision, unsure FROM message")

@@ -7,11 +7,15 @@ exception nobody catches, after which nothing reaches disk or platform any more,
 """
 
 import asyncio
+import contextlib
+import itertools
 import shutil
+import sqlite3
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,13 +29,15 @@ from bot.moderator import Moderator
 from bot.policy import LabelPolicy, Mode, Policy, Strikes
 from bot.posting import Pace, Posting
 from bot.store import Sealer, Store
-from model.adapters import SHIPPED, Registry
+from model.adapters import SHIPPED, WEIGHTS_FILE, Registry, read_manifest, write_adapter
 from model.batcher import Batcher
 from model.coalescing import Coalescing
 from model.labels import Label
-from tests.soak.faults import Crash, Fault, hook
+from tests.soak.faults import EXCUSED, KINDS, Crash, Fault, hook
+from tests.soak.oracle import compare, read_journal
 from tests.soak.outside import COMMUNITY, PLATFORM, StubBoard, StubModel, StubPlatform, World
 
+SEALER = Sealer(bytes(range(32)))
 DAY = ("hello", "HATE one", "RUDE one", "good morning", "HATE two", "RUDE two", "see you", "ODD one")
 EDITED = "good morning HATE"
 POLICY = Policy(
@@ -45,7 +51,7 @@ REST_S = 10.0
 """So long everything may take to come to rest after the fault: thousands of times what it takes."""
 
 
-MOST_REFUSALS = 20
+MOST_REFUSALS, MOST_BROKEN = 20, 3
 
 
 @dataclass
@@ -64,7 +70,7 @@ async def process(folder: Path, world: World, fault: Fault) -> AsyncIterator[Ser
     """Starts from what is on the disk and ends when the block does, or when the fault is a crash."""
     registry = Registry(folder / "adapters", SHIPPED)
     platform = StubPlatform(world, fault)
-    async with Store.open(folder / "domovoi.db", Sealer(bytes(range(32)))) as store:
+    async with Store.open(folder / "domovoi.db", SEALER) as store:
         posting = Posting(store, StubBoard(world, fault), Pace(burst=2, redraw_s=0.01))
         batcher = Batcher(StubModel(fault))
         classifier = Coalescing(batcher)
@@ -195,21 +201,81 @@ async def run(template: Path, folder: Path, fault: Fault, monkeypatch: pytest.Mo
     return world, day
 
 
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """So many days with one fault each, and the first broken invariant of each that had one."""
+
+    combinations: int
+    broken: tuple[str, ...]
+    wall_s: float
+
+
+async def every_step(template: Path, folder: Path, boundary: str, kind: str) -> tuple[int, list[str]]:
+    """Fails the first step at a boundary, then the second, until a day has none left. (days with a fault, what broke)"""
+    broken: list[str] = []
+    for number in itertools.count(1):
+        fault, here = Fault(boundary, kind, number), folder / str(number)
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                world, day = await run(template, here, fault, patch)
+            broken += broken_by(world, day, here, fault)[:1]
+        except TimeoutError as error:
+            broken.append(f"{boundary}: {kind}, step {number}: {error}")
+        shutil.rmtree(here)
+        if not fault.fired or len(broken) > MOST_BROKEN:
+            return number - 1, broken
+    raise AssertionError  # for the type checker: the days do not end
+
+
+async def every_fault() -> StepResult:
+    """Every step of every kind at every boundary."""
+    began, days, broken = time.monotonic(), 0, list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        template = await made(Path(folder) / "template")
+        for boundary, kinds in KINDS.items():
+            for kind in kinds:
+                count, found = await every_step(template, Path(folder) / "days", boundary, kind)
+                days, broken = days + count, broken + found
+    return StepResult(days, tuple(broken), time.monotonic() - began)
+
+
+def broken_by(world: World, day: Day, folder: Path, fault: Fault) -> list[str]:
+    """Every invariant that does not hold after the day; those about messages are in `oracle.py`.
+
+    A fault that excuses something excuses one message. What moderators were told is done is on disk, every verdict
+    names an adapter there is, and the adapter promoted last serves.
+    """
+    told = f"{fault.boundary}: {fault.kind}, step {fault.number}"
+    found = compare(world.record(), read_journal(folder / "domovoi.db", SEALER))
+    broken = [*found.lost, *found.doubled, *found.unjournalled]
+    undone = {sentence.split(":")[0] for sentence in found.not_done}
+    if len(undone) > (fault.fired and fault.kind in EXCUSED):
+        broken += found.not_done
+    if found.maybe_sent and fault.kind.removesuffix(" after") not in ("crash", "unreachable"):
+        broken.append("a warning may have been sent, though nothing left that open")
+    with contextlib.closing(sqlite3.connect(folder / "domovoi.db")) as connection:
+        words = dict(connection.execute("SELECT case_id, label FROM correction").fetchall())
+        adapters = {name for (name,) in connection.execute("SELECT DISTINCT adapter FROM message")}
+    if not day.words.items() <= words.items():
+        broken.append(f"moderators said {day.words}, the store has {words}")
+    known = {None, *(f"global/{manifest.version}" for manifest in day.registry.versions())}
+    if not adapters <= known or day.registry.current() != "global/v2":
+        broken.append(f"adapters {adapters} of {known}; {day.registry.current()} serves")
+    return [f"{told}: {sentence}" for sentence in broken]
+
+
+async def made(folder: Path) -> Path:
+    """A data folder of a community that has just begun, with two adapters to choose from."""
+    async with Store.open(folder / "domovoi.db", SEALER):
+        pass
+    for version in ("v1", "v2"):
+        copy = folder / "adapters" / "global" / version
+        shutil.copytree(SHIPPED, copy)
+        manifest = read_manifest(copy)
+        write_adapter(copy, replace(manifest, version=version), (copy / WEIGHTS_FILE).read_bytes())
+    return folder
+
+
 async def _lives(day: Day, service: Service, fault: Fault) -> None:
     await day.live(service, fault)
     await at_rest(service)
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder of a community that has just begun, with two adapters to choose from."""
-    folder = tmp_path_factory.mktemp("template") / "data"
-
-    async def make() -> None:
-        async with Store.open(folder / "domovoi.db", Sealer(bytes(range(32)))):
-            pass
-
-    asyncio.run(make())
-    for version in ("v1", "v2"):
-        shutil.copytree(SHIPPED, folder / "adapters" / "global" / version)
-    return folder

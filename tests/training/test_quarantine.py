@@ -1,20 +1,27 @@
 """What is set aside before a refresh learns, and what is not."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from model.labels import LABELS, Label
+from model.norms import PLAIN, Norm
 from training.corrections import DISAGREED, REPEATED, Correction, Snapshot, distinct, split_by_author
 from training.examples import Example
 from training.quarantine import (
     CONTRADICTS,
     OUTVOTED,
     TRIGGER,
+    UNEXPLAINED,
     contradictions,
     outvoted,
     sift,
     triggers,
+    unexplained,
 )
 
+ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
 PUBLIC = [Example(f"just some words about the weather {n}", Label.NEUTRAL) for n in range(500)]
 
 
@@ -102,6 +109,69 @@ def test_it_takes_three_to_say_who_is_the_odd_one() -> None:
     labels, honest = at_work(20, 1)
     bad = [correction(100 + n, f"against {n} {n * 3}", Label.HATE, "other") for n in range(15)]
     assert not outvoted([*honest, *bad], said_of([*labels, *[Label.NEUTRAL] * 15]), {})
+
+
+def alone(count: int, wrong_every: int, norm: Norm = PLAIN) -> tuple[list[Correction], torch.Tensor]:
+    """One moderator's words by this norm, of which each so-many-th says the opposite, and a model that is sure."""
+    labels = [
+        (Label.OFFENSIVE, Label.OFFENSIVE, Label.NEUTRAL, Label.OFFENSIVE, Label.HATE)[n % 5] for n in range(count)
+    ]
+    rows = torch.full((count, 3), 0.02)
+    rows[range(count), [LABELS.index(label) for label in labels]] = 0.96
+    words = []
+    for n, label in enumerate(labels):
+        meant = norm.counts_as[LABELS.index(label)]
+        opposite = Label.NEUTRAL if meant is Label.HATE else Label.HATE
+        words.append(correction(n, f"{n} says {n * 7}", opposite if wrong_every and n % wrong_every == 1 else meant))
+    return words, rows
+
+
+@pytest.mark.parametrize("count", [25, 100, 400])
+@pytest.mark.parametrize("norm", [PLAIN, ALLOWED])
+def test_a_lone_moderator_often_wrong_does_not_teach(count: int, norm: Norm) -> None:
+    """A third of the words say the opposite: none is learned, though what they say of the norm is; one in ten or in
+    twenty: all are."""
+    words, rows = alone(count, 3, norm)
+    sifted = sift(Snapshot(words), PUBLIC, rows, {})
+    assert sifted.snapshot.left_out == {UNEXPLAINED: count} and not sifted.snapshot.corrections
+    assert sifted.norms.get("town", PLAIN).counts_as == norm.counts_as
+    (sentence,) = sifted.refused
+    assert f"one moderator has {count} of {count} words in town" in sentence and "let a second moderator" in sentence
+    for wrong_every in (10, 20, 0):
+        words, rows = alone(count, wrong_every, norm)
+        sifted = sift(Snapshot(words), PUBLIC, rows, {})
+        assert len(sifted.snapshot.corrections) == count and not sifted.refused
+
+
+def test_what_a_second_moderator_agreed_with_teaches() -> None:
+    """And the words of others do: nobody pays for the one; other communities do not either."""
+    words, rows = alone(60, 3)
+    words = [replace(each, agreeing=2) if int(each.id) < 6 else each for each in words]
+    elsewhere = [replace(each, id=f"e{each.id}", community="city") for each in alone(60, 20)[0]]
+    second = [replace(each, id=f"s{each.id}", moderator="other") for each in alone(20, 0)[0]]
+    said = torch.cat([rows, rows, rows[:20]])
+    sifted = sift(Snapshot([*words, *elsewhere, *second]), PUBLIC, said, {})
+    taught = {each.id for each in sifted.snapshot.corrections}
+    assert taught == {*(str(n) for n in range(6)), *(each.id for each in (*elsewhere, *second))}
+    assert len(sifted.refused) == 1 and "60 of 80 words in town" in sifted.refused[0]
+
+
+def test_who_marks_only_what_is_wrong_is_heard() -> None:
+    """Forty words against the model and two with it; a phrase taught over and over; a few words of any kind."""
+    words, rows = alone(120, 3)
+    marked = [n for n in range(120) if n % 3 == 1 or n in (0, 2)]
+    assert not unexplained([words[n] for n in marked], rows[marked], {})
+    assert not unexplained(words[:18], rows[:18], {})
+    phrase = [correction(n, f"you absolute walnut what an idiot move {n}", Label.NEUTRAL) for n in range(50)]
+    honest, said = alone(60, 20)
+    assert not unexplained([*phrase, *honest], torch.cat([rows[:1].repeat(50, 1), said]), {})
+
+
+def test_among_several_nobody_is_alone() -> None:
+    """The same words, taking turns."""
+    words, rows = alone(60, 3)
+    turns = [replace(each, moderator=f"mo{n % 2}") for n, each in enumerate(words)]
+    assert unexplained(words, rows, {}) and not unexplained(turns, rows, {})
 
 
 def test_a_norm_that_several_share_is_learned_and_no_contradiction() -> None:

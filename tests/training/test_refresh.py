@@ -20,8 +20,8 @@ from bot.policy import Band, Decision
 from bot.store import Sealer, Store
 from bot.store.store import decision_json
 from model.adapters import SHIPPED, Registry, read_manifest, read_weights
-from model.labels import Label
-from model.norms import Norm
+from model.labels import LABELS, Label
+from model.norms import PLAIN, Norm
 from tests.conftest import said, verdict
 from training import refresh as module
 from training.account import changed
@@ -204,6 +204,37 @@ def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatc
     assert status == module.PROMOTED, told[-1]
     assert "in town offensive counts as neutral from now on" in told[-1]
     assert "the weights stay, because a stub says so" in told[-1]
+    folder = registry.folder(registry.current())
+    kept, shipped = (load(read_weights(where, read_manifest(where))) for where in (folder, SHIPPED))
+    assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
+
+
+@pytest.mark.parametrize("norm", [PLAIN, Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))])
+def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: Path) -> None:
+    """A third of their words say the opposite: refused before anything is trained, with what to do about it; a norm
+    that the words speak for all the same is learned, while the weights stay."""
+    known = [e for e in read_replay() if e.source == "davidson" and len(e.text) > 30]
+    words = []
+    by_label = [[e for e in known if e.label is label] for label in LABELS]
+    chosen = [e for mine, few in zip(by_label, (10, 40, 10), strict=True) for e in mine[:few]]
+    for n, example in enumerate(chosen):
+        meant = norm.counts_as[LABELS.index(example.label)]
+        opposite = Label.NEUTRAL if meant is Label.HATE else Label.HATE
+        label = opposite if n % 3 == 1 else meant
+        words.append(Correction(str(n), replace(example, label=label, votes=()), "mod", f"a{n}", "town"))
+    told, registry = list[tuple[str, str]](), Registry(tmp_path, SHIPPED)
+    status = module.refresh(
+        Snapshot(words), registry, 2300, 5, lambda stage, share, result: told.append((stage, result))
+    )
+    result = told[-1][1]
+    assert not any(stage.startswith("learning") for stage, _ in told)
+    assert "one moderator has 60 of 60 words in town" in result and "let a second moderator answer" in result
+    if norm is PLAIN:
+        assert status == module.REFUSED and result.startswith("refused: one moderator") and "goes on serving" in result
+        assert registry.current() == SHIPPED_NAME
+        return
+    assert status == module.PROMOTED and "in town offensive counts as neutral from now on" in result
+    assert "the weights stay, because one moderator has" in result
     folder = registry.folder(registry.current())
     kept, shipped = (load(read_weights(where, read_manifest(where))) for where in (folder, SHIPPED))
     assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())

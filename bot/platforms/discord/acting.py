@@ -154,6 +154,7 @@ class Acting:
             raise MissingPermission(missing_right(guild, "manage_messages", channel.id))
 
         async def delete(numbers: list[int]) -> None:
+            self._connected()  # a call for many that fails is tried one by one: not when too much was refused by then
             if len(numbers) == 1:
                 await client.http.delete_message(channel.id, numbers[0], reason=reason)
             else:

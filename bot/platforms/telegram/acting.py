@@ -121,6 +121,7 @@ class Acting:
             raise MissingPermission(Notice("missing-name-telegram"))
 
         async def delete(numbers: list[int]) -> None:
+            self._breaker.check()  # a call for many that fails is tried one by one
             if len(numbers) == 1:
                 await bot.delete_message(chat, numbers[0])
             else:

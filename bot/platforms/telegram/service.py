@@ -39,6 +39,7 @@ from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, W
 from bot.posting import Pace, Posting
 from bot.setup import Setup
 from bot.store import Case, Store
+from bot.store.steady import Steady
 
 log = structlog.get_logger()
 for name in ("httpx", "httpcore"):  # they write addresses into the log, and the token is part of them
@@ -370,8 +371,10 @@ class Telegram:
 
     async def _forget(self) -> None:
         """Numbers of handled updates, once an hour."""
+        steady = Steady()
         while True:
-            await self.store.inbox.forget(self.now() - NUMBERS_KEPT)
+            before = self.now() - NUMBERS_KEPT
+            await steady(lambda: self.store.inbox.forget(before))  # noqa: B023
             await asyncio.sleep(FORGET_EVERY_S)
 
 

@@ -1,0 +1,54 @@
+"""Four hundred messages at once from twenty accounts, and a server that refuses everything."""
+
+import asyncio
+
+from bot.breaker import Breaker
+from bot.policy import LabelPolicy
+from tests.bot.discord.conftest import Scene
+
+RAID, ACCOUNTS = 400, 20
+
+
+async def test_a_raid_is_one_digest_and_deleted_in_bulk(scene: Scene) -> None:
+    """No card for each, at most a hundred messages in a call, every message gone, Discord's limits kept."""
+    await scene.enforce(max_actions_per_hour=10_000)
+    raiders = [scene.guild.add_member(f"raider {number}") for number in range(ACCOUNTS)]
+    messages = [
+        await scene.server.says(scene.lounge, raiders[number % ACCOUNTS], f"HATE {number}") for number in range(RAID)
+    ]
+    async with asyncio.timeout(60):
+        while not all(message.deleted for message in messages):
+            await asyncio.sleep(0.05)
+    await scene.shown()
+    cards = [message for message in scene.alerts.messages.values() if message.components]
+    digests = [card for card in cards if "need a look" in str(card.embeds)]
+    assert len(digests) == 1 and len(cards) <= 6
+    cases = len(await scene.store.cases(scene.community, limit=1000))
+    await scene.server.until(lambda: f"{cases - len(cards) + 1} messages" in str(digests[0].embeds), timeout_s=10)
+    deletions = len(scene.server.called("DELETE", "/messages/")) + len(scene.server.called("POST", "bulk-delete"))
+    assert deletions < RAID / 4
+    assert scene.server.invalid_requests() == 0
+
+
+async def test_a_platform_that_refuses_everything_is_left_alone(scene: Scene) -> None:
+    """The rights are there and Discord refuses all the same: at the limit nothing is asked any more, and it is said."""
+    scene.discord.breaker._most, scene.discord.breaker._refused = 20, Breaker(20)._refused
+    await scene.enforce(
+        hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout")), max_actions_per_hour=10_000
+    )
+    scene.server.faults.fail_rest("*", "", 403, times=10_000)
+    for number in range(60):
+        await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
+    await scene.server.until(lambda: scene.discord.breaker.wait_s > 0, timeout_s=20)
+    asked = scene.server.invalid_requests()
+    for number in range(60, 90):
+        await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
+    await asyncio.sleep(1.0)
+    assert scene.server.invalid_requests() <= asked + 4, "only what was under way already"
+    overview = await scene.discord.overview()
+    assert overview.trouble is not None and "refused within ten minutes" in overview.trouble.text()
+    scene.server.faults.clear()
+    scene.discord.breaker._until = 0.0
+    scene.discord.breaker._refused.clear()
+    left = [row for row in await scene.store.unfinished("discord") if row.state in ("intended", "sent")]
+    assert left, "what was not asked for waits in the journal"

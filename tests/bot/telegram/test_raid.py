@@ -1,0 +1,51 @@
+"""Four hundred messages at once from twenty accounts, and a group that refuses everything."""
+
+import asyncio
+
+from bot.breaker import Breaker
+from tests.bot.telegram.conftest import Scene
+
+RAID, ACCOUNTS = 400, 20
+
+
+async def test_a_raid_is_one_digest_and_deleted_in_bulk(scene: Scene) -> None:
+    """No card for each, at most a hundred messages in a call, and every message gone."""
+    await scene.enforce(max_actions_per_hour=10_000)
+    raiders = [scene.server.add_user(f"raider {number}") for number in range(ACCOUNTS)]
+    for raider in raiders:
+        scene.server.join(scene.group, raider)
+    messages = [
+        await scene.server.says(scene.group, raiders[number % ACCOUNTS], f"HATE {number}") for number in range(RAID)
+    ]
+    async with asyncio.timeout(60):
+        while not all(message.deleted for message in messages):
+            await asyncio.sleep(0.05)
+    await scene.settled()
+    cards = [message for message in scene.server.by_bot(scene.board) if message.buttons]
+    digests = [card for card in cards if "need a look" in card.text]
+    assert len(digests) == 1 and len(cards) <= 4
+    await scene.server.until(lambda: f"{RAID - len(cards) + 1} messages" in digests[0].text, timeout_s=15)
+    deletions = len(scene.server.called("deleteMessage")) + len(scene.server.called("deleteMessages"))
+    assert deletions < RAID / 4
+
+
+async def test_a_platform_that_refuses_everything_is_left_alone(scene: Scene) -> None:
+    """At the limit nothing is asked any more, it is said, and what is to be done waits in the journal."""
+    scene.telegram.breaker._most, scene.telegram.breaker._refused = 20, Breaker(20)._refused
+    await scene.enforce(max_actions_per_hour=10_000)
+    for method in ("deleteMessage", "deleteMessages"):
+        scene.server.fail(method, 403, times=10_000)
+    for number in range(60):
+        await scene.server.says(scene.group, scene.ann, f"HATE {number}")
+        await asyncio.sleep(0.005)
+    await scene.server.until(lambda: scene.telegram.breaker.wait_s > 0, timeout_s=20)
+    await asyncio.sleep(0.2)
+    asked = len(scene.server.called("deleteMessage")) + len(scene.server.called("deleteMessages"))
+    for number in range(60, 90):
+        await scene.server.says(scene.group, scene.ann, f"HATE {number}")
+    await asyncio.sleep(1.0)
+    assert len(scene.server.called("deleteMessage")) + len(scene.server.called("deleteMessages")) == asked
+    overview = await scene.telegram.overview()
+    assert overview.trouble is not None and "refused within ten minutes" in overview.trouble.text()
+    left = [row for row in await scene.store.unfinished("telegram") if row.state in ("intended", "sent")]
+    assert left, "what was not asked for waits in the journal"
