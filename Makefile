@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: run install test lint types bench clean
+.PHONY: run install test soak lint types bench clean
 
 run: .venv/installed ## the service with its try-out chat, on the embedded model
 	$(BIN)/python -m bot run
@@ -13,6 +13,9 @@ install: .venv/installed
 
 test: .venv/developing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+soak: .venv/developing ## the promises of the README kept for a long time: about three quarters of an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --out benchmarks/SOAK.md
 
 lint: .venv/developing
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ class Coalescing:
     """A `Classifier` in front of another, exact because verdicts are pure: an item names its adapter and community.
 
     At most `keep` verdicts are remembered, for `keep_s` seconds, in memory only. A stand-in's are not: the production
-    base may answer by the next time.
+    base may answer by the next time. An item that is to be `alone` goes straight through.
     """
 
     def __init__(self, classifier: Classifier, *, keep: int = 5000, keep_s: float = 600.0) -> None:
@@ -34,6 +34,8 @@ class Coalescing:
         return await self._classifier.embed(texts)
 
     async def _one(self, item: Item) -> Verdict:
+        if item.alone:  # whoever asks for that wants to know whether it can be scored now
+            return (await self._classifier.classify([item]))[0]
         while True:
             if (verdict := self._remembered(item)) is not None:
                 self.spared += 1

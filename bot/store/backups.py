@@ -1,21 +1,32 @@
 """Backups of the store, and the store again from them: nothing that was acknowledged depends on one file.
 
-In the folder: `backup-NUMBER.db`, a copy of the store up to that change, and `changes-NUMBER.log`, what came after it.
+In the folder: `backup-NUMBER.db`, a copy of the store up to that change, `backup-NUMBER.sha256`, its digest, and
+`changes-NUMBER.log`, what came after it.
 """
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from bot.store.changes import ChangeLog, is_whole, read_changes
 
 KEEP = 3
 """So many backups stay, each with the changes after it."""
+TEXTS = ("VARCHAR", "JSON", "DATETIME")
+LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
+    "JSON": ("json_valid", json.loads),
+    "DATETIME": ("julianday", datetime.fromisoformat),
+}
+"""How SQLite and Python call what holds for a column of this type."""
 LOOKS = 3
 """A file is believed to be damaged when so many looks in a row say so."""
 
@@ -90,11 +101,13 @@ class Backups:
             number = _number(copy)
         with self._partial.open("rb") as file:
             os.fsync(file.fileno())
+        self._write_digest(number, _digest(self._partial))
         os.replace(self._partial, self._backup(number))
         _sync(self.folder)
         numbers = self._numbers()
         for old in numbers[:-KEEP]:
             self._backup(old).unlink(missing_ok=True)
+            self._digest_of(old).unlink(missing_ok=True)
         for old in self._logs():
             if old < numbers[-KEEP:][0]:
                 self._log(old).unlink(missing_ok=True)
@@ -104,7 +117,7 @@ class Backups:
 
         None where all is as it should be, also where there has never been a store. Raises `Damaged`.
         """
-        problem = check(self.path) if self.path.exists() else "is gone" if self.exist else ""
+        problem = (check(self.path) or self._strange()) if self.path.exists() else "is gone" if self.exist else ""
         if problem:
             return self.restore(problem)
         if not self.path.exists():
@@ -122,7 +135,8 @@ class Backups:
         """
         if source is not None and (problem := check(source) if source.is_file() else "is no file"):
             raise Damaged(f"{source} {problem}; nothing was changed")
-        for backup in [source] if source else [self._backup(number) for number in reversed(self._numbers())]:
+        own = sorted(self._numbers(), key=lambda number: (self._intact(number), number), reverse=True)
+        for backup in [source] if source else [self._backup(number) for number in own]:
             if check(backup):
                 continue
             partial = self.path.with_name(f"{self.path.name}.partial")
@@ -163,6 +177,33 @@ class Backups:
             store.execute(COUNTED, (after,))
         store.execute("COMMIT")
         return count
+
+    def _strange(self) -> str:
+        """What is wrong with the store's schema, "" where it is that of the newest backup that is as it was written."""
+        for number in reversed(self._numbers()):
+            if self._intact(number):
+                with _opened(self._backup(number)) as backup, _opened(self.path) as store:
+                    old, new = _schema(backup), _schema(store)
+                same_version = old[0] == new[0]
+                return "is damaged (its schema is not the one it had)" if same_version and old != new else ""
+        return ""
+
+    def _intact(self, number: int) -> bool:
+        """Whether a backup is byte for byte as it was written. One of a version that kept no digest is not known to be,
+        and comes last."""
+        try:
+            return self._digest_of(number).read_text(encoding="ascii") == _digest(self._backup(number))
+        except (FileNotFoundError, UnicodeDecodeError):
+            return False
+
+    def _write_digest(self, number: int, digest: str) -> None:
+        with self._digest_of(number).open("w", encoding="ascii") as file:
+            file.write(digest)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _digest_of(self, number: int) -> Path:
+        return self.folder / f"backup-{number}.sha256"
 
     def _set_aside(self) -> str:
         """Moves the store's file and what belongs to it out of the way; the new name."""
@@ -221,14 +262,54 @@ def _look(path: Path) -> str:
             if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 return "is empty"
             found = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
+            if found == ["ok"]:
+                found = _illegible(store) or found
             store.execute("SELECT number FROM change_log").fetchone()
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):  # of a version before there were backups
             return ""
+        if "decode" in str(error):
+            return f"is damaged ({str(error).splitlines()[0]:.80})"
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
         return f"is damaged ({error})"
     return "" if found == ["ok"] else f"is damaged ({'; '.join(found).splitlines()[0]})"
+
+
+def _illegible(store: sqlite3.Connection) -> list[str]:
+    """A text, JSON or date that is none, which nobody could read: SQLite does not look into a cell.
+
+    SQLite's own functions find what may be wrong, since they are quick, and Python's, which are what reads it, decide.
+    """
+    for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        columns = [(row[1], row[2]) for row in store.execute(f'PRAGMA table_info("{table}")')]
+        texts = [f"coalesce(\"{name}\", '')" for name, kind in columns if kind.startswith(TEXTS)]
+        if texts:
+            for _ in store.execute(f'SELECT {" || ".join(texts)} FROM "{table}"'):  # noqa: S608
+                pass
+        for name, kind in columns:
+            if kind not in LEGIBLE:
+                continue
+            is_so, read = LEGIBLE[kind]
+            doubtful = f'SELECT "{name}" FROM "{table}" WHERE "{name}" IS NOT NULL AND {is_so}("{name}") IS NOT TRUE'  # noqa: S608
+            for (value,) in store.execute(doubtful):
+                try:
+                    read(value)
+                except (ValueError, TypeError):
+                    return [f"{table}.{name} holds what is no {kind}"]
+    return []
+
+
+def _schema(store: sqlite3.Connection) -> tuple[list[Any], list[Any]]:
+    """(version, everything that was created); bytes, for a damaged text is none."""
+    store.text_factory = bytes
+    version = store.execute("SELECT version_num FROM alembic_version").fetchall()
+    return version, store.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _number(store: sqlite3.Connection) -> int:

@@ -26,7 +26,7 @@ from bot.web.feed import Feed
 from bot.web.guard import REPORT_POLICY, guard
 from bot.web.shapes import card_json, case_json, norm_json, overview_json, posted_json, tally_json
 from model.adapters import GLOBAL, Registry
-from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
+from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Verdict
 from model.labels import LABELS, Label
 from model.two_stages import Tally
 
@@ -79,12 +79,14 @@ def build(parts: Parts) -> web.Application:
 
 @routes.get("/healthz")
 async def healthz(request: web.Request) -> web.Response:
-    """200 while the classifier answers, 503 otherwise."""
+    """200 while the classifier answers and the store can be written, 503 otherwise."""
     parts = request.app[PARTS]
+    if (trouble := parts.moderator.trouble) is not None:
+        return web.json_response({"status": "messages wait", "error": trouble.text()}, status=503)
     try:
         async with asyncio.timeout(30):
-            await parts.classifier.classify([Item("hello", parts.learning.serving)])
-    except (Unavailable, AdapterRejected, TimeoutError) as error:
+            await parts.classifier.classify([Item("hello", parts.learning.serving, alone=True)])
+    except (Unavailable, AdapterRejected, Overloaded, TimeoutError) as error:
         return web.json_response({"status": "classifier does not answer", "error": str(error)}, status=503)
     return web.json_response(
         {"status": "ok", "adapter": parts.learning.serving, "stand_in": bool(parts.model_trouble())}

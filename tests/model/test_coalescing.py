@@ -115,3 +115,12 @@ async def test_what_is_remembered_is_bounded_and_grows_old() -> None:
     for _ in range(2):
         await brief.classify([item("x")])
     assert device.batches[-2:] == [["x"], ["x"]]
+
+
+async def test_what_is_asked_alone_is_asked_every_time() -> None:
+    """A health check and a suspect want the model's word of now."""
+    device = StubClassifier()
+    asked = Coalescing(device)
+    for _ in range(2):
+        await asked.classify([replace(item("hello"), alone=True)])
+    assert len(device.batches) == 2 and asked.spared == 0
