@@ -17,7 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from bot.store.changes import ChangeLog, is_whole, read_changes
+
+log = structlog.get_logger()
 
 KEEP = 3
 """So many backups stay, each with the changes after it."""
@@ -29,8 +33,7 @@ LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
 """How SQLite and Python call what holds for a column of this type."""
 LOOKS = 3
 """A file is believed to be damaged when so many looks in a row say so."""
-
-
+KEPT_APART_S = 3 * 24 * 3600.0
 WAIT_S = 10.0
 """Nobody else should use the store; one who does for longer is named in an error."""
 
@@ -78,16 +81,17 @@ class Backups:
         return time.time() - self._backup(numbers[-1]).stat().st_mtime if numbers else None
 
     def copy(self) -> ChangeLog:
-        """Copies the store while it is in use; returns the log for the changes that follow, so
-        call it between two commits. It is a backup only once `finish` has looked at it."""
+        """Copies the store while it is in use; returns the log for the changes that follow, so call it between two
+        commits. It is a backup only once `finish` has looked at it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
         copy_store(self.path, self._partial)
         with _opened(self._partial) as copy:
             number = _number(copy)
-        log = ChangeLog(self._log(number))
+        self._log(number).unlink(missing_ok=True)  # nothing in it can be newer than the copy
+        fresh = ChangeLog(self._log(number))
         _sync(self.folder)
-        return log
+        return fresh
 
     def finish(self) -> None:
         """Checks the copy and lets older backups go, with the changes that led up to the oldest one that stays.
@@ -111,12 +115,52 @@ class Backups:
         for old in self._logs():
             if old < numbers[-KEEP:][0]:
                 self._log(old).unlink(missing_ok=True)
+        for apart in self.folder.glob("before-*"):
+            if time.time() - apart.stat().st_mtime > KEPT_APART_S:
+                shutil.rmtree(apart, ignore_errors=True)
+
+    def is_up_to_date(self, version: str) -> bool:
+        """Whether the newest backup and the logs make the store as it is now: they have its schema's version, no
+        damage, and end with its last change. Else they belong to another history, of which `begin_anew` makes an end.
+        """
+        numbers = self._numbers()
+        if not numbers or not all(is_whole(self._log(number)) for number in self._logs()):
+            return False
+        try:
+            with _opened(self._backup(numbers[-1])) as backup:
+                if _version(backup) != version:
+                    return False
+        except sqlite3.DatabaseError:
+            return False
+        with _opened(self.path) as store:
+            number = _number(store)
+        last = numbers[-1]
+        for first in self._logs():
+            for change in read_changes(self._log(first), last):
+                if change.number != last + 1:
+                    return False
+                last = change.number
+        return last == number
+
+    def begin_anew(self) -> None:
+        """A first backup of the store as it is; what was in the folder is kept apart for three days. Raises
+        `Damaged`."""
+        copy_to = self.folder / f"before-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+        old = [path for path in self.folder.glob("*") if path.suffix in (".db", ".log", ".sha256")]
+        if old:
+            copy_to.mkdir()
+            for path in old:
+                os.replace(path, copy_to / path.name)
+        self.copy().close()
+        self.finish()
 
     def recover(self) -> Recovery | None:
         """Before the store is opened: makes it again if it is damaged or gone, and does what is only in the log.
 
         None where all is as it should be, also where there has never been a store. Raises `Damaged`.
         """
+        if not self._anything and self.path.exists() and check(self.path) == EMPTY:
+            return None  # a first start that was killed before there was a schema
         problem = (check(self.path) or self._strange()) if self.path.exists() else "is gone" if self.exist else ""
         if problem:
             return self.restore(problem)
@@ -137,15 +181,19 @@ class Backups:
             raise Damaged(f"{source} {problem}; nothing was changed")
         own = sorted(self._numbers(), key=lambda number: (self._intact(number), number), reverse=True)
         for backup in [source] if source else [self._backup(number) for number in own]:
-            if check(backup):
+            if not _is_sound(backup):
                 continue
             partial = self.path.with_name(f"{self.path.name}.partial")
             for suffix in ("", "-wal", "-shm"):
                 partial.with_name(partial.name + suffix).unlink(missing_ok=True)
             shutil.copyfile(backup, partial)
-            with _opened(partial) as store:
-                count = self._redo(store, _number(store))
-                store.execute("PRAGMA journal_mode=DELETE")
+            try:
+                with _opened(partial) as store:
+                    count = self._redo(store, _number(store))
+                    store.execute("PRAGMA journal_mode=DELETE")
+            except sqlite3.Error as error:  # such as changes of a later schema
+                log.error("a backup does not take the changes after it", backup=backup.name, error=str(error))
+                continue
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             aside = self._set_aside()
@@ -154,13 +202,8 @@ class Backups:
             return Recovery(why, backup.name, count, aside)
         raise Damaged(
             f"the store {self.path} {why}, and {self.folder} has no sound backup; nothing was changed. "
-            f"Put a copy of your own there, or move both away to start anew"
+            f"Put a copy of your own in the place of {self.path.name}, or move both away to start anew"
         )
-
-    @property
-    def logs_are_whole(self) -> bool:
-        """False where a log of changes is damaged: a new backup then makes it needless."""
-        return all(is_whole(self._log(number)) for number in self._logs())
 
     def _redo(self, store: sqlite3.Connection, after: int) -> int:
         """Every change behind number `after` that the logs have without a hole, in one transaction; how many."""
@@ -226,11 +269,19 @@ class Backups:
     def _partial(self) -> Path:
         return self.folder / "partial.db"
 
+    @property
+    def _anything(self) -> bool:
+        return self.folder.is_dir() and any(self.folder.iterdir())
+
     def _numbers(self) -> list[int]:
-        return sorted(int(path.stem.partition("-")[2]) for path in self.folder.glob("backup-*.db"))
+        return self._named("backup-", ".db")
 
     def _logs(self) -> list[int]:
-        return sorted(int(path.stem.partition("-")[2]) for path in self.folder.glob("changes-*.log"))
+        return self._named("changes-", ".log")
+
+    def _named(self, start: str, end: str) -> list[int]:
+        names = [path.name.removeprefix(start).removesuffix(end) for path in self.folder.glob(f"{start}*{end}")]
+        return sorted(int(name) for name in names if name.isdecimal())
 
 
 def copy_store(path: Path, target: Path) -> None:
@@ -240,6 +291,7 @@ def copy_store(path: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode=DELETE")
 
 
+EMPTY = "is empty"
 COUNTED = "UPDATE change_log SET number = ?"
 """In every commit: the number of its change."""
 
@@ -260,7 +312,7 @@ def _look(path: Path) -> str:
     try:
         with _opened(path) as store:
             if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                return "is empty"
+                return EMPTY
             found = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
             if found == ["ok"]:
                 found = _illegible(store) or found
@@ -300,6 +352,21 @@ def _illegible(store: sqlite3.Connection) -> list[str]:
     return []
 
 
+def _is_sound(path: Path) -> bool:
+    """Also False where it cannot be read: another one may be."""
+    try:
+        return not check(path)
+    except sqlite3.Error:
+        return False
+
+
+def _version(store: sqlite3.Connection) -> str:
+    try:
+        return str(store.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+    except (sqlite3.Error, TypeError):
+        return ""
+
+
 def _schema(store: sqlite3.Connection) -> tuple[list[Any], list[Any]]:
     """(version, everything that was created); bytes, for a damaged text is none."""
     store.text_factory = bytes
@@ -316,7 +383,7 @@ def _number(store: sqlite3.Connection) -> int:
     """The store's last change; 0 in a store of a version that counted none."""
     try:
         return int(store.execute("SELECT number FROM change_log").fetchone()[0])
-    except sqlite3.OperationalError:
+    except (sqlite3.OperationalError, TypeError):
         return 0
 
 

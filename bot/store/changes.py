@@ -27,13 +27,15 @@ class Change:
 
 
 class ChangeLog:
-    """One file, open for appending. Not thread-safe: the store's writer owns it."""
+    """One file, open for appending behind its last whole line: what a crash has cut goes. Not thread-safe: the store's
+    writer owns it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._end = os.fstat(self._file).st_size
+        self._end = whole_bytes(path)
         self._length = 0
+        self._cut()
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +90,18 @@ def read_changes(path: Path, after: int = 0) -> Iterator[Change]:
 def is_whole(path: Path) -> bool:
     """Whether every line can be read; the last one may have been cut by a crash."""
     with path.open("rb") as file:
-        return all(_read(line) is not None or not line.endswith(b"\n") for line in file)
+        return all(_body(line) is not None or not line.endswith(b"\n") for line in file)
+
+
+def whole_bytes(path: Path) -> int:
+    """Where the first line that is not whole begins, or the file's end."""
+    size = 0
+    with path.open("rb") as file:
+        for line in file:
+            if _body(line) is None:
+                break
+            size += len(line)
+    return size
 
 
 def _line(change: Change) -> bytes:
@@ -96,9 +109,13 @@ def _line(change: Change) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def _read(line: bytes) -> Change | None:
+def _body(line: bytes) -> bytes | None:
     crc, _, body = line.rstrip(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or crc != b"%08x" % zlib.crc32(body):
+    return body if line.endswith(b"\n") and crc == b"%08x" % zlib.crc32(body) else None
+
+
+def _read(line: bytes) -> Change | None:
+    if (body := _body(line)) is None:
         return None
     number, statements = json.loads(body, object_hook=_decoded)
     return Change(number, [(sql, _bound(parameters, many), many) for sql, parameters, many in statements])

@@ -55,6 +55,15 @@ def _pragmas(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def _no_transactions_of_its_own(connection: Any, _record: object) -> None:
+    """Python's driver begins one only before some statements, and none before WITH or CREATE."""
+    connection.isolation_level = None
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 class NewerStore(Exception):
     """The store was written by a newer version; install that version or restore an older backup."""
 
@@ -66,8 +75,8 @@ def _config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def migrate(connection: sa.Connection) -> bool:
-    """Brings the schema to this version; False if it is already. Raises `NewerStore` for one from the future."""
+def migrate(connection: sa.Connection) -> None:
+    """Brings the schema to this version; raises `NewerStore` for one from the future."""
     known = {revision.revision for revision in script.ScriptDirectory.from_config(_config()).walk_revisions()}
     there = MigrationContext.configure(connection).get_current_revision()
     if there is not None and there not in known:
@@ -76,7 +85,6 @@ def migrate(connection: sa.Connection) -> bool:
             f"install the newer version or restore an older backup; nothing was changed"
         )
     command.upgrade(_config(connection), "head")
-    return MigrationContext.configure(connection).get_current_revision() != there
 
 
 class Store(Reading):
@@ -119,14 +127,16 @@ class Store(Reading):
         writing = sa.create_engine(f"sqlite:///{path}")
         for one in (engine.sync_engine, writing):
             sa.event.listen(one, "connect", _pragmas)
+        sa.event.listen(writing, "connect", _no_transactions_of_its_own)
+        sa.event.listen(writing, "begin", _begin)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(engine.dispose)
             stack.callback(writing.dispose)
-            async with engine.begin() as connection:
-                changed = await connection.run_sync(migrate)
-            if changed or not backups.exist or not backups.logs_are_whole:
-                backups.copy().close()
-                backups.finish()
+            with writing.begin() as connection:
+                migrate(connection)
+                version = MigrationContext.configure(connection).get_current_revision()
+            if not backups.is_up_to_date(version or ""):
+                backups.begin_anew()
             writer = Writer(writing, backups.open_log())
             stack.callback(writer.close)
             store = cls(engine, writer, sealer, backups, recovery)

@@ -80,6 +80,8 @@ class Writer:
         """Runs in the writer's thread, so between two commits; changes go into the log it returns from then on."""
 
         def turn() -> None:
+            if self._in_doubt is not None:
+                self._settle(self._last())  # while the log it would be taken out of is open
             new = work()
             if self._log is not None:
                 self._log.close()
@@ -166,7 +168,7 @@ class Writer:
         return number
 
     def _note(self, _c: Any, _u: Any, sql: str, parameters: Any, _x: Any, many: bool) -> None:
-        if sql != COUNTED and not sql.lstrip().startswith(("SELECT", "PRAGMA")):
+        if sql != COUNTED and not sql.lstrip().startswith(("SELECT", "PRAGMA", "BEGIN")):
             self._statements.append((sql, parameters, many))
 
     def _committed(self, batch: list[_Entry], answers: list[Any], loop: asyncio.AbstractEventLoop) -> None:

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.policy import Band, Decision
-from bot.store import Damaged, Sealer, Store
+from bot.store import Damaged, Sealer, Store, journal
 from bot.store.backups import KEEP, Backups, copy_store
 from bot.store.changes import Change, ChangeLog, is_whole, read_changes
 from bot.store.store import decision_json
@@ -243,3 +243,111 @@ async def test_a_damaged_log_is_replaced_by_a_backup(tmp_path: Path, sealer: Sea
     async with Store.open(path, sealer):
         pass
     assert content(path) == before
+
+
+async def test_a_torn_line_at_the_logs_end_hides_nothing_that_comes_after(tmp_path: Path, sealer: Sealer) -> None:
+    """A process was killed while it wrote there: the half line goes, later changes can be done again."""
+    path = tmp_path / "domovoi.db"
+    async with Store.open(path, sealer) as store:
+        await live(store, 0, 3)
+    (log,) = (tmp_path / "backups").glob("*.log")
+    log.write_bytes(log.read_bytes() + b'12345678 [99,[["INSERT INTO')
+    async with Store.open(path, sealer) as store:
+        await live(store, 3, 7)
+    before = content(path)
+    remove(path)
+    async with Store.open(path, sealer):
+        pass
+    assert content(path) == before
+
+
+@pytest.mark.parametrize("by", ["restore", "hand"])
+async def test_an_older_copy_begins_a_history_of_its_own(tmp_path: Path, sealer: Sealer, by: str) -> None:
+    """The logs that are kept begin later than the copy: what they have is not done to what comes after it."""
+    path, copy = tmp_path / "domovoi.db", tmp_path / "old.db"
+    async with Store.open(path, sealer) as store:
+        await live(store, 0, 2)
+        copy_store(path, copy)
+        for day in range(1, 6):
+            await live(store, 10 * day, 6)
+            await store.back_up()
+        await live(store, 100, 3)
+    if by == "restore":
+        assert Backups(path).restore("is restored by hand", copy).changes == 0
+    else:
+        remove(path)
+        shutil.copyfile(copy, path)
+    for start in range(4):
+        async with Store.open(path, sealer) as store:
+            assert store.recovery is None
+            await live(store, 200 + 20 * start, 12)
+    before = content(path)
+    assert len(before["message"]) == 2 + 4 * 12
+    remove(path)
+    async with Store.open(path, sealer):
+        pass
+    assert content(path) == before
+    assert list((tmp_path / "backups").glob("before-*/backup-*.db"))
+
+
+async def test_a_first_start_that_was_killed_is_begun_again(tmp_path: Path, sealer: Sealer) -> None:
+    """An empty file and nothing else: there has been no store. With a backup beside it there has."""
+    path = tmp_path / "domovoi.db"
+    path.touch()
+    async with Store.open(path, sealer) as store:
+        await live(store, 0, 3)
+    before = content(path)
+    remove(path)
+    path.touch()
+    async with Store.open(path, sealer) as store:
+        assert store.recovery is not None and content(path) == before
+
+
+async def test_a_migration_that_is_killed_leaves_the_schema_before(
+    tmp_path: Path, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends after its first statements: the next start does all of it."""
+    path = tmp_path / "domovoi.db"
+
+    class Killed(BaseException):
+        pass
+
+    def insert(connection: sa.Connection, clause: Any, *more: Any, **others: Any) -> Any:
+        if "INSERT INTO change_log" in str(clause):
+            raise Killed
+        return execute(connection, clause, *more, **others)
+
+    execute = sa.Connection.execute
+    with monkeypatch.context() as patch:
+        patch.setattr(sa.Connection, "execute", insert)
+        with pytest.raises(Killed):
+            async with Store.open(path, sealer):
+                pass
+    async with Store.open(path, sealer) as store:
+        await live(store, 0, 3)
+
+
+async def test_one_that_fails_leaves_nothing_of_a_batch(tmp_path: Path, sealer: Sealer) -> None:
+    """Verdicts are written with WITH, before which Python's driver begins no transaction by itself."""
+    async with Store.open(tmp_path / "domovoi.db", sealer) as store:
+        row = await store.record_seen(said("hello", "1"), NOW)
+        assert row is not None
+
+        def work(connection: sa.Connection) -> None:
+            scored = journal.Scored(row, "done", "a", {}, {"band": "clear"}, enforced=False, opens=False, now=NOW)
+            journal.score(connection, [scored])
+            raise ValueError("stub")
+
+        with pytest.raises(ValueError, match="stub"):
+            await store._writer.write(work)
+        assert [old.state for old in await store.unfinished("webchat")] == ["seen"]
+
+
+async def test_other_files_in_the_folder_are_nobodys_business(tmp_path: Path, sealer: Sealer) -> None:
+    """A copy with a name of its own beside the backups."""
+    path = tmp_path / "domovoi.db"
+    async with Store.open(path, sealer) as store:
+        await live(store, 0, 3)
+    (tmp_path / "backups" / "backup-mine.db").write_bytes(b"mine")
+    async with Store.open(path, sealer) as store:
+        assert store.recovery is None
