@@ -26,7 +26,7 @@ from bot.platforms.base import Platform, Remote
 from bot.platforms.remote import remotes
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.store import Case, Damaged, Sealer, Store
-from bot.store.backups import Backups, copy_store
+from bot.store.backups import BY_HAND, Backups, copy_store
 from bot.store.steady import Steady, damage, passing
 from bot.web import server, shapes
 from bot.web.feed import Feed
@@ -61,7 +61,7 @@ class Running:
 async def service(config: Config) -> AsyncIterator[Running]:
     """Starts everything, yields, and stops everything. May raise `PortInUse`, `AlreadyRuns` and the store's.
 
-    The first fault of the store's file that is found while it runs ends it: a start repairs what can be repaired.
+    Damage to the store's file that is found while it runs ends it: a start repairs what can be repaired.
     """
     logs.configure([config.discord.token, config.telegram.token])
     data = config.service.data
@@ -88,6 +88,9 @@ async def service(config: Config) -> AsyncIterator[Running]:
             feed.publish("notice", text=where + told.text())
             for platform in away:
                 platform.notify(told)
+
+        def told_on_the_page(told: Notice) -> None:
+            feed.publish("notice", text=told.text())  # the operator's matter, with names of files
 
         def stood_in(text: str) -> None:
             log.warning("the model that answers changed", told=text)
@@ -150,13 +153,14 @@ async def service(config: Config) -> AsyncIterator[Running]:
                     learning.keep_schedule(group, config.learning.refresh_after, config.learning.refresh_hour)
                 ),
                 group.create_task(_retention(store, config.service.retention_days)),
-                group.create_task(_backups(store, notice)),
+                group.create_task(_backups(store, told_on_the_page)),
+                group.create_task(_watch_for_damage(store)),
             ]
             if store.recovery is not None and not store.recovery.backup:  # as after any kill
                 log.info("the store is complete again", found=str(store.recovery))
             elif store.recovery is not None:
                 log.error("the store was repaired", found=str(store.recovery))
-                notice(Notice("notice-store-repaired", {"found": str(store.recovery)}))
+                told_on_the_page(Notice("notice-store-repaired", {"found": str(store.recovery)}))
             for platform in away:
                 platform.serve(moderator, desk)
                 platform.adapter_of = learning.adapter_of
@@ -198,7 +202,7 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
                 log.info("started", adapter=running.parts.registry.current(GLOBAL))
                 await stop.wait()
                 log.info("stopping")
-        except* (sa.exc.DBAPIError, sqlite3.Error) as group:
+        except* (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as group:
             error = next((error for error in _leaves(group) if damage(error) or passing(error)), None)
             if error is None:
                 raise
@@ -215,7 +219,13 @@ def back_up(config: Config, target: Path) -> str:
         raise Damaged(f"there is no store {database} to back up; `data_folder` in config.toml names its folder")
     if target.exists():
         raise Damaged(f"{target} is there already; name a file that is not")
-    copy_store(database, target)
+    try:
+        copy_store(database, target)
+    except (OSError, sqlite3.Error) as error:
+        target.unlink(missing_ok=True)
+        raise Damaged(
+            f"{target} cannot be written ({error}); make room, or name a file in a folder there is"
+        ) from error
     return f"the store is copied to {target}; keep the sealing key {config.service.key} apart from it"
 
 
@@ -223,7 +233,10 @@ def restore(config: Config, source: Path | None) -> str:
     """Makes the store again from a file or its newest backup; says what it did. Raises `Damaged`, `AlreadyRuns`."""
     with _only_one(config.service.data):
         backups = Backups(config.service.data / "domovoi.db")
-        return str(backups.restore("is restored by hand", source)).replace("the damaged file", "the one before")
+        try:
+            return str(backups.restore(BY_HAND, source))
+        except (OSError, sqlite3.Error) as error:
+            raise Damaged(f"the store cannot be restored ({error}); make room, and look at the disk") from error
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
@@ -247,15 +260,24 @@ async def _retention(store: Store, days: int) -> None:
 async def _backups(store: Store, notice: Callable[[Notice], None]) -> None:
     """Once a day, counted from the last backup and not from the start; one that fails is told and tried again."""
     while True:
-        age_s = await asyncio.to_thread(lambda: store.backups.newest_age_s)
-        await asyncio.sleep(max(0.0, BACKUP_EVERY_S - (age_s if age_s is not None else BACKUP_EVERY_S)))
         try:
+            age_s = await asyncio.to_thread(lambda: store.backups.newest_age_s)
+            await asyncio.sleep(max(0.0, BACKUP_EVERY_S - (age_s if age_s is not None else BACKUP_EVERY_S)))
             await store.back_up()
             log.info("backed up", folder=str(store.backups.folder))
-        except (Damaged, OSError, sqlite3.Error) as error:
+        except Damaged as error:
+            log.error("no backup could be made", error=str(error))
+            store.damaged.set()
+        except (OSError, sqlite3.Error, sa.exc.DBAPIError) as error:
             log.error("no backup could be made", error=str(error))
             notice(Notice("notice-no-backup", {"error": str(error)}))
             await asyncio.sleep(BACKUP_AGAIN_S)
+
+
+async def _watch_for_damage(store: Store) -> None:
+    """Ends the service, wherever it was noticed."""
+    await store.damaged.wait()
+    raise sqlite3.DatabaseError("the store's file is malformed")
 
 
 @contextlib.contextmanager

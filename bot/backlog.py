@@ -53,19 +53,24 @@ class Backlog:
     async def former(self, until: Callable[[], float]) -> None:
         """What a former process left, up to the first row (`until`) that this one received.
 
-        What was decided before is done first: it does not wait for a model.
+        What was decided before does not wait for a model, nor what was not for a platform that does not answer.
         """
-        for states in (("intended", "sent"), ("seen", "shed", "scored")):
-            for name in self._platforms:
-                async for old in self._pages(name, states):
-                    if old.row.id >= until():
-                        break
-                    if old.event is None:
-                        await self._steady(lambda row=old.row.id: self._store.record_state(row, "failed"))  # type: ignore[misc]
-                    elif old.row.state in ("intended", "sent"):
-                        await self._finished(old.row, old.event)
-                    else:
-                        await self._queue(old.row.id, old.event, old.row.tries)
+        async with asyncio.TaskGroup() as group:
+            for states in (("intended", "sent"), ("seen", "shed", "scored")):
+                for name in self._platforms:
+                    group.create_task(self._former(name, states, until))
+
+    async def _former(self, platform: str, states: Sequence[str], until: Callable[[], float]) -> None:
+        async for old in self._pages(platform, states):
+            row = old.row
+            if row.id >= until():
+                return
+            if old.event is None:
+                await self._steady(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023
+            elif row.state in ("intended", "sent"):
+                await self._finished(row, old.event)
+            else:
+                await self._queue(row.id, old.event, row.tries)
 
     async def _finished(self, row: Journalled, event: Message) -> None:
         """One row that cannot be finished is not in the others' way."""

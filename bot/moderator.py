@@ -33,7 +33,7 @@ MOST_TRIES, MOST_DEATHS = 3, 8
 reason), is not tried again; moderators are shown it."""
 TRIAL = "hello"
 MOST_UNREAD = 1000
-"""So many texts nobody could score are remembered, so that the same ones do no more harm."""
+"""So many texts that ended the model's process are remembered, so that the same ones do no more harm."""
 log = structlog.get_logger()
 
 
@@ -94,7 +94,7 @@ class Moderator:
             self._in_hand,
             self._queue,
             self._performing.finish,
-            lambda: self._notice(Notice("notice-flood-over")),
+            lambda: self._tell(Notice("notice-flood-over")),
         )
         self._silent: Notice | None = None
 
@@ -102,7 +102,7 @@ class Moderator:
     def trouble(self) -> Notice | None:
         """What keeps messages waiting at the moment; None while all is well."""
         if self._steady.trouble:
-            return Notice("notice-store-silent", {"error": self._steady.trouble})
+            return Notice("notice-store-silent")
         return self._silent
 
     async def receive(self, event: Message) -> bool:
@@ -241,12 +241,13 @@ class Moderator:
         """The verdicts. A message with which a process died, or may have, is counted on disk before it is tried, and
         tried alone from the second time on. Raises `Unscorable` when that was often enough."""
         tries = self._tries.get(row)
+        if event.text in self._unread:
+            raise Unscorable("the model's process died with the same text before", frozenset())
         if tries is None:
             began = time.monotonic()
-            try:
-                return await self._verdicts(event, policy)
-            finally:
-                self._throttle.took(time.monotonic() - began)
+            verdicts = await self._verdicts(event, policy)
+            self._throttle.took(time.monotonic() - began)
+            return verdicts
         await self._loaded(event)
         if tries == 0:  # left by a former process, which need not have come to it
             await self._count(row, 1)
@@ -254,7 +255,7 @@ class Moderator:
         async with self._one_suspect:
             tries = self._tries[row]
             deaths = tries + self._former.get(row, 0)
-            if tries >= MOST_TRIES or deaths >= MOST_DEATHS or event.text in self._unread:
+            if tries >= MOST_TRIES or deaths >= MOST_DEATHS:
                 raise Unscorable(f"a process died with it {deaths} times", frozenset())
             await self._count(row, tries + 1)
             try:
@@ -265,6 +266,9 @@ class Moderator:
                 if not await self._answers(event):
                     await self._count(row, 1)
                     raise Unavailable(str(error)) from error  # so it is not this message's doing
+                self._unread[event.text] = None
+                while len(self._unread) > MOST_UNREAD:
+                    self._unread.popitem(last=False)
                 raise Unscorable(f"the model's process died with it {MOST_TRIES} times", frozenset()) from None
 
     async def _loaded(self, event: Message) -> None:
@@ -289,9 +293,6 @@ class Moderator:
     async def _set_aside(self, row: int, event: Message, why: str) -> None:
         """Nobody could score it: moderators are shown it, and nothing else is done."""
         log.error("a message could not be scored", row=row, why=why)
-        self._unread[event.text] = None
-        while len(self._unread) > MOST_UNREAD:
-            self._unread.popitem(last=False)
         said, now = decision_json(unread(why)), datetime.now(UTC)
         case = await self._steady(lambda: self._store.record_unread(row, said, now))
         if case is not None:
@@ -321,7 +322,7 @@ class Moderator:
 
     def _store_trouble(self, error: str) -> None:
         """Messages wait; the page says it at once, moderators on a platform too."""
-        self._notice(Notice("notice-store-silent", {"error": error}) if error else Notice("notice-store-back"))
+        self._notice(Notice("notice-store-silent") if error else Notice("notice-store-back"))
 
     def _tell(self, notice: Notice) -> None:
         """The same thing at most once in ten minutes: a raid without a right is one notice, not four hundred."""

@@ -14,7 +14,7 @@ from bot.platforms.base import DryRun, Gone, MissingPermission, NotConnected, Pl
 from bot.policy import Decision
 from bot.store import Case, Store
 from bot.store.reading import Journalled
-from bot.store.steady import Steady
+from bot.store.steady import Steady, damage
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 """How long an action waits for a platform that does not answer: twice as long each time."""
@@ -122,7 +122,14 @@ class Performing:
 
         async def later() -> None:
             await asyncio.sleep(wait_s)
-            await self._do(row, event, enforced, todo, next_wait_s, state)
+            try:
+                await self._do(row, event, enforced, todo, next_wait_s, state)
+            except Exception as error:
+                if damage(error):
+                    raise
+                log.exception("actions that were put off failed", row=row)
+                await self._steady(lambda: self._store.record_state(row, "failed"))
+                self._tell(Notice("notice-failed", {"row": row}, event.key.community))
             case = await self._steady(lambda: self._store.case_of(*event.key.address))
             if case is not None:
                 self._changed(case)

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.setup import Setup
 from bot.store import Case, Store
 from bot.store.cards import Card
@@ -255,7 +255,7 @@ class Posting:
         try:
             again = not self._twice.isdisjoint(numbers)
             where = await self._board.post(community, setup, cases, digest=digest, again=again)
-        except (Gone, MissingPermission, RateLimited):
+        except (Gone, MissingPermission, RateLimited, NotConnected):
             self._unsent |= numbers
             for number in numbers:
                 del state.asked[number]

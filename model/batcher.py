@@ -95,6 +95,10 @@ class Batcher:
         try:
             verdicts = await self._classifier.classify([entry.item for entry in batch])
         except Unscorable as error:
+            if not error.places:
+                for entry in batch:
+                    _fail(entry, error)
+                return
             for place in error.places:
                 _fail(batch[place], Unscorable(str(error), frozenset()))
             if rest := [entry for place, entry in enumerate(batch) if place not in error.places]:

@@ -88,3 +88,13 @@ class Overloaded(Exception):
 
 class AdapterRejected(Exception):
     """The adapter's files do not match its manifest or its base; keep serving the version before it."""
+
+
+async def by_place(classifier: Classifier, items: Sequence[Item], places: Sequence[int]) -> list[Verdict]:
+    """The verdicts of the items at some places; those that cannot be scored are named by their places in `items`."""
+    if not places:
+        return []
+    try:
+        return await classifier.classify([items[place] for place in places])
+    except Unscorable as error:
+        raise Unscorable(str(error), frozenset(places[place] for place in error.places)) from error

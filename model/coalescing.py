@@ -45,7 +45,8 @@ class Coalescing:
             try:
                 verdict = await asyncio.shield(other)
             except asyncio.CancelledError:
-                if not other.cancelled():
+                task = asyncio.current_task()
+                if not other.cancelled() or (task is not None and task.cancelling()):
                     raise
                 continue  # whoever asked has gone, and nobody has an answer
             self.spared += 1
@@ -70,6 +71,8 @@ class Coalescing:
             self._known[item] = time.monotonic() + self._keep_s, verdict
             while len(self._known) > self._keep:
                 self._known.popitem(last=False)
+            while self._known and next(iter(self._known.values()))[0] < time.monotonic():
+                self._known.popitem(last=False)  # a text is not kept longer than it is of use
         return verdict
 
     def _remembered(self, item: Item) -> Verdict | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict
+from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict, by_place
 
 TRIAL = "hello"
 """What the production base is asked to see whether it answers again."""
@@ -117,9 +117,9 @@ class Fallback:
 
     async def _by_both(self, items: Sequence[Item]) -> list[Verdict]:
         """Verdicts of the production base, but for items that name the stand-in's adapter (an old case explained)."""
-        own = [item for item in items if item.adapter != self._stand_in_adapter]
         others = [item for item in items if item.adapter == self._stand_in_adapter]
-        verdicts = iter(await self._production.classify(own))
+        own = [place for place, item in enumerate(items) if item.adapter != self._stand_in_adapter]
+        verdicts = iter(await by_place(self._production, items, own))
         stood_in = iter(await self._by_stand_in(others) if others else [])
         return [next(stood_in if item.adapter == self._stand_in_adapter else verdicts) for item in items]
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from model.classifier import Classifier, Item, Unavailable, Verdict
+from model.classifier import Classifier, Item, Unavailable, Unscorable, Verdict, by_place
 from model.labels import Label
 from model.quality import wilson
 
@@ -77,7 +77,10 @@ class TwoStages:
         try:
             asked = [Item(item.text, self._first_adapter, community=item.community) for item in items]
             quick = await self._first.classify(asked)
-        except Unavailable:
+        except (
+            Unavailable,
+            Unscorable,
+        ):  # too large for the first: the second may read it
             return await self._second.classify(items)
         said = dict(zip(items, quick, strict=True))
         own = {item for item in said if item.adapter == self._first_adapter}  # an old case, explained
@@ -88,8 +91,8 @@ class TwoStages:
         }
         audited = {item for item in neutral if _drawn(item.text) < self._audit_share}
         skipped = neutral - audited
-        rest = [item for item in items if item not in skipped | own]
-        verdicts = iter(await self._second.classify(rest) if rest else [])
+        places = [place for place, item in enumerate(items) if item not in skipped | own]
+        verdicts = iter(await by_place(self._second, items, places))
         answers = [replace(said[i], stand_in=True) if i in skipped | own else next(verdicts) for i in items]
         self.tally.skipped += sum(item in skipped for item in items)
         for item, verdict in zip(items, answers, strict=True):

@@ -104,11 +104,11 @@ explain-nothing = There is no text in it that I read.
 
 # Notices
 notice-failed = A message could not be handled (journal row { $row }); the log says why.
-notice-store-silent = The store cannot be written ({ $error }). Messages and actions wait until it can; make room on its disk or look at what else uses it.
-notice-store-back = The store can be written again; what waited is being done.
+notice-store-silent = I cannot write down what I do, so messages and actions wait until I can. Nothing is lost. Whoever runs me: is the disk full, or does another program use the store?
+notice-store-back = I can write again; what waited is being done.
 notice-store-repaired = The store was repaired at this start: { $found }.
 notice-no-backup = No backup of the store could be made ({ $error }). The older ones are still there; it is tried again.
-breaker-open = { $calls } calls were refused within ten minutes. I ask for nothing for { $minutes } more minutes, so that the platform does not shut me out; what is to be done waits. Look at the missing rights below.
+breaker-open = { $calls } calls were refused within ten minutes. I ask for nothing for { $minutes } more minutes, so that the platform does not shut me out; what is to be done waits. Are rights missing?
 notice-flood = More is being written than I can read. Everybody gets a turn, the busiest wait; nothing is lost, and what waits is read later.
 notice-flood-over = What had to wait in the flood is being read now.
 notice-unread = A message could not be read by the model. It is on a card, and nothing else was done: please look yourselves.

@@ -33,6 +33,7 @@ LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
 """How SQLite and Python call what holds for a column of this type."""
 LOOKS = 3
 """A file is believed to be damaged when so many looks in a row say so."""
+BY_HAND = "is restored by hand"
 KEPT_APART_S = 3 * 24 * 3600.0
 WAIT_S = 10.0
 """Nobody else should use the store; one who does for longer is named in an error."""
@@ -54,7 +55,8 @@ class Recovery:
 
     def __str__(self) -> str:
         source = f"made again from {self.backup} and" if self.backup else "brought up to date with"
-        kept = f"; the damaged file is kept as {self.set_aside}" if self.set_aside else ""
+        which = "one before" if self.why == BY_HAND else "damaged file"
+        kept = f"; the {which} is kept as {self.set_aside}" if self.set_aside else ""
         return f"the store {self.why}: it was {source} {self.changes} later changes{kept}"
 
 

@@ -66,7 +66,7 @@ class Communities:
                 Community(
                     community=row.community,
                     platform=row.platform,
-                    name=self._sealer.legible(row.name_sealed) if row.name_sealed else "",
+                    name=(self._sealer.legible(row.name_sealed) or "") if row.name_sealed else "",
                     setup=row.setup,
                     greeted=row.greeted_at is not None,
                 )

@@ -43,13 +43,14 @@ class Lifts:
         await self._change(sa.delete(t.lift).where(*wanted))
 
     async def due(self, platform: str, now: datetime) -> list[Lift]:
-        """What is to be lifted by now, longest due first."""
+        """What is to be lifted by now, longest due first; nobody knows of a damaged one whose ban it is."""
         query = sa.select(t.lift).where(t.lift.c.platform == platform, t.lift.c.due_at <= t.naive(now))
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query.order_by(t.lift.c.due_at))).all()
         return [
-            Lift(row.platform, row.community, self._sealer.legible(row.member_sealed), row.due_at.replace(tzinfo=UTC))
+            Lift(row.platform, row.community, member, row.due_at.replace(tzinfo=UTC))
             for row in rows
+            if (member := self._sealer.legible(row.member_sealed)) is not None
         ]
 
     def _whose(self, platform: str, community: str, member: str) -> dict[str, str]:

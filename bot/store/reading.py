@@ -207,7 +207,7 @@ class Reading:
             .limit(limit)
         )
         async with self._engine.connect() as connection:
-            return [(self.sealer.legible(sealed), label) for sealed, label in await connection.execute(query)]
+            return [(self.sealer.legible(sealed) or "", label) for sealed, label in await connection.execute(query)]
 
     def author(self, event: Message) -> str:
         """The author's pseudonym in this community."""
@@ -217,7 +217,8 @@ class Reading:
         old = from_row(row, self.sealer)
         if row["text_sealed"] is None or row["author_sealed"] is None:
             return Left(old, None)
-        if not (author := self.sealer.legible(row["author_sealed"])):
+        author, text = self.sealer.legible(row["author_sealed"]), self.sealer.legible(row["text_sealed"])
+        if author is None or text is None:
             return Left(old, None)
         return Left(old, Message(old.key, author_from(author), old.text, old.sent_at))
 
@@ -274,7 +275,7 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         id=row["id"],
         key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
         state=row["state"],
-        text=sealer.legible(row["text_sealed"]) if row["text_sealed"] else "",
+        text=(sealer.legible(row["text_sealed"]) or "") if row["text_sealed"] else "",
         decision=row["decision"] or {},
         probabilities=row["probabilities"] or {},
         adapter=row["adapter"] or "",

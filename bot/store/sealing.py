@@ -62,14 +62,13 @@ class Sealer:
             raise KeyMissing("the store was sealed with another key; restore the right key file") from None
         return plain.decode("utf-8", "surrogatepass")
 
-    def legible(self, sealed: bytes) -> str:
-        """The text; "" where its bytes are damaged, as if it had been forgotten. The key is known to be right by now:
-        a start tries it."""
+    def legible(self, sealed: bytes) -> str | None:
+        """The text; None where its bytes are damaged. The key is known to be right by now: a start tries it."""
         try:
             return self.unseal(sealed)
         except KeyMissing:
             log.error("a sealed text is damaged and cannot be read", bytes=len(sealed))
-            return ""
+            return None
 
     def author(self, platform: str, community: str, author: str) -> str:
         """The author's pseudonym within one community: 32 hexadecimal digits, not reversible without the key."""

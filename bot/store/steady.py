@@ -1,6 +1,7 @@
 """The store's answer, however long it takes: a full disk or a locked file is waited for, never worked around."""
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -13,10 +14,20 @@ RETRY_S = 1.0
 log = structlog.get_logger()
 
 
+_ERRNOS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EIO", "EFBIG", "ENOMEM", "EMFILE", "ENFILE", "EBUSY")}
+_PASSING = ("BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "NOMEM", "READONLY", "PROTOCOL", "INTERRUPT")
+
+
 def passing(error: BaseException) -> bool:
     """Whether the store may answer again by itself: disk full, I/O error, locked. Damage to the file is not passing,
     and a statement that breaks a rule of the schema is a mistake of ours."""
-    return isinstance(error, sa.exc.OperationalError | sqlite3.OperationalError | OSError)
+    if isinstance(error, OSError):  # of the log of changes
+        return error.errno in _ERRNOS
+    if isinstance(error, sa.exc.TimeoutError):  # all connections are in use, and have been for long
+        return True
+    cause = error.orig if isinstance(error, sa.exc.OperationalError) else error
+    name: str = getattr(cause, "sqlite_errorname", "")
+    return isinstance(cause, sqlite3.OperationalError) and name.removeprefix("SQLITE_").startswith(_PASSING)
 
 
 def damage(error: BaseException) -> bool:
@@ -35,23 +46,32 @@ class Steady:
 
     def __init__(self, told: Callable[[str], None] = lambda error: None) -> None:
         self._told = told
+        self._waiting = 0
         self.trouble = ""
         """What the store said last; "" while all is well."""
 
     async def __call__(self, ask: Callable[[], Awaitable[T]]) -> T:
-        while True:
-            try:
-                answer = await ask()
-            except Exception as error:
-                if not passing(error):
-                    raise
-                self._fails(error)
+        try:
+            return await ask()
+        except Exception as error:
+            if not passing(error):
+                raise
+            self._fails(error)
+        self._waiting += 1
+        try:
+            while True:
                 await asyncio.sleep(RETRY_S)
-            else:
-                if self.trouble:
-                    self.trouble = ""
-                    self._told("")
-                return answer
+                try:
+                    return await ask()
+                except Exception as error:
+                    if not passing(error):
+                        raise
+                    self._fails(error)
+        finally:
+            self._waiting -= 1
+            if not self._waiting and self.trouble:  # what was refused is done: not merely something else
+                self.trouble = ""
+                self._told("")
 
     def _fails(self, error: Exception) -> None:
         said = str(getattr(error, "orig", None) or error)

@@ -101,6 +101,8 @@ class Store(Reading):
         super().__init__(engine, sealer)
         self._writer = writer
         self.backups = backups
+        self.damaged = asyncio.Event()
+        """Set when the file turns out to be damaged: a new start repairs it."""
         self.recovery = recovery
         """What this start had to repair; None for nothing."""
         self.consents = Consents(engine, self._writer)
@@ -140,6 +142,8 @@ class Store(Reading):
             writer = Writer(writing, backups.open_log())
             stack.callback(writer.close)
             store = cls(engine, writer, sealer, backups, recovery)
+            loop = asyncio.get_running_loop()
+            writer.on_damage = lambda: loop.call_soon_threadsafe(store.damaged.set)
             await store._check_key()
             yield store
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from bot.store import tables as t
 from bot.store.backups import COUNTED
 from bot.store.changes import Change, ChangeLog, Statement
+from bot.store.steady import damage
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -60,6 +61,8 @@ class Writer:
         self._waiting: list[_Entry] = []
         self._busy = self._closed = False
         self.commits = 0
+        self.on_damage: Callable[[], object] = lambda: None
+        """Called in the writer's thread when the file turns out to be damaged."""
 
     async def write(self, work: Work[T]) -> T:
         """The work's answer, once it is on disk; raises what the work raised, and then nothing of it is kept.
@@ -124,6 +127,8 @@ class Writer:
         try:
             answers = self._transaction(batch)
         except Exception as error:
+            if damage(error):
+                self.on_damage()
             if len(batch) == 1:
                 return [_Failed(error)]
             return [answer for entry in batch for answer in self._commit([entry])]

@@ -64,7 +64,7 @@ async def test_a_message_that_kills_is_tried_three_times_and_shown(store: Store)
             again = len(device.batches)
             await scene.says("ben", KILLER)
             await scene.settled()
-            assert sum(KILLER in batch for batch in device.batches[again:]) <= 1, "the same text does no more harm"
+            assert not any(KILLER in batch for batch in device.batches[again:]), "the same text does no more harm"
             with pytest.raises(Unavailable):
                 await scene.desk.explain_case(case)
         serving.cancel()

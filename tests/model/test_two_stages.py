@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from model.classifier import Item, Unavailable, Verdict
+from model.classifier import Item, Unavailable, Unscorable, Verdict
 from model.two_stages import Tally, TwoStages
 from tests.conftest import StubClassifier, verdict
 
@@ -109,3 +109,23 @@ async def test_while_another_stands_in_nothing_is_learned() -> None:
     stages = TwoStages(Quick(), StandIn(), first_adapter=FIRST, below=0.05, audit_share=1.0)
     await stages.classify(items(["hello", "hm"]))
     assert stages.tally == Tally()
+
+
+async def test_who_cannot_be_scored_is_named_by_its_place_in_the_whole_call() -> None:
+    """The first is skipped, the second too large for the second stage, the third is fine; too large for the first
+    stage only is nobody's trouble."""
+
+    class TooLarge(StubClassifier):
+        async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+            if places := frozenset(place for place, item in enumerate(items) if "huge" in item.text):
+                raise Unscorable("too large", places)
+            return await super().classify(items)
+
+    first, second = StubClassifier(), TooLarge()
+    stages = TwoStages(first, second, first_adapter="minilm/1", below=0.1, audit_share=1e-9)
+    asked = [Item(text, "global/1") for text in ("hello", "HATE huge", "HATE")]
+    with pytest.raises(Unscorable) as caught:
+        await stages.classify(asked)
+    assert caught.value.places == {1} and second.batches == []
+    stages = TwoStages(TooLarge(), StubClassifier(), first_adapter="minilm/1", below=0.1)
+    assert [verdict.label for verdict in await stages.classify(asked)] == ["neutral", "hate", "hate"]

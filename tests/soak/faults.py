@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -65,9 +66,18 @@ MODEL_ERRORS: dict[str, Callable[[], Exception]] = {
     "rejected": lambda: AdapterRejected("stub"),
     "unscorable": lambda: Unscorable("stub", frozenset({0})),
 }
+
+
+def _store_error(said: str, name: str) -> Exception:
+    """As SQLAlchemy passes SQLite's on."""
+    cause = sqlite3.OperationalError(said)
+    cause.sqlite_errorname = name
+    return sa.exc.OperationalError("stub", None, cause)
+
+
 STORE_ERRORS: dict[str, Callable[[], Exception]] = {
-    "full": lambda: sa.exc.OperationalError("stub", None, Exception("database or disk is full")),
-    "locked": lambda: sa.exc.OperationalError("stub", None, Exception("database is locked")),
+    "full": lambda: _store_error("database or disk is full", "SQLITE_FULL"),
+    "locked": lambda: _store_error("database is locked", "SQLITE_BUSY"),
 }
 DISK_ERRORS: dict[str, Callable[[], Exception]] = {"disk error": lambda: OSError(5, "stub")}
 KINDS = {

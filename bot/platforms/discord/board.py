@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.language import say
-from bot.platforms.base import Gone, Unreachable
+from bot.platforms.base import Gone, NotConnected
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.inert import fitting
@@ -81,7 +81,7 @@ class DiscordBoard:
         self._bot.breaker.check()
         guild = self._bot.guild(community)
         if guild is None:
-            raise Unreachable("the server is not reachable")
+            raise NotConnected("the server is not reachable")
         return guild
 
     async def _room(self, community: str, setup: Setup) -> tuple[discord.Guild, Room]:

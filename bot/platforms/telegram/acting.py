@@ -18,6 +18,7 @@ from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.platforms.grouping import Grouping
 from bot.platforms.telegram.events import chat_of, is_channel, number_of, titled, topic_of
+from bot.platforms.telegram.limits import Full
 from bot.setup import Setup
 
 BULK = 100
@@ -153,14 +154,15 @@ class Acting:
             yield
         except ChatMigrated as error:
             await self._migrated(chat, error.new_chat_id)
-            raise Unreachable("the group became a supergroup") from error
+            raise NotConnected("the group became a supergroup") from error
         except RetryAfter as error:
-            self._breaker.refused()
+            if not isinstance(error, Full):  # our own count of words a minute asked nobody
+                self._breaker.refused()
             wait = error.retry_after
             raise RateLimited(wait.total_seconds() if isinstance(wait, timedelta) else float(wait)) from error
         except InvalidToken as error:
             self._breaker.refused()
-            raise Unreachable("Telegram refuses the token") from error
+            raise NotConnected("Telegram refuses the token") from error
         except Forbidden as error:
             self._breaker.refused()
             raise Gone(error.message) from error

@@ -32,6 +32,7 @@ from bot.platforms.base import Unreachable
 from bot.platforms.telegram.events import PLATFORM
 from bot.store import Store
 from bot.store.inbox import Waiting
+from bot.store.steady import Steady, passing
 
 log = structlog.get_logger()
 
@@ -62,6 +63,7 @@ class Receiving:
         self, store: Store, handle: Callable[[Update], Awaitable[None]], aside: Callable[[Notice], None]
     ) -> None:
         self._store = store
+        self._steady = Steady()
         self._handle = handle
         self._aside = aside
         self._handled: list[int] = []
@@ -125,7 +127,7 @@ class Receiving:
     async def _one(self, number: int, update: Update, tries: int, *, again: bool = False) -> None:
         """`again`: an earlier process may have died of it, so the try is counted first.
 
-        Where the store takes nothing, the update waits in it for the next start.
+        What fails for the store's sake is no fault of the update: it waits until the store answers.
         """
         self._open.add(number)
         try:
@@ -141,12 +143,12 @@ class Receiving:
             try:
                 async with self._questions if _asks(update) else self._words:
                     if again:
+                        await self._steady(lambda: self._store.inbox.tried(PLATFORM, number))
                         again = False
-                        await self._store.inbox.tried(PLATFORM, number)
                     await self._handle(update)
             except Exception as error:
-                if _unanswered(error) and asyncio.get_running_loop().time() < ends:
-                    log.warning("update waits for Telegram", number=number, error=str(error))
+                if passing(error) or (_unanswered(error) and asyncio.get_running_loop().time() < ends):
+                    log.warning("update waits", number=number, error=str(error))
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                     continue
@@ -156,7 +158,7 @@ class Receiving:
             else:
                 self._handled.append(number)
                 return
-        await self._store.inbox.set_aside(PLATFORM, number)
+        await self._steady(lambda: self._store.inbox.set_aside(PLATFORM, number))
         self._aside(Notice("notice-update-aside", {"number": str(number)}))
 
     async def _flush(self) -> None:
