@@ -3,6 +3,7 @@
 structlog's own default prints local variables with a traceback, and these hold tokens and members' texts.
 """
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,17 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 _secrets: list[str] = []
+
+
+class Lines:
+    """Prints. A line that cannot be written, since the disk that the log is on is full, is nobody's reason to end."""
+
+    def msg(self, message: str) -> None:
+        """One line."""
+        with contextlib.suppress(OSError):
+            print(message, flush=True)  # noqa: T201
+
+    debug = info = warning = error = critical = exception = log = msg
 
 
 def configure(secrets: Sequence[str] = ()) -> None:
@@ -32,4 +44,4 @@ def configure(secrets: Sequence[str] = ()) -> None:
         structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
         rendered,
     ]
-    structlog.configure(processors=processors, cache_logger_on_first_use=False)
+    structlog.configure(processors=processors, logger_factory=lambda *_: Lines(), cache_logger_on_first_use=False)

@@ -15,6 +15,7 @@ from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimite
 from bot.setup import Setup
 from bot.store import Case, Store
 from bot.store.cards import Card
+from bot.store.steady import passing
 
 log = structlog.get_logger()
 
@@ -154,9 +155,9 @@ class Posting:
             except (Gone, MissingPermission) as error:
                 log.warning("cards cannot be shown", community=community, error=str(error))
                 self._later([case.id for case in cases], REFUSED_RETRY_S)
-            except Exception:
+            except Exception as error:
                 log.exception("cards could not be shown", community=community)
-                self._later([case.id for case in cases], BROKEN_RETRY_S)
+                self._later([case.id for case in cases], RETRY_S if passing(error) else BROKEN_RETRY_S)
 
     def _later(self, cases: Sequence[int], wait_s: float) -> None:
         """Again in a while; by the loop's own timer, so nothing waits for it."""

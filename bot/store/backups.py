@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from bot.store.changes import ChangeLog, is_whole, read_changes
+from bot.store.steady import damage, passing
 
 log = structlog.get_logger()
 
@@ -27,8 +28,8 @@ KEEP = 3
 """So many backups stay, each with the changes after it."""
 TEXTS = ("VARCHAR", "JSON", "DATETIME")
 LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
-    "JSON": ("json_valid", json.loads),
-    "DATETIME": ("julianday", datetime.fromisoformat),
+    "JSON": ('json_valid("{0}")', json.loads),
+    "DATETIME": ("""julianday("{0}") IS NOT NULL AND "{0}" GLOB '????-??-??*'""", datetime.fromisoformat),
 }
 """How SQLite and Python call what holds for a column of this type."""
 LOOKS = 3
@@ -132,7 +133,7 @@ class Backups:
             with _opened(self._backup(numbers[-1])) as backup:
                 if _version(backup) != version:
                     return False
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
         with _opened(self.path) as store:
             number = _number(store)
@@ -177,16 +178,17 @@ class Backups:
         """The newest sound backup, or `source`, with every later change takes the store's place; the file there before
         is kept.
 
-        Nobody may have the store open. Raises `Damaged`, and then nothing was changed.
+        Nobody may have the store open. Raises `Damaged`, and the library's errors while the disk fails; then nothing
+        was changed.
         """
         if source is not None and (problem := check(source) if source.is_file() else "is no file"):
             raise Damaged(f"{source} {problem}; nothing was changed")
-        own = sorted(self._numbers(), key=lambda number: (self._intact(number), number), reverse=True)
-        for backup in [source] if source else [self._backup(number) for number in own]:
-            if not _is_sound(backup):
+        own = sorted(((self._intact(number), number) for number in self._numbers()), reverse=True)
+        for intact, backup in [(True, source)] if source else [(whole, self._backup(number)) for whole, number in own]:
+            if not intact and not _is_sound(backup):  # an intact one was found sound when it was made
                 continue
             partial = self.path.with_name(f"{self.path.name}.partial")
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in ("", "-wal", "-shm", "-journal"):
                 partial.with_name(partial.name + suffix).unlink(missing_ok=True)
             shutil.copyfile(backup, partial)
             try:
@@ -194,6 +196,8 @@ class Backups:
                     count = self._redo(store, _number(store))
                     store.execute("PRAGMA journal_mode=DELETE")
             except sqlite3.Error as error:  # such as changes of a later schema
+                if passing(error) or (intact and damage(error)):  # the disk's fault, not the backup's
+                    raise
                 log.error("a backup does not take the changes after it", backup=backup.name, error=str(error))
                 continue
             with partial.open("rb") as file:
@@ -345,8 +349,8 @@ def _illegible(store: sqlite3.Connection) -> list[str]:
             if kind not in LEGIBLE:
                 continue
             is_so, read = LEGIBLE[kind]
-            doubtful = f'SELECT "{name}" FROM "{table}" WHERE "{name}" IS NOT NULL AND {is_so}("{name}") IS NOT TRUE'  # noqa: S608
-            for (value,) in store.execute(doubtful):
+            doubtful = f'"{name}" IS NOT NULL AND ({is_so.format(name)}) IS NOT TRUE'
+            for (value,) in store.execute(f'SELECT "{name}" FROM "{table}" WHERE {doubtful}'):  # noqa: S608
                 try:
                     read(value)
                 except (ValueError, TypeError):
@@ -365,7 +369,7 @@ def _is_sound(path: Path) -> bool:
 def _version(store: sqlite3.Connection) -> str:
     try:
         return str(store.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-    except (sqlite3.Error, TypeError):
+    except (sqlite3.Error, TypeError, UnicodeDecodeError):
         return ""
 
 

@@ -51,7 +51,7 @@ def test_a_batch_that_does_not_fit_is_scored_in_halves(scorer: Scorer, monkeypat
     after = scorer.classify(items())
     assert max(asked) > 2
     for one, other in zip(before, after, strict=True):
-        assert one.label == other.label and abs(one.harm - other.harm) < 1e-3
+        assert one.label == other.label and abs(one.harm - other.harm) < 1e-2
 
 
 def test_a_text_that_fits_nowhere_is_named(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:

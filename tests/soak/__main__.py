@@ -167,7 +167,7 @@ async def _swaps(size: Size, seed: int) -> Line:
     return Line(
         "adapters are swapped under load: every score by exactly one version; rollback within 5 s",
         f"{found.swaps} swaps, {found.scores:,} scores, real weights",
-        f"{found.answers:,} answers, of mixed or unknown versions {len(found.wrong)}, rollback {found.rollback_s:.1f} s",
+        f"{found.answers:,} answers, of no or another version {len(found.wrong)}, rollback {found.rollback_s:.1f} s",
         broken,
     )
 

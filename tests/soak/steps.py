@@ -211,7 +211,7 @@ class StepResult:
 
 
 async def every_step(template: Path, folder: Path, boundary: str, kind: str) -> tuple[int, list[str]]:
-    """Fails the first step at a boundary, then the second, until a day has none left. (days with a fault, what broke)"""
+    """Fails the first step at a boundary, then the second, until a day has none left: (days, what broke)."""
     broken: list[str] = []
     for number in itertools.count(1):
         fault, here = Fault(boundary, kind, number), folder / str(number)

@@ -41,7 +41,7 @@ log = structlog.get_logger()
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here: nothing to install for it
 
 STUCK_AFTER_S = 120.0
-EVERY_S = 60.0
+EVERY_S = 10.0
 SYNC_AGAIN_S = 30.0
 MOST_MISSING = 10
 RECEIVED_AT_ONCE = 200
@@ -111,7 +111,7 @@ class Discord:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 group.create_task(self.posting.run())
-                group.create_task(self._every_minute())
+                group.create_task(self._now_and_then())
                 await supervise(self._make, self._start, self._failed, stuck_after_s=STUCK_AFTER_S)
         finally:
             for task in (at_work := list(self._at_work)):
@@ -359,7 +359,7 @@ class Discord:
         if isinstance(message.author, discord.Member) and not message.author.bot:
             await self.called(message.author)
 
-    async def _every_minute(self) -> None:
+    async def _now_and_then(self) -> None:
         """Rooms that could not be read before, and bans that are over."""
         while True:
             await asyncio.sleep(EVERY_S)
@@ -370,7 +370,7 @@ class Discord:
                     await self.catching_up.catch_up(list(self.client.guilds))
                 await self._lift_bans()
             except Exception:
-                log.exception("the minute's work failed")
+                log.exception("what is done now and then failed")
 
     async def _lift_bans(self) -> None:
         """Lets in again whose ban is over."""
