@@ -51,18 +51,19 @@ class Performing:
         """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
         not what people read, and then the case says so."""
         listed: Sequence[Mapping[str, Any]] = row.decision["actions"] if row.todo is None else row.todo
-        todo = [actions.from_json(dict(data)) for data in listed]
+        todo = [actions.from_json(dict(data)) for data in listed if "outcome" not in data]
+        outcome = next((str(data["outcome"]) for data in listed if "outcome" in data), "done")
         enforced = bool(row.decision["enforced"])
         if row.state == "sent" and todo and isinstance(todo[0], actions.Warn):
             if enforced:
-                await self._progress(row.id, "intended", todo[1:], unsure=todo[0])
+                await self._progress(row.id, "intended", todo[1:], outcome, unsure=todo[0])
             todo = todo[1:]
-        await self._do(row.id, event, enforced, todo)
+        await self._do(row.id, event, enforced, todo, state=outcome)
 
     async def _do(
         self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float = 0.0, state: str = "done"
     ) -> None:
-        """Performs each action and records the journal state it came to.
+        """Performs each action and records the journal state it came to; `state` is what it has come to so far.
 
         When the platform does not answer or asks for patience, the rest is put off and nobody waits for it; a warning
         alone is, and what stops its author goes first.
@@ -75,7 +76,7 @@ class Performing:
             action, rest = todo[0], todo[1:] + later
             touches = enforced and not isinstance(action, actions.Alert)
             if touches:
-                await self._progress(row, "sent", [action, *rest])
+                await self._progress(row, "sent", [action, *rest], state)
             try:
                 await performer.perform(action, event.key, event.author)
             except Gone:
@@ -85,14 +86,14 @@ class Performing:
                 if isinstance(action, actions.Warn) and len(todo) > 1:
                     later.append(action)
                 else:
-                    await self._progress(row, "intended", [action, *rest])
+                    await self._progress(row, "intended", [action, *rest], state)
                     self._put_off(row, event, enforced, [action, *rest], pause_s, wait_s, state)
                     return
             except Unreachable as error:
                 log.warning("platform does not answer", row=row, action=action.name, error=str(error))
                 perhaps = isinstance(action, actions.Warn) and not isinstance(error, NotConnected)
                 again = rest if perhaps else [action, *rest]
-                await self._progress(row, "intended", again, unsure=action if perhaps else None)
+                await self._progress(row, "intended", again, state, unsure=action if perhaps else None)
                 self._put_off(row, event, enforced, again, wait_s, min(2 * wait_s, LONGEST_WAIT_S), state)
                 return
             except MissingPermission as error:
@@ -100,13 +101,15 @@ class Performing:
                 self._tell(Notice("notice-not-possible", {"action": action, "why": error.why}, event.key.community))
             todo = todo[1:]
             if not todo and later:
-                await self._progress(row, "intended", later)
+                await self._progress(row, "intended", later, state)
                 self._put_off(row, event, enforced, later, pause_s, wait_s, state)
                 return
-        await self._steady(lambda: self._store.record_progress(row, state, []))
+        await self._steady(lambda: self._store.record_progress(row, state, [], state))
 
-    async def _progress(self, row: int, state: str, todo: Sequence[Action], unsure: Action | None = None) -> None:
-        await self._steady(lambda: self._store.record_progress(row, state, todo, unsure))
+    async def _progress(
+        self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None
+    ) -> None:
+        await self._steady(lambda: self._store.record_progress(row, state, todo, outcome, unsure))
 
     def _put_off(
         self,

@@ -170,10 +170,17 @@ class Store(Reading):
         """Moves a message along the journal."""
         await self._writer.write_row(journal.move, (row, state))
 
-    async def record_progress(self, row: int, state: str, todo: Sequence[Action], unsure: Action | None = None) -> None:
-        """What is still to be done about a message; "sent" says that the first of it may have been. `unsure` marks one
-        that may have been done and is not repeated."""
-        rest = [to_json(action) for action in todo]
+    async def record_progress(
+        self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None
+    ) -> None:
+        """What is still to be done about a message; "sent" says that the first of it may have been.
+
+        `outcome` is what has come of the rest so far ("done", "failed", "gone"). `unsure` marks an action that may have
+        been done and is not repeated.
+        """
+        rest: list[dict[str, object]] = [to_json(action) for action in todo]
+        if todo and outcome != "done":
+            rest.append({"outcome": outcome})
         step = journal.Progress(row, state, rest, unsure.name if unsure else None)
         await self._writer.write_row(journal.progress, step)
 

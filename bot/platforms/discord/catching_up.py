@@ -1,6 +1,7 @@
 """What was written while nobody listened: each channel and active thread is read from its watermark, once."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +44,8 @@ class CatchingUp:
         self._turn, self._marking = asyncio.Lock(), asyncio.Lock()
         self._known: set[str] = set()
         self._losses = 0
+        self._missing: Counter[str] = Counter()
+        """By room: how many of its messages could not be journalled, ever."""
         self._lost: int | None = None
         self._missed: dict[str, int] = {}
         """What is to be marked on disk, after which snowflake in all rooms or in one, and could not be yet."""
@@ -76,6 +79,7 @@ class CatchingUp:
         """A message that could not be journalled: its room is read again from there."""
         room = room_of(message.channel.id, getattr(message.channel, "parent_id", None))
         self.on_hold.add(room)
+        self._missing[room] += 1
         self._missed[room] = min(message.id - 1, self._missed.get(room, message.id))
         await self._mark()
 
@@ -136,7 +140,7 @@ class CatchingUp:
             self.on_hold.add(room)
             return
         overlap = int(OVERLAP.total_seconds() * 1000) << 22
-        mark, losses = max(after - overlap, min(after, since), 0), self._losses
+        mark, losses, missing = max(after - overlap, min(after, since), 0), self._losses, self._missing[room]
         for attempt in range(TRIES):
             try:
                 if isinstance(channel, discord.Thread) and begun(channel) > after:
@@ -150,6 +154,8 @@ class CatchingUp:
                     if losses == self._losses:
                         await self._store.watermarks.move_gap(PLATFORM, room, after, mark, datetime.now(UTC))
                         after = max(after, mark)
+                if missing != self._missing[room]:  # one of those that came meanwhile: its gap is read next
+                    return
                 if losses == self._losses:  # else the room has a new gap, which begins somewhere in what was read
                     await self._store.watermarks.close_gap(PLATFORM, room, max(mark, after), datetime.now(UTC))
                 self.on_hold.discard(room)

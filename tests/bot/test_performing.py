@@ -1,0 +1,130 @@
+"""What was decided is carried out step by step, and each step is in the journal before it is taken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bot.actions import Action, Ban, Delete, Warn
+from bot.cards import card
+from bot.events import Author, MessageKey
+from bot.notices import Notice
+from bot.performing import Performing
+from bot.platforms.base import MissingPermission, NotConnected, RateLimited, Unreachable
+from bot.policy import Band, Decision
+from bot.store import Case, Store
+from bot.store.steady import Steady
+from bot.store.store import decision_json
+from model.labels import Label
+from tests.conftest import now, said, verdict
+
+HARSH = Decision(Band.ACTION, Label.HATE, 0.95, 0.85, (Delete(), Warn(), Ban()), enforced=True)
+
+
+class Answers:
+    """A platform that answers as it is told, by action; it notes what reached it and what the journal said then."""
+
+    name = "webchat"
+
+    def __init__(self, store: Store, **answers: Any) -> None:
+        self.store, self.answers = store, answers
+        self.done: list[tuple[str, str]] = []
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        (row,) = await self.store.unfinished("webchat")
+        self.done.append((action.name, row.state))
+        if (answer := self.answers.get(action.name)) is not None:
+            raise answer
+
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+        return False
+
+
+@asynccontextmanager
+async def performing(store: Store, platform: Answers) -> AsyncIterator[Performing]:
+    """One process; it ends with the block, whatever was put off."""
+    tasks: list[asyncio.Task[None]] = []
+    async with asyncio.TaskGroup() as group:
+        yield Performing(
+            store,
+            Steady(),
+            {"webchat": platform},
+            changed=lambda case: None,
+            tell=lambda notice: None,
+            spawn=lambda work: tasks.append(group.create_task(work)),
+        )
+        for task in tasks:
+            task.cancel()
+
+
+async def decided(store: Store) -> int:
+    """A message in the journal of which everything is still to be done."""
+    row = await store.record_seen(said("HATE"), now())
+    assert row is not None
+    await store.record_decision(row, verdict(0.95), decision_json(HARSH), "intended", now(), case=True)
+    return row
+
+
+async def the_case(store: Store) -> Case:
+    (case,) = await store.cases("try-out")
+    return case
+
+
+async def test_a_warning_that_must_wait_holds_up_nothing_and_outlives_a_restart(store: Store) -> None:
+    """Delete is refused, the warning asked to wait, the ban done; the next process warns, and the refusal is known."""
+    row = await decided(store)
+    platform = Answers(store, delete=MissingPermission(Notice("missing-48-hours")), warn=RateLimited(60.0))
+    async with performing(store, platform) as process:
+        await process.perform(row, said("HATE"), HARSH)
+    assert platform.done == [("delete", "sent"), ("warn", "sent"), ("ban", "sent")]
+    (left,) = await store.unfinished("webchat")
+    assert left.state == "intended" and left.todo == [{"name": "warn"}, {"outcome": "failed"}]
+    platform = Answers(store)
+    async with performing(store, platform) as process:
+        await process.finish(left, said("HATE"))
+    assert platform.done == [("warn", "sent")]
+    case = await the_case(store)
+    assert case.message.state == "failed" and case.message.unsure is None
+
+
+async def test_a_warning_that_may_have_been_sent_is_not_repeated_and_says_so(store: Store) -> None:
+    """The platform fell silent while it was sent: the ban follows later, the warning never."""
+    row = await decided(store)
+    platform = Answers(store, warn=Unreachable("stub"))
+    async with performing(store, platform) as process:
+        await process.perform(row, said("HATE"), HARSH)
+    (left,) = await store.unfinished("webchat")
+    platform = Answers(store)
+    async with performing(store, platform) as process:
+        await process.finish(left, said("HATE"))
+    assert platform.done == [("ban", "sent")]
+    case = await the_case(store)
+    assert (case.message.state, case.message.unsure) == ("done", "warn")
+    shown = " ".join(card(case, "en").lines)
+    assert "Done: delete, ban" in shown and "Whether this arrived is not known, so it was not repeated: warn" in shown
+
+
+async def test_what_the_platform_was_not_asked_for_is_done_later(store: Store) -> None:
+    """There was no connection: the warning cannot have been sent, so it still is."""
+    row = await decided(store)
+    async with performing(store, Answers(store, warn=NotConnected("stub"))) as process:
+        await process.perform(row, said("HATE"), HARSH)
+    (left,) = await store.unfinished("webchat")
+    platform = Answers(store)
+    async with performing(store, platform) as process:
+        await process.finish(left, said("HATE"))
+    assert platform.done == [("warn", "sent"), ("ban", "sent")]
+    assert (await the_case(store)).message.unsure is None
+
+
+async def test_a_mistake_of_ours_in_what_was_put_off_ends_nothing(store: Store) -> None:
+    """The library raises what nobody foresaw: this row has failed, and the service goes on."""
+    row = await decided(store)
+    platform = Answers(store, ban=RateLimited(0.01))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        process = Performing(
+            store, Steady(), {"webchat": platform}, lambda case: None, lambda notice: None, group.create_task
+        )
+        await process.perform(row, said("HATE"), HARSH)
+        platform.answers["ban"] = RuntimeError("Session is closed")
+    assert (await the_case(store)).message.state == "failed"
