@@ -34,6 +34,7 @@ class Call:
     status: int
     at: float
     files: tuple[str, ...] = ()
+    refusal: str = ""
 
 
 @dataclass
@@ -273,7 +274,7 @@ class TelegramServer:
         try:
             result = await self._result(method, data, files)
         except Refusal as refusal:
-            self.calls.append(Call(method, data, refusal.code, time.time(), files))
+            self.calls.append(Call(method, data, refusal.code, time.time(), files, refusal.text))
             body: Json = {"ok": False, "error_code": refusal.code, "description": refusal.text}
             if refusal.parameters:
                 body["parameters"] = refusal.parameters

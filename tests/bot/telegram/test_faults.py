@@ -230,7 +230,7 @@ async def test_a_token_that_is_refused_later(living: Scene) -> None:
     await scene.server.until(lambda: scene.telegram.trouble is not None)
     assert "@BotFather" in scene.telegram.trouble.text()  # type: ignore[union-attr]
     scene.server.faults.clear()
-    await scene.server.until(lambda: message.deleted, timeout_s=8)
+    await scene.server.until(lambda: message.deleted, timeout_s=30)
     await scene.server.until(lambda: scene.telegram.trouble is None)
 
 

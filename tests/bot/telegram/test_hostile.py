@@ -125,7 +125,7 @@ def inert(scene: Scene, least: int = 1) -> None:
     """All that was said until now: well formed, taken by Telegram, hostile text in code or in a name alone."""
     found = 0
     for call in spoken(scene):
-        assert call.status in (200, 403) or "not modified" in str(call), (call.method, call.status, call.data)
+        assert call.status in (200, 403) or "not modified" in call.refusal, (call.method, call.status, call.data)
         text = str(call.data.get("text") or call.data.get("caption") or "")
         found += "zqx" in text
         assert not set(text) & set("\u202e\u2066\u200b\ufeff\u2028\x1b\ud800"), text
