@@ -12,6 +12,10 @@ Once everything was given time to settle:
   been sent (the process ended in between) is marked so, and is counted.
 
 Deletions, time-outs and bans are states: done again they look like done once.
+
+After a day with one fault (`steps.broken_by`) three more hold: what moderators were told is done is on disk; every
+verdict names an adapter there is, and the one promoted last serves; a warning "may have been sent" only where the
+process or the connection ended while it was.
 """
 
 import json
