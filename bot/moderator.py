@@ -270,6 +270,9 @@ class Moderator:
                 while len(self._unread) > MOST_UNREAD:
                     self._unread.popitem(last=False)
                 raise Unscorable(f"the model's process died with it {MOST_TRIES} times", frozenset()) from None
+            except (Unavailable, AdapterRejected, Overloaded):  # it was not tried
+                await self._count(row, tries)
+                raise
 
     async def _loaded(self, event: Message) -> None:
         """Returns once the model has answered at all: a process that ends before that has not died of a message."""

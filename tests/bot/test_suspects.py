@@ -111,6 +111,25 @@ async def test_what_may_have_killed_the_bot_itself_is_counted_at_the_next_starts
         assert cases[f"HATE {MOST_DEATHS}"].state == "failed" and cases["HATE 2"].state == "done"
 
 
+async def test_what_could_not_be_tried_is_not_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process died with it once, then the model is away for a long while: it is read once the model is back."""
+    monkeypatch.setattr("bot.moderator.RETRY_AFTER_S", 0.01)
+
+    class Away(StubClassifier):
+        answers = iter([Died("stub")] + [Unavailable("stub")] * 30)
+
+        async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+            if (error := next(self.answers, None)) is not None:
+                raise error
+            return await super().classify(items)
+
+    async with community(store, Away()) as scene:
+        await scene.says("ann", "HATE")
+        await scene.settled()
+        (case,) = await store.cases("try-out")
+        assert case.message.state == "done" and case.message.tries == 2
+
+
 async def test_a_real_process_killed_by_a_text(tmp_path: Path, sealer: Sealer) -> None:
     """The worker is a real process; its script (a stand-in for torch) ends itself by SIGKILL at one text. It is back
     within a minute each time, the others have their verdicts, and the text is on a card."""
