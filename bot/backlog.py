@@ -14,6 +14,7 @@ from bot.store.steady import Steady, damage
 
 PAGE = 200
 """So many rows of the journal are read at once at most."""
+MOST_TRIED = 8
 LOOK_EVERY_S, ORPHANS_EVERY_S = 1.0, 30.0
 log = structlog.get_logger()
 
@@ -61,7 +62,14 @@ class Backlog:
                     group.create_task(self._former(name, states, until))
 
     async def _former(self, platform: str, states: Sequence[str], until: Callable[[], float]) -> None:
-        async for old in self._pages(platform, states):
+        """The least tried first: one that is begun first by every process is there at every early end."""
+        for tries in (None,) if "intended" in states else (*range(MOST_TRIED), None):
+            await self._former_tried(platform, states, until, tries)
+
+    async def _former_tried(
+        self, platform: str, states: Sequence[str], until: Callable[[], float], tries: int | None
+    ) -> None:
+        async for old in self._pages(platform, states, tries):
             row = old.row
             if row.id >= until():
                 return
@@ -111,7 +119,7 @@ class Backlog:
                 elif old.event is not None:
                     await self._queue(old.row.id, old.event, None)
 
-    async def _pages(self, platform: str, states: Sequence[str]) -> AsyncIterator[Left]:
+    async def _pages(self, platform: str, states: Sequence[str], tries: int | None = None) -> AsyncIterator[Left]:
         """Rows in these states that nobody has in hand, oldest first."""
         after = 0
         while True:
@@ -121,7 +129,7 @@ class Backlog:
                     await intake.roomy.wait()
                 limit = max(1, min(PAGE, intake.max_waiting - len(intake)))
             already = set(self._in_hand)  # may be through by the time the journal has answered
-            page = await self._steady(lambda: self._store.left(platform, states, after, limit))  # noqa: B023
+            page = await self._steady(lambda: self._store.left(platform, states, after, limit, tries))  # noqa: B023
             for old in page:
                 if old.row.id not in already:
                     yield old

@@ -156,9 +156,14 @@ class Reading:
             found = (await connection.execute(sa.select(t.message).where(t.message.c.id == row))).one_or_none()
         return None if found is None else self._left(found._mapping).event
 
-    async def left(self, platform: str, states: Sequence[str], after: int, limit: int) -> list[Left]:
-        """Rows in these states behind row `after`, oldest first: a page of what is still to be done."""
+    async def left(
+        self, platform: str, states: Sequence[str], after: int, limit: int, tries: int | None = None
+    ) -> list[Left]:
+        """Rows in these states behind row `after`, oldest first: a page of what is still to do. `tries` names those
+        that were tried so often; None is any."""
         wanted = sa.and_(t.message.c.platform == platform, t.message.c.state.in_(states), t.message.c.id > after)
+        if tries is not None:
+            wanted = sa.and_(wanted, t.message.c.tries == tries)
         async with self._engine.connect() as connection:
             rows = await connection.execute(sa.select(t.message).where(wanted).order_by(t.message.c.id).limit(limit))
             return [self._left(row._mapping) for row in rows]

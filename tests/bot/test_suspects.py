@@ -91,7 +91,7 @@ async def test_what_may_have_killed_the_bot_itself_is_counted_at_the_next_starts
     """Left over with some tries: those are tried once more, all but the first of them alone; not after very many, since
     most processes end for another reason."""
     async with Store.open(tmp_path / "s.db", sealer) as store:
-        for tries in (0, 1, 2, MOST_DEATHS):
+        for tries in (MOST_DEATHS, 2, 1, 0):
             row = await store.record_seen(said(f"HATE {tries}", str(tries)), now())
             assert row is not None
             if tries:
@@ -109,6 +109,25 @@ async def test_what_may_have_killed_the_bot_itself_is_counted_at_the_next_starts
             f"HATE {MOST_DEATHS}": MOST_DEATHS,
         }
         assert cases[f"HATE {MOST_DEATHS}"].state == "failed" and cases["HATE 2"].state == "done"
+
+
+async def test_the_least_tried_are_begun_first(store: Store) -> None:
+    """One that every process begins with would be there at every early end."""
+    for tries in (3, 1, 0, 2):
+        row = await store.record_seen(said(f"HATE {tries}", str(tries)), now())
+        assert row is not None
+        await store.record_tried(row, tries)
+    device = StubClassifier()
+    moderator = Moderator(
+        store, device, {"webchat": WebChat(lambda posted: None)}, adapter_of=lambda community: "global/x", concurrency=1
+    )
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        task = group.create_task(moderator.run())
+        while await store.unfinished("webchat"):
+            await asyncio.sleep(0.01)
+        task.cancel()
+    read = [text for batch in device.batches for text in batch if text != TRIAL]
+    assert read == ["HATE 0", "HATE 1", "HATE 2", "HATE 3"]
 
 
 async def test_what_could_not_be_tried_is_not_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
