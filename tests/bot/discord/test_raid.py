@@ -5,6 +5,7 @@ import asyncio
 from bot.breaker import Breaker
 from bot.policy import LabelPolicy
 from tests.bot.discord.conftest import Scene
+from tests.simulators.discord_channels import Message
 
 RAID, ACCOUNTS = 400, 20
 
@@ -20,11 +21,18 @@ async def test_a_raid_is_one_digest_and_deleted_in_bulk(scene: Scene) -> None:
         while not all(message.deleted for message in messages):
             await asyncio.sleep(0.05)
     await scene.shown()
-    cards = [message for message in scene.alerts.messages.values() if message.components]
-    digests = [card for card in cards if "need a look" in str(card.embeds)]
-    assert len(digests) == 1 and len(cards) <= 6
+
+    def cards() -> list[Message]:
+        return [message for message in scene.alerts.messages.values() if message.components]
+
+    def digests() -> list[Message]:
+        return [card for card in cards() if "need a look" in str(card.embeds)]
+
     cases = len(await scene.store.cases(scene.community, limit=1000))
-    await scene.server.until(lambda: f"{cases - len(cards) + 1} messages" in str(digests[0].embeds), timeout_s=10)
+    await scene.server.until(
+        lambda: any(f"{cases - len(cards()) + 1} messages" in str(one.embeds) for one in digests()), timeout_s=30
+    )
+    assert len(digests()) == 1 and len(cards()) <= 6
     deletions = len(scene.server.called("DELETE", "/messages/")) + len(scene.server.called("POST", "bulk-delete"))
     assert deletions < RAID / 2
     assert scene.server.invalid_requests() == 0
@@ -40,11 +48,13 @@ async def test_a_platform_that_refuses_everything_is_left_alone(scene: Scene) ->
     for number in range(60):
         await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
     await scene.server.until(lambda: scene.discord.breaker.wait_s > 0, timeout_s=20)
+    await asyncio.sleep(1.0)  # what was under way by then
     asked = scene.server.invalid_requests()
+    assert asked < 60
     for number in range(60, 90):
         await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
     await asyncio.sleep(1.0)
-    assert scene.server.invalid_requests() <= asked + 4, "only what was under way already"
+    assert scene.server.invalid_requests() == asked
     overview = await scene.discord.overview()
     assert overview.trouble is not None and "refused within ten minutes" in overview.trouble.text()
     scene.server.faults.clear()
