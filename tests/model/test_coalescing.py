@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model.classifier import Died, Item, Verdict
+from model.classifier import Died, Item, Unscorable, Verdict
 from model.coalescing import Coalescing
 from tests.conftest import StubClassifier
 
@@ -47,7 +47,7 @@ async def test_equal_texts_at_the_same_time_and_later_are_scored_once() -> None:
     device.gate.set()
     labels = [(await call)[0].label for call in calls]
     assert labels == ["neutral", "hate"] * 50
-    assert sorted(device.batches) == [["HATE"], ["hello"]] and asked.spared == 98
+    assert sorted(device.batches) == [["HATE"], ["hello"]]
     assert [v.label for v in await asked.classify([item("HATE"), item("hello")])] == ["hate", "neutral"]
     assert len(device.batches) == 2
 
@@ -63,7 +63,7 @@ async def test_another_adapter_community_or_case_is_another_question() -> None:
         replace(item("x"), categories=(("a", ""),)),
     ):
         await asked.classify([other])
-    assert len(device.batches) == 4 and asked.spared == 0
+    assert len(device.batches) == 4
 
 
 async def test_a_caller_who_leaves_takes_nobodys_answer_along() -> None:
@@ -123,4 +123,32 @@ async def test_what_is_asked_alone_is_asked_every_time() -> None:
     asked = Coalescing(device)
     for _ in range(2):
         await asked.classify([replace(item("hello"), alone=True)])
-    assert len(device.batches) == 2 and asked.spared == 0
+    assert len(device.batches) == 2
+
+
+async def test_what_is_asked_together_goes_on_together() -> None:
+    """One call for all that nobody knows yet, each text once; the order is the caller's."""
+    device = StubClassifier()
+    asked = Coalescing(device)
+    await asked.classify([item("b")])
+    texts = ("a", "b", "HATE", "a", "c")
+    assert [v.label for v in await asked.classify([item(text) for text in texts])] == ["neutral"] * 2 + ["hate"] + [
+        "neutral"
+    ] * 2
+    assert device.batches == [["b"], ["a", "HATE", "c"]]
+
+
+async def test_one_text_that_cannot_be_scored_is_nobody_elses_trouble() -> None:
+    """It shares a call with another; whoever waits for that other one gets its verdict."""
+    device = Gated()
+    device.error = Unscorable("stub", frozenset({0}))
+    asked = Coalescing(device)
+    both = start(asked.classify([item("HUGE"), item("HATE")]))
+    await asyncio.sleep(0)
+    waiting = start(asked.classify([item("HATE")]))
+    await asyncio.sleep(0)
+    device.gate.set()
+    with pytest.raises(Unscorable):
+        await both
+    device.error = None
+    assert (await waiting)[0].label == "hate"
