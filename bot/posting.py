@@ -274,7 +274,7 @@ class Posting:
             state.posted.append(time.monotonic())
 
     async def _record(self, cases: Sequence[Case], card: tuple[str, str | None], *, digest: bool) -> None:
-        """In one commit."""
+        """All with the same moment, by which they are known to belong together."""
         name, now, post = self._board.name, datetime.now(UTC), self._store.cards.post
         await asyncio.gather(*(post(case.id, name, *card, digest, now) for case in cases))
 

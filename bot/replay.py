@@ -25,7 +25,7 @@ from bot.policy import Band, score_of
 from bot.store import Sealer, Store
 from model.adapters import GLOBAL, scope_of
 from model.batcher import Batcher
-from model.classifier import Classifier, Item
+from model.classifier import TRIAL, Classifier, Item
 from model.labels import HARMFUL, LABELS, Label
 from model.quality import Tally
 from model.table import open_rows, read_label
@@ -135,7 +135,7 @@ async def worker_of(config: Config, community: str = "") -> AsyncIterator[tuple[
         task = group.create_task(batcher.run())
         try:
             adapter = registry.sound(scope_of(community) if community else GLOBAL)[0]
-            await batcher.classify([Item("hello", adapter)])  # what follows is timed: the model is there now
+            await batcher.classify([Item(TRIAL, adapter)])  # what follows is timed: the model is there now
             yield batcher, adapter
         finally:
             task.cancel()

@@ -52,11 +52,16 @@ class Verdict:
         return 1.0 - self.probabilities[Label.NEUTRAL]
 
 
+TRIAL = "hello"
+"""What a classifier is asked to see whether it answers: a text that harms nobody."""
+
+
 class Classifier(Protocol):
     """Scores texts. Pure and ordered: the same items give the same verdicts, so a retry is always safe."""
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item, in order. Raises `Unavailable`, `Died`, `Unscorable` or `AdapterRejected`."""
+        """One verdict per item, in order. Raises `Unavailable`, of which `Died` is one, `Unscorable`, `Overloaded` or
+        `AdapterRejected`."""
         ...
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:

@@ -10,10 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict, by_place
-
-TRIAL = "hello"
-"""What the production base is asked to see whether it answers again."""
+from model.classifier import TRIAL, AdapterRejected, Classifier, Item, Unavailable, Verdict, by_place
 
 
 class Production(Classifier, Protocol):

@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 MAX_WINDOWS = 32
 """A text longer than this many windows is read at its start and its end."""
 _OVERLAP = 32
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "could not create a ")
+_ONEDNN = "could not create a "
+"""How oneDNN begins to say so. It remembers that it could not, so the same shapes fail ever after in that process."""
 
 T = TypeVar("T")
 Job = tuple[str, Encoded]
@@ -58,6 +60,8 @@ class Scorer:
         self.base = base
         self._limit_bytes = max_adapter_mib * 2**20
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self.is_shaken = False
+        """Whether it ran out of memory in a way that a process does not get over: make another."""
 
     def load(self, adapter: str, folder: Path) -> Manifest:
         """Validates and attaches an adapter unless it is attached already; raises `AdapterRejected`."""
@@ -121,7 +125,7 @@ class Scorer:
             found: list[list[float]] = base.category_probabilities(some, prompt).tolist()
             return found
 
-        return [dict(zip(prompt.names, row, strict=False)) for row in in_halves(rows, texts)]
+        return [dict(zip(prompt.names, row, strict=False)) for row in in_halves(rows, texts, self._ran_out)]
 
     def _with_categories(self, verdicts: Mapping[Item, Verdict]) -> dict[Item, Verdict]:
         """The verdicts of items that name categories, with the probability of each; one community at a time."""
@@ -166,9 +170,12 @@ class Scorer:
         for chunk in self._passes(order, jobs):
             adapters = [jobs[i][0] for i in chunk]
             self._attach(set(adapters))
-            for i, row in zip(chunk, in_halves(self._rows, [jobs[i] for i in chunk]), strict=True):
+            for i, row in zip(chunk, in_halves(self._rows, [jobs[i] for i in chunk], self._ran_out), strict=True):
                 rows[i] = row
         return [rows[i] for i in same]
+
+    def _ran_out(self, error: Exception) -> None:
+        self.is_shaken = self.is_shaken or _ONEDNN in str(error)
 
     def _rows(self, jobs: Sequence[Job]) -> list[list[float]]:
         """One pass."""
@@ -219,9 +226,13 @@ class Scorer:
                 loaded.attached = False
 
 
-def in_halves(compute: Callable[[Sequence[T]], list[list[float]]], jobs: Sequence[T]) -> list[list[float]]:
+def in_halves(
+    compute: Callable[[Sequence[T]], list[list[float]]],
+    jobs: Sequence[T],
+    ran_out: Callable[[Exception], None] = lambda error: None,
+) -> list[list[float]]:
     """One row for each job; when memory does not suffice for all, of one half and then the other, down to single jobs.
-    The row is empty where it does not suffice for one."""
+    The row is empty where it does not suffice for one. `ran_out` hears of each time."""
     if not jobs:
         return []
     try:
@@ -229,13 +240,14 @@ def in_halves(compute: Callable[[Sequence[T]], list[list[float]]], jobs: Sequenc
     except (RuntimeError, MemoryError) as error:
         if not _of_memory(error):
             raise
+        ran_out(error)
         log.warning("out of memory with %d texts: %s", len(jobs), "given up" if len(jobs) == 1 else "in halves")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # here and not above: there the traceback holds the tensors
     if len(jobs) == 1:
         return [[]]
     half = len(jobs) // 2
-    return in_halves(compute, jobs[:half]) + in_halves(compute, jobs[half:])
+    return in_halves(compute, jobs[:half], ran_out) + in_halves(compute, jobs[half:], ran_out)
 
 
 def _of_memory(error: RuntimeError | MemoryError) -> bool:

@@ -91,6 +91,7 @@ class Worker:
                     if (self.pid is None or not self._loaded) and "error" in (answer := await self._load()):
                         raise Unavailable(answer["error"])
                     answer = await self._exchange(line, self._answer_timeout_s)
+                    loaded = True
                 except (OSError, EOFError, ValueError, TimeoutError):
                     loaded = loaded or self._loaded
                     await self._stop()
@@ -99,6 +100,11 @@ class Worker:
                 except asyncio.CancelledError:
                     await self._stop()  # its answer would be taken for the next one's
                     raise
+                if answer.pop("shaken", False):
+                    await self._stop()
+                    self.restarts += 1
+                    if "unscorable" in answer:
+                        continue  # perhaps it is only this process that cannot
                 if "rejected" in answer:
                     raise AdapterRejected(answer["rejected"])
                 if "unscorable" in answer:
@@ -197,8 +203,9 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
     except AdapterRejected as error:
         return {"rejected": str(error)}
     except Unscorable as error:
-        return {"unscorable": sorted(error.places), "why": str(error)}
-    return {"verdicts": [{**asdict(v), "probabilities": list(v.probabilities.values())} for v in verdicts]}
+        return {"unscorable": sorted(error.places), "why": str(error), "shaken": scorer.is_shaken}
+    said = [{**asdict(v), "probabilities": list(v.probabilities.values())} for v in verdicts]
+    return {"verdicts": said, "shaken": scorer.is_shaken}
 
 
 if __name__ == "__main__":

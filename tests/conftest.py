@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from bot import logs
 from bot.events import Author, Message, MessageKey
 from bot.store import Sealer, Store
-from model.classifier import Item, Verdict
+from model.classifier import Item, Unscorable, Verdict
 from model.labels import Label
 
 logs.configure()
@@ -31,12 +31,15 @@ def said(text: str, number: str = "1", author: str = "ann", **more: object) -> M
 
 
 class StubClassifier:
-    """Stands where a test is not about the model: a text that contains "HATE" is hate, "RUDE" offensive."""
+    """Stands where a test is not about the model: a text that contains "HATE" is hate, "RUDE" offensive; one with
+    "HUGE" cannot be scored."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        if places := frozenset(place for place, item in enumerate(items) if "HUGE" in item.text):
+            raise Unscorable("stub: too large", places)
         self.batches.append([item.text for item in items])
         return [
             verdict(0.95, 0.04) if "HATE" in i.text else verdict(0.1, 0.7) if "RUDE" in i.text else verdict(0.01, 0.02)

@@ -4,40 +4,27 @@ In the folder: `backup-NUMBER.db`, a copy of the store up to that change, `backu
 `changes-NUMBER.log`, what came after it.
 """
 
-import contextlib
 import hashlib
-import json
+import math
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
-from bot.store.changes import ChangeLog, is_whole, read_changes
+from bot.store.changes import ChangeLog, numbers_in, read_changes
+from bot.store.soundness import EMPTY, check, is_sound, opened, schema_of, version_of
 from bot.store.steady import damage, passing
 
 log = structlog.get_logger()
 
 KEEP = 3
 """So many backups stay, each with the changes after it."""
-TEXTS = ("VARCHAR", "JSON", "DATETIME")
-LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
-    "JSON": ('json_valid("{0}")', json.loads),
-    "DATETIME": ("""julianday("{0}") IS NOT NULL AND "{0}" GLOB '????-??-??*'""", datetime.fromisoformat),
-}
-"""How SQLite and Python call what holds for a column of this type."""
-LOOKS = 3
-"""A file is believed to be damaged when so many looks in a row say so."""
-BY_HAND = "is restored by hand"
 KEPT_APART_S = 3 * 24 * 3600.0
-WAIT_S = 10.0
-"""Nobody else should use the store; one who does for longer is named in an error."""
+BY_HAND = "is restored by hand"
 
 
 class Damaged(Exception):
@@ -89,7 +76,7 @@ class Backups:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
         copy_store(self.path, self._partial)
-        with _opened(self._partial) as copy:
+        with opened(self._partial) as copy:
             number = _number(copy)
         self._log(number).unlink(missing_ok=True)  # nothing in it can be newer than the copy
         fresh = ChangeLog(self._log(number))
@@ -104,7 +91,7 @@ class Backups:
         if problem := check(self._partial):
             self._partial.unlink(missing_ok=True)
             raise Damaged(f"the store {self.path} {problem}; start the service again, and it is repaired")
-        with _opened(self._partial) as copy:
+        with opened(self._partial) as copy:
             number = _number(copy)
         with self._partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -126,23 +113,22 @@ class Backups:
         """Whether the newest backup and the logs make the store as it is now: they have its schema's version, no
         damage, and end with its last change. Else they belong to another history, of which `begin_anew` makes an end.
         """
-        numbers = self._numbers()
-        if not numbers or not all(is_whole(self._log(number)) for number in self._logs()):
+        if not (numbers := self._numbers()):
             return False
         try:
-            with _opened(self._backup(numbers[-1])) as backup:
-                if _version(backup) != version:
+            with opened(self._backup(numbers[-1])) as backup:
+                if version_of(backup) != version:
                     return False
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
-        with _opened(self.path) as store:
+        with opened(self.path) as store:
             number = _number(store)
         last = numbers[-1]
-        for first in self._logs():
-            for change in read_changes(self._log(first), last):
-                if change.number != last + 1:
+        for log_number in self._logs():
+            for change in numbers_in(self._log(log_number)):
+                if change is None or change > last + 1:
                     return False
-                last = change.number
+                last = max(last, change)
         return last == number
 
     def begin_anew(self) -> None:
@@ -169,7 +155,7 @@ class Backups:
             return self.restore(problem)
         if not self.path.exists():
             return None
-        with _opened(self.path) as store:
+        with opened(self.path) as store:
             before = _number(store)
             count = self._redo(store, before)
         return Recovery("had lost its last commits", "", count) if count else None
@@ -185,14 +171,14 @@ class Backups:
             raise Damaged(f"{source} {problem}; nothing was changed")
         own = sorted(((self._intact(number), number) for number in self._numbers()), reverse=True)
         for intact, backup in [(True, source)] if source else [(whole, self._backup(number)) for whole, number in own]:
-            if not intact and not _is_sound(backup):  # an intact one was found sound when it was made
+            if not intact and not is_sound(backup):  # an intact one was found sound when it was made
                 continue
             partial = self.path.with_name(f"{self.path.name}.partial")
             for suffix in ("", "-wal", "-shm", "-journal"):
                 partial.with_name(partial.name + suffix).unlink(missing_ok=True)
             shutil.copyfile(backup, partial)
             try:
-                with _opened(partial) as store:
+                with opened(partial) as store:
                     count = self._redo(store, _number(store))
                     store.execute("PRAGMA journal_mode=DELETE")
             except sqlite3.Error as error:  # such as changes of a later schema
@@ -215,7 +201,10 @@ class Backups:
         """Every change behind number `after` that the logs have without a hole, in one transaction; how many."""
         count = 0
         store.execute("BEGIN IMMEDIATE")
-        for number in self._logs():
+        logs = self._logs()
+        for number, following in zip(logs, [*logs[1:], math.inf], strict=True):
+            if following <= after:
+                continue  # what it has is in the store
             for change in read_changes(self._log(number), after):
                 if change.number != after + 1:
                     break
@@ -230,11 +219,15 @@ class Backups:
     def _strange(self) -> str:
         """What is wrong with the store's schema, "" where it is that of the newest backup that is as it was written."""
         for number in reversed(self._numbers()):
-            if self._intact(number):
-                with _opened(self._backup(number)) as backup, _opened(self.path) as store:
-                    old, new = _schema(backup), _schema(store)
-                same_version = old[0] == new[0]
-                return "is damaged (its schema is not the one it had)" if same_version and old != new else ""
+            try:
+                with opened(self._backup(number)) as backup, opened(self.path) as store:
+                    old, new = schema_of(backup), schema_of(store)
+            except sqlite3.DatabaseError:
+                continue
+            if old == new:
+                return ""
+            if self._intact(number):  # only now: it takes a while
+                return "is damaged (its schema is not the one it had)" if old[0] == new[0] else ""
         return ""
 
     def _intact(self, number: int) -> bool:
@@ -292,92 +285,13 @@ class Backups:
 
 def copy_store(path: Path, target: Path) -> None:
     """SQLite's backup API: a whole copy in one file, also of a store that is in use."""
-    with _opened(path) as source, _opened(target) as copy:
+    with opened(path) as source, opened(target) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
 
 
-EMPTY = "is empty"
 COUNTED = "UPDATE change_log SET number = ?"
 """In every commit: the number of its change."""
-
-
-def check(path: Path) -> str:
-    """What is wrong with a store's file, as the rest of a sentence; "" where nothing is.
-
-    Found at every look: SQLite calls a file malformed, too, when the disk failed to read a page once.
-    """
-    problem = ""
-    for _ in range(LOOKS):
-        if not (problem := _look(path)):
-            break
-    return problem
-
-
-def _look(path: Path) -> str:
-    try:
-        with _opened(path) as store:
-            if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                return EMPTY
-            found = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
-            if found == ["ok"]:
-                found = _illegible(store) or found
-            store.execute("SELECT number FROM change_log").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):  # of a version before there were backups
-            return ""
-        if "decode" in str(error):
-            return f"is damaged ({str(error).splitlines()[0]:.80})"
-        raise
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
-        return f"is damaged ({error})"
-    return "" if found == ["ok"] else f"is damaged ({'; '.join(found).splitlines()[0]})"
-
-
-def _illegible(store: sqlite3.Connection) -> list[str]:
-    """A text, JSON or date that is none, which nobody could read: SQLite does not look into a cell.
-
-    SQLite's own functions find what may be wrong, since they are quick, and Python's, which are what reads it, decide.
-    """
-    for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        columns = [(row[1], row[2]) for row in store.execute(f'PRAGMA table_info("{table}")')]
-        texts = [f"coalesce(\"{name}\", '')" for name, kind in columns if kind.startswith(TEXTS)]
-        if texts:
-            for _ in store.execute(f'SELECT {" || ".join(texts)} FROM "{table}"'):  # noqa: S608
-                pass
-        for name, kind in columns:
-            if kind not in LEGIBLE:
-                continue
-            is_so, read = LEGIBLE[kind]
-            doubtful = f'"{name}" IS NOT NULL AND ({is_so.format(name)}) IS NOT TRUE'
-            for (value,) in store.execute(f'SELECT "{name}" FROM "{table}" WHERE {doubtful}'):  # noqa: S608
-                try:
-                    read(value)
-                except (ValueError, TypeError):
-                    return [f"{table}.{name} holds what is no {kind}"]
-    return []
-
-
-def _is_sound(path: Path) -> bool:
-    """Also False where it cannot be read: another one may be."""
-    try:
-        return not check(path)
-    except sqlite3.Error:
-        return False
-
-
-def _version(store: sqlite3.Connection) -> str:
-    try:
-        return str(store.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-    except (sqlite3.Error, TypeError, UnicodeDecodeError):
-        return ""
-
-
-def _schema(store: sqlite3.Connection) -> tuple[list[Any], list[Any]]:
-    """(version, everything that was created); bytes, for a damaged text is none."""
-    store.text_factory = bytes
-    version = store.execute("SELECT version_num FROM alembic_version").fetchall()
-    return version, store.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
 
 
 def _digest(path: Path) -> str:
@@ -391,17 +305,6 @@ def _number(store: sqlite3.Connection) -> int:
         return int(store.execute("SELECT number FROM change_log").fetchone()[0])
     except (sqlite3.OperationalError, TypeError):
         return 0
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
-    try:
-        for pragma in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=FAST"):
-            connection.execute(f"PRAGMA {pragma}")
-        yield connection
-    finally:
-        connection.close()
 
 
 def _sync(folder: Path) -> None:

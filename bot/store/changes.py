@@ -80,17 +80,20 @@ def read_changes(path: Path, after: int = 0) -> Iterator[Change]:
     """Changes behind number `after`, in order, up to the first line that is not whole."""
     with path.open("rb") as file:
         for line in file:
-            change = _read(line)
-            if change is None:
+            if (body := _body(line)) is None:
                 return
-            if change.number > after:
-                yield change
+            if _number_of(body) > after:
+                yield _change(body)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether every line can be read; the last one may have been cut by a crash."""
+def numbers_in(path: Path) -> Iterator[int | None]:
+    """The numbers of the changes, in order; None for a damaged line, but for a last one that a crash has cut."""
     with path.open("rb") as file:
-        return all(_body(line) is not None or not line.endswith(b"\n") for line in file)
+        for line in file:
+            if (body := _body(line)) is not None:
+                yield _number_of(body)
+            elif line.endswith(b"\n"):
+                yield None
 
 
 def whole_bytes(path: Path) -> int:
@@ -114,9 +117,12 @@ def _body(line: bytes) -> bytes | None:
     return body if line.endswith(b"\n") and crc == b"%08x" % zlib.crc32(body) else None
 
 
-def _read(line: bytes) -> Change | None:
-    if (body := _body(line)) is None:
-        return None
+def _number_of(body: bytes) -> int:
+    """Without reading the rest, which may be long."""
+    return int(body[1 : body.index(b",")])
+
+
+def _change(body: bytes) -> Change:
     number, statements = json.loads(body, object_hook=_decoded)
     return Change(number, [(sql, _bound(parameters, many), many) for sql, parameters, many in statements])
 

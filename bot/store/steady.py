@@ -51,27 +51,26 @@ class Steady:
         """What the store said last; "" while all is well."""
 
     async def __call__(self, ask: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await ask()
-        except Exception as error:
-            if not passing(error):
-                raise
-            self._fails(error)
-        self._waiting += 1
+        refused = False
         try:
             while True:
-                await asyncio.sleep(RETRY_S)
                 try:
-                    return await ask()
+                    answer = await ask()
                 except Exception as error:
                     if not passing(error):
                         raise
+                    self._waiting += not refused
+                    refused = True
                     self._fails(error)
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    break
         finally:
-            self._waiting -= 1
-            if not self._waiting and self.trouble:  # what was refused is done: not merely something else
-                self.trouble = ""
-                self._told("")
+            self._waiting -= refused
+        if not self._waiting and self.trouble:  # what was refused is done: not merely something else
+            self.trouble = ""
+            self._told("")
+        return answer
 
     def _fails(self, error: Exception) -> None:
         said = str(getattr(error, "orig", None) or error)

@@ -18,6 +18,7 @@ from bot.flips import flips
 from bot.language import LANGUAGES, language_of
 from bot.learning import AlreadyRunning, Learning, Refresh
 from bot.moderator import Moderator
+from bot.notices import Notice
 from bot.platforms.base import Overview
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused, WebChat
 from bot.policy import Band, Policy, band
@@ -26,7 +27,7 @@ from bot.web.feed import Feed
 from bot.web.guard import REPORT_POLICY, guard
 from bot.web.shapes import card_json, case_json, norm_json, overview_json, posted_json, tally_json
 from model.adapters import GLOBAL, Registry
-from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Verdict
+from model.classifier import TRIAL, AdapterRejected, Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
 from model.labels import LABELS, Label
 from model.two_stages import Tally
 
@@ -85,7 +86,7 @@ async def healthz(request: web.Request) -> web.Response:
         return web.json_response({"status": "messages wait", "error": trouble.text()}, status=503)
     try:
         async with asyncio.timeout(30):
-            await parts.classifier.classify([Item("hello", parts.learning.serving, alone=True)])
+            await parts.classifier.classify([Item(TRIAL, parts.learning.serving, alone=True)])
     except (Unavailable, AdapterRejected, Overloaded, TimeoutError) as error:
         return web.json_response({"status": "classifier does not answer", "error": str(error)}, status=503)
     return web.json_response(
@@ -296,7 +297,7 @@ async def changes(request: web.Request) -> web.Response:
     policy, adapter = await parts.moderator.policy(COMMUNITY), f"{GLOBAL}/{version}"
     try:
         looked_at, found = await flips(parts.classifier, messages, manifest.parent, adapter, policy)
-    except (Unavailable, AdapterRejected) as error:
+    except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
         return _error(f"cannot compare at the moment: {error}", 503)
     return web.json_response({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
 
@@ -324,8 +325,10 @@ async def report(request: web.Request) -> web.StreamResponse:
 
 def _trouble(parts: Parts) -> str:
     """What whoever opens the page must know first; "" while all is well."""
-    waiting = parts.moderator.trouble
-    return (waiting.text() if waiting else "") or parts.model_trouble() or parts.learning.problem
+    waiting, recovery = parts.moderator.trouble, parts.store.recovery
+    repaired = Notice("notice-store-repaired", {"found": str(recovery)}) if recovery and recovery.backup else None
+    said = (waiting or repaired, parts.model_trouble(), parts.learning.problem)
+    return next((one if isinstance(one, str) else one.text() for one in said if one), "")
 
 
 def refresh_event(feed: Feed, told: Refresh) -> None:

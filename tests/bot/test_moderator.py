@@ -199,8 +199,8 @@ async def test_what_the_line_has_no_room_for_is_taken_from_the_journal_later(sto
         {"webchat": WebChat(lambda posted: None)},
         adapter_of=lambda community: "global/stub",
         settled=lambda event, judged: settled.append(event.key.message),
+        max_waiting=40,
     )
-    moderator._intake = Intake(max_waiting=40)
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         task = group.create_task(moderator.run())
         for burst in range(3):
@@ -230,9 +230,12 @@ async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: 
 
     classifier = OnceOverloaded()
     moderator = Moderator(
-        store, classifier, {"webchat": WebChat(lambda posted: None)}, adapter_of=lambda community: "global/stub"
+        store,
+        classifier,
+        {"webchat": WebChat(lambda posted: None)},
+        adapter_of=lambda community: "global/stub",
+        max_waiting=5,
     )
-    moderator._intake = Intake(max_waiting=5)
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         task = group.create_task(moderator.run())
         await asyncio.gather(*(moderator.receive(said(f"text {n}", str(n))) for n in range(100)))

@@ -1,8 +1,6 @@
 """Messages with which the model's process dies: counted on disk before each try, tried three times, then shown."""
 
 import asyncio
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,10 +11,10 @@ import pytest
 
 from bot.cards import card
 from bot.moderator import MOST_DEATHS, MOST_TRIES, TRIAL, Moderator
-from bot.notices import Notice
 from bot.platforms.webchat import WebChat
 from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
+from model.adapters import SHIPPED
 from model.batcher import Batcher
 from model.classifier import Died, Item, Unavailable, Verdict
 from model.worker import Worker
@@ -150,56 +148,52 @@ async def test_what_could_not_be_tried_is_not_counted(store: Store, monkeypatch:
 
 
 async def test_a_real_process_killed_by_a_text(tmp_path: Path, sealer: Sealer) -> None:
-    """The worker is a real process; its script (a stand-in for torch) ends itself by SIGKILL at one text. It is back
+    """The model's real process with its real weights, but its tokenizer ends it by SIGKILL at one text. It is back
     within a minute each time, the others have their verdicts, and the text is on a card."""
     script = tmp_path / "killer.py"
     script.write_text(_SCRIPT, encoding="utf-8")
-    notices: list[Notice] = []
     async with (
         Store.open(tmp_path / "s.db", sealer) as store,
-        Worker("minilm", lambda _: tmp_path, attempts=1) as worker,
+        Worker("minilm", lambda _: SHIPPED, threads=1, attempts=1) as worker,
         asyncio.TaskGroup() as group,
     ):
-        worker._command = [worker._command[0], str(script), "--threads", "1"]
+        python, _, _, *arguments = worker._command
+        worker._command = [python, str(script), *arguments]
         await worker.restart()
         batcher = Batcher(worker)
         chat = WebChat(lambda posted: None)
-        moderator = Moderator(
-            store, batcher, {"webchat": chat}, adapter_of=lambda community: "global/stub", notice=notices.append
-        )
+        moderator = Moderator(store, batcher, {"webchat": chat}, adapter_of=lambda community: "global/shipped")
         tasks = [group.create_task(batcher.run()), group.create_task(moderator.run())]
         began = time.monotonic()
         for number in range(40):
-            event = chat.compose("ann", KILLER if number == 7 else f"hello {number}", datetime.now(UTC))
-            await moderator.receive(event)
+            text = KILLER if number == 7 else RUDE if number == 8 else f"good morning {number}"
+            await moderator.receive(chat.compose("ann", text, datetime.now(UTC)))
         async with asyncio.timeout(60):
             while await store.unfinished("webchat"):
                 await asyncio.sleep(0.01)
         took_s = time.monotonic() - began
         assert worker.restarts == MOST_TRIES and took_s < 60
-        (case,) = await store.cases("try-out")
-        assert case.message.text == KILLER and case.message.tries == MOST_TRIES
-        pid = worker.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        await moderator.receive(chat.compose("ann", "HATE", datetime.now(UTC)))
-        async with asyncio.timeout(60):
-            while len(await store.cases("try-out")) < 2:
-                await asyncio.sleep(0.01)
+        cases = {case.message.text: case.message for case in await store.cases("try-out")}
+        assert cases.keys() == {KILLER, RUDE}
+        assert (cases[KILLER].state, cases[KILLER].tries) == ("failed", MOST_TRIES)
+        assert cases[RUDE].decision["label"] == "hate" and cases[RUDE].state == "done"
         for task in tasks:
             task.cancel()
 
 
+RUDE = "fuck all refugees, they are vermin"
 _SCRIPT = f"""
-import json, os, signal, sys
-for line in sys.stdin:
-    request = json.loads(line)
-    verdicts = []
-    for text, adapter, *_ in request["items"]:
-        if text == {KILLER!r}:
-            os.kill(os.getpid(), signal.SIGKILL)
-        shares = [0.95, 0.04, 0.01] if "HATE" in text else [0.01, 0.02, 0.97]
-        verdicts.append({{"probabilities": shares, "base": "stub", "adapter": adapter, "prompt": "", "windows": 1,
-                          "stand_in": False, "categories": {{}}}})
-    print(json.dumps({{"verdicts": verdicts}}), flush=True)
+import os, runpy, signal, sys
+sys.path.insert(0, os.getcwd())
+from model import minilm
+
+encode = minilm.MiniLM.encode
+
+def killing(base, text):
+    if {KILLER!r} in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return encode(base, text)
+
+minilm.MiniLM.encode = killing
+runpy.run_module("model.worker", run_name="__main__")
 """

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import resource
 import signal
 from pathlib import Path
 
 import pytest
 
 from model.adapters import SHIPPED
-from model.classifier import AdapterRejected, Item
+from model.classifier import AdapterRejected, Died, Item
 from model.explain import evidence
 from model.labels import Label
 from model.worker import Worker
@@ -53,3 +54,24 @@ async def test_the_explanation_points_at_the_word_that_did_it() -> None:
         found = await evidence(worker, text, verdict, Label.OFFENSIVE)
         assert " ".join(piece.word for piece in found) == text
         assert max(found, key=lambda piece: piece.weight).word == "moron"
+
+
+async def test_a_process_that_gets_no_more_memory_is_replaced(capfd: pytest.CaptureFixture[str]) -> None:
+    """The real process, by a limit of its own. oneDNN does not get over that: the same texts would fail in it for ever,
+    so another one answers, as before."""
+    texts = [Item(f"{word} {number} " * 120, ADAPTER) for number in range(16) for word in ("moron", "hello")]
+    async with Worker("minilm", lambda _: SHIPPED, threads=1, attempts=1) as worker:
+        before = await worker.classify(texts)
+        await worker.restart()
+        await worker.classify([Item("hello", ADAPTER)])
+        pid = worker.pid
+        assert pid is not None
+        held = 4096 * int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
+        resource.prlimit(pid, resource.RLIMIT_AS, (held, resource.RLIM_INFINITY))
+        with pytest.raises(Died):
+            await worker.classify(texts)
+        said = capfd.readouterr().err
+        assert "in halves" in said and "with 1 texts: given up" in said
+        after = await worker.classify(texts)
+        assert [verdict.label for verdict in after] == [verdict.label for verdict in before]
+        assert worker.restarts == 1

@@ -9,6 +9,7 @@ broken; what broke stands below the table.
 import argparse
 import asyncio
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from benchmarks.flood import machine
 from tests.soak.crash import crash
 from tests.soak.device import deaths
 from tests.soak.flood import flood
+from tests.soak.oracle import Findings
 from tests.soak.outages import outages
 from tests.soak.steps import every_fault
 from tests.soak.stops import stops
@@ -57,19 +59,23 @@ LONG = Size(100_000, 1000, 200, 60.0, 65.0, 1000, 10_000, 20)
 QUICK = Size(20_000, 50, 50, 12.0, 5.0, 100, 1000, 3)
 
 
-async def _crash(size: Size, seed: int) -> Line:
-    found = await crash(size.messages, size.kills, seed)
+def _counted(findings: Findings) -> str:
+    return f"lost {len(findings.lost)}, doubled {len(findings.doubled)}"
+
+
+async def _crash(size: Size, seed: int, folder: Path) -> Line:
+    found = await crash(size.messages, size.kills, seed, folder / "soak")
     return Line(
         "killed at any moment: nothing lost, nothing done twice",
         f"{found.messages:,} messages, {found.kills:,} × SIGKILL",
-        f"lost {found.lost}, doubled {found.doubled}, warnings that may have been sent and say so "
-        f"{found.findings.maybe_sent}, slowest start {found.slowest_start_s:.2f} s",
+        f"{_counted(found.findings)}, warnings that may have been sent and say so {found.findings.maybe_sent}, "
+        f"slowest start {found.slowest_start_s:.2f} s",
         [str(found.findings)] if found.findings else [],
     )
 
 
-async def _steps(size: Size, seed: int) -> Line:
-    found = await every_fault()
+async def _steps(size: Size, seed: int, folder: Path) -> Line:
+    found = await every_fault(folder)
     return Line(
         "any single step may fail: store, log, platform, cards, model, adapters, clock",
         f"{found.combinations} days with one fault each",
@@ -78,11 +84,11 @@ async def _steps(size: Size, seed: int) -> Line:
     )
 
 
-async def _storage(size: Size, seed: int) -> Line:
+async def _storage(size: Size, seed: int, folder: Path) -> Line:
     results = {
-        "disk full": await disk_full(size.messages // 50, min(size.held_s, 10.0), seed),
-        "locked": await locked(size.messages // 50, size.held_s, seed),
-        "1 % I/O errors": await io_errors(size.messages // 50, min(size.held_s, 20.0), 0.01, seed),
+        "disk full": await disk_full(size.messages // 50, min(size.held_s, 10.0), seed, folder / "full"),
+        "locked": await locked(size.messages // 50, size.held_s, seed, folder / "locked"),
+        "1 % I/O errors": await io_errors(size.messages // 50, min(size.held_s, 20.0), 0.01, seed, folder / "errors"),
     }
     figures = [
         f"{name} for {one.held_s:.0f} s: lost {len(one.findings.lost)}, back after {one.recovery_s:.1f} s"
@@ -95,8 +101,8 @@ async def _storage(size: Size, seed: int) -> Line:
     )
 
 
-async def _flips(size: Size, seed: int) -> Line:
-    found = await flips(size.trials, seed)
+async def _flips(size: Size, seed: int, folder: Path) -> Line:
+    found = await flips(size.trials, seed, folder / "soak")
     classes = ", ".join(f"{name} {count}" for name, count in sorted(found.classes.items()))
     return Line(
         "a damaged file: no row lost, never an empty start",
@@ -106,7 +112,7 @@ async def _flips(size: Size, seed: int) -> Line:
     )
 
 
-async def _device(size: Size, seed: int) -> Line:
+async def _device(size: Size, seed: int, folder: Path) -> Line:
     found = await deaths(size.deaths)
     late = [f"back after {found.slowest_back_s:.1f} s"] if found.slowest_back_s > 60 else []
     other = [f"{found.deaths - found.same} answers changed"] if found.same != found.deaths else []
@@ -118,7 +124,7 @@ async def _device(size: Size, seed: int) -> Line:
     )
 
 
-async def _flood(size: Size, seed: int) -> Line:
+async def _flood(size: Size, seed: int, folder: Path) -> Line:
     distinct, same = [await flood(size.flood_s, identical=identical) for identical in (False, True)]
     broken = [
         f"{name}: {one}"
@@ -134,34 +140,33 @@ async def _flood(size: Size, seed: int) -> Line:
     )
 
 
-async def _stops(size: Size, seed: int) -> Line:
-    found = await stops(4000, size.stops, seed)
+async def _stops(size: Size, seed: int, folder: Path) -> Line:
+    found = await stops(4000, size.stops, seed, folder / "soak")
     broken = [str(found.findings)] if found.findings else []
     broken += [f"exit codes {found.codes}"] if found.codes else []
     broken += [f"{found.late} stops took more than 10 s"] if found.late else []
     return Line(
         "asked to stop at any moment: ends within 10 s, nothing lost",
         f"{found.stops} × SIGTERM",
-        f"slowest {found.slowest_stop_s:.2f} s, lost {len(found.findings.lost)}, doubled {len(found.findings.doubled)}",
+        f"slowest {found.slowest_stop_s:.2f} s, {_counted(found.findings)}",
         broken,
     )
 
 
-async def _outages(size: Size, seed: int) -> Line:
-    found = await outages(1200, seed)
+async def _outages(size: Size, seed: int, folder: Path) -> Line:
+    found = await outages(1200, seed, folder / "soak")
     broken = [str(found.findings)] if found.findings else []
     broken += [f"{found.old_punished} old messages were punished"] if found.old_punished else []
     return Line(
         "after an outage everything is read, once; what is old is only shown",
         "Discord away for an hour, Telegram for 23",
-        f"{found.discord + found.telegram:,} messages, lost {len(found.findings.lost)}, doubled "
-        f"{len(found.findings.doubled)}, old ones punished {found.old_punished}",
+        f"{found.discord + found.telegram:,} messages, {_counted(found.findings)}, old punished {found.old_punished}",
         broken,
     )
 
 
-async def _swaps(size: Size, seed: int) -> Line:
-    found = await swaps(size.scores, 200, seed)
+async def _swaps(size: Size, seed: int, folder: Path) -> Line:
+    found = await swaps(size.scores, 200, seed, folder)
     broken = [*found.wrong] if found.wrong else []
     broken += [f"rollback took {found.rollback_s:.1f} s"] if found.rollback_s > 5 else []
     return Line(
@@ -172,17 +177,17 @@ async def _swaps(size: Size, seed: int) -> Line:
     )
 
 
-Run = Callable[[Size, int], Awaitable[Line]]
-PARTS: dict[str, tuple[Run, str]] = {
-    "crash": (_crash, "test_crash.py"),
-    "steps": (_steps, "test_step_faults.py"),
-    "storage": (_storage, "test_storage.py"),
-    "flips": (_flips, "test_storage.py"),
-    "device": (_device, "test_device.py"),
-    "flood": (_flood, "test_flood.py"),
-    "stops": (_stops, "test_stop.py"),
-    "outages": (_outages, "test_outage.py"),
-    "swaps": (_swaps, "test_swaps.py"),
+Run = Callable[[Size, int, Path], Awaitable[Line]]
+PARTS: dict[str, Run] = {
+    "crash": _crash,
+    "steps": _steps,
+    "storage": _storage,
+    "flips": _flips,
+    "device": _device,
+    "flood": _flood,
+    "stops": _stops,
+    "outages": _outages,
+    "swaps": _swaps,
 }
 
 
@@ -209,7 +214,8 @@ async def _all(names: Sequence[str], size: Size, seed: int, console: Console) ->
     with Progress(*columns, console=console) as bar:
         for name in names:
             task = bar.add_task(name, total=None)
-            lines[name] = await PARTS[name][0](size, seed)
+            with tempfile.TemporaryDirectory() as folder:
+                lines[name] = await PARTS[name](size, seed, Path(folder))
             kept = "kept" if not lines[name].broken else "BROKEN"
             bar.update(task, total=1, completed=1, description=f"{name}: {kept}; {lines[name].figures}")
     return lines

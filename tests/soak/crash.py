@@ -4,7 +4,6 @@ import asyncio
 import random
 import signal
 import sqlite3
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,16 +45,6 @@ class CrashResult:
     drain_s: float
     slowest_start_s: float
 
-    @property
-    def lost(self) -> int:
-        """Messages."""
-        return len(self.findings.lost)
-
-    @property
-    def doubled(self) -> int:
-        """Visible actions."""
-        return len(self.findings.doubled)
-
 
 def kills_of(seed: int, count: int) -> list[Kill]:
     """A quarter at the start, two in five at a call that people see, the others at another call or at any moment."""
@@ -74,11 +63,8 @@ def kills_of(seed: int, count: int) -> list[Kill]:
     return found
 
 
-async def crash(messages: int, kills: int, seed: int, folder: Path | None = None) -> CrashResult:
+async def crash(messages: int, kills: int, seed: int, folder: Path) -> CrashResult:
     """So many messages on both platforms together, and so many kills, all by this seed."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return await crash(messages, kills, seed, Path(made) / "soak")
     began, slowest_s = time.monotonic(), 0.0
     async with soaking(folder, seed) as soak:
         await begin(soak)

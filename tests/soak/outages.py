@@ -6,7 +6,6 @@ and dates of the whole time.
 
 import signal
 import sqlite3
-import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,11 +39,8 @@ class OutageResult:
     wall_s: float
 
 
-async def outages(messages: int, seed: int, folder: Path | None = None) -> OutageResult:
+async def outages(messages: int, seed: int, folder: Path) -> OutageResult:
     """So many messages are written during each outage."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return await outages(messages, seed, Path(made) / "soak")
     began = time.monotonic()
     async with soaking(folder, seed) as soak:
         simulators, service = soak.simulators, soak.service

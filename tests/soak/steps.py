@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -227,15 +226,14 @@ async def every_step(template: Path, folder: Path, boundary: str, kind: str) -> 
     raise AssertionError  # for the type checker: the days do not end
 
 
-async def every_fault() -> StepResult:
+async def every_fault(folder: Path) -> StepResult:
     """Every step of every kind at every boundary."""
     began, days, broken = time.monotonic(), 0, list[str]()
-    with tempfile.TemporaryDirectory() as folder:
-        template = await made(Path(folder) / "template")
-        for boundary, kinds in KINDS.items():
-            for kind in kinds:
-                count, found = await every_step(template, Path(folder) / "days", boundary, kind)
-                days, broken = days + count, broken + found
+    template = await made(folder / "template")
+    for boundary, kinds in KINDS.items():
+        for kind in kinds:
+            count, found = await every_step(template, folder / "days", boundary, kind)
+            days, broken = days + count, broken + found
     return StepResult(days, tuple(broken), time.monotonic() - began)
 
 

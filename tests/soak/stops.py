@@ -3,7 +3,6 @@
 import asyncio
 import random
 import signal
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +39,8 @@ def moments_of(seed: int, count: int) -> list[float]:
     ]
 
 
-async def stops(messages: int, count: int, seed: int, folder: Path | None = None) -> StopResult:
+async def stops(messages: int, count: int, seed: int, folder: Path) -> StopResult:
     """So many messages on both platforms together, and so many stops, all by this seed."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return await stops(messages, count, seed, Path(made) / "soak")
     began = time.monotonic()
     took: list[float] = []
     codes: list[int] = []

@@ -13,7 +13,6 @@ import resource
 import shutil
 import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -52,23 +51,8 @@ class StorageResult:
     recovery_s: float
     wall_s: float
 
-    @property
-    def lost(self) -> int:
-        """Messages."""
-        return len(self.findings.lost)
 
-    @property
-    def doubled(self) -> int:
-        """Visible actions."""
-        return len(self.findings.doubled)
-
-    @property
-    def unjournalled(self) -> int:
-        """Visible actions that no decision accounts for."""
-        return len(self.findings.unjournalled)
-
-
-async def disk_full(messages: int, hold_s: float, seed: int, folder: Path | None = None) -> StorageResult:
+async def disk_full(messages: int, hold_s: float, seed: int, folder: Path) -> StorageResult:
     """No file of the service may grow beyond what its write-ahead log has, then beyond what its log of changes has,
     then none may be written at all: a third of the time each."""
 
@@ -80,7 +64,7 @@ async def disk_full(messages: int, hold_s: float, seed: int, folder: Path | None
     return await _under(trouble, messages, hold_s, seed, folder)
 
 
-async def locked(messages: int, hold_s: float, seed: int, folder: Path | None = None) -> StorageResult:
+async def locked(messages: int, hold_s: float, seed: int, folder: Path) -> StorageResult:
     """Another program keeps a transaction open, in which it could write."""
 
     async def trouble(soak: Soak) -> None:
@@ -94,13 +78,8 @@ async def locked(messages: int, hold_s: float, seed: int, folder: Path | None = 
     return await _under(trouble, messages, hold_s, seed, folder)
 
 
-async def io_errors(
-    messages: int, hold_s: float, probability: float, seed: int, folder: Path | None = None
-) -> StorageResult:
+async def io_errors(messages: int, hold_s: float, probability: float, seed: int, folder: Path) -> StorageResult:
     """Each read, write and flush of a file fails with this probability. Raises `LookupError` without fiu-utils."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return await io_errors(messages, hold_s, probability, seed, Path(made) / "soak")
     if missing := [name for name in FIU if shutil.which(name) is None]:
         raise LookupError(f"{' and '.join(missing)} not found: install the Debian package fiu-utils")
 
@@ -171,13 +150,10 @@ async def _under(
     messages: int,
     hold_s: float,
     seed: int,
-    folder: Path | None,
+    folder: Path,
     before: tuple[str, ...] = (),
 ) -> StorageResult:
     """People write before and during the trouble; then everything gets time to come through."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return await _under(trouble, messages, hold_s, seed, Path(made) / "soak", before)
     began = time.monotonic()
     async with soaking(folder, seed) as soak:
         await begin(soak)

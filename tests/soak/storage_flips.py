@@ -9,7 +9,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,11 +174,8 @@ def flips_of(seed: int, count: int, folder: Path) -> Iterator[Flip]:
         yield Flip(file, dice.randrange(size), dice.randint(1, 255))
 
 
-async def flips(trials: int, seed: int, folder: Path | None = None, messages: int = 300) -> FlipResult:
+async def flips(trials: int, seed: int, folder: Path, messages: int = 300) -> FlipResult:
     """So many starts with one flipped byte each, and one with a thousand."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return await flips(trials, seed, Path(made) / "soak", messages)
     began = time.monotonic()
     await lived(folder, messages, seed)
     database, key = files_of(folder)

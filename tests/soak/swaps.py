@@ -8,7 +8,6 @@ import asyncio
 import random
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -166,11 +165,8 @@ def versions_in(root: Path) -> list[str]:
     return [f"{GLOBAL}/{version}" for version in (manifest.version, *TURNED)]
 
 
-async def swaps(scores: int, count: int, seed: int, folder: Path | None = None) -> SwapResult:
+async def swaps(scores: int, count: int, seed: int, folder: Path) -> SwapResult:
     """So many scores, and so many promotions and rollbacks spread over them; then one more rollback, by command."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return await swaps(scores, count, seed, Path(made))
     began = time.monotonic()
     root = folder / "adapters"
     names = versions_in(root)

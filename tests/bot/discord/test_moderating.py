@@ -1,7 +1,6 @@
 """What happens to a message on Discord: from the first word to the button a moderator presses."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from bot.events import Author, MessageKey
 from bot.language import say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.policy import LabelPolicy, Strikes
-from model.classifier import Item, Unscorable, Verdict
 from model.labels import Label
 from tests.bot.discord.conftest import Scene, ago
 from tests.simulators.discord_server import Message
@@ -277,21 +275,15 @@ async def test_thrown_out_and_banned_with_a_reason_and_let_in_again(scene: Scene
     assert not scene.guild.bans
 
 
-async def test_what_nobody_could_score_is_on_a_card_without_buttons(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_nobody_could_score_is_on_a_card_without_buttons(scene: Scene) -> None:
     """Moderators see the text and what happened; nothing is done, and there is no label to confirm."""
 
-    async def too_large(items: Sequence[Item]) -> list[Verdict]:
-        raise Unscorable("stub", frozenset(range(len(items))))
-
     await scene.enforce()
-    monkeypatch.setattr(scene.classifier, "classify", too_large)
-    message = await scene.server.says(scene.lounge, scene.ann, "HATE without end")
-    await scene.server.until(lambda: any("HATE without" in str(m.embeds) for m in scene.alerts.messages.values()))
-    (card,) = [m for m in scene.alerts.messages.values() if "HATE without" in str(m.embeds)]
+    message = await scene.server.says(scene.lounge, scene.ann, "HATE, a HUGE one")
+    await scene.server.until(lambda: any("a HUGE one" in str(m.embeds) for m in scene.alerts.messages.values()))
+    (card,) = [m for m in scene.alerts.messages.values() if "a HUGE one" in str(m.embeds)]
     assert not card.components and not message.deleted
     assert "could not be read by the model" in str(card.embeds) and "Nothing was done" in str(card.embeds)
-    (case,) = [case for case in await scene.cases() if case.message.text == "HATE without end"]
+    (case,) = [case for case in await scene.cases() if case.message.text == "HATE, a HUGE one"]
     answer = await scene.server.runs(scene.mod, scene.lounge, "explain", {"message": str(message.id)})
     assert case.message.state == "failed" and answer.content and say("en", "broken") not in answer.content

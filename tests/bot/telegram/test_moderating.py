@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from bot.actions import Action, Ban, Delete, Kick, Timeout
 from bot.events import Author, MessageKey
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.policy import LabelPolicy, Strikes
-from model.classifier import Item, Unscorable, Verdict
 from tests.bot.telegram.conftest import Scene
 from tests.simulators.telegram_state import Message
 
@@ -190,18 +189,12 @@ async def test_a_raid_is_deleted_in_bulk_and_shown_as_one_digest(scene: Scene) -
     assert sum(case.state == "confirmed" for case in await scene.cases()) == 3
 
 
-async def test_what_nobody_could_score_is_on_a_card_without_buttons(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_nobody_could_score_is_on_a_card_without_buttons(scene: Scene) -> None:
     """Moderators see the text and what happened; nothing is done, and there is no label to confirm."""
 
-    async def too_large(items: Sequence[Item]) -> list[Verdict]:
-        raise Unscorable("stub", frozenset(range(len(items))))
-
     await scene.enforce()
-    monkeypatch.setattr(scene.classifier, "classify", too_large)
-    message = await scene.server.says(scene.group, scene.ann, "HATE without end")
-    await scene.server.until(lambda: any("HATE without" in m.text for m in scene.server.by_bot(scene.board)))
-    (card,) = [m for m in scene.server.by_bot(scene.board) if "HATE without" in m.text]
+    message = await scene.server.says(scene.group, scene.ann, "HATE, a HUGE one")
+    await scene.server.until(lambda: any("a HUGE one" in m.text for m in scene.server.by_bot(scene.board)))
+    (card,) = [m for m in scene.server.by_bot(scene.board) if "a HUGE one" in m.text]
     assert not card.buttons and not message.deleted
     assert "could not be read by the model" in card.text and "Nothing was done" in card.text

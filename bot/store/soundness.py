@@ -1,0 +1,111 @@
+"""Whether a store's file is sound, seen from outside, without the service."""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+TEXTS = ("VARCHAR", "JSON", "DATETIME")
+LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
+    "JSON": ('json_valid("{0}")', json.loads),
+    "DATETIME": ("""julianday("{0}") IS NOT NULL AND "{0}" GLOB '????-??-??*'""", datetime.fromisoformat),
+}
+"""How SQLite and Python call what holds for a column of this type."""
+LOOKS = 3
+"""A file is believed to be damaged when so many looks in a row say so."""
+WAIT_S = 10.0
+"""Nobody else should use the store; one who does for longer is named in an error."""
+EMPTY = "is empty"
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A plain connection; raises the library's errors."""
+    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
+    try:
+        for pragma in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=FAST"):
+            connection.execute(f"PRAGMA {pragma}")
+        yield connection
+    finally:
+        connection.close()
+
+
+def check(path: Path) -> str:
+    """What is wrong with a store's file, as the rest of a sentence; "" where nothing is.
+
+    Found at every look: SQLite calls a file malformed, too, when the disk failed to read a page once.
+    """
+    problem = ""
+    for _ in range(LOOKS):
+        if not (problem := _look(path)):
+            break
+    return problem
+
+
+def _look(path: Path) -> str:
+    try:
+        with opened(path) as store:
+            if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return EMPTY
+            found = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
+            if found == ["ok"]:
+                found = _illegible(store) or found
+            store.execute("SELECT number FROM change_log").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):  # of a version before there were backups
+            return ""
+        if "decode" in str(error):
+            return f"is damaged ({str(error).splitlines()[0]:.80})"
+        raise
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
+        return f"is damaged ({error})"
+    return "" if found == ["ok"] else f"is damaged ({'; '.join(found).splitlines()[0]})"
+
+
+def _illegible(store: sqlite3.Connection) -> list[str]:
+    """A text, JSON or date that is none, which nobody could read: SQLite does not look into a cell.
+
+    SQLite's own functions find what may be wrong, since they are quick, and Python's, which are what reads it, decide.
+    """
+    for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        columns = [(row[1], row[2]) for row in store.execute(f'PRAGMA table_info("{table}")')]
+        texts = [f"coalesce(\"{name}\", '')" for name, kind in columns if kind.startswith(TEXTS)]
+        if texts:
+            for _ in store.execute(f'SELECT {" || ".join(texts)} FROM "{table}"'):  # noqa: S608
+                pass
+        for name, kind in columns:
+            if kind not in LEGIBLE:
+                continue
+            is_so, read = LEGIBLE[kind]
+            doubtful = f'"{name}" IS NOT NULL AND ({is_so.format(name)}) IS NOT TRUE'
+            for (value,) in store.execute(f'SELECT "{name}" FROM "{table}" WHERE {doubtful}'):  # noqa: S608
+                try:
+                    read(value)
+                except (ValueError, TypeError):
+                    return [f"{table}.{name} holds what is no {kind}"]
+    return []
+
+
+def is_sound(path: Path) -> bool:
+    """Also False where it cannot be read: another one may be."""
+    try:
+        return not check(path)
+    except sqlite3.Error:
+        return False
+
+
+def version_of(store: sqlite3.Connection) -> str:
+    try:
+        return str(store.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+    except (sqlite3.Error, TypeError, UnicodeDecodeError):
+        return ""
+
+
+def schema_of(store: sqlite3.Connection) -> tuple[list[Any], list[Any]]:
+    """(version, everything that was created); bytes, for a damaged text is none."""
+    store.text_factory = bytes
+    version = store.execute("SELECT version_num FROM alembic_version").fetchall()
+    return version, store.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
