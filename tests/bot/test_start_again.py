@@ -1,13 +1,18 @@
-"""The service in a process of its own, and a store that cannot be used when it starts, or later turns out damaged."""
+"""The service in a process of its own: its store locked or damaged at the start, backed up, and restored by command."""
 
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
 
 CONFIG = """
 [service]
@@ -91,3 +96,81 @@ async def test_a_damaged_store_is_repaired_at_the_start_and_it_is_said(tmp_path:
         await told(process, "Domovoi is at")
         assert await ended(process) == 0
     assert list(database.parent.glob("domovoi.db.damaged-*"))
+
+
+async def test_a_backup_is_made_once_a_day(tmp_path: Path) -> None:
+    """The last one is a day old: a start makes another at once; the next start does not."""
+    async with service(tmp_path) as process:
+        await told(process, "Domovoi is at")
+        assert await ended(process) == 0
+    folder = tmp_path / "data" / "backups"
+    (old,) = folder.glob("backup-*.db")
+    yesterday = time.time() - 25 * 3600
+    os.utime(old, (yesterday, yesterday))
+    async with service(tmp_path) as process:
+        await told(process, "backed up")
+        assert await ended(process) == 0
+    assert max(file.stat().st_mtime for file in folder.glob("backup-*.db")) > yesterday + 3600
+    async with service(tmp_path) as process:
+        await told(process, "Domovoi is at")
+        with pytest.raises(AssertionError, match="nothing said"):
+            await told(process, "backed up", timeout_s=3)
+
+
+async def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    """A command of the bot on this folder's configuration: its exit status, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *arguments, "--config", str(folder / "config.toml")),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def says(address: str, text: str) -> None:
+    """Somebody writes in the try-out chat."""
+    async with ClientSession(address) as session:
+        async with session.get("/") as page:
+            found = re.search(r'name="csrf-token" content="([^"]+)"', await page.text())
+        assert found is not None
+        post = session.post("/api/messages", json={"person": "ann", "text": text}, headers={"X-CSRF-Token": found[1]})
+        async with post as answer:
+            assert answer.status == 201, await answer.text()
+
+
+def texts(database: Path) -> int:
+    """How many messages the store has."""
+    with contextlib.closing(sqlite3.connect(database)) as other:
+        return int(other.execute("SELECT COUNT(*) FROM message").fetchone()[0])
+
+
+async def test_backup_and_restore_as_a_person_types_them(tmp_path: Path) -> None:
+    """A copy is made while the service runs; a restore waits for it to stand still, and does what came after the copy
+    as well. What cannot be done is one line, and changes nothing."""
+    copy, database = tmp_path / "copy.db", tmp_path / "data" / "domovoi.db"
+    async with service(tmp_path) as process:
+        address = re.search(r"http://\S+", await told(process, "Domovoi is at"))
+        assert address is not None
+        await says(address[0], "hello")
+        status, said = await run(tmp_path, "backup", str(copy))
+        assert status == 0 and "sealing.key" in said and texts(copy) == 1
+        await says(address[0], "good morning")
+        status, said = await run(tmp_path, "restore", str(copy))
+        assert status == 2 and "stop it first" in said and said.count("\n") == 1
+        assert await ended(process) == 0
+    for arguments, expected in (
+        (("backup", str(copy)), "is there already"),
+        (("backup", str(tmp_path / "nowhere" / "copy.db")), "a folder there is"),
+        (("restore", str(tmp_path / "config.toml")), "nothing was changed"),
+        (("restore", str(tmp_path / "nowhere.db")), "is no file"),
+    ):
+        status, said = await run(tmp_path, *arguments)
+        assert status == 2 and expected in said and said.count("\n") == 1, said
+    database.unlink()
+    status, said = await run(tmp_path, "restore", str(copy))
+    assert status == 0 and "copy.db" in said and texts(database) == 2
+    async with service(tmp_path) as process:
+        await told(process, "Domovoi is at")
+        assert await ended(process) == 0
