@@ -14,7 +14,7 @@ install: .venv/installed
 test: .venv/developing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-soak: .venv/developing ## the promises of the README kept for a long time: about three quarters of an hour
+soak: .venv/developing ## the promises of the README kept for a long time: about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --out benchmarks/SOAK.md
 
 lint: .venv/developing

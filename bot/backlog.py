@@ -51,27 +51,25 @@ class Backlog:
         self.has_shed = False
         """Whether rows wait in the journal for which the line had no room."""
 
-    async def former(self, until: Callable[[], float]) -> None:
-        """What a former process left, up to the first row (`until`) that this one received.
+    async def former(self) -> None:
+        """What a former process left: rows that stood there when the store was opened.
 
         What was decided before does not wait for a model, nor what was not for a platform that does not answer.
         """
         async with asyncio.TaskGroup() as group:
             for states in (("intended", "sent"), ("seen", "shed", "scored")):
                 for name in self._platforms:
-                    group.create_task(self._former(name, states, until))
+                    group.create_task(self._former(name, states))
 
-    async def _former(self, platform: str, states: Sequence[str], until: Callable[[], float]) -> None:
+    async def _former(self, platform: str, states: Sequence[str]) -> None:
         """The least tried first: one that is begun first by every process is there at every early end."""
         for tries in (None,) if "intended" in states else (*range(MOST_DEATHS), None):
-            await self._former_tried(platform, states, until, tries)
+            await self._former_tried(platform, states, tries)
 
-    async def _former_tried(
-        self, platform: str, states: Sequence[str], until: Callable[[], float], tries: int | None
-    ) -> None:
+    async def _former_tried(self, platform: str, states: Sequence[str], tries: int | None) -> None:
         async for old in self._pages(platform, states, tries):
             row = old.row
-            if row.id >= until():
+            if row.id > self._store.newest_at_open:
                 return
             if old.event is None:
                 await self._steady(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023

@@ -49,13 +49,13 @@ def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports:
     """The card of a case with everything said about it so far."""
     decision = case.message.decision
     label = Label(decision["label"])
-    lines = [why(decision, language), _done(case, language)]
+    lines = [why(decision, language), done(case, language)]
     if reports:
         lines.insert(0, say(language, "card-reports", count=reports))
     return Card(
         case.id,
         label,
-        _title(case, language),
+        title(case, language),
         case.message.text,
         case.author.name,
         case.author.id,
@@ -105,36 +105,23 @@ def probabilities(shares: Mapping[Label, float], language: Language) -> str:
     return ", ".join(f"{say(language, f'label-{label}')} {100 * shares[label]:.0f} %" for label in LABELS)
 
 
-def digest_title(cases: Sequence[Case], language: Language) -> str:
-    """ "12 messages by 3 authors need a look"."""
-    return say(language, "digest-title", count=len(cases), authors=len({case.message.author for case in cases}))
+def is_unread(case: Case) -> bool:
+    """Whether no model could score it: there is no label to show or to speak about."""
+    return UNREAD in case.message.decision.get("flags", [])
 
 
-def digest_line(case: Case, language: Language) -> str:
-    """One case in a digest, without its text."""
-    decision = case.message.decision
-    label = say(language, f"label-{decision['label']}")
-    state = say(language, f"state-{case.state}") if case.state != "open" else _done(case, language)
-    return say(language, "digest-line", case=case.id, label=label, score=round(100 * decision["score"]), state=state)
-
-
-def todo(case: Case) -> tuple[Action, ...]:
-    """What the decision says is to be done, but for the card itself."""
-    decided = [actions.from_json(data) for data in case.message.decision["actions"]]
-    return tuple(action for action in decided if not isinstance(action, actions.Alert))
-
-
-def _title(case: Case, language: Language) -> str:
+def title(case: Case, language: Language) -> str:
+    """ "hate 91 %": what a case is about."""
     decision = case.message.decision
     label, score = Label(decision["label"]), round(100 * decision["score"])
-    if UNREAD in decision.get("flags", []):
+    if is_unread(case):
         return say(language, "card-title-unread")
     if label not in HARMFUL:
         return say(language, "card-title-neutral", score=score)
     return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
 
 
-def _done(case: Case, language: Language) -> str:
+def done(case: Case, language: Language) -> str:
     """What was done, would be done, or could not be."""
     wanted = todo(case)
     if not wanted:
@@ -152,6 +139,23 @@ def _done(case: Case, language: Language) -> str:
     return " ".join(said)
 
 
+def digest_title(cases: Sequence[Case], language: Language) -> str:
+    """ "12 messages by 3 authors need a look"."""
+    return say(language, "digest-title", count=len(cases), authors=len({case.message.author for case in cases}))
+
+
+def digest_line(case: Case, language: Language) -> str:
+    """One case in a digest, without its text."""
+    state = say(language, f"state-{case.state}") if case.state != "open" else done(case, language)
+    return say(language, "digest-line", title=title(case, language), state=state, case=case.id)
+
+
+def todo(case: Case) -> tuple[Action, ...]:
+    """What the decision says is to be done, but for the card itself."""
+    decided = [actions.from_json(data) for data in case.message.decision["actions"]]
+    return tuple(action for action in decided if not isinstance(action, actions.Alert))
+
+
 def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[str, str], ...]:
     """(moderator, what they said), in order; the undo last."""
     shown, found = case.message.decision["label"], []
@@ -167,7 +171,7 @@ def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[
 
 def _buttons(case: Case, language: Language) -> tuple[Button, ...]:
     """None where there is no label to speak about."""
-    if UNREAD in case.message.decision.get("flags", []):
+    if is_unread(case):
         return ()
     reversible = any(action.name in actions.REVERSIBLE for action in todo(case))
     verbs: list[Verb] = ["right", "wrong", "explain"]

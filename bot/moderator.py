@@ -1,7 +1,6 @@
 """The pipeline: event -> views -> verdict -> decision -> journal -> actions."""
 
 import asyncio
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
@@ -84,7 +83,6 @@ class Moderator:
         self._throttle = Throttle(concurrency)
         self._intake: Intake[tuple[int, Message]] = Intake(max_waiting)
         self._in_hand: set[int] = set()
-        self._first_received: float = math.inf  # journal rows before this one are a former start's
         self._tries: dict[int, int] = {}
         self._has_answered = False
         self._former: dict[int, int] = {}  # tries of former processes, of which most ended for another reason
@@ -119,7 +117,6 @@ class Moderator:
         row = await self._store.record_seen(event, datetime.now(UTC))
         if row is None:
             return False
-        self._first_received = min(self._first_received, row)
         await self._queue(row, event)
         return True
 
@@ -156,7 +153,7 @@ class Moderator:
         return Judged(verdict, disguised, decide(event, verdict, Standing(), policy, disguised=disguised))
 
     async def _work_off(self) -> None:
-        await self._backlog.former(lambda: self._first_received)
+        await self._backlog.former()
         await self._backlog.run()
 
     async def _queue(self, row: int, event: Message, tries: int | None = None) -> None:

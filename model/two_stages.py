@@ -57,7 +57,8 @@ class TwoStages:
 
     `first_adapter` is the first stage's own adapter, `audit_share` the part of the confidently neutral that is read all
     the same; which ones is drawn from the text, so that a repeated request has the same answer. A skipped message's
-    verdict carries `stand_in`: it can flag, where a policy flags below the band, and never punish.
+    verdict carries `stand_in`: it can flag, where a policy flags below the band, and never punish. An item that is to
+    be `alone`, such as a trial whether the model answers, is read by both stages and counts nowhere.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class TwoStages:
         neutral = {
             item
             for item, verdict in said.items()
-            if item not in own and not item.categories and verdict.harm < self._below
+            if item not in own and not item.alone and not item.categories and verdict.harm < self._below
         }
         audited = {item for item in neutral if _drawn(item.text) < self._audit_share}
         skipped = neutral - audited
@@ -96,7 +97,7 @@ class TwoStages:
         answers = [replace(said[i], stand_in=True) if i in skipped | own else next(verdicts) for i in items]
         self.tally.skipped += sum(item in skipped for item in items)
         for item, verdict in zip(items, answers, strict=True):
-            if not verdict.stand_in:  # while the second stage is away, nothing is learned about it
+            if not (item.alone or verdict.stand_in):  # while the second is away, nothing is learned about it
                 self._count(verdict, item in audited)
         return answers
 

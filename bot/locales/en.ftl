@@ -69,7 +69,7 @@ digest-title = { $count } messages by { $authors ->
     [one] one author
    *[other] { $authors } authors
 } need a look
-digest-line = { $label } { $score } % · { $state } · case { $case }
+digest-line = { $title } · { $state } · case { $case }
 digest-more = … and { $count } more.
 digest-through = Nothing in this digest is open any more.
 digest-left = { $count ->

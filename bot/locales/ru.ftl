@@ -76,7 +76,7 @@ digest-title = { $count ->
     [one] { $authors } автора
    *[many] { $authors } авторов
 }: нужен взгляд
-digest-line = { $label } { $score } % · { $state } · случай { $case }
+digest-line = { $title } · { $state } · случай { $case }
 digest-more = … и ещё { $count }.
 digest-through = В этой сводке всё уже разобрано.
 digest-left = { $count ->

@@ -45,7 +45,8 @@ class Recovery:
         source = f"made again from {self.backup} and" if self.backup else "brought up to date with"
         which = "one before" if self.why == BY_HAND else "damaged file"
         kept = f"; the {which} is kept as {self.set_aside}" if self.set_aside else ""
-        return f"the store {self.why}: it was {source} {self.changes} later changes{kept}"
+        why = self.why.replace("is ", "was ", 1)
+        return f"the store {why}: it was {source} {self.changes} later changes{kept}"
 
 
 class Backups:

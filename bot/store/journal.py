@@ -74,19 +74,24 @@ def moment(at: datetime) -> str:
     return t.naive(at).isoformat(" ", "microseconds")
 
 
+def newest(connection: sa.Connection) -> int:
+    """The last row's id, 0 where there is none."""
+    return int(connection.execute(_NEWEST).scalar_one())
+
+
 def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> list[int | None]:
     """New messages, in the order of the statement's columns but without an id; their ids, None for known revisions."""
     ids: list[int | None] = []
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
-        newest: int = connection.execute(_NEWEST).scalar_one()
-        values = tuple(value for number, row in enumerate(some, newest + 1) for value in (number, *row))
+        newest_row = newest(connection)
+        values = tuple(value for number, row in enumerate(some, newest_row + 1) for value in (number, *row))
         sql = _SEEN.format(rows=", ".join([_SEEN_ROW] * len(some)))
-        added = range(newest + 1, newest + 1 + len(some))
+        added = range(newest_row + 1, newest_row + 1 + len(some))
         if connection.exec_driver_sql(sql, values).rowcount == len(some):
             ids += added
         else:
-            fresh = set(connection.execute(sa.select(t.message.c.id).where(t.message.c.id > newest)).scalars())
+            fresh = set(connection.execute(sa.select(t.message.c.id).where(t.message.c.id > newest_row)).scalars())
             ids += [number if number in fresh else None for number in added]
     return ids
 

@@ -97,6 +97,7 @@ class Store(Reading):
         sealer: Sealer,
         backups: Backups,
         recovery: Recovery | None = None,
+        newest_at_open: int = 0,
     ) -> None:
         super().__init__(engine, sealer)
         self._writer = writer
@@ -105,6 +106,8 @@ class Store(Reading):
         """Set when the file turns out to be damaged: a new start repairs it."""
         self.recovery = recovery
         """What this start had to repair; None for nothing."""
+        self.newest_at_open = newest_at_open
+        """The journal's last row when this was opened, 0 for none: up to there it is what a former process received."""
         self.consents = Consents(engine, self._writer)
         self.lessons = Lessons(engine)
         self.audit = Audit(engine, self._writer)
@@ -137,11 +140,12 @@ class Store(Reading):
             with writing.begin() as connection:
                 migrate(connection)
                 version = MigrationContext.configure(connection).get_current_revision()
+                newest = journal.newest(connection)
             if not backups.is_up_to_date(version or ""):
                 backups.begin_anew()
             writer = Writer(writing, backups.open_log())
             stack.callback(writer.close)
-            store = cls(engine, writer, sealer, backups, recovery)
+            store = cls(engine, writer, sealer, backups, recovery, newest)
             loop = asyncio.get_running_loop()
             writer.on_damage = lambda: loop.call_soon_threadsafe(store.damaged.set)
             await store._check_key()

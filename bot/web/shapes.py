@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from bot.actions import REVERSIBLE, from_json
+from bot import cards
+from bot.actions import REVERSIBLE
 from bot.cards import Card
 from bot.language import Language, said_action, say
 from bot.platforms.base import Overview
@@ -20,8 +21,9 @@ def posted_json(posted: Posted) -> dict[str, Any]:
 
 def case_json(case: Case) -> dict[str, Any]:
     """A case as the page shows it."""
-    decision, todo = case.message.decision, [from_json(action) for action in case.message.decision["actions"]]
-    shown = [action for action in todo if action.name != "alert"]
+    decision, todo = case.message.decision, cards.todo(case)
+    if unread := cards.is_unread(case):
+        decision = {**decision, "reason": f"{cards.why(decision, 'en')} ({decision['reason']})"}
     return {
         "id": case.id,
         "message": case.message.key.message,
@@ -29,13 +31,16 @@ def case_json(case: Case) -> dict[str, Any]:
         "text": case.message.text,
         **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
         "probabilities": case.message.probabilities,
-        "actions": [said_action("en", action) for action in shown],
+        "actions": [said_action("en", action) for action in todo],
+        "unread": unread,
+        "title": cards.title(case, "en"),
+        "done": cards.done(case, "en"),
         "state": case.state,
         "corrected_label": case.corrected_label,
         "by": case.moderator,
         "adapter": case.message.adapter,
         "created_at": case.created_at.isoformat(),
-        "undoable": decision["enforced"] and not case.undone and any(a.name in REVERSIBLE for a in shown),
+        "undoable": decision["enforced"] and not case.undone and any(action.name in REVERSIBLE for action in todo),
         "teaches": case.teaches,
     }
 

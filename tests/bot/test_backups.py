@@ -79,7 +79,7 @@ async def test_a_store_that_is_gone_is_made_again(tmp_path: Path, sealer: Sealer
     before = content(path)
     remove(path)
     async with Store.open(path, sealer) as store:
-        assert store.recovery is not None and "is gone" in str(store.recovery)
+        assert store.recovery is not None and "was gone" in str(store.recovery)
         assert content(path) == before
         await live(store, 40, 1)
     async with Store.open(path, sealer) as store:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from playwright.async_api import Page, async_playwright, expect
 
+from bot.actions import Delete
 from bot.advice import LEAST_WORDS
 from bot.app import PortInUse, Running, service
 from bot.config import Config, Learning, Service
@@ -78,7 +79,7 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await say(page, "ann", RUDE)
     case = page.get_by_test_id("case").first
     await expect(case.get_by_test_id("case-label")).to_have_text("hate")
-    await expect(case).to_contain_text("Would have: delete")
+    await expect(case).to_contain_text("Would have done: delete (shadow mode).")
     await expect(page.get_by_test_id("chat-message").first).to_have_attribute("data-state", "shown")
 
     await page.get_by_test_id("mode-switch").click()
@@ -197,6 +198,29 @@ async def test_a_card_as_moderators_see_it_elsewhere(page: Page) -> None:
     await page.get_by_test_id("card-language").select_option("ru")
     await page.get_by_test_id("card-preview").click()
     await expect(shown).to_contain_text("теневой режим")
+
+
+async def test_what_the_model_could_not_read_and_what_may_have_arrived(page: Page, running: Running) -> None:
+    """No figures and no buttons where there is no verdict; an action in doubt is said to be that."""
+    killer = "a text with which the model's process died"
+    running.parts.moderator._unread[killer] = None
+    await page.get_by_test_id("mode-switch").click()
+    await say(page, "ann", killer)
+    card = page.get_by_test_id("case").first
+    await expect(card.get_by_test_id("case-label")).to_have_text("could not be read by the model", timeout=30_000)
+    await expect(card).to_contain_text("please judge it yourselves")
+    await expect(card).to_contain_text("Nothing was done to it.")
+    await expect(card).not_to_contain_text("%")
+    assert await card.locator("progress, button").count() == 0
+    await expect(page.locator("#announce")).to_contain_text("New card: could not be read by the model, from Ann")
+
+    await say(page, "ben", RUDE)
+    await expect(page.get_by_test_id("chat-message").last).to_have_attribute("data-state", "removed", timeout=30_000)
+    row = await scored(running, RUDE, times=1)
+    await running.parts.store.record_progress(row.id, "done", [], "done", unsure=Delete())
+    await page.reload()
+    shown = page.get_by_test_id("case").first
+    await expect(shown).to_contain_text("Whether this arrived is not known, so it was not repeated: delete.")
 
 
 async def test_markup_stays_text(page: Page) -> None:

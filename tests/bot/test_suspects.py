@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.cards import card
+from bot.events import Message
 from bot.moderator import MOST_DEATHS, MOST_TRIES, TRIAL, Moderator
 from bot.platforms.webchat import WebChat
 from bot.policy import Mode, Policy
@@ -94,6 +95,7 @@ async def test_what_may_have_killed_the_bot_itself_is_counted_at_the_next_starts
             assert row is not None
             if tries:
                 await store.record_tried(row, tries)
+    async with Store.open(tmp_path / "s.db", sealer) as store:
         device = StubClassifier()
         async with community(store, device) as scene:
             await scene.settled()
@@ -109,23 +111,52 @@ async def test_what_may_have_killed_the_bot_itself_is_counted_at_the_next_starts
         assert cases[f"HATE {MOST_DEATHS}"].state == "failed" and cases["HATE 2"].state == "done"
 
 
-async def test_the_least_tried_are_begun_first(store: Store) -> None:
+async def test_the_least_tried_are_begun_first(tmp_path: Path, sealer: Sealer) -> None:
     """One that every process begins with would be there at every early end."""
-    for tries in (3, 1, 0, 2):
-        row = await store.record_seen(said(f"HATE {tries}", str(tries)), now())
-        assert row is not None
-        await store.record_tried(row, tries)
-    device = StubClassifier()
-    moderator = Moderator(
-        store, device, {"webchat": WebChat(lambda posted: None)}, adapter_of=lambda community: "global/x", concurrency=1
-    )
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with Store.open(tmp_path / "s.db", sealer) as store:
+        for tries in (3, 1, 0, 2):
+            row = await store.record_seen(said(f"HATE {tries}", str(tries)), now())
+            assert row is not None
+            await store.record_tried(row, tries)
+    device, chat = StubClassifier(), WebChat(lambda posted: None)
+    async with Store.open(tmp_path / "s.db", sealer) as store, asyncio.timeout(10), asyncio.TaskGroup() as group:
+        moderator = Moderator(store, device, {"webchat": chat}, adapter_of=lambda community: "global/x", concurrency=1)
         task = group.create_task(moderator.run())
         while await store.unfinished("webchat"):
             await asyncio.sleep(0.01)
         task.cancel()
     read = [text for batch in device.batches for text in batch if text != TRIAL]
     assert read == ["HATE 0", "HATE 1", "HATE 2", "HATE 3"]
+
+
+async def test_what_arrives_while_the_service_starts_is_no_suspect(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in the journal before whoever received it knows: the first look at what a former process left must
+    not take it for that."""
+    record = store.record_seen
+
+    async def slow(event: Message, moment: datetime) -> int | None:
+        row = await record(event, moment)
+        await asyncio.sleep(0.3)
+        return row
+
+    monkeypatch.setattr(store, "record_seen", slow)
+    device = StubClassifier()
+    moderator = Moderator(
+        store, device, {"webchat": WebChat(lambda posted: None)}, adapter_of=lambda community: "global/x"
+    )
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        received = group.create_task(moderator.receive(said("HATE")))
+        while not await store.unfinished("webchat"):
+            await asyncio.sleep(0.01)
+        task = group.create_task(moderator.run())
+        assert await received
+        while left := await store.unfinished("webchat"):
+            assert left[0].tries == 0
+            await asyncio.sleep(0.01)
+        task.cancel()
+    assert device.batches == [["HATE"]]
 
 
 async def test_what_could_not_be_tried_is_not_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

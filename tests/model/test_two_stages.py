@@ -86,6 +86,14 @@ async def test_an_old_case_of_the_first_stage_is_explained_by_it() -> None:
     assert answer.adapter == FIRST and not second.batches and stages.tally == Tally()
 
 
+async def test_a_trial_is_read_by_both_and_is_no_sample() -> None:
+    """Whether the model answers is asked every half minute: that must reach both stages, and say nothing of recall."""
+    stages, first, second = both(audit_share=1e-9)
+    (answer,) = await stages.classify([Item("hello", "global/big", alone=True)])
+    assert answer.adapter == "global/big" and not answer.stand_in
+    assert first.batches == second.batches == [["hello"]] and stages.tally == Tally()
+
+
 async def test_without_the_first_stage_everything_is_read() -> None:
     """Slower, and nothing is missed."""
 

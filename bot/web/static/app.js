@@ -133,9 +133,18 @@ function probabilityRow(label, probability, chosen) {
 }
 
 function whatWasDone(item) {
-  if (item.band === "clear") return "Nobody was shown this message.";
-  if (!item.actions.length) return "Alert only: nothing was done.";
-  return `${item.enforced ? "Done" : "Would have"}: ${item.actions.join(", ")}`;
+  return item.band === "clear" ? "Nobody was shown this message." : item.done;
+}
+
+/** The first line of a card: what the model made of it, unless it could not read it. */
+function heading(item) {
+  if (item.unread) return [el("span", { class: "label", "data-testid": "case-label" }, item.title)];
+  const band = item.band === "clear" ? "harm in all: a random look at what was left alone" : `${item.band} band, from ${percent(item.threshold, 1)}`;
+  return [
+    el("span", { class: `label ${item.label}`, "data-testid": "case-label" }, item.label),
+    el("b", { class: "number" }, percent(item.score, 1)),
+    el("span", { class: "muted" }, band),
+  ];
 }
 
 function history(item) {
@@ -231,21 +240,19 @@ function caseNode(item) {
   }
   return el(
     "li",
-    { class: `card ${item.label}`, "data-testid": "case", "data-id": item.id, "data-state": item.state, "data-band": item.band },
+    { class: `card ${item.unread ? "" : item.label}`, "data-testid": "case", "data-id": item.id, "data-state": item.state, "data-band": item.band },
     el(
       "header",
       {},
-      el("span", { class: `label ${item.label}`, "data-testid": "case-label" }, item.label),
-      el("b", { class: "number" }, percent(item.score, 1)),
-      el("span", { class: "muted" }, item.band === "clear" ? "harm in all: a random look at what was left alone" : `${item.band} band, from ${percent(item.threshold, 1)}`),
+      ...heading(item),
       el("span", { class: "when muted" }, clock(item.created_at)),
     ),
     el("blockquote", {}, el("p", {}, item.text), el("footer", {}, item.author)),
-    el("div", { class: "probabilities" }, ...LABELS.map((label) => probabilityRow(label, item.probabilities[label] ?? 0, label === item.label))),
+    item.unread ? null : el("div", { class: "probabilities" }, ...LABELS.map((label) => probabilityRow(label, item.probabilities[label] ?? 0, label === item.label))),
     el("p", { class: "reason" }, item.reason),
     el("p", { class: `done${item.enforced && item.actions.length ? " enforced" : ""}` }, whatWasDone(item)),
     history(item),
-    el(
+    item.unread ? null : el(
       "div",
       { class: "row" },
       button("confirm", "👍 Correct", act("confirm"), { disabled: item.state === "confirmed" }),
@@ -255,7 +262,7 @@ function caseNode(item) {
     ),
     unfolded.choosing ? choices : null,
     unfolded.explaining ? evidence(item, unfolded.explanation) : null,
-    el("p", { class: "muted small" }, `adapter ${item.adapter}`),
+    item.unread ? null : el("p", { class: "muted small" }, `adapter ${item.adapter}`),
   );
 }
 
@@ -316,7 +323,7 @@ function putCase(item) {
   $("cases").prepend(caseNode(item));
   cardsShown += 1;
   cardsChanged();
-  $("announce").textContent = `New card: ${item.label}, ${percent(item.score)}, from ${item.author}. ${whatWasDone(item)}`;
+  $("announce").textContent = `New card: ${item.title}, from ${item.author}. ${whatWasDone(item)}`;
   if (document.body.dataset.tab !== "desk") showUnseen(unseen + 1);
 }
 
