@@ -108,6 +108,7 @@ notice-store-silent = I cannot write down what I do, so messages and actions wai
 notice-store-back = I can write again; what waited is being done.
 notice-store-repaired = The store was repaired at this start: { $found }.
 notice-no-backup = No backup of the store could be made ({ $error }). The older ones are still there; it is tried again.
+breaker-open-here = { $calls } calls were refused within ten minutes, most of them here. What is to be done here waits { $minutes } more minutes; nobody else waits for it. Which right is missing?
 breaker-open = { $calls } calls were refused within ten minutes. I ask for nothing for { $minutes } more minutes, so that the platform does not shut me out; what is to be done waits. Are rights missing?
 notice-flood = More is being written than I can read. Everybody gets a turn, the busiest wait; nothing is lost, and what waits is read later.
 notice-flood-over = What had to wait in the flood is being read now.

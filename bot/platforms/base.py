@@ -34,7 +34,7 @@ class Platform(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One community as the page shows it; `problems` are rights the bot lacks there."""
+    """One community as the page shows it; `problems` are rights the bot lacks there, and what comes of it."""
 
     community: str
     name: str

@@ -133,8 +133,8 @@ class Backups:
         return last == number
 
     def begin_anew(self) -> None:
-        """A first backup of the store as it is; what was in the folder is kept apart for three days. Raises
-        `Damaged`."""
+        """A first backup of the store as it is; what was in the folder is kept apart for three days. Raises the
+        library's errors, also where the copy is damaged: a new start looks again."""
         copy_to = self.folder / f"before-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         old = [path for path in self.folder.glob("*") if path.suffix in (".db", ".log", ".sha256")]
         if old:
@@ -142,7 +142,10 @@ class Backups:
             for path in old:
                 os.replace(path, copy_to / path.name)
         self.copy().close()
-        self.finish()
+        try:
+            self.finish()
+        except Damaged as error:
+            raise sqlite3.DatabaseError(f"the copy is malformed: {error}") from error
 
     def recover(self) -> Recovery | None:
         """Before the store is opened: makes it again if it is damaged or gone, and does what is only in the log.

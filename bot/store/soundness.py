@@ -1,6 +1,7 @@
 """Whether a store's file is sound, seen from outside, without the service."""
 
 import contextlib
+import errno
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,8 +15,9 @@ LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
     "DATETIME": ("""julianday("{0}") IS NOT NULL AND "{0}" GLOB '????-??-??*'""", datetime.fromisoformat),
 }
 """How SQLite and Python call what holds for a column of this type."""
-LOOKS = 3
-"""A file is believed to be damaged when so many looks in a row say so."""
+LOOKS, MOST_LOOKS = 3, 30
+"""A file is believed to be damaged when so many looks in a row find the same; a disk that fails now and then does not
+show the same twice."""
 WAIT_S = 10.0
 """Nobody else should use the store; one who does for longer is named in an error."""
 EMPTY = "is empty"
@@ -36,33 +38,40 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def check(path: Path) -> str:
     """What is wrong with a store's file, as the rest of a sentence; "" where nothing is.
 
-    Found at every look: SQLite calls a file malformed, too, when the disk failed to read a page once.
+    Found at every look: SQLite calls a file malformed, too, when the disk failed to read a page once. Raises the
+    library's errors, and OSError where each look finds something else.
     """
-    problem = ""
-    for _ in range(LOOKS):
-        if not (problem := _look(path)):
-            break
-    return problem
+    before: list[str] = []
+    same = 0
+    for _ in range(MOST_LOOKS):
+        if not (found := _look(path)):
+            return ""
+        same = same + 1 if found == before else 1
+        if same == LOOKS:
+            return EMPTY if found == [EMPTY] else f"is damaged ({found[0]:.80})"
+        before = found
+    raise OSError(errno.EIO, "every look at the file finds something else: the disk fails", str(path))
 
 
-def _look(path: Path) -> str:
+def _look(path: Path) -> list[str]:
+    """Everything that seems to be wrong, [] for nothing."""
     try:
         with opened(path) as store:
             if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                return EMPTY
-            found = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
-            if found == ["ok"]:
-                found = _illegible(store) or found
+                return [EMPTY]
+            rows = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
+            found = [] if rows == ["ok"] else [line for row in rows for line in row.splitlines() if line[:3] != "***"]
+            found = found or _illegible(store)
             store.execute("SELECT number FROM change_log").fetchone()
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):  # of a version before there were backups
-            return ""
+            return []
         if "decode" in str(error):
-            return f"is damaged ({str(error).splitlines()[0]:.80})"
+            return str(error).splitlines()[:1]
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
-        return f"is damaged ({error})"
-    return "" if found == ["ok"] else f"is damaged ({'; '.join(found).splitlines()[0]})"
+        return [str(error)]
+    return found
 
 
 def _illegible(store: sqlite3.Connection) -> list[str]:
@@ -93,7 +102,7 @@ def is_sound(path: Path) -> bool:
     """Also False where it cannot be read: another one may be."""
     try:
         return not check(path)
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return False
 
 

@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from bot.policy import Band, Decision
-from bot.store import Damaged, Sealer, Store, journal
+from bot.store import Damaged, Sealer, Store, journal, soundness
 from bot.store.backups import KEEP, Backups, copy_store
 from bot.store.changes import Change, ChangeLog, numbers_in, read_changes
+from bot.store.steady import passing
 from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import said, verdict
@@ -348,3 +349,20 @@ async def test_other_files_in_the_folder_are_nobodys_business(tmp_path: Path, se
     (tmp_path / "backups" / "backup-mine.db").write_bytes(b"mine")
     async with Store.open(path, sealer) as store:
         assert store.recovery is None
+
+
+def test_a_disk_that_fails_now_and_then_is_not_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What three looks in a row find alike is damage; what each look finds elsewhere is the disk's."""
+
+    def finding(*looks: str) -> None:
+        said = iter(looks)
+        monkeypatch.setattr(soundness, "_look", lambda path: [found for found in [next(said)] if found])
+
+    finding("page 7", "page 7", "page 7")
+    assert soundness.check(tmp_path) == "is damaged (page 7)"
+    finding("page 7", "page 7", "page 3", "page 7", "")
+    assert soundness.check(tmp_path) == ""
+    finding(*(f"page {number}" for number in range(soundness.MOST_LOOKS)))
+    with pytest.raises(OSError, match="every look") as failed:
+        soundness.check(tmp_path)
+    assert passing(failed.value)

@@ -10,6 +10,7 @@ import discord
 import structlog
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
+from bot.breaker import Breaker
 from bot.events import Author, MessageKey
 from bot.language import say
 from bot.notices import Notice
@@ -41,10 +42,12 @@ class Acting:
         connected: Callable[[], discord.Client | None],
         setup_of: Callable[[str], Awaitable[Setup]],
         lifts: Lifts,
+        breaker: Breaker,
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
         self._lifts = lifts
+        self._breaker = breaker
         self._young: Grouping[int] = Grouping(BULK)
         self._old: Grouping[int] = Grouping(1)
 
@@ -111,6 +114,7 @@ class Acting:
         await self._lifts.forget(PLATFORM, lift.community, lift.member)
 
     def _guild(self, key: MessageKey) -> tuple[discord.Client, discord.Guild]:
+        self._breaker.check()
         client = self._connected()
         if client is None or not client.is_ready():
             raise NotConnected("not connected to Discord")
@@ -154,7 +158,7 @@ class Acting:
             raise MissingPermission(missing_right(guild, "manage_messages", channel.id))
 
         async def delete(numbers: list[int]) -> None:
-            self._connected()  # a call for many that fails is tried one by one: not when too much was refused by then
+            self._breaker.check()  # a call for many that fails is tried one by one, as long as not too much was refused
             if len(numbers) == 1:
                 await client.http.delete_message(channel.id, numbers[0], reason=reason)
             else:

@@ -108,7 +108,8 @@ async def status(asked: Asked) -> None:
         counts_line(counts, asked.language),
         alerts or asked.say("status-no-alerts"),
     ]
-    troubles = [trouble for trouble in (bot.moderator.trouble, bot.trouble) if trouble is not None]
+    found = (bot.moderator.trouble, bot.trouble, bot.breaker.trouble(), bot.breaker.trouble(asked.community))
+    troubles = [trouble for trouble in found if trouble is not None]
     lines += [asked.say("status-trouble", text=trouble.text(asked.language)) for trouble in troubles]
     if bot.catching_up.on_hold:
         lines.append(asked.say("status-behind", count=len(bot.catching_up.on_hold)))

@@ -91,8 +91,8 @@ class Discord:
         self._checking: set[int] = set()
         self._at_work: set[asyncio.Task[Any]] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
-        self.breaker = Breaker()
-        self._acting = Acting(self._connected, self.setup, store.lifts)
+        self.breaker = Breaker(told=self.notify)
+        self._acting = Acting(lambda: self.client, self.setup, store.lifts, self.breaker)
         self.posting = Posting(store, DiscordBoard(self), Pace())
         self.catching_up = CatchingUp(store, self._receive, self.opened)
 
@@ -126,11 +126,13 @@ class Discord:
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
         """See `Platform`."""
-        await self._acting.perform(action, key, author)
+        with self.breaker.asking_for(key.community):
+            await self._acting.perform(action, key, author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
         """See `Platform`."""
-        return await self._acting.undo(action, key, author)
+        with self.breaker.asking_for(key.community):
+            return await self._acting.undo(action, key, author)
 
     def show(self, case: Case) -> None:
         """The case's card is posted or brought up to date; never waits."""
@@ -189,10 +191,12 @@ class Discord:
         for guild in self.guilds:
             community = community_of(guild.id)
             setup, policy = await self.setup(community), await self.moderator.policy(community)
-            problems = tuple(missing.why for missing in self.problems.get(community, []))
+            problems = [missing.why for missing in self.problems.get(community, [])]
+            if (resting := self.breaker.trouble(community)) is not None:
+                problems.insert(0, resting)
             shown = shows_cards(guild, setup)
-            places.append(Place(community, guild.name, policy.mode, shown, problems))
-        return Overview(PLATFORM, self.trouble or self.breaker.trouble, self.invite, tuple(places))
+            places.append(Place(community, guild.name, policy.mode, shown, tuple(problems)))
+        return Overview(PLATFORM, self.trouble or self.breaker.trouble(), self.invite, tuple(places))
 
     # What the connection tells.
 
@@ -301,11 +305,6 @@ class Discord:
         self.client = client
         return client
 
-    def _connected(self) -> Gateway | None:
-        """For whoever acts; raises `RateLimited` while too much was refused."""
-        self.breaker.check()
-        return self.client
-
     async def _start(self, client: Gateway) -> None:
         await client.login(self.access.token)
         await client.tree.set_translator(Translations())
@@ -376,7 +375,8 @@ class Discord:
         """Lets in again whose ban is over."""
         for lift in await self.store.lifts.due(PLATFORM, datetime.now(UTC)):
             try:
-                await self._acting.lift(lift)
+                with self.breaker.asking_for(lift.community):
+                    await self._acting.lift(lift)
             except MissingPermission as error:
                 self.notify(Notice("notice-lift", {"member": lift.member, "why": error.why}, lift.community))
                 await self.store.lifts.forget(PLATFORM, lift.community, lift.member)

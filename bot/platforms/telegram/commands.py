@@ -151,7 +151,9 @@ class Commands:
             counts_line(counts, asked.language),
             asked.say("telegram-alerts" if self._bot.has_cards(asked.setup) else "telegram-no-alerts"),
         ]
-        troubles = [one for one in (self._bot.moderator.trouble, self._bot.trouble) if one is not None]
+        breaker = self._bot.breaker
+        found = (self._bot.moderator.trouble, self._bot.trouble, breaker.trouble(), breaker.trouble(asked.community))
+        troubles = [one for one in found if one is not None]
         lines += [html.escape(asked.say("status-trouble", text=one.text(asked.language))) for one in troubles]
         lines += [f"⚠️ {html.escape(one.text(asked.language))}" for one in missing]
         if not missing:

@@ -87,7 +87,7 @@ class Telegram:
         self.groups = Groups(store)
         self.admins = Admins()
         self.answers = Answers(lambda: self.api)
-        self.breaker = Breaker()
+        self.breaker = Breaker(told=self.notify)
         self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.breaker)
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
@@ -127,11 +127,13 @@ class Telegram:
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
         """See `Platform`."""
-        await self.acting.perform(action, self._here(key), author)
+        with self.breaker.asking_for(key.community):
+            await self.acting.perform(action, self._here(key), author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
         """See `Platform`."""
-        return await self.acting.undo(action, self._here(key), author)
+        with self.breaker.asking_for(key.community):
+            return await self.acting.undo(action, self._here(key), author)
 
     def show(self, case: Case) -> None:
         """The case's card is posted or brought up to date; never waits."""
@@ -210,9 +212,11 @@ class Telegram:
         places = []
         for chat, title in self.groups.chats.items():
             community, setup = self.groups.community_of(chat), self.groups.setup_of_chat(chat)
-            policy, problems = await self.moderator.policy(community), tuple(self.problems.get(community, ()))
-            places.append(Place(community, title or str(chat), policy.mode, self.has_cards(setup), problems))
-        return Overview(PLATFORM, self.trouble or self.breaker.trouble, self.invite, tuple(places))
+            policy, problems = await self.moderator.policy(community), list(self.problems.get(community, ()))
+            if (resting := self.breaker.trouble(community)) is not None:
+                problems.insert(0, resting)
+            places.append(Place(community, title or str(chat), policy.mode, self.has_cards(setup), tuple(problems)))
+        return Overview(PLATFORM, self.trouble or self.breaker.trouble(), self.invite, tuple(places))
 
     def _made(self) -> ExtBot[Any]:
         base = self.access.api.rstrip("/") or "https://api.telegram.org"

@@ -3,7 +3,8 @@
 import asyncio
 
 from bot.breaker import MOST
-from bot.policy import LabelPolicy
+from bot.platforms.discord.events import community_of
+from bot.policy import LabelPolicy, Mode, Policy
 from tests.bot.discord.conftest import Scene
 from tests.simulators.discord_channels import Message
 
@@ -38,23 +39,33 @@ async def test_a_raid_is_one_digest_and_deleted_in_bulk(scene: Scene) -> None:
     assert scene.server.invalid_requests() == 0
 
 
-async def test_a_platform_that_refuses_everything_is_left_alone(scene: Scene) -> None:
-    """The rights are there and Discord refuses all the same: after 500 times nothing is asked any more, it is said, and
-    what is to be done waits in the journal."""
+async def test_a_server_that_refuses_everything_rests_and_nobody_else(scene: Scene) -> None:
+    """The rights are there and Discord refuses all the same: after 500 times nothing is asked there any more, it is
+    said, and what is to be done waits in the journal. In another server messages are removed as before."""
     harsh = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout"))
     await scene.enforce(hate=harsh, max_actions_per_hour=10_000)
-    scene.server.faults.fail_rest("*", "", 403, times=10_000)
+    others = scene.server.add_guild("Others")
+    square, cem = others.add_channel("square"), scene.server.add_user("cem")
+    others.add_member(cem)
+    await scene.moderator.set_policy(community_of(others.id), Policy(mode=Mode.ENFORCE, max_actions_per_hour=10_000))
+    scene.server.faults.fail_rest("*", f"/(channels/{scene.lounge.id}|guilds/{scene.guild.id})/", 403, times=10_000)
     for number in range(400):
         await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
-    await scene.server.until(lambda: scene.discord.breaker.wait_s > 0, timeout_s=60)
+    await scene.server.until(lambda: scene.discord.breaker.wait_s(scene.community) > 0, timeout_s=60)
     await asyncio.sleep(1.0)  # what was under way by then
     asked = scene.server.invalid_requests()
     assert MOST <= asked < MOST + 50
     for number in range(400, 430):
         await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
-    await asyncio.sleep(1.0)
+    message = await scene.server.says(square, cem, "HATE elsewhere")
+    await scene.server.until(lambda: message.deleted)
     assert scene.server.invalid_requests() == asked
     overview = await scene.discord.overview()
-    assert overview.trouble is not None and "500 calls were refused within ten minutes" in overview.trouble.text()
+    here, there = overview.places
+    assert overview.trouble is None and not any("refused" in problem.text() for problem in there.problems)
+    assert "500 calls were refused within ten minutes, most of them here" in here.problems[0].text()
+    told = "nobody else waits for it"
+    await scene.server.until(lambda: any(told in one.content for one in scene.alerts.messages.values()))
+    assert told in (await scene.runs(scene.mod, "status")).content
     left = [row for row in await scene.store.unfinished("discord") if row.state in ("intended", "sent")]
     assert left, "what was not asked for waits in the journal"

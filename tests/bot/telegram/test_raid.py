@@ -3,6 +3,7 @@
 import asyncio
 
 from bot.breaker import MOST
+from bot.policy import Mode, Policy
 from tests.bot.telegram.conftest import Scene
 from tests.simulators.telegram_state import Message
 
@@ -41,22 +42,28 @@ def deletions(scene: Scene) -> int:
     return len(scene.server.called("deleteMessage")) + len(scene.server.called("deleteMessages"))
 
 
-async def test_a_platform_that_refuses_everything_is_left_alone(scene: Scene) -> None:
-    """After 500 times nothing is asked any more, it is said, and what is to be done waits in the journal."""
+async def test_a_group_that_refuses_everything_rests_and_no_other(scene: Scene) -> None:
+    """The bot may not delete there: after 500 times nothing is asked any more, it is said, and what is to be done waits
+    in the journal. In another group messages are removed as before."""
     await scene.enforce(max_actions_per_hour=10_000)
-    for method in ("deleteMessage", "deleteMessages"):
-        scene.server.fail(method, 403, times=10_000)
+    others = scene.server.add_group("Others")
+    await scene.moderator.set_policy(f"telegram-{others.id}", Policy(mode=Mode.ENFORCE))
+    scene.group.members[scene.server.bot.id].rights["can_delete_messages"] = False
     for number in range(600):
         await scene.server.says(scene.group, scene.ann, f"HATE {number}")
-    await scene.server.until(lambda: scene.telegram.breaker.wait_s > 0, timeout_s=60)
+    await scene.server.until(lambda: scene.telegram.breaker.wait_s(scene.community) > 0, timeout_s=60)
     await asyncio.sleep(1.0)  # what was under way by then
     asked = deletions(scene)
     assert MOST <= asked < MOST + 50
     for number in range(600, 630):
         await scene.server.says(scene.group, scene.ann, f"HATE {number}")
-    await asyncio.sleep(1.0)
-    assert deletions(scene) == asked
+    message = await scene.server.says(others, scene.ben, "HATE elsewhere")
+    await scene.server.until(lambda: message.deleted)
+    assert deletions(scene) == asked + 1
     overview = await scene.telegram.overview()
-    assert overview.trouble is not None and "500 calls were refused within ten minutes" in overview.trouble.text()
+    resting = [place.community for place in overview.places if any("refused" in one.text() for one in place.problems)]
+    assert overview.trouble is None and resting == [scene.community]
+    told = "nobody else waits for it"
+    await scene.server.until(lambda: any(told in one.text for one in scene.server.by_bot(scene.board)), timeout_s=30)
     left = [row for row in await scene.store.unfinished("telegram") if row.state in ("intended", "sent")]
     assert left, "what was not asked for waits in the journal"
