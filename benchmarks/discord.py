@@ -244,7 +244,7 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
             notice=platform.notify,
             settled=settled,
         )
-        platform.serve(moderator, Desk(store, moderator, Stub(), {platform.name: platform}, changed=platform.show))
+        platform.serve(moderator, Desk(store, moderator, Stub(), changed=platform.show))
         now, community = datetime.datetime.now(datetime.UTC), community_of(where.guild)
         await store.communities.greet(community, platform.name, "Friends", now)
         await store.communities.save(

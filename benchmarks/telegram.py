@@ -279,7 +279,7 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
             notice=platform.notify,
             settled=through,
         )
-        platform.serve(moderator, Desk(store, moderator, Stub(), platforms, changed=platform.show))
+        platform.serve(moderator, Desk(store, moderator, Stub(), changed=platform.show))
         now, community = datetime.datetime.now(datetime.UTC), community_of(where.group)
         await store.communities.greet(community, platform.name, "Friends", now)
         await store.communities.save(

@@ -128,7 +128,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 changed=case_changed,
                 notice=notice,
             )
-            desk = Desk(store, moderator, classifier, platforms, changed=case_changed)
+            desk = Desk(store, moderator, classifier, changed=case_changed)
             parts = server.Parts(
                 store,
                 moderator,

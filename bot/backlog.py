@@ -17,6 +17,7 @@ PAGE = 200
 MOST_DEATHS = 8
 """So many of the service's processes may end with a message in hand before it is laid to the message: most end for
 another reason."""
+DECIDED = ("intended", "sent", "undoing")
 LOOK_EVERY_S, ORPHANS_EVERY_S = 1.0, 30.0
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Backlog:
         What was decided before does not wait for a model, nor what was not for a platform that does not answer.
         """
         async with asyncio.TaskGroup() as group:
-            for states in (("intended", "sent"), ("seen", "shed", "scored")):
+            for states in (DECIDED, ("seen", "shed", "scored")):
                 for name in self._platforms:
                     group.create_task(self._former(name, states))
 
@@ -73,7 +74,7 @@ class Backlog:
                 return
             if old.event is None:
                 await self._steady(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023
-            elif row.state in ("intended", "sent"):
+            elif row.state in DECIDED:
                 await self._finished(row, old.event)
             else:
                 await self._queue(row.id, old.event, row.tries)

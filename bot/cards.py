@@ -134,7 +134,7 @@ def done(case: Case, language: Language) -> str:
     said = [say(language, "done-unsure", actions=said_action(language, one)) for one in wanted if one.name == unsure]
     if sure:
         names = ", ".join(said_action(language, action) for action in sure)
-        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended') else 'done'}"
+        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing') else 'done'}"
         said.insert(0, say(language, known, actions=names))
     return " ".join(said)
 

@@ -2,18 +2,16 @@
 passes the question on."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bot import actions
-from bot.actions import Action
 from bot.cards import Card, card
 from bot.events import Message
 from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.moderator import Judged, Moderator
-from bot.platforms.base import Gone, MissingPermission, Platform, RateLimited, Unreachable
+from bot.performing import TakenBack
 from bot.policy import UNREAD, Policy
 from bot.store import Case, Store, Word
 from bot.store.store import decision_json
@@ -21,6 +19,7 @@ from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
 from model.labels import LABELS, Label
 
+NOTHING = TakenBack()
 NEAREST_OF = 500
 """Past corrections an explanation is compared with."""
 
@@ -29,16 +28,14 @@ NEAREST_OF = 500
 class Outcome:
     """What a moderator's click came to.
 
-    `word` is None for an undo, `teaches` for what has nothing to do with teaching. `done` was taken back, `kept` could
-    not be, `waiting` is for when the platform answers again.
+    `word` is None for an undo, `teaches` for what has nothing to do with teaching.
     """
 
     case: Case
     label: Label | None = None
     word: Word | None = None
     teaches: bool | None = None
-    done: tuple[Action, ...] = ()
-    kept: tuple[Action, ...] = ()
+    back: TakenBack = NOTHING
 
     def text(self, language: Language = "en") -> str:
         """One or two sentences for the moderator who clicked."""
@@ -49,11 +46,16 @@ class Outcome:
             name = "outcome-agreed" if self.word is Word.AGREED else "outcome-labelled"
             parts.append(say(language, name, label=say(language, f"label-{self.label}")))
             parts.append(say(language, "outcome-teaches" if self.teaches else "outcome-no-basis"))
-        elif self.done or self.kept:
+        elif self.back != NOTHING:
             parts.append(say(language, "outcome-undone"))
         else:
             parts.append(say(language, "outcome-nothing-to-undo"))
-        for name, those in (("outcome-taken-back", self.done), ("outcome-cannot", self.kept)):
+        named = {
+            "outcome-taken-back": self.back.done,
+            "outcome-cannot": self.back.kept,
+            "outcome-waiting": self.back.waiting,
+        }
+        for name, those in named.items():
             if those:
                 parts.append(say(language, name, actions=", ".join(said_action(language, one) for one in those)))
         return " ".join(parts)
@@ -67,14 +69,12 @@ class Desk:
         store: Store,
         moderator: Moderator,
         classifier: Classifier,
-        platforms: Mapping[str, Platform],
         *,
         changed: Callable[[Case], None] = lambda case: None,
     ) -> None:
         self._store = store
         self._moderator = moderator
         self._classifier = classifier
-        self._platforms = platforms
         self._changed = changed
 
     async def confirm(self, case: Case, moderator: str, basis: str | None) -> Outcome:
@@ -90,8 +90,8 @@ class Desk:
 
     async def undo(self, case: Case, moderator: str) -> Outcome:
         """The action was wrong here: it is taken back, and teaches nothing."""
-        done, kept = await self._take_back(case, moderator)
-        return Outcome(await self._again(case.id), done=done, kept=kept)
+        back = await self._moderator.take_back(case, moderator)
+        return Outcome(await self._again(case.id), back=back)
 
     async def explain(self, text: str, label: Label, verdict: Verdict, community: str) -> Explanation:
         """Raises `Unavailable` and `AdapterRejected`."""
@@ -151,28 +151,11 @@ class Desk:
         if word is Word.SAME:
             return Outcome(case, label, word)
         neutral = label is Label.NEUTRAL and not confirms
-        done, kept = await self._take_back(case, moderator) if neutral else ((), ())
-        return Outcome(await self._again(case.id), label, word, basis is not None, done, kept)
+        back = await self._moderator.take_back(case, moderator) if neutral else NOTHING
+        return Outcome(await self._again(case.id), label, word, basis is not None, back)
 
     async def _consent(self, case: Case) -> str | None:
         return await self._store.consents.basis(case.message.key.community, case.message.author)
-
-    async def _take_back(self, case: Case, moderator: str) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
-        if not await self._store.record_undone(case.id, moderator) or not case.message.decision.get("enforced"):
-            return (), ()
-        platform = self._platforms[case.message.key.platform]
-        done: list[Action] = []
-        kept: list[Action] = []
-        for data in case.message.decision["actions"]:
-            action = actions.from_json(data)
-            if isinstance(action, actions.Alert):
-                continue
-            try:
-                worked = await platform.undo(action, case.message.key, case.author)
-            except (Gone, MissingPermission, RateLimited, Unreachable):
-                worked = False
-            (done if worked else kept).append(action)
-        return tuple(done), tuple(kept)
 
     async def _again(self, number: int) -> Case:
         case = await self._store.case(number)

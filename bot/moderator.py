@@ -14,7 +14,7 @@ from bot.backlog import MOST_DEATHS, Backlog
 from bot.events import Message
 from bot.intake import Intake, Throttle
 from bot.notices import Notice
-from bot.performing import Performing
+from bot.performing import Performing, TakenBack
 from bot.platforms.base import Platform
 from bot.policy import Band, Decision, Mode, Policy, Standing, band, decide, exemption, strike_expiry, unread
 from bot.store import Case, Store
@@ -151,6 +151,10 @@ class Moderator:
         except Unscorable as error:
             raise Unavailable(str(error)) from error
         return Judged(verdict, disguised, decide(event, verdict, Standing(), policy, disguised=disguised))
+
+    async def take_back(self, case: Case, moderator: str) -> TakenBack:
+        """What was done about a case is taken back, and what is still to be done is not; raises the store's errors."""
+        return await self._performing.take_back(case, moderator)
 
     async def _work_off(self) -> None:
         await self._backlog.former()

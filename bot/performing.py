@@ -1,14 +1,16 @@
 """Carries out what was decided: journalled before each step, so that a crash repeats nothing that people see."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from bot import actions
 from bot.actions import Action
-from bot.events import Message
+from bot.events import Author, Message, MessageKey
 from bot.notices import Notice
 from bot.platforms.base import DryRun, Gone, MissingPermission, NotConnected, Platform, RateLimited, Unreachable
 from bot.policy import Decision
@@ -21,10 +23,20 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What came of an undo: `done` was taken back, `kept` cannot be, `waiting` is until the platform answers."""
+
+    done: tuple[Action, ...] = ()
+    kept: tuple[Action, ...] = ()
+    waiting: tuple[Action, ...] = ()
+
+
 class Performing:
     """The journal says "intended" before an action is begun, "sent" while it may have been done or not.
 
-    `changed` is told of a case whose actions ended later than its card was shown, `tell` of what was not possible.
+    `changed` is told of a case whose actions ended later than its card was shown, `tell` of what was not possible. What
+    a moderator undoes is "undoing" until it is taken back; that may be done twice, and looks like once.
     """
 
     def __init__(
@@ -42,23 +54,124 @@ class Performing:
         self._changed = changed
         self._tell = tell
         self._spawn = spawn
+        self._at_work: dict[int, asyncio.Event] = {}
+        self._undone: set[int] = set()
+        """Rows of which nothing more is done."""
+        self._undoing: set[int] = set()
+        """Those of them that are being taken back by now."""
 
     async def perform(self, row: int, event: Message, decision: Decision) -> None:
         """What was decided just now."""
-        await self._do(row, event, decision.enforced, list(decision.actions))
+        with self._working(row):
+            await self._do(row, event, decision.enforced, list(decision.actions))
 
     async def finish(self, row: Journalled, event: Message) -> None:
         """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
-        not what people read, and then the case says so."""
-        listed: Sequence[Mapping[str, Any]] = row.decision["actions"] if row.todo is None else row.todo
-        todo = [actions.from_json(dict(data)) for data in listed if "outcome" not in data]
-        outcome = next((str(data["outcome"]) for data in listed if "outcome" in data), "done")
+        not what people read, and then the case says so. What a moderator has undone is taken back."""
+        todo, outcome = _left(row)
         enforced = bool(row.decision["enforced"])
-        if row.state == "sent" and todo and isinstance(todo[0], actions.Warn):
-            if enforced:
-                await self._progress(row.id, "intended", todo[1:], outcome, unsure=todo[0])
-            todo = todo[1:]
-        await self._do(row.id, event, enforced, todo, state=outcome)
+        if row.id in self._undone:  # since the row was read
+            return
+        if row.state == "undoing":
+            await self._undo(row.id, event.key, event.author, todo, outcome)
+            return
+        with self._working(row.id):
+            if row.state == "sent" and todo and isinstance(todo[0], actions.Warn):
+                if enforced:
+                    await self._progress(row.id, "intended", todo[1:], outcome, unsure=todo[0])
+                todo = todo[1:]
+            await self._do(row.id, event, enforced, todo, state=outcome)
+
+    async def take_back(self, case: Case, moderator: str) -> TakenBack:
+        """A moderator says that it was wrong: what was done is taken back, and what is still to be done is not done.
+
+        The first click wins, the others find nothing. Raises what the store raises; then another click goes on.
+        """
+        decided = [actions.from_json(data) for data in case.message.decision["actions"]]
+        enforced, row = bool(case.message.decision.get("enforced")), case.message.id
+        todo = [action for action in decided if enforced and not isinstance(action, actions.Alert)]
+        await self._store.record_undone(case.id, moderator, todo)
+        now = await self._store.case(case.id)
+        if now is None or now.message.state != "undoing" or row in self._undoing:
+            return TakenBack()
+        self._undone.add(row)
+        self._undoing.add(row)
+        if (at_work := self._at_work.get(row)) is not None:
+            await at_work.wait()
+        return await self._undo(row, case.message.key, case.author, *_left(now.message))
+
+    async def _undo(
+        self,
+        row: int,
+        key: MessageKey,
+        author: Author,
+        todo: Sequence[Action],
+        outcome: str,
+        wait_s: float = 0.0,
+        told: Callable[[Notice], None] = lambda notice: None,
+    ) -> TakenBack:
+        """Takes back what can be; where the platform does not answer, later. `outcome` is what the row comes to, and
+        `told` hears of what a right is missing for."""
+        self._undone.add(row)
+        self._undoing.add(row)
+        wait_s = wait_s or FIRST_WAIT_S
+        platform = self._platforms[key.platform]
+        done, kept, waiting = list[Action](), list[Action](), list[Action]()
+        pause_s = 0.0
+        try:
+            for action in todo:
+                try:
+                    worked = await platform.undo(action, key, author)
+                except MissingPermission as error:
+                    kept.append(action)
+                    told(Notice("notice-not-taken-back", {"action": action, "why": error.why}, key.community))
+                except Gone:
+                    kept.append(action)
+                except Exception as error:
+                    if not isinstance(error, RateLimited | Unreachable):
+                        log.exception("could not be taken back", row=row, action=action.name)
+                    waiting.append(action)
+                    pause_s = max(pause_s, error.retry_after_s if isinstance(error, RateLimited) else wait_s)
+                else:
+                    (done if worked else kept).append(action)
+            state = "undoing" if waiting else outcome
+            await self._steady(lambda: self._store.record_progress(row, state, waiting, outcome, undoes=True))
+        finally:
+            self._undoing.discard(row)
+        if waiting:
+            self._undo_later(row, key, author, waiting, outcome, pause_s, min(2 * wait_s, LONGEST_WAIT_S))
+        return TakenBack(tuple(done), tuple(kept), tuple(waiting))
+
+    def _undo_later(
+        self,
+        row: int,
+        key: MessageKey,
+        author: Author,
+        todo: Sequence[Action],
+        outcome: str,
+        wait_s: float,
+        next_wait_s: float,
+    ) -> None:
+        """The journal has it until then, so a restart goes on with it, too."""
+        self._undoing.add(row)
+
+        async def later() -> None:
+            await asyncio.sleep(wait_s)
+            await self._undo(row, key, author, todo, outcome, next_wait_s, self._tell)
+            if (case := await self._steady(lambda: self._store.case_of(*key.address))) is not None:
+                self._changed(case)
+
+        self._spawn(later())
+
+    @contextlib.contextmanager
+    def _working(self, row: int) -> Iterator[None]:
+        """Whoever undoes it waits until this has stopped."""
+        self._at_work[row] = ended = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._at_work[row]
+            ended.set()
 
     async def _do(
         self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float = 0.0, state: str = "done"
@@ -73,6 +186,8 @@ class Performing:
         performer: Platform | DryRun = platform if enforced else DryRun(platform)
         later: list[Action] = []
         while todo:
+            if row in self._undone:
+                return
             action, rest = todo[0], todo[1:] + later
             touches = enforced and not isinstance(action, actions.Alert)
             if touches:
@@ -126,15 +241,24 @@ class Performing:
         async def later() -> None:
             await asyncio.sleep(wait_s)
             try:
-                await self._do(row, event, enforced, todo, next_wait_s, state)
+                with self._working(row):
+                    await self._do(row, event, enforced, todo, next_wait_s, state)
             except Exception as error:
                 if damage(error):
                     raise
                 log.exception("actions that were put off failed", row=row)
-                await self._steady(lambda: self._store.record_state(row, "failed"))
+                if row not in self._undone:
+                    await self._steady(lambda: self._store.record_state(row, "failed"))
                 self._tell(Notice("notice-failed", {"row": row}, event.key.community))
             case = await self._steady(lambda: self._store.case_of(*event.key.address))
             if case is not None:
                 self._changed(case)
 
         self._spawn(later())
+
+
+def _left(row: Journalled) -> tuple[list[Action], str]:
+    """What is still to be done about a row, and what has come of the rest."""
+    listed: Sequence[Mapping[str, Any]] = row.decision["actions"] if row.todo is None else row.todo
+    outcome = next((str(data["outcome"]) for data in listed if "outcome" in data), "done")
+    return [actions.from_json(dict(data)) for data in listed if "outcome" not in data], outcome

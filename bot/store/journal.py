@@ -26,12 +26,12 @@ _SCORED = (
     " state = new.state, adapter = new.adapter, probabilities = new.probabilities, decision = new.decision,"
     " enforced = new.enforced, author_sealed ="
     ' CASE WHEN EXISTS (SELECT 1 FROM "case" WHERE "case".message_id = message.id) THEN message.author_sealed END'
-    " FROM new WHERE message.id = new.id"
+    " FROM new WHERE message.id = new.id AND message.state IN ('seen', 'shed', 'scored')"  # once
 )
 _SCORED_ROW = "(?, ?, ?, ?, ?, ?)"
 _PROGRESS = (
     sa.update(t.message)
-    .where(t.message.c.id == sa.bindparam("row"))
+    .where(t.message.c.id == sa.bindparam("row"), (t.message.c.state == "undoing") == sa.bindparam("undoes"))
     .values(
         state=sa.bindparam("to"),
         todo=sa.bindparam("rest"),
@@ -61,12 +61,16 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the actions of a row have come: `todo` as JSON data, `unsure` names one that may have been done."""
+    """How far the actions of a row have come: `todo` as JSON data, `unsure` names one that may have been done.
+
+    It is not recorded where a moderator has undone them meanwhile, unless it is about that (`undoes`).
+    """
 
     row: int
     state: str
     todo: Sequence[Mapping[str, Any]]
     unsure: str | None = None
+    undoes: bool = False
 
 
 def moment(at: datetime) -> str:
@@ -123,9 +127,22 @@ def move(connection: sa.Connection, rows: Sequence[tuple[int, str]]) -> list[Non
 
 def progress(connection: sa.Connection, rows: Sequence[Progress]) -> list[None]:
     """What is still to be done, before it is."""
-    values = [{"row": row.row, "to": row.state, "rest": list(row.todo), "doubt": row.unsure} for row in rows]
+    values = [
+        {"row": row.row, "to": row.state, "rest": list(row.todo), "doubt": row.unsure, "undoes": row.undoes}
+        for row in rows
+    ]
     connection.execute(_PROGRESS, values)
     return [None] * len(rows)
+
+
+def undo(connection: sa.Connection, case: int, todo: Sequence[Mapping[str, Any]]) -> None:
+    """The message of a case is "undoing", and `todo` is to be taken back. What was done to it so far stays its outcome;
+    where something was still to be done, not all of it was possible."""
+    message = sa.select(t.case.c.message_id).where(t.case.c.id == case).scalar_subquery()
+    state: str = connection.execute(sa.select(t.message.c.state).where(t.message.c.id == message)).scalar_one()
+    outcome = "failed" if state in ("intended", "sent") else state
+    listed = [*todo, {"outcome": outcome}]
+    connection.execute(sa.update(t.message).where(t.message.c.id == message).values(state="undoing", todo=listed))
 
 
 def tried(connection: sa.Connection, rows: Sequence[tuple[int, int]]) -> list[None]:

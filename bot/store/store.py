@@ -45,7 +45,7 @@ from model.classifier import Verdict
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=FAST")
 """What was forgotten or erased is overwritten, as far as that costs no more writing (`secure_delete=FAST`)."""
 KEY_TRIED_ON = 20
-UNFINISHED = ("seen", "shed", "scored", "intended", "sent")
+UNFINISHED = ("seen", "shed", "scored", "intended", "sent", "undoing")
 
 
 def _pragmas(connection: Any, _record: object) -> None:
@@ -175,17 +175,25 @@ class Store(Reading):
         await self._writer.write_row(journal.move, (row, state))
 
     async def record_progress(
-        self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None
+        self,
+        row: int,
+        state: str,
+        todo: Sequence[Action],
+        outcome: str,
+        unsure: Action | None = None,
+        *,
+        undoes: bool = False,
     ) -> None:
-        """What is still to be done about a message; "sent" says that the first of it may have been.
+        """What is still to be done about a message, or `undoes`: to be taken back; "sent" says that the first of it may
+        have been done.
 
         `outcome` is what has come of the rest so far ("done", "failed", "gone"). `unsure` marks an action that may have
-        been done and is not repeated.
+        been done and is not repeated. Once a moderator has undone it, only what `undoes` is recorded.
         """
         rest: list[dict[str, object]] = [to_json(action) for action in todo]
         if todo and outcome != "done":
             rest.append({"outcome": outcome})
-        step = journal.Progress(row, state, rest, unsure.name if unsure else None)
+        step = journal.Progress(row, state, rest, unsure.name if unsure else None, undoes)
         await self._writer.write_row(journal.progress, step)
 
     async def record_tried(self, row: int, count: int) -> None:
@@ -288,15 +296,22 @@ class Store(Reading):
 
         return await self._writer.write(work)
 
-    async def record_undone(self, case: int, moderator: str) -> bool:
-        """The action was wrong here; teaches nothing. False when it was undone before: the first click wins."""
+    async def record_undone(self, case: int, moderator: str, todo: Sequence[Action] = ()) -> bool:
+        """The action was wrong here; teaches nothing. False when it was undone before: the first click wins.
+
+        `todo` is to be taken back: the message is "undoing" from now on, and what was still to be done about it is not
+        done any more.
+        """
         still = sa.and_(t.case.c.id == case, t.case.c.undone.is_(False))
         undone = sa.update(t.case).where(still).values(undone=True, moderator=moderator)
         closed = sa.update(t.case).where(t.case.c.id == case, t.case.c.state == "open").values(state="undone")
+        listed = [to_json(action) for action in todo]
 
         def work(connection: sa.Connection) -> bool:
             first = connection.execute(undone).rowcount == 1
             connection.execute(closed)
+            if first and listed:
+                journal.undo(connection, case, listed)
             return first
 
         return await self._writer.write(work)

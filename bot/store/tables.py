@@ -41,7 +41,7 @@ message = Table(
     Column("text_sealed", LargeBinary),  # NULL once its retention time is over
     Column("sent_at", DateTime, nullable=False),
     Column("seen_at", DateTime, nullable=False),
-    Column("state", String, nullable=False),  # seen shed scored intended sent done failed gone exempt
+    Column("state", String, nullable=False),  # seen shed scored intended sent undoing done failed gone exempt
     Column("adapter", String),
     Column("probabilities", JSON),
     Column("decision", JSON),

@@ -30,7 +30,7 @@ class Community:
             adapter_of=lambda community: "global/stub",
             notice=self.notices.append,
         )
-        self.desk = Desk(store, self.moderator, classifier, {"webchat": self.chat})
+        self.desk = Desk(store, self.moderator, classifier)
 
     async def says(self, person: str, text: str) -> str:
         from datetime import UTC, datetime

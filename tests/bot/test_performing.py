@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from bot.actions import Action, Ban, Delete, Warn
 from bot.cards import card
 from bot.events import Author, MessageKey
 from bot.notices import Notice
-from bot.performing import Performing
+from bot.performing import Performing, TakenBack
 from bot.platforms.base import MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.policy import Band, Decision
 from bot.store import Case, Store
@@ -37,7 +39,10 @@ class Answers:
             raise answer
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
-        return False
+        self.done.append((f"undo {action.name}", ""))
+        if (answer := self.answers.get(f"undo {action.name}")) is not None:
+            raise answer
+        return action.name == "ban"
 
 
 @asynccontextmanager
@@ -128,3 +133,91 @@ async def test_a_mistake_of_ours_in_what_was_put_off_ends_nothing(store: Store) 
         await process.perform(row, said("HATE"), HARSH)
         platform.answers["ban"] = RuntimeError("Session is closed")
     assert (await the_case(store)).message.state == "failed"
+
+
+UNDONE = [("undo delete", ""), ("undo warn", ""), ("undo ban", "")]
+
+
+async def test_what_is_undone_while_it_waits_is_not_done_any_more(store: Store) -> None:
+    """The platform asks for patience before the ban, and a moderator says that all of it was wrong."""
+    row = await decided(store)
+    platform = Answers(store, ban=RateLimited(0.05))
+    async with performing(store, platform) as process:
+        await process.perform(row, said("HATE"), HARSH)
+        platform.done, platform.answers = [], {}
+        back = await process.take_back(await the_case(store), "dana")
+        assert (back.done, back.kept, back.waiting) == ((Ban(),), (Delete(), Warn()), ())
+        await asyncio.sleep(0.2)
+        assert platform.done == UNDONE
+    assert not await store.unfinished("webchat") and (await the_case(store)).undone
+
+
+async def test_an_undo_in_the_middle_of_an_action_comes_after_it(store: Store) -> None:
+    """The ban is under way when the moderator clicks: it is lifted once it stands, and the journal does not forget."""
+    row = await decided(store)
+    begun, banned = asyncio.Event(), asyncio.Event()
+
+    class Slow(Answers):
+        async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+            if action.name == "ban":
+                begun.set()
+                await banned.wait()
+            self.done.append((action.name, ""))
+
+    platform = Slow(store)
+    async with performing(store, platform) as process, asyncio.TaskGroup() as group:
+        group.create_task(process.perform(row, said("HATE"), HARSH))
+        await begun.wait()
+        back = group.create_task(process.take_back(await the_case(store), "dana"))
+        while (case := await the_case(store)).message.state != "undoing":
+            await asyncio.sleep(0.01)
+        assert "Being taken back" in " ".join(card(case, "en").lines)
+        again = await process.take_back(case, "eve")  # the first click wins
+        assert again == TakenBack()
+        banned.set()
+    assert platform.done == [("delete", ""), ("warn", ""), ("ban", ""), *UNDONE] and back.result().done == (Ban(),)
+    assert not await store.unfinished("webchat")
+
+
+async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_process(store: Store) -> None:
+    """Discord is silent when the moderator clicks, and the process ends: the next one lifts the ban."""
+    row = await decided(store)
+    platform = Answers(store)
+    async with performing(store, platform) as process:
+        await process.perform(row, said("HATE"), HARSH)
+        platform.answers = {"undo ban": Unreachable("stub")}
+        back = await process.take_back(await the_case(store), "dana")
+        assert back.waiting == (Ban(),) and back.kept == (Delete(), Warn())
+    (left,) = await store.unfinished("webchat")
+    assert left.state == "undoing" and left.todo == [{"name": "ban", "hours": None}]
+    platform = Answers(store)
+    async with performing(store, platform) as process:
+        await process.finish(left, said("HATE"))
+        assert platform.done == [("undo ban", "")]
+        await process.finish(left, said("HATE"))  # as it was read before
+        assert platform.done == [("undo ban", "")]
+    assert (await the_case(store)).message.state == "done"
+
+
+async def test_a_click_whose_answer_was_lost_is_carried_out_by_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on disk that it is undone, and the moderator was told that the store does not answer."""
+    row = await decided(store)
+    platform = Answers(store)
+    async with performing(store, platform) as process:
+        await process.perform(row, said("HATE"), HARSH)
+        record = store.record_undone
+
+        async def lost(*arguments: Any) -> bool:
+            await record(*arguments)
+            raise OSError(5, "stub")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "record_undone", lost)
+            with pytest.raises(OSError, match="stub"):
+                await process.take_back(await the_case(store), "dana")
+        platform.done = []
+        assert (await process.take_back(await the_case(store), "dana")).done == (Ban(),)
+        assert platform.done == UNDONE
+        assert await process.take_back(await the_case(store), "dana") == TakenBack()

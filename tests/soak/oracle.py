@@ -9,7 +9,8 @@ Once everything was given time to settle:
 - *Not journalled*: a message gone, an author warned, timed out or banned, and no decision of the journal says so.
 - *Not done*: a decision that was to be carried out and was not; a message that failed, which here nothing gave cause
   to; a case that was never shown; a digest that shows fewer cases than stand in it. A warning that may or may not have
-  been sent (the process ended in between) is marked so, and is counted.
+  been sent (the process ended in between) is marked so, and is counted. What a moderator undid need not have been
+  done, and no time-out and no ban of it stands.
 
 Deletions, time-outs and bans are states: done again they look like done once.
 
@@ -29,6 +30,8 @@ from typing import Any
 from bot.store import Sealer
 from tests.soak.record import Record, Said
 
+LIFTED = {"timeout", "ban"}
+"""What a moderator's undo ends."""
 FINISHED = ("done", "gone", "exempt", "failed")
 
 
@@ -43,6 +46,8 @@ class Row:
     decision: Mapping[str, Any]
     unsure: str | None = None
     """The action that may or may not have been done."""
+    undone: bool = False
+    """A moderator said that it was wrong."""
 
     @property
     def enforced(self) -> frozenset[str]:
@@ -95,10 +100,13 @@ def read_journal(database: Path, key: Path | Sealer) -> Journal:
     sealer = key if isinstance(key, Sealer) else Sealer.from_file(key, create=False)
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
-        rows = connection.execute("SELECT platform, message, state, text_sealed, decision, unsure FROM message")
+        rows = connection.execute(
+            "SELECT platform, message, message.state, text_sealed, decision, unsure, COALESCE(undone, 0) FROM message"
+            ' LEFT JOIN "case" ON "case".message_id = message.id'
+        )
         cases = 'SELECT "case".id, message.platform FROM "case" JOIN message ON message.id = "case".message_id'
         return Journal(
-            tuple(Row(p, m, state, sealer.unseal(t), json.loads(d or "{}"), u) for p, m, state, t, d, u in rows),
+            tuple(Row(p, m, s, sealer.unseal(t), json.loads(d or "{}"), u, bool(n)) for p, m, s, t, d, u, n in rows),
             dict(connection.execute(cases).fetchall()),
             dict(connection.execute("SELECT case_id, message FROM card WHERE message IS NOT NULL").fetchall()),
             *connection.execute("SELECT TOTAL(state = 'waiting'), TOTAL(state = 'dead') FROM inbox").fetchone(),
@@ -123,12 +131,16 @@ def compare(record: Record, journal: Journal) -> Findings:
         decided_on[said.author] |= decided
         if said.deleted and "delete" not in decided:
             unjournalled.append(f"{_name(said)}: gone, and no decision says so")
-        missing = decided - _happened(said, record)
+        happened = _happened(said, record)
+        undone = frozenset[str]().union(*(row.enforced for row in mine if row.undone))
+        missing = decided - undone - happened
         if "warn" in missing and any(row.unsure == "warn" for row in mine):
             maybe_sent += 1
             missing -= {"warn"}
         not_done += [f"{_name(said)}: no {what}, though decided; {_states(mine)}" for what in sorted(missing)]
-        not_done += [f"{_name(said)}: failed, though nothing was in its way" for row in mine if row.state == "failed"]
+        failed = [row for row in mine if row.state == "failed" and not row.undone]
+        not_done += [f"{_name(said)}: failed, though nothing was in its way" for _ in failed]
+        not_done += [f"{_name(said)}: {what}, though undone" for what in sorted(undone & happened & LIFTED)]
     for what, authors in (("warn", record.warned), ("timeout", record.timed_out), ("ban", record.banned)):
         nobody = sorted(author for author in authors if what not in decided_on[author])
         unjournalled += [f"{author}: {what}, and no decision says so" for author in nobody]

@@ -70,7 +70,11 @@ class StubPlatform:
             step(self.fault, "platform", PLATFORM_ERRORS, do)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
-        return False
+        names = {"timeout": self.world.timed_out, "ban": self.world.banned}
+        if action.name not in names:
+            return False
+        step(self.fault, "platform", PLATFORM_ERRORS, lambda: names[action.name].discard(author.id))
+        return True
 
 
 class StubBoard:

@@ -27,7 +27,7 @@ from bot.learning import Learning
 from bot.moderator import Moderator
 from bot.policy import LabelPolicy, Mode, Policy, Strikes
 from bot.posting import Pace, Posting
-from bot.store import Sealer, Store
+from bot.store import Case, Sealer, Store
 from model.adapters import SHIPPED, WEIGHTS_FILE, Registry, read_manifest, write_adapter
 from model.batcher import Batcher
 from model.coalescing import Coalescing
@@ -82,7 +82,7 @@ async def process(folder: Path, world: World, fault: Fault) -> AsyncIterator[Ser
             changed=lambda case: posting.show(case.id),
             notice=posting.notify,
         )
-        desk = Desk(store, moderator, classifier, {PLATFORM: platform}, changed=lambda case: posting.show(case.id))
+        desk = Desk(store, moderator, classifier, changed=lambda case: posting.show(case.id))
         await posting.resume()
         works = [batcher.run(), moderator.run(), posting.run(), learning.watch(lambda *told: None, every_s=0.01)]
         loop = asyncio.get_running_loop()  # no TaskGroup: a crash is to end them all without a word
@@ -113,16 +113,21 @@ class Day:
         self.done = 0
         self.words: dict[int, str] = {}
         """Moderators' words that were acknowledged, by case."""
+        self.undone: set[int] = set()
+        """Cases of which a moderator was told that they are undone."""
 
     async def live(self, service: Service, fault: Fault) -> None:
         """From where the day has come to, to its end or to a crash."""
         steps: list[Callable[[Service], Any]] = [lambda s: s.moderator.set_policy(COMMUNITY, POLICY)]
         for number, text in enumerate(DAY):
             steps.append(lambda s, n=number, t=text: self._says(s, f"m{n}", t, 0))  # type: ignore[misc]
+        said_last = steps[6]
         steps.insert(4, lambda s: self._swap("v1"))
         steps.append(lambda s: self._says(s, "m3", EDITED, 1))
         steps.append(lambda s: self._swap("v2"))
         steps += [lambda s: self._word(s, "m7", "offensive"), lambda s: self._word(s, "m1", "hate")]
+        steps.append(lambda s: self._undo(s, "m2"))
+        steps.insert(steps.index(said_last) + 1, lambda s: self._undo(s, "m5"))  # while it is being done
         refused = 0
         while self.done < len(steps) and not fault.dead:
             try:
@@ -145,10 +150,19 @@ class Day:
     async def _swap(self, version: str) -> None:
         self.registry.promote(f"global/{version}")
 
-    async def _word(self, service: Service, name: str, label: str) -> None:
+    async def _case(self, service: Service, name: str) -> Case:
         async with asyncio.timeout(REST_S):
             while (case := await service.store.case_of(PLATFORM, COMMUNITY, name)) is None:
                 await asyncio.sleep(0.005)
+        return case
+
+    async def _undo(self, service: Service, name: str) -> None:
+        case = await self._case(service, name)
+        await service.desk.undo(case, "dana")
+        self.undone.add(case.id)
+
+    async def _word(self, service: Service, name: str, label: str) -> None:
+        case = await self._case(service, name)
         if str(case.message.decision["label"]) == label:
             await service.desk.confirm(case, "dana", None)
         else:
@@ -246,16 +260,19 @@ def broken_by(world: World, day: Day, folder: Path, fault: Fault) -> list[str]:
     told = f"{fault.boundary}: {fault.kind}, step {fault.number}"
     found = compare(world.record(), read_journal(folder / "domovoi.db", SEALER))
     broken = [*found.lost, *found.doubled, *found.unjournalled]
-    undone = {sentence.split(":")[0] for sentence in found.not_done}
-    if len(undone) > (fault.fired and fault.kind in EXCUSED):
+    not_done = {sentence.split(":")[0] for sentence in found.not_done}
+    if len(not_done) > (fault.fired and fault.kind in EXCUSED):
         broken += found.not_done
     if found.maybe_sent and fault.kind.removesuffix(" after") not in ("crash", "unreachable"):
         broken.append("a warning may have been sent, though nothing left that open")
     with contextlib.closing(sqlite3.connect(folder / "domovoi.db")) as connection:
         words = dict(connection.execute("SELECT case_id, label FROM correction").fetchall())
+        undone = {case for (case,) in connection.execute('SELECT id FROM "case" WHERE undone')}
         adapters = {name for (name,) in connection.execute("SELECT DISTINCT adapter FROM message")}
     if not day.words.items() <= words.items():
         broken.append(f"moderators said {day.words}, the store has {words}")
+    if not day.undone <= undone:
+        broken.append(f"moderators undid {day.undone}, the store has {undone}")
     known = {None, *(f"global/{manifest.version}" for manifest in day.registry.versions())}
     if not adapters <= known or day.registry.current() != "global/v2":
         broken.append(f"adapters {adapters} of {known}; {day.registry.current()} serves")

@@ -91,7 +91,8 @@ class Acting:
                 case Timeout():
                     await (await self._member(guild, author, "moderate_members")).timeout(None, reason=reason)
                 case Ban():
-                    await guild.unban(discord.Object(int(author.id)), reason=reason)
+                    with contextlib.suppress(discord.NotFound):  # there is none, or none any more
+                        await guild.unban(discord.Object(int(author.id)), reason=reason)
                     await self._lifts.forget(PLATFORM, key.community, author.id)
                 case Delete() if named(key) is not None:
                     member = await self._member(guild, author, "manage_nicknames")

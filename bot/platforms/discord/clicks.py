@@ -102,7 +102,7 @@ class Clicks:
     async def _outcome(self, asked: Asked, outcome: Outcome) -> None:
         """What came of it; where a deletion cannot be undone, the text can be posted back."""
         text = outcome.text(asked.language)
-        if any(isinstance(action, Delete) for action in outcome.kept) and outcome.case.message.text:
+        if any(isinstance(action, Delete) for action in outcome.back.kept) and outcome.case.message.text:
             view = discord.ui.View(timeout=None)
             view.add_item(CaseButton("back", outcome.case.id, text=asked.say("button-back")))
             view.stop()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import discord
 
-from bot.cards import explained, probabilities, todo
+from bot.cards import explained, probabilities, title, todo
 from bot.events import Author, Message, MessageKey
 from bot.language import said_action
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
@@ -139,9 +139,8 @@ async def history(asked: Asked, member: discord.User) -> None:
     for case in cases[:HISTORY_LINES]:
         decision = case.message.decision
         done = ", ".join(said_action(asked.language, action) for action in todo(case)) if decision["enforced"] else ""
-        label, score = asked.say(f"label-{decision['label']}"), round(100 * decision["score"])
         state = asked.say(f"state-{case.state}") + (f" · {done}" if done else "")
-        text = asked.say("digest-line", case=case.id, label=label, score=score, state=state)
+        text = asked.say("digest-line", title=title(case, asked.language), state=state, case=case.id)
         lines.append(f"<t:{int(case.message.sent_at.timestamp())}:d> {text} · [↗]({link(case)})")
     await asked.tell("\n".join(lines))
 

@@ -94,7 +94,7 @@ class Clicks:
 
     async def _outcome(self, asked: Asked, outcome: Outcome, message: Json) -> str:
         """What came of it; where a deletion cannot be undone, the text can be posted back."""
-        if any(isinstance(action, Delete) for action in outcome.kept) and outcome.case.message.text:
+        if any(isinstance(action, Delete) for action in outcome.back.kept) and outcome.case.message.text:
             button = InlineKeyboardButton(asked.say("button-back"), callback_data=f"back:{outcome.case.id}")
             text = html.escape(outcome.text(asked.language))
             await self._bot.answers.send(message["chat"]["id"], text, asked.language, InlineKeyboardMarkup([[button]]))

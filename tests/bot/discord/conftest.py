@@ -145,7 +145,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
             changed=discord.show,
             notice=told,
         )
-        desk = Desk(store, scene.moderator, scene.classifier, platforms, changed=discord.show)
+        desk = Desk(store, scene.moderator, scene.classifier, changed=discord.show)
         discord.serve(scene.moderator, desk)
         if set_up:
             now = datetime.now(UTC)

@@ -65,6 +65,25 @@ async def test_undo_lifts_what_can_be_lifted_and_offers_to_post_back(scene: Scen
     assert "Undo" not in labels(card)
 
 
+async def test_an_undo_that_discord_does_not_answer_is_carried_out_after_a_restart(tmp_path: Path) -> None:
+    """The moderator is told so, the card says that it is under way, and the next process ends the timeout."""
+    async with DiscordServer() as server:
+        scene = Scene(server)
+        async with serving(scene, tmp_path):
+            await scene.enforce(hate=HARSH)
+            await server.says(scene.lounge, scene.ann, "HATE")
+            card = await scene.card()
+            server.faults.fail_rest("PATCH", "/members/", 503, times=1000)
+            answer = await server.clicks(scene.mod, card, "Undo")
+            assert "Will be taken back as soon as the platform answers: timeout for 30 minutes" in answer.content
+            await server.until(lambda: "Being taken back" in str(card.embeds))
+            assert scene.guild.members[scene.ann.id].timed_out
+        server.faults.clear()
+        async with serving(scene, tmp_path):
+            await server.until(lambda: not scene.guild.members[scene.ann.id].timed_out)
+            assert not await scene.store.unfinished("discord")
+
+
 async def test_buttons_outlive_a_restart(tmp_path: Path) -> None:
     """A card of yesterday's process answers today's."""
     async with DiscordServer() as server:

@@ -239,9 +239,9 @@ async def test_names_and_titles_are_read_too(scene: Scene) -> None:
     await scene.server.until(lambda: thread.name == "(title removed)", timeout_s=8)
     named, titled = await scene.cases()
     outcome = await scene.discord.desk.undo(named, "discord:1")
-    assert scene.guild.members[scene.ann.id].nick == "HATE nick" and outcome.done and not outcome.kept
+    assert scene.guild.members[scene.ann.id].nick == "HATE nick" and outcome.back.done and not outcome.back.kept
     outcome = await scene.discord.desk.undo(titled, "discord:1")
-    assert outcome.kept and "Cannot be taken back: delete" in outcome.text()
+    assert outcome.back.kept and "Cannot be taken back: delete" in outcome.text()
 
 
 async def test_what_is_corrected_to_neutral_ends_the_timeout(scene: Scene) -> None:

@@ -109,7 +109,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
             changed=platform.show,
             notice=told,
         )
-        desk = Desk(store, scene.moderator, scene.classifier, platforms, changed=platform.show)
+        desk = Desk(store, scene.moderator, scene.classifier, changed=platform.show)
         platform.serve(scene.moderator, desk)
         if set_up:
             now = datetime.now(UTC)
