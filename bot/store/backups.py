@@ -34,19 +34,22 @@ class Damaged(Exception):
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What a start found and did: why the store was not as it should be, the backup it was made from ("" where its own
-    file served), how many changes were done again, and where the damaged file is now."""
+    file served), how many changes were done again, where the damaged file is now, and how many later changes are `lost`
+    behind damage in the log."""
 
     why: str
     backup: str
     changes: int
     set_aside: str = ""
+    lost: int = 0
 
     def __str__(self) -> str:
         source = f"made again from {self.backup} and" if self.backup else "brought up to date with"
         which = "one before" if self.why == BY_HAND else "damaged file"
         kept = f"; the {which} is kept as {self.set_aside}" if self.set_aside else ""
         why = self.why.replace("is ", "was ", 1)
-        return f"the store {why}: it was {source} {self.changes} later changes{kept}"
+        lost = f"; {self.lost} still later ones are lost, for the log is damaged before them" if self.lost else ""
+        return f"the store {why}: it was {source} {self.changes} later changes{lost}{kept}"
 
 
 class Backups:
@@ -161,8 +164,8 @@ class Backups:
             return None
         with opened(self.path) as store:
             before = _number(store)
-            count = self._redo(store, before)
-        return Recovery("had lost its last commits", "", count) if count else None
+            count, lost = self._redo(store, before)
+        return Recovery("had lost its last commits", "", count, lost=lost) if count or lost else None
 
     def restore(self, why: str, source: Path | None = None) -> Recovery:
         """The newest sound backup, or `source`, with every later change takes the store's place; the file there before
@@ -183,7 +186,7 @@ class Backups:
             shutil.copyfile(backup, partial)
             try:
                 with opened(partial) as store:
-                    count = self._redo(store, _number(store))
+                    count, lost = self._redo(store, _number(store))
                     store.execute("PRAGMA journal_mode=DELETE")
             except sqlite3.Error as error:  # such as changes of a later schema
                 if passing(error) or (intact and damage(error)):  # the disk's fault, not the backup's
@@ -195,15 +198,16 @@ class Backups:
             aside = self._set_aside()
             os.replace(partial, self.path)
             _sync(self.path.parent)
-            return Recovery(why, backup.name, count, aside)
+            return Recovery(why, backup.name, count, aside, lost)
         raise Damaged(
             f"the store {self.path} {why}, and {self.folder} has no sound backup; nothing was changed. "
             f"Put a copy of your own in the place of {self.path.name}, or move both away to start anew"
         )
 
-    def _redo(self, store: sqlite3.Connection, after: int) -> int:
-        """Every change behind number `after` that the logs have without a hole, in one transaction; how many."""
-        count = 0
+    def _redo(self, store: sqlite3.Connection, after: int) -> tuple[int, int]:
+        """Every change behind number `after` that the logs have without a hole, in one transaction: (how many, how many
+        there are behind a hole that damage has made)."""
+        count, hole = 0, False
         store.execute("BEGIN IMMEDIATE")
         logs = self._logs()
         for number, following in zip(logs, [*logs[1:], math.inf], strict=True):
@@ -211,6 +215,7 @@ class Backups:
                 continue  # what it has is in the store
             for change in read_changes(self._log(number), after):
                 if change.number != after + 1:
+                    hole = True
                     break
                 for sql, parameters, many in change.statements:
                     (store.executemany if many else store.execute)(sql, parameters)
@@ -218,7 +223,10 @@ class Backups:
         if count:
             store.execute(COUNTED, (after,))
         store.execute("COMMIT")
-        return count
+        numbers = [number for log in logs for number in numbers_in(self._log(log))] if hole else []
+        if None not in numbers:  # logs of another history, or too late ones
+            return count, 0
+        return count, max(0, max(number for number in numbers if number is not None) - after)
 
     def _strange(self) -> str:
         """What is wrong with the store's schema, "" where it is that of the newest backup that is as it was written."""

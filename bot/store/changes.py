@@ -77,12 +77,11 @@ class ChangeLog:
 
 
 def read_changes(path: Path, after: int = 0) -> Iterator[Change]:
-    """Changes behind number `after`, in order, up to the first line that is not whole."""
+    """Changes behind number `after`, in order; a line that is damaged or cut is left out, and then numbers have a
+    hole."""
     with path.open("rb") as file:
         for line in file:
-            if (body := _body(line)) is None:
-                return
-            if _number_of(body) > after:
+            if (body := _body(line)) is not None and _number_of(body) > after:
                 yield _change(body)
 
 

@@ -107,6 +107,7 @@ def test_the_oracle_is_content_with_what_is_right() -> None:
         ("not_done", replace(RECORD, banned=frozenset()), JOURNAL, "no ban, though decided"),
         ("not_done", replace(RECORD, timed_out=frozenset()), JOURNAL, "no timeout, though decided"),
         ("not_done", RECORD, row(2, state="failed"), "failed, though nothing was in its way"),
+        ("not_done", RECORD, row(4, undone=True), "discord 4 'RUDE': timeout, though undone"),
         ("not_done", replace(RECORD, shown=()), JOURNAL, "case 1 (telegram) was never shown"),
         ("not_done", replace(RECORD, digests={"discord:800": 0}), JOURNAL, "digest discord:800 shows 0 of 1 cases"),
     ],
@@ -117,7 +118,9 @@ def test_the_oracle_names_what_is_wrong(kind: str, record: Record, journal: Jour
 
 
 def test_what_is_allowed_is_counted() -> None:
-    """A warning that may have been sent, once marked; a card that stands twice and says so."""
+    """A warning that may have been sent, once marked; a card that stands twice and says so; what was undone need not
+    have been done."""
+    assert not compare(replace(RECORD, timed_out=frozenset()), row(4, undone=True, state="failed"))
     doubtful = compare(replace(RECORD, warned={}), row(1, unsure="warn"))
     assert not doubtful and doubtful.maybe_sent == 1
     again = compare(shown(Shown("telegram", "901", 1, True, False)), JOURNAL)

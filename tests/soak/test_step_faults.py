@@ -44,6 +44,7 @@ def test_there_were_enough() -> None:
         ("UPDATE message SET decision = '{}', enforced = 0 WHERE message = 'm4'", "no decision says so"),
         ("DELETE FROM card", "never shown"),
         ("DELETE FROM correction", "moderators said"),
+        ('UPDATE "case" SET undone = 0', "moderators undid"),
         ("UPDATE message SET adapter = 'global/v9' WHERE message = 'm2'", "global/v9"),
     ],
 )

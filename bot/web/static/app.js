@@ -240,7 +240,7 @@ function caseNode(item) {
   }
   return el(
     "li",
-    { class: `card ${item.unread ? "" : item.label}`, "data-testid": "case", "data-id": item.id, "data-state": item.state, "data-band": item.band },
+    { class: `card ${item.unread ? "unread" : item.label}`, "data-testid": "case", "data-id": item.id, "data-state": item.state, "data-band": item.band },
     el(
       "header",
       {},
