@@ -81,7 +81,8 @@ async def test_an_undo_that_discord_does_not_answer_is_carried_out_after_a_resta
         server.faults.clear()
         async with serving(scene, tmp_path):
             await server.until(lambda: not scene.guild.members[scene.ann.id].timed_out)
-            assert not await scene.store.unfinished("discord")
+            await scene.settled()
+            assert (await scene.case()).message.state == "done"
 
 
 async def test_buttons_outlive_a_restart(tmp_path: Path) -> None:
