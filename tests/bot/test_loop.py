@@ -204,7 +204,9 @@ async def test_what_the_model_could_not_read_and_what_may_have_arrived(page: Pag
     """No figures and no buttons where there is no verdict; an action in doubt is said to be that."""
     killer = "a text with which the model's process died"
     running.parts.moderator._unread[killer] = None
+    await expect(page.get_by_test_id("mode")).to_have_text("shadow")
     await page.get_by_test_id("mode-switch").click()
+    await expect(page.get_by_test_id("mode")).to_have_text("enforce")
     await say(page, "ann", killer)
     card = page.get_by_test_id("case").first
     await expect(card.get_by_test_id("case-label")).to_have_text("could not be read by the model", timeout=30_000)
