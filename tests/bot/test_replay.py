@@ -153,7 +153,12 @@ async def test_ctrl_c_ends_it_without_a_report(tmp_path: Path) -> None:
     source, out = written(tmp_path / "in.csv", [(f"message {n}", "") for n in range(50_000)]), tmp_path / "r.html"
     command = [*COMMAND, str(source), "--text", "text", "--out", str(out), *configured(tmp_path)]
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, start_new_session=True
+        *command,
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's "&" has ignored
     )
     command_itself = psutil.Process(process.pid)
     while not (children := command_itself.children()):
