@@ -58,7 +58,7 @@ class Performing:
         self._undone: set[int] = set()
         """Rows of which nothing more is done."""
         self._undoing: set[int] = set()
-        """Those of them that are being taken back by now."""
+        """Those of them that this process has begun to take back, unless an error of the store ended that."""
 
     async def perform(self, row: int, event: Message, decision: Decision) -> None:
         """What was decided just now."""
@@ -136,8 +136,9 @@ class Performing:
                     (done if worked else kept).append(action)
             state = "undoing" if waiting else outcome
             await self._steady(lambda: self._store.record_progress(row, state, waiting, outcome, undoes=True))
-        finally:
+        except BaseException:
             self._undoing.discard(row)
+            raise
         if waiting:
             self._undo_later(row, key, author, waiting, outcome, pause_s, min(2 * wait_s, LONGEST_WAIT_S))
         return TakenBack(tuple(done), tuple(kept), tuple(waiting))
@@ -153,7 +154,6 @@ class Performing:
         next_wait_s: float,
     ) -> None:
         """The journal has it until then, so a restart goes on with it, too."""
-        self._undoing.add(row)
 
         async def later() -> None:
             await asyncio.sleep(wait_s)

@@ -199,6 +199,30 @@ async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_proces
     assert (await the_case(store)).message.state == "done"
 
 
+async def test_of_two_clicks_the_slower_finds_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has read of the journal is from before the first one was through."""
+    row = await decided(store)
+
+    class Slow(Answers):
+        async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+            await asyncio.sleep(0.02)
+            return await super().undo(action, key, author)
+
+    platform, read, slow = Slow(store), store.case, iter([0.0, 0.3])
+
+    async def case(number: int) -> Case | None:
+        found = await read(number)
+        await asyncio.sleep(next(slow))
+        return found
+
+    async with performing(store, platform) as process:
+        await process.perform(row, said("HATE"), HARSH)
+        platform.done, opened = [], await the_case(store)
+        monkeypatch.setattr(store, "case", case)
+        both = await asyncio.gather(process.take_back(opened, "dana"), process.take_back(opened, "eve"))
+    assert platform.done == UNDONE and sum(back == TakenBack() for back in both) == 1
+
+
 async def test_a_click_whose_answer_was_lost_is_carried_out_by_the_next(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
