@@ -12,8 +12,8 @@ run: .venv/installed ## the service with its try-out chat, on the embedded model
 install: .venv/installed
 
 test: .venv/developing
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/soak
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak # these need both cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/model tests/training
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/model --ignore tests/training # these mind the time
 
 soak: .venv/developing ## the promises of the README kept for a long time: about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --out benchmarks/SOAK.md
