@@ -188,7 +188,7 @@ class TelegramServer:
         self.push({"edited_message": dict(message.data)})
         await asyncio.sleep(0)
 
-    async def clicks(self, user: User, message: Message, button: str, timeout_s: float = 5.0) -> str:
+    async def clicks(self, user: User, message: Message, button: str, timeout_s: float = 20.0) -> str:
         """Somebody presses an inline button, named by its text or data; returns what Telegram showed for a moment."""
         found = [one for one in message.buttons if button in (one["text"], one.get("callback_data"))]
         if not found:
@@ -252,7 +252,7 @@ class TelegramServer:
         """Updates that the bot has not confirmed."""
         return len(self.updates)
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
         """Returns when it holds."""
         async with asyncio.timeout(timeout_s):
             while not condition():

@@ -126,7 +126,8 @@ class Acting:
             if len(numbers) == 1:
                 await bot.delete_message(chat, numbers[0])
             else:
-                await bot.delete_messages(chat, numbers)
+                async with self.refusals(chat, "can_delete_messages"):  # counted also where each is tried alone then
+                    await bot.delete_messages(chat, numbers)
 
         await self._deletions.do(str(chat), number, delete)
 

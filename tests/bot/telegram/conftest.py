@@ -46,7 +46,7 @@ class Scene:
 
     async def settled(self) -> None:
         """Everything that was said is confirmed, handled and through."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while self.server.updates or not self.telegram.receiving.idle or await self.store.unfinished("telegram"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -66,7 +66,7 @@ class Scene:
         def found() -> list[Message]:
             return [message for message in self.server.by_bot(self.board) if message.buttons]
 
-        await self.server.until(lambda: len(found()) >= count, timeout_s=10)
+        await self.server.until(lambda: len(found()) >= count, timeout_s=20)
         assert len(found()) == count
         return found()
 
