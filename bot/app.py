@@ -156,7 +156,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 group.create_task(_backups(store, told_on_the_page)),
                 group.create_task(_watch_for_damage(store)),
             ]
-            if store.recovery is not None and not store.recovery.backup:  # as after any kill
+            if store.recovery is not None and not store.recovery.is_repair:  # as after any kill
                 log.info("the store is complete again", found=str(store.recovery))
             elif store.recovery is not None:
                 log.error("the store was repaired", found=str(store.recovery))  # and the page says so

@@ -73,7 +73,8 @@ class Performing:
         if row.id in self._undone:  # since the row was read
             return
         if row.state == "undoing":
-            await self._undo(row.id, event.key, event.author, todo, outcome)
+            await self._undo(row.id, event.key, event.author, todo, outcome, told=self._tell)
+            await self._redraw(event.key)
             return
         with self._working(row.id):
             if row.state == "sent" and todo and isinstance(todo[0], actions.Warn):
@@ -81,6 +82,7 @@ class Performing:
                     await self._progress(row.id, "intended", todo[1:], outcome, unsure=todo[0])
                 todo = todo[1:]
             await self._do(row.id, event, enforced, todo, state=outcome)
+        await self._redraw(event.key)
 
     async def take_back(self, case: Case, moderator: str) -> TakenBack:
         """A moderator says that it was wrong: what was done is taken back, and what is still to be done is not done.
@@ -158,10 +160,14 @@ class Performing:
         async def later() -> None:
             await asyncio.sleep(wait_s)
             await self._undo(row, key, author, todo, outcome, next_wait_s, self._tell)
-            if (case := await self._steady(lambda: self._store.case_of(*key.address))) is not None:
-                self._changed(case)
+            await self._redraw(key)
 
         self._spawn(later())
+
+    async def _redraw(self, key: MessageKey) -> None:
+        """The card was shown before this came of it."""
+        if (case := await self._steady(lambda: self._store.case_of(*key.address))) is not None:
+            self._changed(case)
 
     @contextlib.contextmanager
     def _working(self, row: int) -> Iterator[None]:
@@ -250,9 +256,7 @@ class Performing:
                 if row not in self._undone:
                     await self._steady(lambda: self._store.record_state(row, "failed"))
                 self._tell(Notice("notice-failed", {"row": row}, event.key.community))
-            case = await self._steady(lambda: self._store.case_of(*event.key.address))
-            if case is not None:
-                self._changed(case)
+            await self._redraw(event.key)
 
         self._spawn(later())
 

@@ -43,6 +43,11 @@ class Recovery:
     set_aside: str = ""
     lost: int = 0
 
+    @property
+    def is_repair(self) -> bool:
+        """Whether somebody should know; any kill may leave a commit to be done again."""
+        return bool(self.backup or self.lost)
+
     def __str__(self) -> str:
         source = f"made again from {self.backup} and" if self.backup else "brought up to date with"
         which = "one before" if self.why == BY_HAND else "damaged file"
