@@ -46,7 +46,7 @@ class Answers:
 
 
 @asynccontextmanager
-async def performing(store: Store, platform: Answers) -> AsyncIterator[Performing]:
+async def performing(store: Store, platform: Answers, shown: list[str] | None = None) -> AsyncIterator[Performing]:
     """One process; it ends with the block, whatever was put off."""
     tasks: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as group:
@@ -54,7 +54,7 @@ async def performing(store: Store, platform: Answers) -> AsyncIterator[Performin
             store,
             Steady(),
             {"webchat": platform},
-            changed=lambda case: None,
+            changed=lambda case: (shown if shown is not None else []).append(case.message.state),
             tell=lambda notice: None,
             spawn=lambda work: tasks.append(group.create_task(work)),
         )
@@ -190,10 +190,10 @@ async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_proces
         assert back.waiting == (Ban(),) and back.kept == (Delete(), Warn())
     (left,) = await store.unfinished("webchat")
     assert left.state == "undoing" and left.todo == [{"name": "ban", "hours": None}]
-    platform = Answers(store)
-    async with performing(store, platform) as process:
+    platform, shown = Answers(store), list[str]()
+    async with performing(store, platform, shown) as process:
         await process.finish(left, said("HATE"))
-        assert platform.done == [("undo ban", "")]
+        assert platform.done == [("undo ban", "")] and shown == ["done"], "its card was shown as under way"
         await process.finish(left, said("HATE"))  # as it was read before
         assert platform.done == [("undo ban", "")]
     assert (await the_case(store)).message.state == "done"
