@@ -1,7 +1,8 @@
 """What can be done about a message. An action is data; platforms perform it, dry run is a platform that does not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 ActionName = Literal["alert", "warn", "delete", "timeout", "kick", "ban"]
 
@@ -86,3 +87,9 @@ def from_json(data: dict[str, object]) -> Action:
             return Ban()
         case _:
             raise ValueError(f"not an action: {data}")
+
+
+def decided(decision: Mapping[str, Any]) -> tuple[Action, ...]:
+    """What a decision, as the journal keeps it, says is to be done, but for the card itself."""
+    found = [from_json(data) for data in decision["actions"]]
+    return tuple(action for action in found if not isinstance(action, Alert))

@@ -55,13 +55,11 @@ class Breaker:
 
     def wait_s(self, community: str = "") -> float:
         """How long nothing is to be asked for this community, or for anyone; 0 while all is well."""
-        until = max(self._until.get("", 0.0), self._until.get(community, 0.0))
-        return max(0.0, until - self._clock())
+        return max(self._rest_s(""), self._rest_s(community))
 
     def trouble(self, community: str = "") -> Notice | None:
         """For whoever looks; None while all is well. Of a community only what concerns it alone."""
-        wait_s = max(0.0, self._until.get(community, 0.0) - self._clock())
-        if not wait_s:
+        if not (wait_s := self._rest_s(community)):
             return None
         said = {"calls": self._most, "minutes": math.ceil(wait_s / 60)}
         return Notice("breaker-open-here" if community else "breaker-open", said, community)
@@ -70,6 +68,9 @@ class Breaker:
         """Raises `RateLimited` while nothing is to be asked."""
         if wait_s := self.wait_s(_asked_for.get()):
             raise RateLimited(wait_s)
+
+    def _rest_s(self, community: str) -> float:
+        return max(0.0, self._until.get(community, 0.0) - self._clock())
 
     def _open(self) -> None:
         counts = Counter(community for _, community in self._refused if community)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot import actions
-from bot.actions import Action
 from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.policy import UNREAD, Band
@@ -123,7 +122,7 @@ def title(case: Case, language: Language) -> str:
 
 def done(case: Case, language: Language) -> str:
     """What was done, would be done, or could not be."""
-    wanted = todo(case)
+    wanted = actions.decided(case.message.decision)
     if not wanted:
         return say(language, "done-nothing")
     names = ", ".join(said_action(language, action) for action in wanted)
@@ -150,12 +149,6 @@ def digest_line(case: Case, language: Language) -> str:
     return say(language, "digest-line", title=title(case, language), state=state, case=case.id)
 
 
-def todo(case: Case) -> tuple[Action, ...]:
-    """What the decision says is to be done, but for the card itself."""
-    decided = [actions.from_json(data) for data in case.message.decision["actions"]]
-    return tuple(action for action in decided if not isinstance(action, actions.Alert))
-
-
 def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[str, str], ...]:
     """(moderator, what they said), in order; the undo last."""
     shown, found = case.message.decision["label"], []
@@ -173,7 +166,7 @@ def _buttons(case: Case, language: Language) -> tuple[Button, ...]:
     """None where there is no label to speak about."""
     if is_unread(case):
         return ()
-    reversible = any(action.name in actions.REVERSIBLE for action in todo(case))
+    reversible = any(action.name in actions.REVERSIBLE for action in actions.decided(case.message.decision))
     verbs: list[Verb] = ["right", "wrong", "explain"]
     if case.message.decision["enforced"] and reversible and not case.undone:
         verbs.insert(2, "undo")

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -62,8 +63,7 @@ class Performing:
 
     async def perform(self, row: int, event: Message, decision: Decision) -> None:
         """What was decided just now."""
-        with self._working(row):
-            await self._do(row, event, decision.enforced, list(decision.actions))
+        await self._do(row, event, decision.enforced, list(decision.actions))
 
     async def finish(self, row: Journalled, event: Message) -> None:
         """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
@@ -81,7 +81,7 @@ class Performing:
                 if enforced:
                     await self._progress(row.id, "intended", todo[1:], outcome, unsure=todo[0])
                 todo = todo[1:]
-            await self._do(row.id, event, enforced, todo, state=outcome)
+            await self._steps(row.id, event, enforced, todo, FIRST_WAIT_S, outcome)
         await self._redraw(event.key)
 
     async def take_back(self, case: Case, moderator: str) -> TakenBack:
@@ -89,9 +89,8 @@ class Performing:
 
         The first click wins, the others find nothing. Raises what the store raises; then another click goes on.
         """
-        decided = [actions.from_json(data) for data in case.message.decision["actions"]]
-        enforced, row = bool(case.message.decision.get("enforced")), case.message.id
-        todo = [action for action in decided if enforced and not isinstance(action, actions.Alert)]
+        row, decision = case.message.id, case.message.decision
+        todo = actions.decided(decision) if decision.get("enforced") else ()
         await self._store.record_undone(case.id, moderator, todo)
         now = await self._store.case(case.id)
         if now is None or now.message.state != "undoing" or row in self._undoing:
@@ -142,27 +141,10 @@ class Performing:
             self._undoing.discard(row)
             raise
         if waiting:
-            self._undo_later(row, key, author, waiting, outcome, pause_s, min(2 * wait_s, LONGEST_WAIT_S))
+            next_wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            again = partial(self._undo, row, key, author, waiting, outcome, next_wait_s, self._tell)
+            self._put_off(row, key, pause_s, again)
         return TakenBack(tuple(done), tuple(kept), tuple(waiting))
-
-    def _undo_later(
-        self,
-        row: int,
-        key: MessageKey,
-        author: Author,
-        todo: Sequence[Action],
-        outcome: str,
-        wait_s: float,
-        next_wait_s: float,
-    ) -> None:
-        """The journal has it until then, so a restart goes on with it, too."""
-
-        async def later() -> None:
-            await asyncio.sleep(wait_s)
-            await self._undo(row, key, author, todo, outcome, next_wait_s, self._tell)
-            await self._redraw(key)
-
-        self._spawn(later())
 
     async def _redraw(self, key: MessageKey) -> None:
         """The card was shown before this came of it."""
@@ -182,12 +164,21 @@ class Performing:
     async def _do(
         self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float = 0.0, state: str = "done"
     ) -> None:
+        with self._working(row):
+            await self._steps(row, event, enforced, todo, wait_s or FIRST_WAIT_S, state)
+
+    async def _steps(
+        self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float, state: str
+    ) -> None:
         """Performs each action and records the journal state it came to; `state` is what it has come to so far.
 
         When the platform does not answer or asks for patience, the rest is put off and nobody waits for it; a warning
         alone is, and what stops its author goes first.
         """
-        wait_s = wait_s or FIRST_WAIT_S
+
+        def put_off(todo: list[Action], wait_s: float, next_wait_s: float) -> None:
+            self._put_off(row, event.key, wait_s, partial(self._do, row, event, enforced, todo, next_wait_s, state))
+
         platform = self._platforms[event.key.platform]
         performer: Platform | DryRun = platform if enforced else DryRun(platform)
         later: list[Action] = []
@@ -208,14 +199,14 @@ class Performing:
                     later.append(action)
                 else:
                     await self._progress(row, "intended", [action, *rest], state)
-                    self._put_off(row, event, enforced, [action, *rest], pause_s, wait_s, state)
+                    put_off([action, *rest], pause_s, wait_s)
                     return
             except Unreachable as error:
                 log.warning("platform does not answer", row=row, action=action.name, error=str(error))
                 perhaps = isinstance(action, actions.Warn) and not isinstance(error, NotConnected)
                 again = rest if perhaps else [action, *rest]
                 await self._progress(row, "intended", again, state, unsure=action if perhaps else None)
-                self._put_off(row, event, enforced, again, wait_s, min(2 * wait_s, LONGEST_WAIT_S), state)
+                put_off(again, wait_s, min(2 * wait_s, LONGEST_WAIT_S))
                 return
             except MissingPermission as error:
                 state = "failed"
@@ -223,7 +214,7 @@ class Performing:
             todo = todo[1:]
             if not todo and later:
                 await self._progress(row, "intended", later, state)
-                self._put_off(row, event, enforced, later, pause_s, wait_s, state)
+                put_off(later, pause_s, wait_s)
                 return
         await self._steady(lambda: self._store.record_progress(row, state, [], state))
 
@@ -232,31 +223,21 @@ class Performing:
     ) -> None:
         await self._steady(lambda: self._store.record_progress(row, state, todo, outcome, unsure))
 
-    def _put_off(
-        self,
-        row: int,
-        event: Message,
-        enforced: bool,
-        todo: list[Action],
-        wait_s: float,
-        next_wait_s: float,
-        state: str,
-    ) -> None:
+    def _put_off(self, row: int, key: MessageKey, wait_s: float, work: Callable[[], Awaitable[object]]) -> None:
         """Does the rest later. The journal has it until then, so a restart goes on with it, too."""
 
         async def later() -> None:
             await asyncio.sleep(wait_s)
             try:
-                with self._working(row):
-                    await self._do(row, event, enforced, todo, next_wait_s, state)
+                await work()
             except Exception as error:
                 if damage(error):
                     raise
                 log.exception("actions that were put off failed", row=row)
                 if row not in self._undone:
                     await self._steady(lambda: self._store.record_state(row, "failed"))
-                self._tell(Notice("notice-failed", {"row": row}, event.key.community))
-            await self._redraw(event.key)
+                self._tell(Notice("notice-failed", {"row": row}, key.community))
+            await self._redraw(key)
 
         self._spawn(later())
 

@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 MAX_WINDOWS = 32
 """A text longer than this many windows is read at its start and its end."""
 _OVERLAP = 32
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "could not create a ")
 _ONEDNN = "could not create a "
-"""How oneDNN begins to say so. It remembers that it could not, so the same shapes fail ever after in that process."""
+"""How oneDNN begins to say that memory ran out. It remembers, so the same shapes fail ever after in that process."""
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", _ONEDNN)
 
 T = TypeVar("T")
 Job = tuple[str, Encoded]

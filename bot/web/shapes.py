@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot import cards
-from bot.actions import REVERSIBLE
+from bot.actions import REVERSIBLE, decided
 from bot.cards import Card
 from bot.language import Language, said_action, say
 from bot.platforms.base import Overview
@@ -21,7 +21,7 @@ def posted_json(posted: Posted) -> dict[str, Any]:
 
 def case_json(case: Case) -> dict[str, Any]:
     """A case as the page shows it."""
-    decision, todo = case.message.decision, cards.todo(case)
+    decision, todo = case.message.decision, decided(case.message.decision)
     if unread := cards.is_unread(case):
         decision = {**decision, "reason": f"{cards.why(decision, 'en')} ({decision['reason']})"}
     return {

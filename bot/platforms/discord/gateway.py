@@ -92,10 +92,22 @@ class Gateway(discord.Client):
         self.clicks: Clicks
         self.sound = False
         """Whether the session stands: ready or resumed since the last loss of the socket."""
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._open_socket, self.http.ws_connect = self.http.ws_connect, self._opened  # type: ignore[method-assign]
         parsers = self._connection.parsers
         parsers["GUILD_MEMBER_UPDATE"] = self._member_updated
         for event, parse in list(parsers.items()):
             parsers[event] = _survives(event, parse)
+
+    async def _opened(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
+        self._socket = await self._open_socket(url, compress=compress)
+        return self._socket
+
+    async def close(self) -> None:
+        """Closes the socket on which nobody has said hello yet, too: the library knows only those that greeted."""
+        await super().close()
+        if self._socket is not None:
+            await self._socket.close()  # does not wait: what it went over is closed already
 
     async def on_ready(self) -> None:
         """After IDENTIFY: nothing of what happened before is replayed."""

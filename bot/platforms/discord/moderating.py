@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import discord
 
-from bot.cards import explained, probabilities, title, todo
+from bot.actions import decided
+from bot.cards import explained, probabilities, title
 from bot.events import Author, Message, MessageKey
 from bot.language import said_action
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
@@ -138,7 +139,8 @@ async def history(asked: Asked, member: discord.User) -> None:
     lines = [asked.say("history-title", author=f"<@{member.id}>", count=len(cases))]
     for case in cases[:HISTORY_LINES]:
         decision = case.message.decision
-        done = ", ".join(said_action(asked.language, action) for action in todo(case)) if decision["enforced"] else ""
+        todo = decided(decision) if decision["enforced"] else ()
+        done = ", ".join(said_action(asked.language, action) for action in todo)
         state = asked.say(f"state-{case.state}") + (f" · {done}" if done else "")
         text = asked.say("digest-line", title=title(case, asked.language), state=state, case=case.id)
         lines.append(f"<t:{int(case.message.sent_at.timestamp())}:d> {text} · [↗]({link(case)})")

@@ -1,13 +1,16 @@
 """Discord answers late, wrongly or not at all: the bot goes on, and what it does comes later, once."""
 
 import asyncio
+import contextlib
 import functools
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from bot.platforms.discord.events import community_of
@@ -275,6 +278,16 @@ async def test_without_the_intent(tmp_path: Path) -> None:
         assert len(server.called("GET", "/users/@me$")) == 1
 
 
+@contextlib.contextmanager
+def forgotten_is_kept() -> Iterator[None]:
+    """What nobody refers to any more can still be looked at."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("how", ["reset", 503, "silence"])
 async def test_a_connection_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Any) -> None:
     """Refused for too long, or open and silent: a new one is made, and what was said meanwhile is read."""
@@ -290,7 +303,10 @@ async def test_a_connection_that_does_not_come_back(tmp_path: Path, monkeypatch:
             server.faults.silence("all")
             server.faults.refuse_connections(0)
         server.remembers(scene.lounge, scene.ann, "HATE meanwhile")
-        await server.until(lambda: scene.discord.client is not first, timeout_s=8)
+        with forgotten_is_kept():
+            await server.until(lambda: scene.discord.client is not first, timeout_s=8)
+            sockets = [one for one in gc.get_objects() if isinstance(one, aiohttp.ClientWebSocketResponse)]
+            assert all(one.closed for one in sockets)
         assert scene.discord.trouble is not None and scene.discord.trouble.name == "discord-lost"
         server.faults.clear()
         await server.until(lambda: scene.read["HATE meanwhile"] == 1, timeout_s=8)

@@ -69,3 +69,31 @@ async def test_a_server_that_refuses_everything_rests_and_nobody_else(scene: Sce
     assert told in (await scene.runs(scene.mod, "status")).content
     left = [row for row in await scene.store.unfinished("discord") if row.state in ("intended", "sent")]
     assert left, "what was not asked for waits in the journal"
+
+
+async def test_a_platform_that_refuses_everybody_is_left_alone(scene: Scene) -> None:
+    """Refused in eight servers alike: after 500 times nothing is asked anywhere, and the page says so."""
+    squares = []
+    for number in range(8):
+        guild = scene.server.add_guild(f"Others {number}")
+        square, cem = guild.add_channel("square"), scene.server.add_user(f"cem {number}")
+        guild.add_member(cem)
+        await scene.moderator.set_policy(community_of(guild.id), Policy(mode=Mode.ENFORCE, max_actions_per_hour=10_000))
+        squares.append((square, cem))
+    scene.server.faults.fail_rest("*", "/channels/", 403, times=10_000)
+    for number in range(100):
+        for square, cem in squares:
+            await scene.server.says(square, cem, f"HATE {number}")
+    await scene.server.until(lambda: scene.discord.breaker.wait_s() > 0, timeout_s=60)
+    await asyncio.sleep(1.0)  # what was under way by then
+    asked = scene.server.invalid_requests()
+    assert MOST <= asked < MOST + 100
+    for square, cem in squares:
+        await scene.server.says(square, cem, "HATE again")
+    await asyncio.sleep(1.0)
+    assert scene.server.invalid_requests() == asked
+    overview = await scene.discord.overview()
+    assert overview.trouble is not None and "500 calls were refused within ten minutes" in overview.trouble.text()
+    assert not any("most of them here" in one.text() for place in overview.places for one in place.problems)
+    left = [row for row in await scene.store.unfinished("discord") if row.state in ("intended", "sent")]
+    assert left, "what was not asked for waits in the journal"
