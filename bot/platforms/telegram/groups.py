@@ -1,7 +1,9 @@
 """What is known of the groups the bot is in: what they are called, set up and linked with, and where they moved."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from bot.inert import one_line
 from bot.platforms.telegram.events import PLATFORM, community_of
@@ -28,6 +30,7 @@ class Groups:
         self._links: dict[str, str] = {}
         self._moves: dict[int, int] = {}
         self._chosen: dict[int, int] = {}
+        self._changing = asyncio.Lock()
 
     async def load(self) -> None:
         """What earlier runs knew."""
@@ -76,8 +79,9 @@ class Groups:
         key, title, now = community_of(chat), one_line(title, LONGEST_TITLE), datetime.now(UTC)
         self._titles[key] = title
         first = await self._store.communities.greet(key, PLATFORM, title, now, setup.model_dump(mode="json"))
-        if first or key not in self._setups:
-            self._setups[key] = Setup.model_validate(await self._store.communities.setup(key) or {})
+        if key not in self._setups:
+            saved = Setup.model_validate(await self._store.communities.setup(key) or {})
+            self._setups.setdefault(key, saved)  # one saved meanwhile is newer
         return first
 
     async def setup(self, community: str) -> Setup:
@@ -91,19 +95,27 @@ class Groups:
         """A chat's own set-up, also where it is linked with another community."""
         return self._setups.get(self._key(chat), Setup())
 
-    async def save_setup(self, chat: int, setup: Setup) -> None:
-        """In force from now on."""
-        key = self._key(chat)
-        saved, now = setup.model_dump(mode="json"), datetime.now(UTC)
+    async def change_setup(self, chat: int, **changes: Any) -> None:
+        """These fields of `Setup`, in force from now on. Of two people who change it at once both get what they said.
+
+        Raises ValueError for what a set-up cannot be.
+        """
+        async with self._changing:
+            await self._save(self._key(chat), {**self.setup_of_chat(chat).model_dump(), **changes})
+
+    async def _save(self, key: str, changed: Mapping[str, Any]) -> None:
+        setup, now = Setup.model_validate(changed), datetime.now(UTC)
+        saved = setup.model_dump(mode="json")
         await self._store.communities.save(key, PLATFORM, self._titles.get(key, ""), saved, now)
         self._setups[key] = setup
 
     async def link(self, chat: int, community: str) -> None:
         """What is said in this chat belongs to another platform's community from now on; its own set-up stays."""
-        await self._store.chats.link(PLATFORM, str(chat), community)
-        setup = self.setup_of_chat(chat)
-        self._links[str(chat)] = community
-        await self.save_setup(chat, setup)
+        async with self._changing:
+            await self._store.chats.link(PLATFORM, str(chat), community)
+            setup = self.setup_of_chat(chat)
+            self._links[str(chat)] = community
+            await self._save(self._key(chat), setup.model_dump())
 
     async def moved(self, old: int, new: int) -> bool:
         """A group became a supergroup: same community, same set-up, another number. False where that was known."""
@@ -114,7 +126,7 @@ class Groups:
         self._links[str(new)], self._moves[old] = community, new
         for key, setup in list(self._setups.items()):
             if setup.alert_room == str(old):
-                await self.save_setup(own_chat(key), setup.model_copy(update={"alert_room": str(new)}))
+                await self.change_setup(own_chat(key), alert_room=str(new))
         return True
 
     def watched_from(self, where: int) -> list[int]:

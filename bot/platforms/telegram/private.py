@@ -113,7 +113,7 @@ class Private:
             return
         if not await self._bot.admins.is_one(self._bot.api, chat, user):
             return
-        await self._bot.save_setup(chat, setup.model_copy(update={"alert_room": str(where), "done": True}))
+        await self._bot.change_setup(chat, alert_room=str(where), done=True)
         await self._bot.answers.send(where, html.escape(say(setup.language, "setup-test-card")), setup.language)
 
     async def _change(self, asked: Asked, what: str) -> None:
@@ -121,22 +121,21 @@ class Private:
         policy = await bot.moderator.policy(asked.community)
         match what:
             case "here":
-                setup = setup.model_copy(update={"alert_room": str(asked.user), "done": True})
+                await bot.change_setup(asked.chat, alert_room=str(asked.user), done=True)
             case "preset":
                 names, now = list(PRESETS), preset_of(policy)
-                policy = with_preset(policy, names[(names.index(now) + 1) % len(names)] if now else "standard")
+                following = names[(names.index(now) + 1) % len(names)] if now else "standard"
+                await bot.moderator.set_policy(asked.community, with_preset(policy, following))
             case "language":
-                following = LANGUAGES[(LANGUAGES.index(setup.language) + 1) % len(LANGUAGES)]
-                setup = setup.model_copy(update={"language": following})
+                spoken = LANGUAGES[(LANGUAGES.index(setup.language) + 1) % len(LANGUAGES)]
+                await bot.change_setup(asked.chat, language=spoken)
             case "warn":
-                setup = setup.model_copy(update={"warn": "place" if setup.warn == "dm" else "dm"})
+                await bot.change_setup(asked.chat, warn="place" if setup.warn == "dm" else "dm")
             case "mode":
                 other = Mode.SHADOW if policy.mode is Mode.ENFORCE else Mode.ENFORCE
-                policy = policy.model_copy(update={"mode": other})
+                await bot.moderator.set_policy(asked.community, policy.model_copy(update={"mode": other}))
             case "link":
                 await asked.tell(bold(asked.say("telegram-link-how")))
-        await bot.moderator.set_policy(asked.community, policy)
-        await bot.save_setup(asked.chat, setup)
 
     async def _screen(self, chat: int) -> tuple[str, InlineKeyboardMarkup]:
         bot = self._bot

@@ -168,9 +168,9 @@ class Telegram:
         """By what right corrections teach here."""
         return say(setup.language, "telegram-learning")
 
-    async def save_setup(self, chat: int, setup: Setup) -> None:
-        """In force from now on; cards that had nowhere to go are shown."""
-        await self.groups.save_setup(chat, setup)
+    async def change_setup(self, chat: int, **changes: Any) -> None:
+        """See `Groups.change_setup`; cards that had nowhere to go are shown."""
+        await self.groups.change_setup(chat, **changes)
         await self.posting.resume()
 
     def has_cards(self, setup: Setup) -> bool:

@@ -264,7 +264,7 @@ async def second(scene: Scene) -> Chat:
     """Another group of the same owner whose cards go to the same chat."""
     other = scene.server.add_group("Others", owner=scene.owner)
     await scene.telegram.groups.greet(other.id, "Others", Setup())
-    await scene.telegram.save_setup(other.id, Setup(alert_room=str(scene.board.id), done=True))
+    await scene.telegram.change_setup(other.id, alert_room=str(scene.board.id), done=True)
     return other
 
 

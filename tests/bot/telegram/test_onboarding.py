@@ -1,7 +1,10 @@
 """The first ten minutes on Telegram: added to a group, set up in private, then switched on."""
 
+import asyncio
+import functools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +12,9 @@ from bot.linking import Linking
 from bot.platforms.base import PlatformRefuses
 from bot.platforms.telegram import Access
 from bot.platforms.telegram.checking import check_access
+from bot.platforms.telegram.groups import Groups
 from bot.policy import Mode, preset_of
+from bot.setup import Setup
 from tests.bot.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Message, User
@@ -69,6 +74,38 @@ async def test_cards_may_come_to_one_person(fresh: Scene) -> None:
     await fresh.server.until(lambda: any("<pre>HATE</pre>" in m.text for m in fresh.server.by_bot(chat)))
     card = next(m for m in fresh.server.by_bot(chat) if "<pre>" in m.text)
     assert "Recorded: hate" in await fresh.server.clicks(fresh.owner, card, "👍 Correct")
+
+
+async def test_a_greeting_keeps_what_was_set_up_meanwhile(fresh: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody was quicker than the disk."""
+    groups, read, chosen = fresh.telegram.groups, asyncio.Event(), asyncio.Event()
+    setup_of = fresh.store.communities.setup
+
+    async def slow(community: str) -> dict[str, Any] | None:
+        found = await setup_of(community)
+        read.set()
+        await chosen.wait()
+        return found
+
+    monkeypatch.setattr(fresh.store.communities, "setup", slow)
+    async with asyncio.TaskGroup() as group:
+        greeting = group.create_task(groups.greet(fresh.group.id, "Friends", Setup()))
+        await read.wait()
+        await fresh.telegram.change_setup(fresh.group.id, alert_room="7", done=True)
+        chosen.set()
+    assert greeting.result()
+    assert (await groups.setup(fresh.community)).alert_room == "7"
+
+
+async def test_of_two_who_set_up_at_once_both_get_what_they_said(fresh: Scene) -> None:
+    """Neither change is lost, and a restart knows both."""
+    await fresh.telegram.groups.greet(fresh.group.id, "Friends", Setup())
+    change = functools.partial(fresh.telegram.change_setup, fresh.group.id)
+    await asyncio.gather(change(language="ru"), change(warn="place"), change(alert_room="7", done=True))
+    wanted = Setup(language="ru", warn="place", alert_room="7", done=True)
+    again = Groups(fresh.store)
+    await again.load()
+    assert await fresh.telegram.groups.setup(fresh.community) == wanted == await again.setup(fresh.community)
 
 
 async def test_only_administrators_set_up(fresh: Scene) -> None:
