@@ -144,7 +144,9 @@ class Network:
         self.head = weights.plain("lm_head.weight"), weights.plain("lm_head.bias")
         frequency = 1.0 / 10000 ** (torch.arange(0, shape.rotary, 2, device=self.device) / shape.rotary)
         angle = torch.arange(shape.positions, device=self.device).float()[:, None] * frequency
-        self._sin, self._cos = angle.sin().to(self.dtype), angle.cos().to(self.dtype)  # (positions, rotary / 2)
+        sin, cos = angle.sin().to(self.dtype), angle.cos().to(self.dtype)
+        self._sin = torch.stack((-sin, sin), dim=-1).flatten(1)  # (positions, rotary), as is the other
+        self._cos = cos.repeat_interleave(2, dim=1)
 
     def forward(
         self,
@@ -166,7 +168,7 @@ class Network:
         hidden = F.embedding(ids, self.embedding)
         if lora is not None:
             hidden = lora.embed(ids, hidden)
-        turn = self._sin[positions][:, :, None, :], self._cos[positions][:, :, None, :]  # (R, C, 1, rotary / 2)
+        turn = self._sin[positions][:, :, None, :], self._cos[positions][:, :, None, :]  # (R, C, 1, rotary)
         for n, layer in enumerate(self.layers):
             before = prefix(n) if prefix else None
             if recompute:
@@ -239,7 +241,7 @@ class Layer:
             targets = ("q_proj", "k_proj", "v_proj", "fc_in")
             parts = [lora.add(self._n, target, x, part) for target, part in zip(targets, parts, strict=True)]
         heads = (rows, width, self._shape.heads, size // self._shape.heads)
-        both = _rotated(torch.stack(parts[:2]).view(2, *heads), turn)
+        both = _rotate(torch.stack(parts[:2]).view(2, *heads), turn)
         query, key = both.transpose(2, 3).unbind()  # each (R, heads, C, head size)
         value = parts[2].reshape(heads).transpose(1, 2)
         own = key, value
@@ -264,13 +266,14 @@ def _normed(x: Tensor, norm: tuple[Tensor, Tensor], epsilon: float) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], weight.to(x.dtype), bias.to(x.dtype), epsilon)
 
 
-def _rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """(2, R, C, heads, head size) with neighbouring pairs of the first `rotary` features turned by their position."""
+def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """(2, R, C, heads, head size), changed in place: neighbouring pairs of the first `rotary` features, turned by their
+    position: (a, b) becomes (a cos - b sin, b cos + a sin)."""
     sin, cos = turn
-    rotary = 2 * sin.shape[-1]
-    even, odd = x[..., 0:rotary:2], x[..., 1:rotary:2]
-    turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
-    return torch.cat((turned, x[..., rotary:]), dim=-1)
+    part = x[..., : sin.shape[-1]]
+    other = part.view(*part.shape[:-1], -1, 2).flip(-1).flatten(-2)
+    part.mul_(cos).addcmul_(other, sin)
+    return x
 
 
 def _joined(parts: Sequence[tuple[Tensor, Tensor | None]], bias: Tensor | None, arithmetic: Arithmetic) -> Dense | Int8:

@@ -45,7 +45,7 @@ class Int8:
 
     def __init__(self, rows: Tensor, maxima: Tensor, bias: Tensor | None, arithmetic: Arithmetic) -> None:
         self.rows = rows
-        self.maxima = maxima
+        self._per_row = maxima / 127.0 if arithmetic == "weight-only" else maxima
         self.bias = bias
         self.arithmetic = arithmetic
         self._state: Any = None
@@ -59,36 +59,41 @@ class Int8:
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out) in the type of x; differentiable with respect to x."""
         if self._state is None:
-            product: Tensor = _WeightOnly.apply(x, self.rows, self.maxima)  # type: ignore[no-untyped-call]
-            return product if self.bias is None else product + self.bias
+            product: Tensor = _WeightOnly.apply(x, self.rows, self._per_row, self.bias)  # type: ignore[no-untyped-call]
+            return product
         flat = x.reshape(-1, x.shape[-1]).contiguous()  # its CUDA kernels ignore strides
         y: Tensor = bitsandbytes().matmul(flat, self.rows, state=self._state, bias=self.bias)
         return y.view(*x.shape[:-1], -1)
 
     @property
+    def maxima(self) -> Tensor:
+        """(out,) float32: the largest magnitude of each row."""
+        return 127.0 * self._per_row if self._state is None else self._per_row
+
+    @property
     def tensors(self) -> list[Tensor]:
         """What it keeps on the device."""
-        return [self.rows, self.maxima] if self.bias is None else [self.rows, self.maxima, self.bias]
+        return [self.rows, self._per_row] if self.bias is None else [self.rows, self._per_row, self.bias]
 
 
 class _WeightOnly(torch.autograd.Function):
-    """x @ (rows * maxima / 127)^T; nothing is kept for the backward pass but the int8 weights themselves."""
+    """x @ (rows * scale)^T + bias; nothing is kept for the backward pass but the int8 weights themselves."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: Tensor, maxima: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, maxima)
-        return F.linear(x, _scaled(rows, maxima, x.dtype))
+    def forward(ctx: Any, x: Tensor, rows: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(rows, scale)
+        return F.linear(x, _scaled(rows, scale, x.dtype), bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        rows, maxima = ctx.saved_tensors
-        return gradient @ _scaled(rows, maxima, gradient.dtype), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        rows, scale = ctx.saved_tensors
+        return gradient @ _scaled(rows, scale, gradient.dtype), None, None, None
 
 
-def _scaled(rows: Tensor, maxima: Tensor, dtype: torch.dtype) -> Tensor:
+def _scaled(rows: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     """(out, in) weights in `dtype`, multiplied in float32 and rounded once, without a float32 copy."""
     scaled = torch.empty(rows.shape, dtype=dtype, device=rows.device)
-    return torch.mul(rows, (maxima / 127.0)[:, None], out=scaled)
+    return torch.mul(rows, scale[:, None], out=scaled)
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -77,7 +77,7 @@ def memory_table(shape: Shape, load: Load) -> MemoryTable:
         "linear layers": linear + 4 * rows if load.int8 else linear * width,
         "embedding and head": ends * width,
         "norms, biases, positions": (whole - linear - ends) * width
-        + (3 * shape.hidden * shape.layers + shape.positions * shape.rotary) * width,
+        + (3 * shape.hidden * shape.layers + 2 * shape.positions * shape.rotary) * width,
     }
     if load.training:
         trained = sum(_product(size) for size in lora_shapes(shape, load.lora).values())
