@@ -30,6 +30,7 @@ from bot.store.backups import BY_HAND, Backups, copy_store
 from bot.store.steady import Steady, damage, passing
 from bot.web import server, shapes
 from bot.web.feed import Feed
+from bot.web.parts import Parts
 from model.adapters import GLOBAL
 from model.batcher import Batcher
 from model.coalescing import Coalescing
@@ -53,7 +54,7 @@ class Running:
     """A started service; `port` is where the page is."""
 
     port: int
-    parts: server.Parts
+    parts: Parts
     worker: Worker
 
 
@@ -129,7 +130,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 notice=notice,
             )
             desk = Desk(store, moderator, classifier, changed=case_changed)
-            parts = server.Parts(
+            parts = Parts(
                 store,
                 moderator,
                 desk,

@@ -173,6 +173,11 @@ class Registry:
                 continue
         return sorted(found, key=lambda manifest: manifest.created_at)
 
+    def communities(self) -> list[str]:
+        """Those that have an adapter of their own, whether it serves or was rolled back."""
+        folders = sorted({path.parent.parent.name for path in self.root.glob(f"{scope_of('*')}/*/{MANIFEST_FILE}")})
+        return [name.removeprefix(scope_of("")) for name in folders]
+
     def publish(self, scope: str, staged: Path, version: str) -> str:
         """Moves a finished folder into the registry under its version, in one rename. It does not serve yet."""
         _check_name(scope)

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,19 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot.advice import advise, answered
-from bot.desk import Desk
-from bot.flips import flips
 from bot.language import LANGUAGES, language_of
-from bot.learning import AlreadyRunning, Learning, Refresh
-from bot.moderator import Moderator
+from bot.learning import AlreadyRunning, Refresh
 from bot.notices import Notice
-from bot.platforms.base import Overview
-from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused, WebChat
+from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused
 from bot.policy import Band, Policy, band
-from bot.store import Case, Store
+from bot.store import Case
+from bot.web import adapters
 from bot.web.feed import Feed
-from bot.web.guard import REPORT_POLICY, guard
+from bot.web.guard import guard
+from bot.web.parts import PARTS, Parts, error_json
 from bot.web.shapes import card_json, case_json, norm_json, overview_json, posted_json, tally_json
-from model.adapters import GLOBAL, Registry
-from model.classifier import TRIAL, AdapterRejected, Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
+from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Verdict
 from model.labels import LABELS, Label
-from model.two_stages import Tally
 
 STATIC = Path(__file__).with_name("static")
 MODERATOR = PEOPLE[-1].name
@@ -38,27 +33,6 @@ AUDIT_CARDS = 10
 BASIS = "authored"
 """What is typed in the try-out chat was written by the moderator who plays all its people."""
 
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the routes talk to."""
-
-    store: Store
-    moderator: Moderator
-    desk: Desk
-    chat: WebChat
-    classifier: Classifier
-    registry: Registry
-    learning: Learning
-    feed: Feed
-    group: asyncio.TaskGroup
-    model_trouble: Callable[[], str] = lambda: ""
-    tally: Tally | None = None
-    own_categories: bool = False
-    platforms: Sequence[Callable[[], Awaitable[Overview]]] = ()
-
-
-PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
 routes = web.RouteTableDef()
 
 
@@ -75,6 +49,7 @@ def build(parts: Parts) -> web.Application:
     app.router.add_get("/", index)
     app.router.add_static("/static/", STATIC)
     app.add_routes(routes)
+    app.add_routes(adapters.routes)
     return app
 
 
@@ -148,7 +123,7 @@ async def post_message(request: web.Request) -> web.Response:
     try:
         event = parts.chat.compose(str(data.get("person", "")), str(data.get("text", "")), datetime.now(UTC))
     except Refused as error:
-        return _error(str(error), 400)
+        return error_json(str(error), 400)
     parts.chat.show(event)
     await parts.moderator.receive(event)
     return web.json_response({"message": event.key.message}, status=201)
@@ -167,7 +142,7 @@ async def correct(request: web.Request) -> web.Response:
     """👎 and which label is right."""
     case, data = await _case(request), await _body(request)
     if data.get("label") not in list(LABELS):
-        return _error(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
+        return error_json(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
     outcome = await request.app[PARTS].desk.correct(case, MODERATOR, Label(data["label"]), BASIS)
     return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
 
@@ -186,7 +161,7 @@ async def explain(request: web.Request) -> web.Response:
     try:
         found = await parts.desk.explain_case(case)
     except (Unavailable, AdapterRejected) as error:
-        return _error(f"cannot explain at the moment: {error}", 503)
+        return error_json(f"cannot explain at the moment: {error}", 503)
     return web.json_response(
         {
             "words": [asdict(piece) for piece in found.words],
@@ -202,7 +177,7 @@ async def card(request: web.Request) -> web.Response:
     """The newest card as a platform's moderators see it, in a language."""
     parts, language = request.app[PARTS], request.query.get("language", "en")
     if language not in LANGUAGES:
-        return _error(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
+        return error_json(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
     newest, known = await parts.store.cases(COMMUNITY, limit=1), language_of(language)
     shown = [card_json(await parts.desk.card(case, known), known) for case in newest]
     return web.json_response({"card": shown[0] if shown else None})
@@ -214,7 +189,9 @@ async def save_policy(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     policy = await _policy(request)
     if policy.categories and not parts.own_categories:
-        return _error("own categories are read by a GPT-J: set another base under [model] in config.toml first", 400)
+        return error_json(
+            "own categories are read by a GPT-J: set another base under [model] in config.toml first", 400
+        )
     await parts.moderator.set_policy(COMMUNITY, policy)
     parts.feed.publish("policy", policy=policy.model_dump(mode="json"))
     return web.json_response({"policy": policy.model_dump(mode="json")})
@@ -259,68 +236,8 @@ async def refresh(request: web.Request) -> web.Response:
     try:
         parts.learning.start(parts.group)
     except AlreadyRunning as error:
-        return _error(str(error), 409)
+        return error_json(str(error), 409)
     return web.json_response({}, status=202)
-
-
-@routes.get("/api/adapters")
-async def adapters(request: web.Request) -> web.Response:
-    """The history of adapters with their figures."""
-    parts = request.app[PARTS]
-    rows, standing = [], await parts.store.lessons.standing()
-    for manifest in reversed(parts.registry.versions()):
-        measured: Mapping[str, Any] = manifest.metrics.get("held_out") or manifest.metrics.get("davidson") or {}
-        folder = parts.registry.folder(f"{GLOBAL}/{manifest.version}")
-        rows.append(
-            {
-                "version": manifest.version,
-                "created_at": manifest.created_at,
-                "serving": parts.learning.serving == f"{GLOBAL}/{manifest.version}",
-                "macro_f1": measured.get("macro_f1"),
-                "balanced_accuracy": measured.get("balanced_accuracy"),
-                "parent": manifest.parent,
-                "taken_back": len(set(manifest.examples) - standing),
-                "has_report": (folder / "report.html").is_file(),
-            }
-        )
-    return web.json_response({"adapters": rows})
-
-
-@routes.get("/api/adapters/{version}/changes")
-async def changes(request: web.Request) -> web.Response:
-    """Which decisions of the last 7 days differ between an adapter and the one it came from."""
-    parts, version = request.app[PARTS], request.match_info["version"]
-    manifest = next((m for m in parts.registry.versions() if m.version == version), None)
-    if manifest is None or manifest.parent is None:
-        return _error(f"{version} did not come from an adapter that is still here", 404)
-    messages = await parts.store.messages(COMMUNITY, datetime.now(UTC) - timedelta(days=7))
-    policy, adapter = await parts.moderator.policy(COMMUNITY), f"{GLOBAL}/{version}"
-    try:
-        looked_at, found = await flips(parts.classifier, messages, manifest.parent, adapter, policy)
-    except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
-        return _error(f"cannot compare at the moment: {error}", 503)
-    return web.json_response({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
-
-
-@routes.post("/api/adapters/rollback")
-async def rollback(request: web.Request) -> web.Response:
-    """Back to the adapter before; the watcher notices within a second."""
-    try:
-        return web.json_response({"adapter": request.app[PARTS].registry.rollback()})
-    except AdapterRejected as error:
-        return _error(str(error), 409)
-
-
-@routes.get("/adapters/{version}/report.html")
-async def report(request: web.Request) -> web.StreamResponse:
-    """An adapter's report."""
-    try:
-        folder = request.app[PARTS].registry.folder(f"{GLOBAL}/{request.match_info['version']}")
-    except AdapterRejected as error:
-        return _error(str(error), 404)
-    if not (folder / "report.html").is_file():
-        return _error("this adapter has no report", 404)
-    return web.FileResponse(folder / "report.html", headers={"Content-Security-Policy": REPORT_POLICY})
 
 
 def _trouble(parts: Parts) -> str:
@@ -364,7 +281,3 @@ async def _case(request: web.Request) -> Case:
 
 def _http_error(text: str) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(text=json.dumps({"error": text}), content_type="application/json")
-
-
-def _error(text: str, status: int) -> web.Response:
-    return web.json_response({"error": text}, status=status)

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bot.advice import LEAST_WORDS
 from bot.app import PortInUse, Running, service
 from bot.config import Config, Learning, Service
 from bot.store.store import Journalled
-from model.adapters import SHIPPED
+from model.adapters import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
 
 CHROMIUM = "/usr/bin/chromium"
@@ -71,6 +72,13 @@ async def scored(running: Running, text: str, times: int) -> Journalled:
             await asyncio.sleep(0.1)
 
 
+async def served(running: Running, adapter: str) -> None:
+    """Once this adapter serves the try-out chat."""
+    async with asyncio.timeout(10):
+        while running.parts.learning.adapter_of("try-out") != adapter:
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.timeout(300)
 async def test_the_whole_loop(page: Page, running: Running) -> None:
     """Shadow, enforce, removed, explained, undone, corrected, learned from, rolled back."""
@@ -121,6 +129,31 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
     await expect(page.get_by_test_id("adapter-version")).to_have_text(shipped, timeout=5_000)
     await say(page, "cem", JARGON)
     assert (await scored(running, JARGON, times=3)).probabilities["neutral"] == pytest.approx(before, abs=0.02)
+
+
+async def test_an_adapter_for_one_community_is_shown_and_rolled_back(page: Page, running: Running) -> None:
+    """Beside those for all: whose it is, its report, and the way back to the one for all."""
+    registry, shipped = running.parts.registry, await page.get_by_test_id("adapter-version").inner_text()
+    staged = registry.root / "staged"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(SHIPPED, staged)
+    manifest = replace(read_manifest(SHIPPED), version="own-1")
+    write_adapter(staged, manifest, (SHIPPED / "adapter_model.safetensors").read_bytes())
+    registry.promote(registry.publish(scope_of("try-out"), staged, "own-1"))
+    await served(running, f"{scope_of('try-out')}/own-1")
+    await page.reload()
+    row = page.get_by_test_id("adapters").get_by_role("row").filter(has_text="own-1")
+    await expect(row).to_contain_text("for try-out alone")
+    await expect(row).to_contain_text("serving")
+    report = await row.get_by_role("link").get_attribute("href")
+    assert (await page.request.get(f"http://127.0.0.1:{running.port}{report}")).ok
+    await expect(page.get_by_test_id("rollback")).to_be_disabled()
+    await row.get_by_test_id("rollback-own").click()
+    await expect(page.locator("#status")).to_contain_text(f"Rolled back to {shipped}.")
+    await served(running, shipped)
+    await page.reload()
+    await expect(row).to_contain_text("for try-out alone")
+    await expect(row).not_to_contain_text("serving")
 
 
 async def test_advice_follows_the_moderators_words(page: Page, running: Running) -> None:

@@ -502,7 +502,8 @@ async function startRefresh(event) {
 }
 
 function adapterRow(adapter) {
-  const report = `/adapters/${encodeURIComponent(adapter.version)}/report.html`;
+  const whose = adapter.community ? `?${new URLSearchParams({ community: adapter.community })}` : "";
+  const report = `/adapters/${encodeURIComponent(adapter.version)}/report.html${whose}`;
   return el(
     "tr",
     { class: adapter.serving ? "serving" : null },
@@ -510,6 +511,7 @@ function adapterRow(adapter) {
       "th",
       { scope: "row" },
       adapter.version,
+      adapter.community ? el("small", { class: "muted" }, ` for ${adapter.name} alone`) : null,
       adapter.taken_back ? el("small", { class: "muted" }, ` learned from ${adapter.taken_back} examples that were taken back since; the next refresh starts before them`) : null,
     ),
     el("td", {}, clock(adapter.created_at, { dateStyle: "medium", timeStyle: "short" })),
@@ -521,7 +523,8 @@ function adapterRow(adapter) {
       {},
       adapter.has_report ? el("a", { href: report, target: "_blank", rel: "noopener", "aria-label": `Report of ${adapter.version}` }, "report") : "–",
       " ",
-      adapter.parent ? button("changes", "What changed", (event) => showChanges(event, adapter), { "aria-label": `What changed with ${adapter.version}` }) : null,
+      adapter.parent && !adapter.community ? button("changes", "What changed", (event) => showChanges(event, adapter), { "aria-label": `What changed with ${adapter.version}` }) : null,
+      adapter.serving && adapter.community ? button("rollback-own", "Roll back", (event) => rollBack(event, whose), { "aria-label": `Roll back ${adapter.version} for ${adapter.name}` }) : null,
     ),
   );
 }
@@ -545,16 +548,17 @@ async function loadAdapters() {
   try {
     const { adapters } = await api("GET", "/api/adapters");
     $("adapters").replaceChildren(...adapters.map(adapterRow));
-    $("history").replaceChildren(...(adapters.some((one) => typeof one.macro_f1 === "number") ? [drawHistory(adapters)] : []));
-    $("rollback").disabled = adapters.length < 2;
+    const forAll = adapters.filter((one) => !one.community);
+    $("history").replaceChildren(...(forAll.some((one) => typeof one.macro_f1 === "number") ? [drawHistory(forAll)] : []));
+    $("rollback").disabled = forAll.length < 2;
   } catch (error) {
     tell(error.message, true);
   }
 }
 
-async function rollBack(event) {
+async function rollBack(event, whose = "") {
   await busy(event.currentTarget, async () => {
-    const { adapter } = await api("POST", "/api/adapters/rollback");
+    const { adapter } = await api("POST", `/api/adapters/rollback${whose}`);
     tell(`Rolled back to ${adapter}.`);
   });
   await loadAdapters();
@@ -697,7 +701,7 @@ $("policy-form").addEventListener("input", () => edited(true));
 $("policy-form").addEventListener("submit", savePolicy);
 $("policy-preview").addEventListener("click", previewPolicy);
 $("refresh").addEventListener("click", startRefresh);
-$("rollback").addEventListener("click", rollBack);
+$("rollback").addEventListener("click", (event) => rollBack(event));
 $("audit").addEventListener("click", lookAtRandom);
 $("card-preview").addEventListener("click", previewCard);
 follow();

@@ -1,0 +1,97 @@
+"""The page's routes about adapters: those for all, and those that communities have for themselves."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from bot.flips import flips
+from bot.platforms.webchat import COMMUNITY
+from bot.web.guard import REPORT_POLICY
+from bot.web.parts import PARTS, Parts, error_json
+from model.adapters import GLOBAL, Manifest, scope_of
+from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/api/adapters")
+async def adapters(request: web.Request) -> web.Response:
+    """The history of adapters with their figures, newest first: those for all, then each community's own.
+
+    `community` is "" for all, `name` what the community is called, or its key where that is not known.
+    """
+    parts = request.app[PARTS]
+    standing = await parts.store.lessons.standing()
+    names = {place.community: place.name for overview in parts.platforms for place in (await overview()).places}
+    rows = [_row(parts, manifest, "", standing) for manifest in reversed(parts.registry.versions())]
+    for community in parts.registry.communities():
+        for manifest in reversed(parts.registry.versions(scope_of(community))):
+            row = _row(parts, manifest, community, standing)
+            rows.append({**row, "name": names.get(community) or community})
+    return web.json_response({"adapters": rows})
+
+
+def _row(parts: Parts, manifest: Manifest, community: str, standing: frozenset[str]) -> dict[str, Any]:
+    measured: Mapping[str, Any] = manifest.metrics.get("held_out") or manifest.metrics.get("davidson") or {}
+    adapter = f"{_scope(community)}/{manifest.version}"
+    serving = parts.learning.adapter_of(community) if community else parts.learning.serving
+    return {
+        "version": manifest.version,
+        "community": community,
+        "name": "",
+        "created_at": manifest.created_at,
+        "serving": serving == adapter,
+        "macro_f1": measured.get("macro_f1"),
+        "balanced_accuracy": measured.get("balanced_accuracy"),
+        "parent": manifest.parent,
+        "taken_back": len(set(manifest.examples) - standing),
+        "has_report": (parts.registry.folder(adapter) / "report.html").is_file(),
+    }
+
+
+@routes.get("/api/adapters/{version}/changes")
+async def changes(request: web.Request) -> web.Response:
+    """Which decisions of the last 7 days differ between an adapter for all and the one it came from."""
+    parts, version = request.app[PARTS], request.match_info["version"]
+    manifest = next((m for m in parts.registry.versions() if m.version == version), None)
+    if manifest is None or manifest.parent is None:
+        return error_json(f"{version} did not come from an adapter that is still here", 404)
+    messages = await parts.store.messages(COMMUNITY, datetime.now(UTC) - timedelta(days=7))
+    policy, adapter = await parts.moderator.policy(COMMUNITY), f"{GLOBAL}/{version}"
+    try:
+        looked_at, found = await flips(parts.classifier, messages, manifest.parent, adapter, policy)
+    except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
+        return error_json(f"cannot compare at the moment: {error}", 503)
+    return web.json_response({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
+
+
+@routes.post("/api/adapters/rollback")
+async def rollback(request: web.Request) -> web.Response:
+    """Back to the adapter before, for all or for `?community=`; the watcher notices within a second."""
+    try:
+        return web.json_response({"adapter": request.app[PARTS].registry.rollback(_asked(request))})
+    except AdapterRejected as error:
+        return error_json(str(error), 409)
+
+
+@routes.get("/adapters/{version}/report.html")
+async def report(request: web.Request) -> web.StreamResponse:
+    """The report of an adapter for all, or of one of `?community=`."""
+    try:
+        folder = request.app[PARTS].registry.folder(f"{_asked(request)}/{request.match_info['version']}")
+    except AdapterRejected as error:
+        return error_json(str(error), 404)
+    if not (folder / "report.html").is_file():
+        return error_json("this adapter has no report", 404)
+    return web.FileResponse(folder / "report.html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+def _asked(request: web.Request) -> str:
+    return _scope(request.query.get("community", ""))
+
+
+def _scope(community: str) -> str:
+    return scope_of(community) if community else GLOBAL
