@@ -11,7 +11,6 @@ The sentences for development (`development()`) use templates and groups that `t
 import itertools
 import json
 import random
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +82,6 @@ _OPENERS = (
 )
 _CLOSERS = ("lol", "tbh", "haha", "smh", "period", "just saying", "you know", "bro", "fr", "imho", "today", "again")
 _LOOK_ALIKES = str.maketrans("aeiost", "43105+")
-_SHORT = {"you": "u", "are": "r", "ate": "8", "for": "4", "to": "2", "why": "y", "be": "b", "s ": "z "}
-_SHORTENED = "|".join(_SHORT)
 
 
 def _styled(text: str, chance: random.Random) -> str:
@@ -104,14 +101,14 @@ def _styled(text: str, chance: random.Random) -> str:
         text = text.lower()
     elif draw < 0.73:
         text = text.upper()
-    return _misspelt(text, chance) if chance.random() < 0.2 else text
+    return _misspelt(text, chance) if chance.random() < 0.12 else text
 
 
 def _misspelt(text: str, chance: random.Random) -> str:
-    """A slip (one letter lost, two swapped, one doubled, a space lost or too many), or one word or all disguised."""
+    """One letter lost, two swapped, one doubled, a space lost or one word disguised with digits or spaces."""
     at, words = chance.randrange(len(text) - 1), text.split(" ")
     word = max(range(len(words)), key=lambda i: len(words[i]) * chance.random())
-    kind = chance.randrange(10)
+    kind = chance.randrange(6)
     if kind == 0:
         return text[:at] + text[at + 1 :]
     if kind == 1:
@@ -120,15 +117,5 @@ def _misspelt(text: str, chance: random.Random) -> str:
         return text[: at + 1] + text[at:]
     if kind == 3:
         return text.replace(" ", "", 1) if len(words) < 4 else " ".join(words[:word]) + " ".join(words[word:])
-    if kind == 4 and len(words) < 6:
-        return "".join(words)
-    if kind == 5:
-        return re.sub(_SHORTENED, lambda found: _SHORT[found[0].lower()], text, flags=re.IGNORECASE)
-    if kind == 6:
-        cut = len(words[word]) // 2
-        words[word] = words[word][:cut] + chance.choice(" .-*") + words[word][cut:]
-    elif kind == 7:
-        words[word] = words[word][:1] + re.sub("[aeiou]", "", words[word][1:])
-    else:
-        words[word] = words[word].translate(_LOOK_ALIKES) if kind == 8 else " ".join(words[word])
+    words[word] = words[word].translate(_LOOK_ALIKES) if kind == 4 else " ".join(words[word])
     return " ".join(words)

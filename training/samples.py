@@ -27,6 +27,12 @@ def read_held_out() -> tuple[list[Example], list[Example]]:
     return held_out[::4], [example for number, example in enumerate(held_out) if number % 4]
 
 
+def read_handwritten() -> list[Example]:
+    """Sentences written one by one before the adapter that they judge, in words that no template has; `source` is what
+    each is about. Never to be learned from."""
+    return read_examples(SAMPLES / "handwritten.csv")
+
+
 def write_samples(learn: Sequence[Example], tests: Mapping[str, Sequence[Example]]) -> None:
     """Small samples that a refresh replays and is judged by, so that it works without the full data."""
     SAMPLES.mkdir(exist_ok=True)

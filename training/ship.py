@@ -30,7 +30,7 @@ from training import counterfactuals
 from training.evaluate import area_under_curve, by_slice, flagged_share, measure
 from training.examples import Example, balanced, read_examples, split, without
 from training.fit import Course, Recipe, logits_of
-from training.samples import read_held_out, write_samples
+from training.samples import read_handwritten, read_held_out, write_samples
 from training.train import Trained, calibrate, progress_bar, save, train
 
 BROAD = Recipe(epochs=1.7, batch_rows=24, learning_rate=3.5e-4, label_smoothing=0.03, max_tokens=96, balance=False)
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logits = logits_of(base, "candidate", [example.text for example in held_out])
         labels = torch.tensor([LABELS.index(example.label) for example in held_out])
         metrics[name] = measure(calibrated(logits, temperature), labels).to_json()
-    metrics |= functional(base, temperature)
+    metrics |= functional(base, "candidate", temperature)
     out, recipes = options.out or SHIPPED_FOLDER / base.name, {"stages": [asdict(recipe) for _, recipe in stages]}
     learned, recipe = stages[0][0], stages[-1][1]
     named = VERSIONS[base.name]
@@ -137,25 +137,35 @@ def level(base: Base, trained: Trained, tune: Sequence[Example]) -> dict[str, Te
     return {**trained.tensors, "head.out.bias": trained.tensors["head.out.bias"] + (bias - bias.mean()).detach()}
 
 
-def functional(base: Base, temperature: float) -> dict[str, Any]:
-    """Figures on template sentences with templates and groups that were never trained on."""
+def functional(base: Base, adapter: str, temperature: float) -> dict[str, Any]:
+    """Figures on sentences of our own: from templates and groups that were never trained on, and written by hand."""
     made = counterfactuals.development(1500, seed=3)
-    probabilities = calibrated(logits_of(base, "candidate", [example.text for _, example in made]), temperature)
-    names = [name for name, _ in made]
+    found = _functional(base, adapter, temperature, "own sentences", made)
+    harmless = [example for name, example in made if name in ("identity_neutral", "identity_positive", "in_group")]
+    found["own sentences: harmless identity mentions flagged"] = flagged_share(
+        _probabilities(base, adapter, temperature, harmless)
+    )
+    return found | _functional(
+        base, adapter, temperature, "written by hand", [(e.source, e) for e in read_handwritten()]
+    )
+
+
+def _functional(
+    base: Base, adapter: str, temperature: float, what: str, made: Sequence[tuple[str, Example]]
+) -> dict[str, Any]:
+    probabilities = _probabilities(base, adapter, temperature, [example for _, example in made])
     pairs = [
         (float(p[0]), example.label is Label.HATE)
         for p, (_, example) in zip(probabilities, made, strict=True)
         if example.label is not Label.OFFENSIVE
     ]
-    harmless = [i for i, name in enumerate(names) if name in ("identity_neutral", "identity_positive", "in_group")]
-    flagged = {f"own sentences flagged: {name}": share for name, share in by_slice(probabilities, names).items()}
-    return {
-        "own sentences: area under the curve, hate against harmless": area_under_curve(
-            [score for score, _ in pairs], [hateful for _, hateful in pairs]
-        ),
-        "own sentences: harmless identity mentions flagged": flagged_share(probabilities[harmless]),
-        **flagged,
-    }
+    curve = area_under_curve([score for score, _ in pairs], [hateful for _, hateful in pairs])
+    flagged = {f"{what} flagged: {n}": s for n, s in by_slice(probabilities, [name for name, _ in made]).items()}
+    return {f"{what}: area under the curve, hate against harmless": curve, **flagged}
+
+
+def _probabilities(base: Base, adapter: str, temperature: float, examples: Sequence[Example]) -> Tensor:
+    return calibrated(logits_of(base, adapter, [example.text for example in examples]), temperature)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from model.labels import LABELS, Label
 from model.table import BadData
 from training import counterfactuals
 from training.examples import Example, read_examples, split, without
+from training.samples import read_handwritten, read_held_out, read_replay
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,14 @@ def test_templates_for_development_are_not_those_of_training() -> None:
     assert not {e.key for e in train} & {e.key for _, e in dev if "{" not in e.text and len(e.key) > 25}
     assert {e.label for e in train} == set(LABELS) and len({name for name, _ in dev}) == 15
     assert not any("Buddhist" in e.text for e in train) and any("Buddhist" in e.text for _, e in dev)
+
+
+def test_what_was_written_by_hand_is_in_no_template_and_no_sample() -> None:
+    """It judges the shipped adapter, so nothing learns from it."""
+    by_hand = read_handwritten()
+    keys = {example.key for example in by_hand}
+    assert len(keys) == len(by_hand) == 125 and {example.label for example in by_hand} == set(LABELS)
+    made = counterfactuals.training(18000, seed=1)
+    assert not keys & {
+        example.key for example in [*made, *read_replay(), *(e for part in read_held_out() for e in part)]
+    }
