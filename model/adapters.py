@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,21 +162,25 @@ class Registry:
             return []
 
     def versions(self, scope: str = GLOBAL) -> list[Manifest]:
-        """Manifests of every readable adapter of a scope, oldest first, the shipped one included for `global`."""
+        """Manifests of every readable adapter of a scope, oldest first, the shipped one included for `global`.
+
+        Its folder's name is a version's name, whatever the manifest of a folder that was put there says.
+        """
         _check_name(scope)
         folders = sorted((self.root / scope).glob(f"*/{MANIFEST_FILE}"))
         found = [read_manifest(self.shipped)] if scope == GLOBAL else []
         for path in folders:
             try:
-                found.append(read_manifest(path.parent))
+                _check_name(path.parent.name)
+                found.append(replace(read_manifest(path.parent), version=path.parent.name))
             except AdapterRejected:
                 continue
         return sorted(found, key=lambda manifest: manifest.created_at)
 
     def communities(self) -> list[str]:
         """Those that have an adapter of their own, whether it serves or was rolled back."""
-        folders = sorted({path.parent.parent.name for path in self.root.glob(f"{scope_of('*')}/*/{MANIFEST_FILE}")})
-        return [name.removeprefix(scope_of("")) for name in folders]
+        scopes = {path.parent.parent.name for path in self.root.glob(f"{scope_of('*')}/*/{MANIFEST_FILE}")}
+        return [name.removeprefix(scope_of("")) for name in sorted(scopes) if _NAME.fullmatch(name)]
 
     def publish(self, scope: str, staged: Path, version: str) -> str:
         """Moves a finished folder into the registry under its version, in one rename. It does not serve yet."""
