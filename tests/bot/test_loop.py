@@ -133,7 +133,7 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
 
 async def test_an_adapter_for_one_community_is_shown_and_rolled_back(page: Page, running: Running) -> None:
     """Beside those for all: whose it is, its report, and the way back to the one for all."""
-    registry, shipped = running.parts.registry, await page.get_by_test_id("adapter-version").inner_text()
+    registry, shipped = running.parts.registry, running.parts.learning.serving
     staged = registry.root / "staged"
     staged.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(SHIPPED, staged)

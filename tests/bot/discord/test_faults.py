@@ -288,10 +288,16 @@ def forgotten_is_kept() -> Iterator[None]:
         gc.enable()
 
 
+def sockets() -> list[aiohttp.ClientWebSocketResponse]:
+    """All there are, those of the tests before as well."""
+    return [one for one in gc.get_objects() if isinstance(one, aiohttp.ClientWebSocketResponse)]
+
+
 @pytest.mark.parametrize("how", ["reset", 503, "silence"])
 async def test_a_connection_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Any) -> None:
     """Refused for too long, or open and silent: a new one is made, and what was said meanwhile is read."""
     monkeypatch.setattr("bot.platforms.discord.service.STUCK_AFTER_S", 0.5)
+    before = sockets()
     async with DiscordServer() as server, serving(Scene(server), tmp_path) as scene:
         await server.says(scene.lounge, scene.ann, "good morning")
         await scene.settled()
@@ -304,9 +310,9 @@ async def test_a_connection_that_does_not_come_back(tmp_path: Path, monkeypatch:
             server.faults.refuse_connections(0)
         server.remembers(scene.lounge, scene.ann, "HATE meanwhile")
         with forgotten_is_kept():
-            await server.until(lambda: scene.discord.client is not first, timeout_s=8)
-            sockets = [one for one in gc.get_objects() if isinstance(one, aiohttp.ClientWebSocketResponse)]
-            assert all(one.closed for one in sockets)
+            await server.until(lambda: first.is_closed(), timeout_s=8)  # type: ignore[union-attr]
+            await server.until(lambda: all(one.closed for one in sockets() if one not in before), timeout_s=2)
+        await server.until(lambda: scene.discord.client is not first, timeout_s=8)
         assert scene.discord.trouble is not None and scene.discord.trouble.name == "discord-lost"
         server.faults.clear()
         await server.until(lambda: scene.read["HATE meanwhile"] == 1, timeout_s=8)
