@@ -19,6 +19,7 @@ from rich.table import Table
 from bot.collector import settle
 from bot.events import Message
 from bot.store import Store
+from bot.store.journal import Seen
 from model.classifier import Item, Verdict
 from model.labels import Label
 from model.table import open_rows
@@ -49,10 +50,10 @@ class Timed(Store):
         super().__init__(*parts)
         self.committed: dict[str, float] = {}
 
-    async def record_seen(self, event: Message, now: datetime.datetime) -> int | None:
-        row = await super().record_seen(event, now)
+    async def record_seen(self, event: Message, now: datetime.datetime) -> Seen | None:
+        seen = await super().record_seen(event, now)
         self.committed.setdefault(event.key.message, time.monotonic())
-        return row
+        return seen
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:

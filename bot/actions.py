@@ -16,8 +16,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Tell the author, once, which rule the message broke."""
+    """Tell the author, once, which rule was broken: by this message, or by so many `messages` together."""
 
+    messages: int = 1
     name: Literal["warn"] = "warn"
 
 

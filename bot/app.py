@@ -87,6 +87,8 @@ async def service(config: Config) -> AsyncIterator[Running]:
         def notice(told: Notice) -> None:
             where = f"{told.community}: " if told.community not in ("", COMMUNITY) else ""
             feed.publish("notice", text=where + told.text())
+            if told.community == COMMUNITY:
+                feed.publish("paused", paused=moderator.cap.is_paused(COMMUNITY))
             for platform in away:
                 platform.notify(told)
 

@@ -48,7 +48,7 @@ def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports:
     """The card of a case with everything said about it so far."""
     decision = case.message.decision
     label = Label(decision["label"])
-    lines = [why(decision, language), done(case, language)]
+    lines = [why(decision, language), done(case, language), edited(case, language)]
     if reports:
         lines.insert(0, say(language, "card-reports", count=reports))
     return Card(
@@ -133,9 +133,16 @@ def done(case: Case, language: Language) -> str:
     said = [say(language, "done-unsure", actions=said_action(language, one)) for one in wanted if one.name == unsure]
     if sure:
         names = ", ".join(said_action(language, action) for action in sure)
-        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing') else 'done'}"
+        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing', 'stopped') else 'done'}"
         said.insert(0, say(language, known, actions=names))
     return " ".join(said)
+
+
+def edited(case: Case, language: Language) -> str:
+    """What came of later edits of the message; "" where there were none."""
+    if not case.edited:
+        return ""
+    return say(language, "card-edited-better" if case.edited == Band.CLEAR else "card-edited")
 
 
 def digest_title(cases: Sequence[Case], language: Language) -> str:

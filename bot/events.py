@@ -30,13 +30,15 @@ class MessageKey:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote a message. `id` is the platform's own; the store keeps it only while an action is open."""
+    """Who wrote a message. `id` is the platform's own; the store keeps it only while an action is open. `joined_at` is
+    when they came to the community, where the platform says so."""
 
     id: str
     name: str
     roles: frozenset[str] = field(default_factory=frozenset)
     is_moderator: bool = False
     is_bot: bool = False
+    joined_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from bot.backlog import MOST_DEATHS, Backlog
+from bot.decisions import Decisions, author_of
+from bot.edits import is_unchanged
 from bot.events import Message
+from bot.hourly_cap import HourlyCap
 from bot.intake import Intake, Throttle
 from bot.notices import Notice
 from bot.performing import Performing, TakenBack
 from bot.platforms.base import Platform
-from bot.policy import Band, Decision, Mode, Policy, Standing, band, decide, exemption, strike_expiry, unread
+from bot.policy import Decision, Mode, Policy, Standing, decide, exemption, unread
 from bot.store import Case, Store
 from bot.store.steady import Steady, damage
 from bot.store.store import decision_json
@@ -35,8 +38,6 @@ from model.normalize import views
 
 RETRY_AFTER_S = 1.0
 SAID_AGAIN_AFTER_S = 600.0
-PUNISHED_WITHIN = timedelta(hours=1)
-"""Messages read later than this, after an outage, are shown to moderators and not acted on."""
 MOST_TRIES = 3
 """A message with which so many of the model's processes died is not tried again; moderators are shown it."""
 MOST_UNREAD = 1000
@@ -92,14 +93,20 @@ class Moderator:
         self._told: dict[str, float] = {}
         self._group: asyncio.TaskGroup | None = None
         self._steady = Steady(self._store_trouble)
-        self._performing = Performing(store, self._steady, platforms, changed, self._tell, self._spawn)
+        self.cap = HourlyCap(store, self._steady, notice)
+        self._performing = Performing(
+            store, self._steady, platforms, changed, self._tell, self._spawn, self.cap.is_paused
+        )
+        self._revising: set[int] = set()
+        """Rows of which the journal has an earlier revision, or may have one."""
+        self._decisions = Decisions(store, self._steady, self.cap, self._decided)
         self._backlog = Backlog(
             store,
             self._steady,
             platforms,
             self._intake,
             self._in_hand,
-            self._queue,
+            self._queue_again,
             self._performing.finish,
             lambda: self._tell(Notice("notice-flood-over")),
         )
@@ -114,16 +121,20 @@ class Moderator:
 
     async def receive(self, event: Message) -> bool:
         """Commits the message, then queues it. False for a revision that is known already."""
-        row = await self._store.record_seen(event, datetime.now(UTC))
-        if row is None:
+        seen = await self._store.record_seen(event, datetime.now(UTC))
+        if seen is None:
             return False
-        await self._queue(row, event)
+        if seen.revises:
+            self._revising.add(seen.row)
+        await self._queue(seen.row, event)
         return True
 
     async def run(self) -> None:
         """Serves until cancelled; first finishes what a crash left behind, later what was shed."""
+        await self.cap.load()
         async with asyncio.TaskGroup() as group:
             self._group = group
+            group.create_task(self.cap.run())
             group.create_task(self._work_off())
             for number in range(self._concurrency):
                 group.create_task(self._serve(number))
@@ -152,6 +163,17 @@ class Moderator:
             raise Unavailable(str(error)) from error
         return Judged(verdict, disguised, decide(event, verdict, Standing(), policy, disguised=disguised))
 
+    async def set_mode(self, community: str, mode: Mode) -> None:
+        """Shadow or enforce, from the next decision on; to say enforce also ends a pause."""
+        policy = await self.policy(community)
+        await self.set_policy(community, policy.model_copy(update={"mode": mode}))
+        if mode is Mode.ENFORCE:
+            await self.resume(community)
+
+    async def resume(self, community: str) -> bool:
+        """A moderator wishes that acting goes on although the hourly cap was reached; False where it was not paused."""
+        return await self.cap.resume(community, datetime.now(UTC))
+
     async def take_back(self, case: Case, moderator: str) -> TakenBack:
         """What was done about a case is taken back, and what is still to be done is not; raises the store's errors."""
         return await self._performing.take_back(case, moderator)
@@ -159,6 +181,11 @@ class Moderator:
     async def _work_off(self) -> None:
         await self._backlog.former()
         await self._backlog.run()
+
+    async def _queue_again(self, row: int, event: Message, tries: int | None) -> None:
+        """A row of the journal; nobody remembers whether it is an edit."""
+        self._revising.add(row)
+        await self._queue(row, event, tries)
 
     async def _queue(self, row: int, event: Message, tries: int | None = None) -> None:
         """Into the line, unless it stands there or is being handled already. `tries` is known of a row that a former
@@ -169,8 +196,7 @@ class Moderator:
         if tries is not None:
             self._tries[row] = min(tries, 1)
             self._former[row] = tries - self._tries[row]
-        author = "\0".join((event.key.platform, event.key.community, event.author.id))
-        if (shed := await self._intake.put(author, (row, event))) is not None:
+        if (shed := await self._intake.put(author_of(event), (row, event))) is not None:
             await self._shed(shed[0])
 
     async def _shed(self, row: int) -> None:
@@ -186,10 +212,12 @@ class Moderator:
         while True:
             await self._throttle.turn(number)
             row, event = await self._intake.take()
+            self._decisions.begin(row, event)
             judged: Judged | None = None
             try:
                 judged = await self._handle(row, event)
             except (Unavailable, AdapterRejected, Overloaded) as error:
+                self._decisions.end(row, event)
                 await self._wait_for_model(row, event, error)
                 continue
             except Exception as error:
@@ -200,6 +228,8 @@ class Moderator:
                 self._tell(Notice("notice-failed", {"row": row}, event.key.community))
                 if (case := await self._steady(lambda: self._store.case_of(*event.key.address))) is not None:  # noqa: B023
                     self._changed(case)
+            self._decisions.end(row, event)
+            self._revising.discard(row)
             self._tries.pop(row, None)
             self._former.pop(row, None)
             self._in_hand.discard(row)
@@ -224,28 +254,25 @@ class Moderator:
         if exemption(event, policy) is not None:
             await self._steady(lambda: self._store.record_state(row, "exempt"))
             return None
+        revises = row in self._revising
+        earlier = await self._steady(lambda: self._store.revisions.before(row, event.key)) if revises else []
+        if is_unchanged(event.text, earlier):
+            await self._steady(lambda: self._store.record_state(row, "unchanged"))
+            return None
         try:
             verdict, disguised = await self._read(row, event, policy)
         except Unscorable as error:
             await self._set_aside(row, event, str(error))
             return None
-        now = datetime.now(UTC)
-        standing = Standing()
-        if band(verdict, policy)[0] is Band.ACTION:
-            since = strike_expiry(policy, now)
-            standing = Standing(*await self._steady(lambda: self._store.standing(event, since, now)))
-        young = now - event.sent_at <= PUNISHED_WITHIN
-        decision = decide(event, verdict, standing, policy, disguised=disguised, may_punish=young)
-        if decision.trips:
-            await self._trip(event, policy)
-        state = "intended" if decision.actions else "done"
-        shown, said = decision.band is not Band.CLEAR, decision_json(decision)
-        case = await self._steady(lambda: self._store.record_decision(row, verdict, said, state, now, case=shown))
-        if decision.actions:
-            await self._performing.perform(row, event, decision)
-        if case is not None:
-            await self._show(case)
-        return Judged(verdict, disguised, decision)
+        came_to = await self._decisions.come_to(row, event, verdict, disguised, policy, revises=bool(earlier))
+        if came_to.todo:
+            await self._performing.perform(row, event, came_to.decision, came_to.todo)
+        if came_to.case is not None:
+            await self._show(came_to.case)
+        return Judged(verdict, disguised, came_to.decision)
+
+    async def _decided(self, event: Message, policy: Policy) -> Decision:
+        return (await self.judge(event, policy)).decision
 
     async def _read(self, row: int, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
         """The verdicts. A message with which a process died, or may have, is counted on disk before it is tried, and
@@ -344,10 +371,3 @@ class Moderator:
         if said not in self._told:
             self._told[said] = moment
             self._notice(notice)
-
-    async def _trip(self, event: Message, policy: Policy) -> None:
-        community = event.key.community
-        shadow = policy.model_copy(update={"mode": Mode.SHADOW})
-        await self._steady(lambda: self.set_policy(community, shadow))
-        log.warning("back to shadow mode", community=community)
-        self._notice(Notice("notice-cap", {"actions": policy.max_actions_per_hour}, community))

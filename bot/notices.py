@@ -9,11 +9,13 @@ from bot.language import Language, said_action, say
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The text called `name` in the locales; for one community, or for all where `community` is ""."""
+    """The text called `name` in the locales; for one community, or for all where `community` is "". `button` names what
+    a moderator can do about it with one click, if anything."""
 
     name: str
     arguments: Mapping[str, "str | int | float | Action | Notice | tuple[Notice, ...]"] = field(default_factory=dict)
     community: str = ""
+    button: str = ""
 
     def text(self, language: Language = "en") -> str:
         """In this language."""

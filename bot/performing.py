@@ -18,6 +18,7 @@ from bot.policy import Decision
 from bot.store import Case, Store
 from bot.store.reading import Journalled
 from bot.store.steady import Steady, damage
+from bot.warning_pace import WarningPace
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 """How long an action waits for a platform that does not answer: twice as long each time."""
@@ -37,7 +38,8 @@ class Performing:
     """The journal says "intended" before an action is begun, "sent" while it may have been done or not.
 
     `changed` is told of a case whose actions ended later than its card was shown, `tell` of what was not possible. What
-    a moderator undoes is "undoing" until it is taken back; that may be done twice, and looks like once.
+    a moderator undoes is "undoing" until it is taken back; that may be done twice, and looks like once. While
+    `is_paused` says that nothing is to be done in a community, what is still to be done there is "stopped", for good.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Performing:
         changed: Callable[[Case], None],
         tell: Callable[[Notice], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        is_paused: Callable[[str], bool] = lambda community: False,
     ) -> None:
         self._store = store
         self._steady = steady
@@ -55,15 +58,17 @@ class Performing:
         self._changed = changed
         self._tell = tell
         self._spawn = spawn
+        self._is_paused = is_paused
+        self._warnings = WarningPace(store)
         self._at_work: dict[int, asyncio.Event] = {}
         self._undone: set[int] = set()
         """Rows of which nothing more is done."""
         self._undoing: set[int] = set()
         """Those of them that this process has begun to take back, unless an error of the store ended that."""
 
-    async def perform(self, row: int, event: Message, decision: Decision) -> None:
-        """What was decided just now."""
-        await self._do(row, event, decision.enforced, list(decision.actions))
+    async def perform(self, row: int, event: Message, decision: Decision, todo: Sequence[Action]) -> None:
+        """What was decided just now; `todo` is what of it is still to be done."""
+        await self._do(row, event, decision.enforced, list(todo))
 
     async def finish(self, row: Journalled, event: Message) -> None:
         """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
@@ -97,8 +102,11 @@ class Performing:
             return TakenBack()
         self._undone.add(row)
         self._undoing.add(row)
-        if (at_work := self._at_work.get(row)) is not None:
-            await at_work.wait()
+        earlier = await self._store.revisions.before(row, case.message.key)
+        self._undone |= {revision.row.id for revision in earlier}
+        for number in (*(revision.row.id for revision in earlier), row):
+            if (at_work := self._at_work.get(number)) is not None:
+                await at_work.wait()
         return await self._undo(row, case.message.key, case.author, *_left(now.message))
 
     async def _undo(
@@ -173,7 +181,7 @@ class Performing:
         """Performs each action and records the journal state it came to; `state` is what it has come to so far.
 
         When the platform does not answer or asks for patience, the rest is put off and nobody waits for it; a warning
-        alone is, and what stops its author goes first.
+        alone is, and what stops its author goes first. So it is while a warning waits for other messages to name.
         """
 
         def put_off(todo: list[Action], wait_s: float, next_wait_s: float) -> None:
@@ -187,10 +195,16 @@ class Performing:
                 return
             action, rest = todo[0], todo[1:] + later
             touches = enforced and not isinstance(action, actions.Alert)
-            if touches:
-                await self._progress(row, "sent", [action, *rest], state)
+            if touches and self._is_paused(event.key.community):
+                log.warning("not done: acting is paused", row=row, action=action.name)
+                await self._progress(row, "stopped", [], "stopped")
+                return
             try:
-                await performer.perform(action, event.key, event.author)
+                paced = await self._paced(action, rest, event) if touches else action
+                if touches and paced is not None:
+                    await self._progress(row, "sent", [action, *rest], state)
+                if paced is not None:
+                    await self._given(performer, paced, event)
             except Gone:
                 state = "gone"
             except RateLimited as error:
@@ -217,6 +231,22 @@ class Performing:
                 put_off(later, pause_s, wait_s)
                 return
         await self._steady(lambda: self._store.record_progress(row, state, [], state))
+
+    async def _paced(self, action: Action, rest: Sequence[Action], event: Message) -> Action | None:
+        """The action as it is to be done now; None for a warning that another covers. Raises `RateLimited`."""
+        if not isinstance(action, actions.Warn):
+            return action
+        removed = any(isinstance(other, actions.Kick | actions.Ban) for other in rest)
+        return await self._warnings.next(event, at_once=removed)
+
+    async def _given(self, performer: Platform | DryRun, action: Action, event: Message) -> None:
+        """Performs it; a warning that was certainly not given is owed still."""
+        try:
+            await performer.perform(action, event.key, event.author)
+        except (RateLimited, NotConnected, MissingPermission, Gone):
+            if isinstance(action, actions.Warn):
+                self._warnings.not_given(event, action)
+            raise
 
     async def _progress(
         self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None

@@ -89,7 +89,11 @@ class Strikes(_Frozen):
 
 
 class Policy(_Frozen):
-    """Everything a community decides for itself. Saved as JSON, edited on the page."""
+    """Everything a community decides for itself. Saved as JSON, edited on the page.
+
+    `max_actions_per_hour` guards against a model gone wrong: so many ordinary members may be acted on within an hour,
+    each counted once however many messages it is for. Then acting pauses (`bot/hourly_cap.py`).
+    """
 
     mode: Mode = Mode.SHADOW
     hate: LabelPolicy = LabelPolicy(alert_at=0.5, act_at=0.85)
@@ -107,6 +111,11 @@ class Policy(_Frozen):
         if self.categories:
             categories({category.name: category.description for category in self.categories})
         return self
+
+    @property
+    def may_time_out(self) -> bool:
+        """Whether the community wants timeouts at all: of a label, or by strikes."""
+        return self.strikes.timeout_at is not None or any("timeout" in self.of(label).actions for label in HARMFUL)
 
     @property
     def asked(self) -> tuple[tuple[str, str], ...]:
@@ -163,12 +172,21 @@ def with_section(policy: Policy, label: Label, alert: int | None, act: int | Non
     return policy.model_copy(update={str(label): LabelPolicy.model_validate(section)})
 
 
+FLOOD_AT = 5
+"""From so many messages acted on within a minute on, an author is timed out, where the policy may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the past says: this author's unexpired strikes, and the community's actions within the last hour."""
+    """What the past says: the author's other messages that were acted on, unexpired (`strikes`) and within the last
+    minute; whether the author is an ordinary member; how many of those the community had acted on within the last hour;
+    and whether acting is paused there."""
 
     strikes: int = 0
-    actions_last_hour: int = 0
+    last_minute: int = 0
+    is_ordinary: bool = False
+    members_last_hour: int = 0
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +194,8 @@ class Decision:
     """What is to be done about one message, and why.
 
     `actions` is what would be done; `enforced` says whether it will be. `threshold` is the bound that fired and
-    `score` what was compared with it (0 and the harm where none fired). `trips` asks to return to shadow mode.
+    `score` what was compared with it (0 and the harm where none fired). `trips` asks to pause acting; `counts` says
+    that an ordinary member is acted on.
     """
 
     band: Band
@@ -187,6 +206,7 @@ class Decision:
     enforced: bool = False
     reason: str = ""
     trips: bool = False
+    counts: bool = False
     flags: tuple[str, ...] = field(default_factory=tuple)
 
 
@@ -269,7 +289,7 @@ def _over(verdict: Verdict, policy: Policy) -> list[tuple[float, str, float]]:
 def _act(
     event: Message, label: Label, score: float, section: LabelPolicy, standing: Standing, policy: Policy
 ) -> Decision:
-    """The action band: the section's actions, escalation by strikes, the hourly cap, and the mode."""
+    """The action band: the section's actions, escalation by strikes and in a flood, the hourly cap, and the mode."""
     actions = list(section.build())
     reason = f"{label} {score:.2f} ≥ action threshold {section.act_at:.2f}"
     strike, names = standing.strikes + 1, {action.name for action in actions}
@@ -284,17 +304,34 @@ def _act(
         actions.append(Timeout(section.timeout_minutes))
         flags = ("strike",)
         reason += f"; strike {strike} (from {policy.strikes.timeout_at}): timeout"
+    elif standing.last_minute + 1 >= FLOOD_AT and policy.may_time_out and not names & {"timeout", "ban"}:
+        actions.append(Timeout(section.timeout_minutes))
+        flags = ("flood",)
+        reason += f"; message {standing.last_minute + 1} within a minute: timeout"
     if event.author.is_moderator:
         actions, flags = [], ("moderator",)
         reason += "; written by a moderator: only shown"
     elif event.author.is_bot:
         actions, flags = [a for a in actions if isinstance(a, Delete)], ("bot",)
     enforced, trips = policy.mode is Mode.ENFORCE, False
-    if enforced and actions and standing.actions_last_hour >= policy.max_actions_per_hour:
+    touches = enforced and bool(actions)
+    if touches and standing.is_paused:
+        enforced, flags = False, (*flags, "cap")
+        reason += "; acting is paused: only shown"
+    elif touches and standing.is_ordinary and standing.members_last_hour >= policy.max_actions_per_hour:
         enforced, trips, flags = False, True, (*flags, "cap")
-        reason += f"; {policy.max_actions_per_hour} actions within an hour reached: back to shadow mode"
+        reason += f"; {policy.max_actions_per_hour} ordinary members acted on within an hour: acting pauses"
     return Decision(
-        Band.ACTION, label, score, section.act_at, (*actions, Alert()), enforced, reason, trips=trips, flags=flags
+        Band.ACTION,
+        label,
+        score,
+        section.act_at,
+        (*actions, Alert()),
+        enforced,
+        reason,
+        trips,
+        counts=touches and enforced and standing.is_ordinary,
+        flags=flags,
     )
 
 

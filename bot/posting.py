@@ -56,8 +56,8 @@ class Board(Protocol):
         """The same card as it is now. `card` is room and message."""
         ...
 
-    async def tell(self, community: str, setup: Setup, text: str) -> None:
-        """A notice, in words."""
+    async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
+        """A notice, in words, with the button of this name below it; "" is none."""
         ...
 
 
@@ -300,8 +300,9 @@ class Posting:
             fresh = [text for text in texts if text not in state.lately]
             if not fresh or not setup.alert_room:
                 continue
+            button = next((one.button for one in mine if one.button and one.text(setup.language) in fresh), "")
             try:
-                await self._board.tell(community, setup, "\n".join(fresh))
+                await self._board.tell(community, setup, "\n".join(fresh), button)
             except (RateLimited, Unreachable) as error:
                 log.warning("notice waits", community=community, error=str(error))
                 self._told_later([replace(notice, community=community) for notice in mine])

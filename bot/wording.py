@@ -6,9 +6,11 @@ from bot.store import Counts
 from model.labels import HARMFUL
 
 
-def mode_line(policy: Policy, language: Language) -> str:
-    """Shadow or enforce, and what that means."""
-    return say(language, f"status-mode-{'enforce' if policy.mode is Mode.ENFORCE else 'shadow'}")
+def mode_line(policy: Policy, language: Language, *, is_paused: bool = False) -> str:
+    """Shadow or enforce, and what that means; whether the hourly cap keeps enforce from acting."""
+    if policy.mode is not Mode.ENFORCE:
+        return say(language, "status-mode-shadow")
+    return say(language, "status-mode-paused" if is_paused else "status-mode-enforce")
 
 
 def policy_lines(policy: Policy, language: Language, left_alone: str) -> list[str]:

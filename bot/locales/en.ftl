@@ -43,7 +43,11 @@ why-disguised = Seen once its disguise is undone; that never punishes.
 why-moderator = A moderator wrote it, so it is only shown.
 why-bot = A bot or webhook wrote it, so only the message can be removed.
 why-strike = It is not the author's first: one action more.
-why-cap = Too many actions within an hour: back to shadow mode.
+why-flood = It is the author's fifth or later within a minute: a timeout more.
+why-cap = Acting is paused here: too many members were acted on within an hour.
+why-held = A moderator has decided about these words before.
+card-edited = Edited since; what is new in it changes nothing here.
+card-edited-better = Edited since: now it would not be flagged.
 done-nothing = Nothing was done to it.
 done-shadow = Would have done: { $actions } (shadow mode).
 done-done = Done: { $actions }.
@@ -52,6 +56,7 @@ done-intended = Under way: { $actions }.
 done-undoing = Being taken back: { $actions }.
 done-failed = Not all of this was possible: { $actions }.
 done-unsure = Whether this arrived is not known, so it was not repeated: { $actions }.
+done-stopped = Not done, or not all of it, because acting was paused: { $actions }.
 done-gone = { $actions }; message or author were gone already.
 said-right = 👍 correct ({ $label })
 said-wrong = 👎 it is { $label }
@@ -117,7 +122,14 @@ notice-flood-over = What had to wait in the flood is being read now.
 notice-unread = A message could not be read by the model. It is on a card, and nothing else was done: please look yourselves.
 notice-classifier-silent = The classifier does not answer ({ $error }). Messages wait; nothing is punished meanwhile.
 notice-classifier-back = The classifier answers again; waiting messages are being read.
-notice-cap = { $actions } actions within an hour: back in shadow mode. Look at the last cases, then switch to enforce again.
+notice-cap = { $members ->
+        [one] One member
+       *[other] { $members } different members
+    } acted on within an hour, none of them new or with a case before: that looks like a model gone wrong. I stopped: from now on I only show. I go on by myself after an hour without such a message, or when you tell me to. Look at the last cases first.
+notice-cap-over = An hour without such a message: I act again by the policy.
+notice-cap-resumed = A moderator told me to go on: I act again by the policy.
+button-resume = Go on acting
+resume-not-paused = Acting is not paused here.
 notice-not-taken-back = Could not be taken back: { $action }. { $why }
 notice-not-possible = Not possible: { $action }. { $why }
 notice-lift = The ban of <@{ $member }> is over, but I cannot lift it. { $why }
@@ -162,8 +174,14 @@ welcome = Hello! I am Domovoi, a moderator for **{ $server }**. I read messages,
     3. After a day or two look at my cards, then decide about `/mode enforce`.
 
     {""}`/privacy` says what I keep.
-warn-author = Your message in { $room } ({ $server }) looks like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell a moderator; they can see and correct it.
-warn-author-here = { $author }, your message looks like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell a moderator; they can see and correct it.
+warn-author = { $messages ->
+        [one] Your message in { $room } ({ $server }) looks
+       *[other] { $messages } messages of yours in { $room } ({ $server }) look
+    } like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell a moderator; they can see and correct it.
+warn-author-here = { $messages ->
+        [one] { $author }, your message looks
+       *[other] { $author }, { $messages } messages of yours look
+    } like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell a moderator; they can see and correct it.
 reason-action = Domovoi: automatic moderation of message { $message }
 reason-undo = Domovoi: undone by a moderator
 reason-lift = Domovoi: the ban is over
@@ -179,6 +197,7 @@ broken = Something went wrong on my side; the operator's log says what. It may h
 status-title = Domovoi on { $server }
 status-mode-shadow = Mode: **shadow**. I decide and show, and touch nothing.
 status-mode-enforce = Mode: **enforce**. I act by the policy.
+status-mode-paused = Mode: **enforce, but paused**: too many members were acted on within an hour, so I only show. I go on by myself after an hour without such a message; `/mode enforce` goes on now.
 status-model = Model: { $adapter }.
 status-counts = Last 24 hours: messages read { $seen }, cards { $cases }, answered { $answered }, acted on { $acted }.
 status-alerts = Cards go to { $room }.
@@ -343,7 +362,10 @@ telegram-consent-none = Your messages here do not teach the model.
 telegram-learning = A corrected message teaches only if its author has agreed (/consent); everything else is left out.
 telegram-learning-examples = Moderators can write their own examples, which always teach: /example neutral some text
 not-allowed-admin = Only the group's administrators can do that.
-warn-author-telegram = Your message in { $chat } looks like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell an administrator; they can see and correct it.
+warn-author-telegram = { $messages ->
+        [one] Your message in { $chat } looks
+       *[other] { $messages } messages of yours in { $chat } look
+    } like hate or an insult to automatic moderation. Please mind the rules. If that is a mistake, tell an administrator; they can see and correct it.
 missing-right-telegram = I lack the right “{ $right }”. Fix: group settings → Administrators → me → turn it on.
 missing-immune-telegram = Telegram lets nobody do that to the group's owner or to an administrator.
 missing-channel = A channel can only be banned, not silenced for a while.

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -16,22 +16,36 @@ from sqlalchemy.dialects.sqlite import insert
 from bot.store import tables as t
 
 ROWS_AT_ONCE = 200
+STATES = (
+    *("seen", "shed", "scored", "intended", "sent", "undoing"),  # not finished
+    *("done", "failed", "gone", "exempt"),
+    "unchanged",  # an edit with the same words: not judged again
+    "stopped",  # what was still to be done is not done: acting was paused, or a moderator has undone it
+)
 _SEEN = (
     "INSERT INTO message (id, platform, community, room, message, revision, author, author_sealed, text_sealed,"
     " sent_at, seen_at, state) VALUES {rows} ON CONFLICT (platform, community, room, message, revision) DO NOTHING"
 )
 _SEEN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')"
+_REVISES = (
+    "SELECT new.id FROM message AS new WHERE new.id > ? AND EXISTS (SELECT 1 FROM message AS old WHERE old.platform ="
+    " new.platform AND old.community = new.community AND old.message = new.message AND old.id < new.id)"
+)
 _SCORED = (
-    "WITH new (id, state, adapter, probabilities, decision, enforced) AS (VALUES {rows}) UPDATE message SET"
+    "WITH new (id, state, adapter, probabilities, decision, enforced, todo) AS (VALUES {rows}) UPDATE message SET"
     " state = new.state, adapter = new.adapter, probabilities = new.probabilities, decision = new.decision,"
-    " enforced = new.enforced, author_sealed ="
+    " enforced = new.enforced, todo = new.todo, author_sealed ="
     ' CASE WHEN EXISTS (SELECT 1 FROM "case" WHERE "case".message_id = message.id) THEN message.author_sealed END'
     " FROM new WHERE message.id = new.id AND message.state IN ('seen', 'shed', 'scored')"  # once
 )
-_SCORED_ROW = "(?, ?, ?, ?, ?, ?)"
+_SCORED_ROW = "(?, ?, ?, ?, ?, ?, ?)"
 _PROGRESS = (
     sa.update(t.message)
-    .where(t.message.c.id == sa.bindparam("row"), (t.message.c.state == "undoing") == sa.bindparam("undoes"))
+    .where(
+        t.message.c.id == sa.bindparam("row"),
+        (t.message.c.state == "undoing") == sa.bindparam("undoes"),
+        t.message.c.state != "stopped",
+    )
     .values(
         state=sa.bindparam("to"),
         todo=sa.bindparam("rest"),
@@ -45,9 +59,20 @@ _THERE = sa.select(t.case.c.id).where(t.case.c.message_id == sa.bindparam("messa
 _NEWEST = sa.select(sa.func.coalesce(sa.func.max(t.message.c.id), 0))
 
 
+class Seen(NamedTuple):
+    """A message that was not known: its row, and whether an earlier revision of it is in the journal."""
+
+    row: int
+    revises: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What is written to a row once there is a verdict; `opens` says whether it becomes a case."""
+    """What is written to a row once there is a verdict.
+
+    `opens` says whether it becomes a case; `takes` names the case of an earlier revision, which it takes over unless
+    somebody has answered it meanwhile. `todo` is what is to be done of the decision's actions; None is all.
+    """
 
     row: int
     state: str
@@ -57,6 +82,8 @@ class Scored:
     enforced: bool
     opens: bool
     now: datetime
+    takes: int | None = None
+    todo: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +110,10 @@ def newest(connection: sa.Connection) -> int:
     return int(connection.execute(_NEWEST).scalar_one())
 
 
-def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> list[int | None]:
-    """New messages, in the order of the statement's columns but without an id; their ids, None for known revisions."""
+def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> list[Seen | None]:
+    """New messages, in the order of the statement's columns but without an id; None for known revisions."""
     ids: list[int | None] = []
+    before = newest(connection)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
         newest_row = newest(connection)
@@ -97,7 +125,8 @@ def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> list[int 
         else:
             fresh = set(connection.execute(sa.select(t.message.c.id).where(t.message.c.id > newest_row)).scalars())
             ids += [number if number in fresh else None for number in added]
-    return ids
+    revising = set(connection.exec_driver_sql(_REVISES, (before,)).scalars())
+    return [None if number is None else Seen(number, number in revising) for number in ids]
 
 
 def score(connection: sa.Connection, rows: Sequence[Scored]) -> list[int | None]:
@@ -108,6 +137,8 @@ def score(connection: sa.Connection, rows: Sequence[Scored]) -> list[int | None]
     """
     cases: list[int | None] = []
     for row in rows:
+        if row.takes is not None:
+            _take_over(connection, row.takes, row.row)
         values = {"message_id": row.row, "state": "open", "undone": False, "created_at": t.naive(row.now)}
         opened = connection.execute(_OPENED, values).scalar_one_or_none() if row.opens else None
         cases.append(connection.execute(_THERE, values).scalar_one() if row.opens and opened is None else opened)
@@ -137,12 +168,17 @@ def progress(connection: sa.Connection, rows: Sequence[Progress]) -> list[None]:
 
 def undo(connection: sa.Connection, case: int, todo: Sequence[Mapping[str, Any]]) -> None:
     """The message of a case is "undoing", and `todo` is to be taken back. What was done to it so far stays its outcome;
-    where something was still to be done, not all of it was possible."""
-    message = sa.select(t.case.c.message_id).where(t.case.c.id == case).scalar_subquery()
-    state: str = connection.execute(sa.select(t.message.c.state).where(t.message.c.id == message)).scalar_one()
-    outcome = "failed" if state in ("intended", "sent") else state
+    where something was still to be done, not all of it was possible. What earlier revisions still wanted is stopped."""
+    of_case = t.case.join(t.message)
+    names = ("platform", "community", "message")
+    columns = (t.message.c.id, t.message.c.state, *(t.message.c[name] for name in names))
+    row = connection.execute(sa.select(*columns).select_from(of_case).where(t.case.c.id == case)).one()
+    outcome = "failed" if row.state in ("intended", "sent") else row.state
     listed = [*todo, {"outcome": outcome}]
-    connection.execute(sa.update(t.message).where(t.message.c.id == message).values(state="undoing", todo=listed))
+    connection.execute(sa.update(t.message).where(t.message.c.id == row.id).values(state="undoing", todo=listed))
+    others = sa.and_(*(t.message.c[name] == row._mapping[name] for name in names), t.message.c.id != row.id)
+    at_work = t.message.c.state.in_(("intended", "sent"))
+    connection.execute(sa.update(t.message).where(others, at_work).values(state="stopped"))
 
 
 def tried(connection: sa.Connection, rows: Sequence[tuple[int, int]]) -> list[None]:
@@ -154,4 +190,21 @@ def tried(connection: sa.Connection, rows: Sequence[tuple[int, int]]) -> list[No
 def _values(row: Scored) -> tuple[Any, ...]:
     probabilities = None if row.probabilities is None else json.dumps(row.probabilities)
     decision = json.dumps(row.decision)
-    return row.row, row.state, row.adapter, probabilities, decision, row.enforced
+    todo = None if row.todo is None else json.dumps(row.todo)
+    return row.row, row.state, row.adapter, probabilities, decision, row.enforced, todo
+
+
+def _take_over(connection: sa.Connection, case: int, row: int) -> None:
+    """An open case is about a later revision of its message from now on; the one before is without a case then, so its
+    author is forgotten. What members reported goes with it."""
+    query = sa.select(t.case.c.message_id).where(t.case.c.id == case)
+    open_ = query.where(t.case.c.state == "open", t.case.c.undone.is_(False))
+    if (before := connection.execute(open_).scalar_one_or_none()) is None:
+        return
+    if connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row)).first() is not None:
+        return  # a member reported this revision
+    connection.execute(sa.update(t.case).where(t.case.c.id == case).values(message_id=row))
+    connection.execute(sa.update(t.report).where(t.report.c.message_id == before).values(message_id=row))
+    working = t.message.c.state.in_(("intended", "sent", "undoing"))
+    forgotten = sa.update(t.message).where(t.message.c.id == before, ~working).values(author_sealed=None)
+    connection.execute(forgotten)

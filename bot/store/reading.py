@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,12 +62,14 @@ class Case:
     undone: bool
     teaches: bool | None
     created_at: datetime
+    edited: str = ""
+    """The band of the message's latest revision, where that came after the one this is about; "" where none did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A community since a moment: messages seen (each revision is one), cards opened and how many of those are
-    answered, messages acted on and not undone."""
+    """A community since a moment: messages seen (each revision that says something else is one), cards opened and how
+    many of those are answered, messages acted on and not undone."""
 
     messages: int
     opened: int
@@ -138,13 +140,15 @@ class Reading:
         """What happened in a community since a moment, for a status line."""
         seen = sa.and_(t.message.c.community == community, t.message.c.seen_at >= t.naive(since))
         opened = sa.and_(t.unindexed(t.message.c.community) == community, t.case.c.created_at >= t.naive(since))
-        acted = sa.and_(seen, *_acted())
+        acted = sa.and_(seen, *acted_on())
         count, cases = sa.select(sa.func.count()), t.case.join(t.message)
         queries = (
-            count.select_from(t.message).where(seen, _shown()),
+            count.select_from(t.message).where(seen, t.message.c.state != "unchanged", _shown()),
             count.select_from(cases).where(opened, _shown()),
             count.select_from(cases).where(opened, _shown(), t.case.c.state != "open"),
-            count.select_from(t.message.outerjoin(t.case)).where(acted),
+            sa.select(sa.func.count(t.message.c.message.distinct()))
+            .select_from(t.message.outerjoin(t.case))
+            .where(acted),
         )
         async with self._engine.connect() as connection:
             numbers = (await connection.execute(sa.select(*(query.scalar_subquery() for query in queries)))).one()
@@ -180,19 +184,6 @@ class Reading:
                 sa.select(t.message).where(wanted).order_by(t.message.c.id.desc()).limit(limit)
             )
             return [from_row(row._mapping, self.sealer) for row in rows]
-
-    async def standing(self, event: Message, strikes_since: datetime, now: datetime) -> tuple[int, int]:
-        """(the author's strikes that still count, the community's actions within the last hour)."""
-        acted = sa.and_(t.message.c.community == event.key.community, *_acted())
-        source = sa.select(sa.func.count()).select_from(t.message.outerjoin(t.case))
-        mine = source.where(
-            acted, t.message.c.author == self.author(event), t.message.c.seen_at >= t.naive(strikes_since)
-        )
-        lately = source.where(acted, t.message.c.seen_at >= t.naive(now - timedelta(hours=1)))
-        async with self._engine.connect() as connection:
-            both = await connection.execute(sa.select(mine.scalar_subquery(), lately.scalar_subquery()))
-            strikes, actions = both.one()
-        return int(strikes), int(actions)
 
     async def policy(self, community: str) -> Policy:
         """The community's policy; the default (shadow mode) where none was saved."""
@@ -245,6 +236,7 @@ class Reading:
             undone=row["undone"],
             teaches=bool(row["teaches"]) if row["words"] else None,
             created_at=row["created_at"].replace(tzinfo=UTC),
+            edited=row["edited"] or "",
         )
 
 
@@ -252,6 +244,10 @@ def _every_case() -> sa.Select[Any]:
     teaches: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(sa.text("training_example")).where(
         sa.text("training_example.id = (SELECT MAX(id) FROM correction WHERE case_id = \"case\".id)")
     )  # fmt: skip
+    later = t.message.alias()
+    same = (later.c[name] == t.message.c[name] for name in ("platform", "community", "message"))
+    edited = sa.select(later.c.decision["band"].as_string()).where(*same, later.c.id > t.message.c.id)
+    edited = edited.where(later.c.decision.is_not(None)).order_by(later.c.id.desc()).limit(1)
     corrected = sa.select(sa.func.count(t.correction.c.id)).where(t.correction.c.case_id == t.case.c.id)
     return sa.select(
         t.message,
@@ -260,6 +256,7 @@ def _every_case() -> sa.Select[Any]:
         *(t.case.c[name] for name in ("moderator", "corrected_label", "undone", "created_at")),
         corrected.scalar_subquery().label("words"),
         sa.exists(teaches).label("teaches"),
+        edited.scalar_subquery().label("edited"),
     ).select_from(t.case.join(t.message))
 
 
@@ -294,13 +291,15 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
 
 def author_json(author: Author) -> str:
     """An author as sealed beside a message."""
-    return json.dumps([author.id, author.name, sorted(author.roles), author.is_moderator, author.is_bot])
+    joined = author.joined_at.isoformat() if author.joined_at else None
+    return json.dumps([author.id, author.name, sorted(author.roles), author.is_moderator, author.is_bot, joined])
 
 
 def author_from(text: str) -> Author:
-    """What `author_json` made."""
-    number, name, roles, is_moderator, is_bot = json.loads(text)
-    return Author(number, name, frozenset(roles), is_moderator, is_bot)
+    """What `author_json` made, now or when it knew no moment of joining."""
+    number, name, roles, is_moderator, is_bot, *more = json.loads(text)
+    joined = datetime.fromisoformat(more[0]) if more and more[0] else None
+    return Author(number, name, frozenset(roles), is_moderator, is_bot, joined)
 
 
 def _shown() -> sa.ColumnElement[bool]:
@@ -313,7 +312,7 @@ def _numbered(platform: str, community: str, message: str) -> sa.ColumnElement[b
     return sa.and_(t.message.c.platform == platform, t.message.c.community == community, t.message.c.message == message)
 
 
-def _acted() -> tuple[sa.ColumnElement[bool], ...]:
+def acted_on() -> tuple[sa.ColumnElement[bool], ...]:
     """Done and not undone; to be used where cases are joined."""
     undone = sa.func.coalesce(t.case.c.undone, False)
     return t.message.c.state == "done", t.message.c.enforced.is_(True), undone.is_(False)

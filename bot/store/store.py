@@ -34,9 +34,12 @@ from bot.store.inbox import Inbox
 from bot.store.lessons import Lessons
 from bot.store.lifts import Lifts
 from bot.store.mine import Mine
+from bot.store.pauses import Pauses
 from bot.store.reading import Journalled, Reading, author_json, from_row, said
 from bot.store.reports import Reports, opened
+from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
+from bot.store.standings import Standings
 from bot.store.watermarks import Watermarks
 from bot.store.words import Word, weigh
 from bot.store.writer import Writer
@@ -119,6 +122,9 @@ class Store(Reading):
         self.chats = Chats(engine, self._writer)
         self.lifts = Lifts(engine, self._writer, sealer)
         self.mine = Mine(engine, self._writer, sealer)
+        self.pauses = Pauses(engine, self._writer)
+        self.revisions = Revisions(engine, sealer)
+        self.standings = Standings(engine, sealer)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -157,7 +163,7 @@ class Store(Reading):
         await self._writer.between(self.backups.copy)
         await asyncio.to_thread(self.backups.finish)
 
-    async def record_seen(self, event: Message, now: datetime) -> int | None:
+    async def record_seen(self, event: Message, now: datetime) -> journal.Seen | None:
         """Commits a message before anything else happens to it; None when this revision is known already."""
         key = event.key
         row = (
@@ -206,10 +212,24 @@ class Store(Reading):
         return await self._writer.write_row(journal.score, unread)
 
     async def record_decision(
-        self, row: int, verdict: Verdict, decision: Mapping[str, Any], state: str, now: datetime, *, case: bool
+        self,
+        row: int,
+        verdict: Verdict,
+        decision: Mapping[str, Any],
+        state: str,
+        now: datetime,
+        *,
+        case: bool,
+        takes: int | None = None,
+        todo: Sequence[Action] | None = None,
     ) -> int | None:
-        """Verdict, decision and, where there is something to show, the case: in one transaction. Returns the case."""
-        scored = journal.Scored(row, state, **_scored(verdict, decision), opens=case, now=now)
+        """Verdict, decision and, where there is something to show, the case: in one transaction. Returns the case.
+
+        `takes` is the case of an earlier revision that is about this one from now on, unless it was answered meanwhile.
+        `todo` is what is still to be done of the decision's actions; None is all of them.
+        """
+        rest = None if todo is None else [to_json(action) for action in todo]
+        scored = journal.Scored(row, state, **_scored(verdict, decision), opens=case, now=now, takes=takes, todo=rest)
         return await self._writer.write_row(journal.score, scored)
 
     async def record_shown(self, event: Message, verdict: Verdict, decision: Mapping[str, Any], now: datetime) -> int:
@@ -417,4 +437,5 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "enforced": decision.enforced,
         "reason": decision.reason,
         "flags": list(decision.flags),
+        "counts": decision.counts,
     }

@@ -41,7 +41,7 @@ message = Table(
     Column("text_sealed", LargeBinary),  # NULL once its retention time is over
     Column("sent_at", DateTime, nullable=False),
     Column("seen_at", DateTime, nullable=False),
-    Column("state", String, nullable=False),  # seen shed scored intended sent undoing done failed gone exempt
+    Column("state", String, nullable=False),  # see `journal.STATES`
     Column("adapter", String),
     Column("probabilities", JSON),
     Column("decision", JSON),
@@ -163,6 +163,15 @@ chat = Table(
     Column("platform", String, primary_key=True),
     Column("chat", String, primary_key=True),
     Column("community", String, nullable=False),
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("community", String, primary_key=True),
+    Column("began_at", DateTime),  # NULL while acting is not paused
+    Column("last_hit_at", DateTime),  # when somebody was last spared who would have counted
+    Column("counted_since", DateTime),  # whoever was acted on before counts no more: a pause ended then
 )
 
 change_log = Table(

@@ -81,6 +81,7 @@ async def state(request: web.Request) -> web.Response:
             "room": ROOM,
             "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE],
             "policy": policy.model_dump(mode="json"),
+            "paused": parts.moderator.cap.is_paused(COMMUNITY),
             "own_categories": parts.own_categories,
             "adapter": parts.learning.serving,
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
@@ -192,9 +193,18 @@ async def save_policy(request: web.Request) -> web.Response:
         return error_json(
             "own categories are read by a GPT-J: set another base under [model] in config.toml first", 400
         )
+    before = await parts.moderator.policy(COMMUNITY)
     await parts.moderator.set_policy(COMMUNITY, policy)
+    if before.mode is not policy.mode:
+        await parts.moderator.set_mode(COMMUNITY, policy.mode)  # who says enforce ends a pause, too
     parts.feed.publish("policy", policy=policy.model_dump(mode="json"))
     return web.json_response({"policy": policy.model_dump(mode="json")})
+
+
+@routes.post("/api/resume")
+async def resume(request: web.Request) -> web.Response:
+    """Acts again although the hourly cap was reached."""
+    return web.json_response({"resumed": await request.app[PARTS].moderator.resume(COMMUNITY)})
 
 
 @routes.post("/api/policy/preview")

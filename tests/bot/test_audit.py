@@ -19,7 +19,7 @@ CLEAR = decision_json(Decision(Band.CLEAR, Label.NEUTRAL, 0.02, 0.0, reason="bel
 
 async def clear(store: Store, number: int) -> int:
     """A message that nobody was shown; its journal row."""
-    row = await store.record_seen(said(f"good morning {number}", f"c{number}"), NOW)
+    row = (await store.record_seen(said(f"good morning {number}", f"c{number}"), NOW)).row
     assert row is not None
     await store.record_decision(row, verdict(0.01, 0.01), CLEAR, "done", NOW, case=False)
     return row

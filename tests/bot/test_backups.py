@@ -45,7 +45,7 @@ def content(path: Path) -> dict[str, list[Any]]:
 async def live(store: Store, first: int, count: int) -> None:
     """Messages come, are decided, some become cases, corrections and consents."""
     for number in range(first, first + count):
-        row = await store.record_seen(said(f"HATE {number}", str(number), author=f"author {number % 5}"), NOW)
+        row = (await store.record_seen(said(f"HATE {number}", str(number), author=f"author {number % 5}"), NOW)).row
         assert row is not None
         decision = decision_json(Decision(Band.ALERT, Label.HATE, 0.9, 0.5))
         case = await store.record_decision(row, verdict(0.9), decision, "done", NOW, case=number % 3 == 0)
@@ -346,7 +346,7 @@ async def test_a_migration_that_is_killed_leaves_the_schema_before(
 async def test_one_that_fails_leaves_nothing_of_a_batch(tmp_path: Path, sealer: Sealer) -> None:
     """Verdicts are written with WITH, before which Python's driver begins no transaction by itself."""
     async with Store.open(tmp_path / "domovoi.db", sealer) as store:
-        row = await store.record_seen(said("hello", "1"), NOW)
+        row = (await store.record_seen(said("hello", "1"), NOW)).row
         assert row is not None
 
         def work(connection: sa.Connection) -> None:

@@ -25,7 +25,10 @@ async def test_known_revisions_among_new_ones_are_noticed(store: Store) -> None:
     rows = await asyncio.gather(*(store.record_seen(said("x", number), now()) for number in numbers))
     assert [row is not None for row in rows] == [True, False, True, False, True, False]
     kept = await store.unfinished("webchat")
-    assert {old.id: old.key.message for old in kept} == {1: "1", rows[0]: "2", rows[2]: "3", rows[4]: "4"}
+    assert {old.id: old.key.message for old in kept} == {
+        1: "1",
+        **{rows[place].row: number for place, number in ((0, "2"), (2, "3"), (4, "4"))},
+    }
 
 
 async def test_more_than_fits_one_statement(store: Store) -> None:
@@ -34,12 +37,12 @@ async def test_more_than_fits_one_statement(store: Store) -> None:
     rows = await asyncio.gather(*(store.record_seen(said(f"text {n}", str(n)), now()) for n in range(many)))
     assert len({row for row in rows if row is not None}) == many
     decided = (
-        store.record_decision(row or 0, verdict(n / many), CLEAR, "sent" if n % 2 else "scored", now(), case=False)
+        store.record_decision(row.row, verdict(n / many), CLEAR, "sent" if n % 2 else "scored", now(), case=False)
         for n, row in enumerate(rows)
     )
     assert set(await asyncio.gather(*decided)) == {None}
     for n, old in enumerate(await store.unfinished("webchat")):
-        assert (old.id, old.text, old.state) == (rows[n], f"text {n}", "sent" if n % 2 else "scored")
+        assert (old.id, old.text, old.state) == (rows[n].row, f"text {n}", "sent" if n % 2 else "scored")
         assert old.probabilities["hate"] == n / many and old.decision == CLEAR
 
 

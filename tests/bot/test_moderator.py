@@ -105,18 +105,6 @@ async def test_an_author_who_agreed_teaches_without_another_basis(store: Store) 
             assert outcome.case.teaches is agreed and ("nothing" in outcome.text()) is not agreed
 
 
-async def test_the_cap_trips_and_moderators_are_told_once(store: Store) -> None:
-    """After two actions the third is only shown, and the community is back in shadow mode."""
-    async with community(store) as scene:
-        await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE, max_actions_per_hour=2))
-        for _ in range(4):
-            last = await scene.says("ann", "HATE")
-            await scene.settled()
-        assert scene.chat.messages[last].state == "shown"
-        assert (await store.policy("try-out")).mode is Mode.SHADOW
-        assert len(scene.notices) == 1 and "back in shadow mode" in scene.notices[0].text()
-
-
 async def test_while_the_classifier_is_down_messages_wait_and_nothing_is_punished(store: Store) -> None:
     """One notice when it goes, one when it is back; the message is handled then."""
 

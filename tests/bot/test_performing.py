@@ -62,9 +62,15 @@ async def performing(store: Store, platform: Answers, shown: list[str] | None = 
             task.cancel()
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No warning waits for other messages to name."""
+    monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.0)
+
+
 async def decided(store: Store) -> int:
     """A message in the journal of which everything is still to be done."""
-    row = await store.record_seen(said("HATE"), now())
+    row = (await store.record_seen(said("HATE"), now())).row
     assert row is not None
     await store.record_decision(row, verdict(0.95), decision_json(HARSH), "intended", now(), case=True)
     return row
@@ -80,7 +86,7 @@ async def test_a_warning_that_must_wait_holds_up_nothing_and_outlives_a_restart(
     row = await decided(store)
     platform = Answers(store, delete=MissingPermission(Notice("missing-48-hours")), warn=RateLimited(60.0))
     async with performing(store, platform) as process:
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     assert platform.done == [("delete", "sent"), ("warn", "sent"), ("ban", "sent")]
     (left,) = await store.unfinished("webchat")
     assert left.state == "intended" and left.todo == [{"name": "warn"}, {"outcome": "failed"}]
@@ -97,7 +103,7 @@ async def test_a_warning_that_may_have_been_sent_is_not_repeated_and_says_so(sto
     row = await decided(store)
     platform = Answers(store, warn=Unreachable("stub"))
     async with performing(store, platform) as process:
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     (left,) = await store.unfinished("webchat")
     platform = Answers(store)
     async with performing(store, platform) as process:
@@ -113,7 +119,7 @@ async def test_what_the_platform_was_not_asked_for_is_done_later(store: Store) -
     """There was no connection: the warning cannot have been sent, so it still is."""
     row = await decided(store)
     async with performing(store, Answers(store, warn=NotConnected("stub"))) as process:
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     (left,) = await store.unfinished("webchat")
     platform = Answers(store)
     async with performing(store, platform) as process:
@@ -130,7 +136,7 @@ async def test_a_mistake_of_ours_in_what_was_put_off_ends_nothing(store: Store) 
         process = Performing(
             store, Steady(), {"webchat": platform}, lambda case: None, lambda notice: None, group.create_task
         )
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.answers["ban"] = RuntimeError("Session is closed")
     assert (await the_case(store)).message.state == "failed"
 
@@ -143,7 +149,7 @@ async def test_what_is_undone_while_it_waits_is_not_done_any_more(store: Store) 
     row = await decided(store)
     platform = Answers(store, ban=RateLimited(0.05))
     async with performing(store, platform) as process:
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.done, platform.answers = [], {}
         back = await process.take_back(await the_case(store), "dana")
         assert (back.done, back.kept, back.waiting) == ((Ban(),), (Delete(), Warn()), ())
@@ -166,7 +172,7 @@ async def test_an_undo_in_the_middle_of_an_action_comes_after_it(store: Store) -
 
     platform = Slow(store)
     async with performing(store, platform) as process, asyncio.TaskGroup() as group:
-        group.create_task(process.perform(row, said("HATE"), HARSH))
+        group.create_task(process.perform(row, said("HATE"), HARSH, HARSH.actions))
         await begun.wait()
         back = group.create_task(process.take_back(await the_case(store), "dana"))
         while (case := await the_case(store)).message.state != "undoing":
@@ -184,7 +190,7 @@ async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_proces
     row = await decided(store)
     platform = Answers(store)
     async with performing(store, platform) as process:
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.answers = {"undo ban": Unreachable("stub")}
         back = await process.take_back(await the_case(store), "dana")
         assert back.waiting == (Ban(),) and back.kept == (Delete(), Warn())
@@ -216,7 +222,7 @@ async def test_of_two_clicks_the_slower_finds_nothing(store: Store, monkeypatch:
         return found
 
     async with performing(store, platform) as process:
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.done, opened = [], await the_case(store)
         monkeypatch.setattr(store, "case", case)
         both = await asyncio.gather(process.take_back(opened, "dana"), process.take_back(opened, "eve"))
@@ -230,7 +236,7 @@ async def test_a_click_whose_answer_was_lost_is_carried_out_by_the_next(
     row = await decided(store)
     platform = Answers(store)
     async with performing(store, platform) as process:
-        await process.perform(row, said("HATE"), HARSH)
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         record = store.record_undone
 
         async def lost(*arguments: Any) -> bool:

@@ -57,10 +57,28 @@ def test_strikes_escalate() -> None:
     assert Ban(None) in decide(said("x"), verdict(0.9), Standing(strikes=4), policy).actions
 
 
-def test_the_hourly_cap_trips_back_to_shadow() -> None:
-    """The 61st action of an hour is not done, and says why."""
-    decision = decide(said("x"), verdict(0.9), Standing(actions_last_hour=60), ENFORCE)
-    assert not decision.enforced and decision.trips and "back to shadow" in decision.reason
+def test_the_hourly_cap_counts_ordinary_members_alone() -> None:
+    """The 61st ordinary member of an hour is spared, and acting pauses; others are acted on as before."""
+    decision = decide(said("x"), verdict(0.9), Standing(is_ordinary=True, members_last_hour=60), ENFORCE)
+    assert not decision.enforced and decision.trips and not decision.counts and "acting pauses" in decision.reason
+    known = decide(said("x"), verdict(0.9), Standing(is_ordinary=False, members_last_hour=60), ENFORCE)
+    assert known.enforced and not known.trips and not known.counts
+    assert decide(said("x"), verdict(0.9), Standing(is_ordinary=True, members_last_hour=59), ENFORCE).counts
+
+
+def test_while_acting_is_paused_everything_is_only_shown() -> None:
+    """Nobody is touched, and it does not pause a second time."""
+    decision = decide(said("x"), verdict(0.9), Standing(is_ordinary=True, is_paused=True), ENFORCE)
+    assert not decision.enforced and not decision.trips and "cap" in decision.flags
+
+
+def test_the_fifth_message_within_a_minute_brings_a_timeout_where_the_policy_may() -> None:
+    """Where strikes do not: a policy that knows no timeouts gets none."""
+    slow = ENFORCE.model_copy(update={"strikes": Strikes(timeout_at=10)})
+    assert Timeout(60) not in decide(said("x"), verdict(0.9), Standing(strikes=3, last_minute=3), slow).actions
+    assert Timeout(60) in decide(said("x"), verdict(0.9), Standing(strikes=4, last_minute=4), slow).actions
+    never = ENFORCE.model_copy(update={"strikes": Strikes(timeout_at=None)})
+    assert Timeout(60) not in decide(said("x"), verdict(0.9), Standing(strikes=9, last_minute=9), never).actions
 
 
 def test_moderators_and_bots_are_not_punished() -> None:

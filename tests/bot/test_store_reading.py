@@ -74,7 +74,7 @@ async def test_a_status_line_has_its_counts(store: Store) -> None:
     before = await seen_case(store)
     later = NOW + timedelta(hours=1)
     for number in "234":
-        row = await store.record_seen(said("x", number), later)
+        row = (await store.record_seen(said("x", number), later)).row
         case = await store.record_decision(row or 0, verdict(0.9), DELETED, "done", later, case=True)
     await store.record_undone(case or 0, "dana")
     await store.record_correction(before, "dana", "neutral", None, later, confirms=False)

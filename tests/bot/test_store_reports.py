@@ -33,12 +33,12 @@ async def test_a_message_that_was_never_journalled_can_be_shown(store: Store) ->
     case = await store.case(number)
     assert case is not None and case.message.text == "you idiots" and case.author.name == "Ann"
     assert case.message.state == "done" and case.message.decision["label"] == "offensive"
-    assert await store.standing(said("x"), NOW - timedelta(days=1), NOW) == (0, 0)
+    assert await store.standings.strikes(said("x"), NOW - timedelta(days=1)) == {}
 
 
 async def test_an_exempt_message_gets_a_decision_and_a_clear_one_keeps_its_own(store: Store) -> None:
     """And of both the author is known, so that something can be done."""
-    row = await store.record_seen(said("you idiots", "7"), NOW)
+    row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     await store.record_state(row or 0, "exempt")
     exempt = await store.case(await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW))
     assert exempt is not None and exempt.message.state == "exempt" and exempt.message.decision == RUDE
@@ -50,7 +50,7 @@ async def test_an_exempt_message_gets_a_decision_and_a_clear_one_keeps_its_own(s
 
 async def test_a_message_reported_while_it_waits_is_decided_all_the_same(store: Store) -> None:
     """Its turn's decision replaces the report's; the case stays and its author known."""
-    row = await store.record_seen(said("you idiots", "7"), NOW)
+    row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     number = await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW)
     assert [old.id for old in await store.unfinished("webchat")] == [row]
     assert await store.record_decision(row or 0, verdict(), CLEAR, "done", NOW, case=False) is None
@@ -60,7 +60,7 @@ async def test_a_message_reported_while_it_waits_is_decided_all_the_same(store: 
 
 async def test_a_text_that_is_gone_does_not_come_back_by_a_report(store: Store) -> None:
     """Neither the text nor who wrote it."""
-    row = await store.record_seen(said("you idiots", "7"), NOW)
+    row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     await store.record_state(row or 0, "exempt")
     await store.mine.erase(store.author(said("x")), "try-out", NOW)
     case = await store.case(await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW))

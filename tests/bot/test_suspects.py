@@ -15,6 +15,7 @@ from bot.moderator import MOST_DEATHS, MOST_TRIES, TRIAL, Moderator
 from bot.platforms.webchat import WebChat
 from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
+from bot.store.journal import Seen
 from model.adapters import SHIPPED
 from model.batcher import Batcher
 from model.classifier import Died, Item, Unavailable, Verdict
@@ -91,7 +92,7 @@ async def test_what_may_have_killed_the_bot_itself_is_counted_at_the_next_starts
     most processes end for another reason."""
     async with Store.open(tmp_path / "s.db", sealer) as store:
         for tries in (MOST_DEATHS, 2, 1, 0):
-            row = await store.record_seen(said(f"HATE {tries}", str(tries)), now())
+            row = (await store.record_seen(said(f"HATE {tries}", str(tries)), now())).row
             assert row is not None
             if tries:
                 await store.record_tried(row, tries)
@@ -115,7 +116,7 @@ async def test_the_least_tried_are_begun_first(tmp_path: Path, sealer: Sealer) -
     """One that every process begins with would be there at every early end."""
     async with Store.open(tmp_path / "s.db", sealer) as store:
         for tries in (3, 1, 0, 2):
-            row = await store.record_seen(said(f"HATE {tries}", str(tries)), now())
+            row = (await store.record_seen(said(f"HATE {tries}", str(tries)), now())).row
             assert row is not None
             await store.record_tried(row, tries)
     device, chat = StubClassifier(), WebChat(lambda posted: None)
@@ -136,7 +137,7 @@ async def test_what_arrives_while_the_service_starts_is_no_suspect(
     not take it for that."""
     record = store.record_seen
 
-    async def slow(event: Message, moment: datetime) -> int | None:
+    async def slow(event: Message, moment: datetime) -> Seen | None:
         row = await record(event, moment)
         await asyncio.sleep(0.3)
         return row

@@ -25,6 +25,7 @@ from bot.events import Author, Message, MessageKey
 from bot.moderator import Judged, Moderator
 from bot.notices import Notice
 from bot.store import Sealer, Store
+from bot.store.journal import Seen
 from model.batcher import Batcher
 from model.classifier import Item, Verdict
 from model.coalescing import Coalescing
@@ -106,10 +107,10 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
         names: dict[int, str] = {}
         seen, state = store.record_seen, store.record_state
 
-        async def record_seen(event: Message, now: datetime) -> int | None:
-            if (row := await seen(event, now)) is not None:
-                names[row] = event.key.message
-            return row
+        async def record_seen(event: Message, now: datetime) -> Seen | None:
+            if (new := await seen(event, now)) is not None:
+                names[new.row] = event.key.message
+            return new
 
         async def record_state(row: int, to: str) -> None:
             if to == "shed":

@@ -43,7 +43,7 @@ async def taught(folder: Path, corrections: Sequence[tuple[str, Label]], basis: 
     now = datetime.now(UTC)
     async with Store.open(folder / "d.db", Sealer.from_file(folder / "key", create=True)) as store:
         for number, (text, label) in enumerate(corrections):
-            row = await store.record_seen(said(text, str(number)), now)
+            row = (await store.record_seen(said(text, str(number)), now)).row
             decision = decision_json(Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason=""))
             assert row is not None
             case = await store.record_decision(row, verdict(0.1, 0.7), decision, "done", now, case=True)

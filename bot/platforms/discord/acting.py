@@ -60,8 +60,8 @@ class Acting:
             match action:
                 case Delete():
                     await self._delete(client, guild, key, reason)
-                case Warn():
-                    await self._warn(guild, key, author, setup)
+                case Warn(messages=messages):
+                    await self._warn(guild, key, author, setup, messages)
                 case Timeout(minutes=minutes):
                     member = await self._member(guild, author, "moderate_members")
                     if member.guild_permissions.administrator:
@@ -168,12 +168,12 @@ class Acting:
         young = discord.utils.snowflake_time(message) > datetime.now(UTC) - BULK_WITHIN
         await (self._young if young else self._old).do(str(channel.id), message, delete)
 
-    async def _warn(self, guild: discord.Guild, key: MessageKey, author: Author, setup: Setup) -> None:
+    async def _warn(self, guild: discord.Guild, key: MessageKey, author: Author, setup: Setup, messages: int) -> None:
         """In private, or in the room where that is wished or the author takes no private messages."""
         room, user = f"<#{channel_of(key.room)}>", int(author.id)
         nonce = f"warn-{key.message}"[:25]
         if setup.warn == "dm":
-            text = say(setup.language, "warn-author", room=room, server=inline(guild.name))
+            text = say(setup.language, "warn-author", room=room, server=inline(guild.name), messages=messages)
             try:
                 member = guild.get_member(user) or await guild.fetch_member(user)
                 await member.send(text, nonce=nonce, allowed_mentions=discord.AllowedMentions.none())
@@ -184,7 +184,7 @@ class Acting:
         channel = guild.get_channel_or_thread(channel_of(key.room))
         if not isinstance(channel, Deletable):
             raise Gone(key.room)
-        text = say(setup.language, "warn-author-here", author=f"<@{user}>")
+        text = say(setup.language, "warn-author-here", author=f"<@{user}>", messages=messages)
         only = discord.AllowedMentions(everyone=False, roles=False, users=[discord.Object(user)])
         await channel.send(text, nonce=nonce, allowed_mentions=only)
 

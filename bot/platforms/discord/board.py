@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
+from bot.hourly_cap import RESUME
 from bot.language import say
 from bot.platforms.base import Gone, NotConnected
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.inert import fitting
-from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed
+from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed, resume_button
 from bot.setup import Setup
 from bot.store import Case
 
@@ -60,11 +61,12 @@ class DiscordBoard:
             content = await self._content(setup, cases, digest, again)
             await room.get_partial_message(int(card[1])).edit(**content)
 
-    async def tell(self, community: str, setup: Setup, text: str) -> None:
+    async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
         """Into the channel of the set-up."""
         guild, room = await self._room(community, setup)
+        more: dict[str, Any] = {"view": resume_button(setup.language)} if button == RESUME else {}
         async with refusals(guild, "send_messages", room.id):
-            await room.send(fitting(text), nonce=f"notice-{zlib.crc32(text.encode())}")
+            await room.send(fitting(text), nonce=f"notice-{zlib.crc32(text.encode())}", **more)
 
     async def _content(self, setup: Setup, cases: Sequence[Case], digest: bool, again: bool) -> dict[str, Any]:
         language = setup.language

@@ -60,3 +60,22 @@ class DigestButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"do
     async def callback(self, interaction: Click) -> None:
         """Passed on like the others."""
         await interaction.client.clicks.digest(interaction, self.first)
+
+
+class ResumeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"domovoi-resume"):
+    """Ends a pause of the hourly cap on the server where it is clicked."""
+
+    def __init__(self, *, text: str | None = None) -> None:
+        style = discord.ButtonStyle.primary
+        super().__init__(discord.ui.Button(label=text, style=style, custom_id="domovoi-resume"))
+
+    @classmethod
+    async def from_custom_id(
+        cls, _: discord.Interaction, __: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> "ResumeButton":
+        """From what Discord sends with a click."""
+        return cls()
+
+    async def callback(self, interaction: Click) -> None:
+        """Passed on like the others."""
+        await interaction.client.clicks.resume(interaction)

@@ -75,6 +75,17 @@ class Clicks:
             log.exception("click failed", verb="digest")
             await broken(interaction)
 
+    async def resume(self, interaction: discord.Interaction[Any]) -> None:
+        """A moderator tells the bot to go on although the hourly cap was reached."""
+        try:
+            if (asked := await ask(self._bot, interaction, Level.MODERATOR)) is None:
+                return
+            resumed = await self._bot.moderator.resume(asked.community)
+            await asked.tell(asked.say("notice-cap-resumed" if resumed else "resume-not-paused"))
+        except Exception:
+            log.exception("click failed", verb="resume")
+            await broken(interaction)
+
     async def _answer(self, asked: Asked, case: Case, verb: str, argument: str) -> None:
         desk, basis = self._bot.desk, self._bot.basis(asked.setup)
         match verb:

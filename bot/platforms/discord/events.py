@@ -99,7 +99,8 @@ def author_of(user: discord.abc.User, moderators: frozenset[str], *, is_bot: boo
     roles = frozenset(str(role.id) for role in getattr(user, "roles", ()))
     may: discord.Permissions | None = getattr(user, "guild_permissions", None)
     moderates = bool(roles & moderators) or (may is not None and moderates_by_right(may))
-    return Author(str(user.id), user.display_name, roles, is_moderator=moderates and not is_bot, is_bot=is_bot)
+    joined: datetime | None = getattr(user, "joined_at", None)
+    return Author(str(user.id), user.display_name, roles, moderates and not is_bot, is_bot, joined)
 
 
 def moderates_by_right(may: discord.Permissions) -> bool:

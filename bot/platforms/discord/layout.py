@@ -6,7 +6,7 @@ import discord
 
 from bot.cards import MOST_IN_DIGEST, Card, digest_line, digest_title
 from bot.language import Language, say
-from bot.platforms.discord.buttons import CaseButton, DigestButton
+from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.events import channel_of, guild_of, message_of
 from bot.platforms.discord.inert import block, inline
 from bot.store import Case
@@ -70,6 +70,14 @@ def digest_buttons(first: int, language: Language) -> discord.ui.View:
     """A digest's one button; `first` is its first case."""
     view = discord.ui.View(timeout=None)
     view.add_item(DigestButton(first, text=say(language, "button-next")))
+    view.stop()
+    return view
+
+
+def resume_button(language: Language) -> discord.ui.View:
+    """Below the notice that acting is paused."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(ResumeButton(text=say(language, "button-resume")))
     view.stop()
     return view
 

@@ -104,7 +104,7 @@ async def status(asked: Asked) -> None:
     alerts = asked.say("status-alerts", room=f"<#{setup.alert_room}>") if shows_cards(asked.guild, setup) else None
     lines = [
         f"**{asked.say('status-title', server=inline(asked.guild.name))}**",
-        mode_line(policy, asked.language),
+        mode_line(policy, asked.language, is_paused=bot.moderator.cap.is_paused(asked.community)),
         asked.say("status-model", adapter=bot.adapter_of(asked.community)),
         counts_line(counts, asked.language),
         alerts or asked.say("status-no-alerts"),

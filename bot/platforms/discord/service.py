@@ -23,7 +23,7 @@ from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
 from bot.platforms.discord.acting import Acting, refusals
 from bot.platforms.discord.board import DiscordBoard
-from bot.platforms.discord.buttons import CaseButton, DigestButton
+from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.catching_up import CatchingUp
 from bot.platforms.discord.clicks import Clicks
 from bot.platforms.discord.commands import add_commands
@@ -300,7 +300,7 @@ class Discord:
     def _make(self) -> Gateway:
         client = Gateway(self, members_intent=self.access.members_intent, refused=self.breaker.refused, **self._options)
         client.clicks = Clicks(self)
-        client.add_dynamic_items(CaseButton, DigestButton)
+        client.add_dynamic_items(CaseButton, DigestButton, ResumeButton)
         add_commands(client.tree, self)
         self.client = client
         return client

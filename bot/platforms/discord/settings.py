@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 async def change_mode(asked: Asked, mode: Mode) -> None:
     """Shadow or enforce, from the next decision on."""
-    policy = await asked.bot.moderator.policy(asked.community)
-    await asked.bot.moderator.set_policy(asked.community, policy.model_copy(update={"mode": mode}))
+    await asked.bot.moderator.set_mode(asked.community, mode)
     await asked.bot.changed(asked.guild)
     await asked.tell(asked.say(f"mode-set-{mode}"))
 

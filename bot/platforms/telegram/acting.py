@@ -56,8 +56,8 @@ class Acting:
             match action:
                 case Delete():
                     await self._delete(bot, chat, key)
-                case Warn():
-                    await self._warn(bot, chat, key, author)
+                case Warn(messages=messages):
+                    await self._warn(bot, chat, key, author, messages)
                 case Timeout(minutes=minutes):
                     await self._may_act_on(chat, author)
                     if is_channel(author):
@@ -131,17 +131,19 @@ class Acting:
 
         await self._deletions.do(str(chat), number, delete)
 
-    async def _warn(self, bot: telegram.Bot, chat: int, key: MessageKey, author: Author) -> None:
+    async def _warn(self, bot: telegram.Bot, chat: int, key: MessageKey, author: Author, messages: int) -> None:
         """In private where the author has ever written to the bot, else in the room."""
         setup = await self._setup_of(key.community)
         if setup.warn == "dm" and not is_channel(author):
             with contextlib.suppress(Forbidden, BadRequest):
                 title = html.escape(one_line((await bot.get_chat(chat)).title or "", 128))
-                await self._say(int(author.id), say(setup.language, "warn-author-telegram", chat=title))
+                text = say(setup.language, "warn-author-telegram", chat=title, messages=messages)
+                await self._say(int(author.id), text)
                 return
         name = html.escape(one_line(author.name, 64) or "…")
         who = name if is_channel(author) else f'<a href="tg://user?id={author.id}">{name}</a>'
-        await self._say(chat, say(setup.language, "warn-author-here", author=who), topic_of(key.room))
+        text = say(setup.language, "warn-author-here", author=who, messages=messages)
+        await self._say(chat, text, topic_of(key.room))
 
     async def _say(self, chat: int, text: str, topic: int | None = None) -> None:
         await self._bot().send_message(chat, text, parse_mode="HTML", message_thread_id=topic)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest
 
+from bot.hourly_cap import RESUME
 from bot.inert import plain
 from bot.language import say
 from bot.platforms.base import Gone, MissingPermission
 from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
-from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard
+from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
 from bot.setup import Setup
 from bot.store import Case
 
@@ -65,10 +66,12 @@ class TelegramBoard:
                 if not unchanged(error):
                     raise
 
-    async def tell(self, community: str, setup: Setup, text: str) -> None:
+    async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
         """Into the moderators' chat; which group it is about, where several share one."""
         title, text = self._bot.groups.title_of(community), html.escape(plain(text, LONGEST_NOTICE))
-        await self._sent(int(setup.alert_room), f"<b>{html.escape(title)}</b>: {text}" if title else text, None)
+        chat = self._bot.groups.chat_of(community)
+        buttons = resume_keyboard(chat, setup.language) if button == RESUME and chat is not None else None
+        await self._sent(int(setup.alert_room), f"<b>{html.escape(title)}</b>: {text}" if title else text, buttons)
 
     async def _sent(self, chat: int, text: str, buttons: InlineKeyboardMarkup | None) -> str:
         """The message's number."""

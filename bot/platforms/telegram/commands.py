@@ -146,7 +146,7 @@ class Commands:
         adapter = self._bot.adapter_of(asked.community)
         lines = [
             f"<b>{html.escape(asked.say('status-title', server=self._bot.groups.title(asked.chat)))}</b>",
-            bold(mode_line(policy, asked.language)),
+            bold(mode_line(policy, asked.language, is_paused=self._bot.moderator.cap.is_paused(asked.community))),
             html.escape(asked.say("status-model", adapter=adapter)),
             counts_line(counts, asked.language),
             asked.say("telegram-alerts" if self._bot.has_cards(asked.setup) else "telegram-no-alerts"),
@@ -164,8 +164,7 @@ class Commands:
         if rest not in list(Mode):
             await asked.tell(asked.say("telegram-mode-how"), payload=f"mode_{asked.chat}")
             return
-        policy = await self._bot.moderator.policy(asked.community)
-        await self._bot.moderator.set_policy(asked.community, policy.model_copy(update={"mode": Mode(rest)}))
+        await self._bot.moderator.set_mode(asked.community, Mode(rest))
         await asked.tell(bold(asked.say(f"mode-set-{rest}")), payload=f"status_{asked.chat}")
 
     async def _policy(self, asked: Asked, rest: str) -> None:

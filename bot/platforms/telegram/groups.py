@@ -66,6 +66,12 @@ class Groups:
             chat = self._moves[chat]
         return chat
 
+    def chat_of(self, community: str) -> int | None:
+        """A community's chat: its own, or the first one linked with it; None where there is none."""
+        if community.startswith(f"{PLATFORM}-"):
+            return self.now_at(own_chat(community))
+        return next((int(chat) for chat, other in self._links.items() if other == community), None)
+
     def title(self, chat: int) -> str:
         """What a chat is called, "" where it is not known."""
         return self._titles.get(community_of(chat)) or self._titles.get(self.community_of(chat), "")
@@ -88,7 +94,7 @@ class Groups:
         """The set-up of a community's chat: of its own, or of the first one linked with it."""
         if community.startswith(f"{PLATFORM}-"):
             return self._setups.get(community, Setup())
-        linked = next((int(chat) for chat, other in self._links.items() if other == community), None)
+        linked = self.chat_of(community)
         return Setup() if linked is None else self.setup_of_chat(linked)
 
     def setup_of_chat(self, chat: int) -> Setup:

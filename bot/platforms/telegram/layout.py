@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.cards import MOST_IN_DIGEST, Card, digest_line, digest_title
+from bot.hourly_cap import RESUME
 from bot.inert import one_line, plain
 from bot.language import Language, say
 from bot.platforms.telegram.events import chat_of, number_of
@@ -91,6 +92,12 @@ def keyboard(card: Card, *, following: int | None = None, language: Language = "
 def digest_keyboard(first: int, language: Language) -> InlineKeyboardMarkup:
     """A digest's one button; `first` is its first case."""
     return InlineKeyboardMarkup([[InlineKeyboardButton(say(language, "button-next"), callback_data=f"next:{first}")]])
+
+
+def resume_keyboard(chat: int, language: Language) -> InlineKeyboardMarkup:
+    """Below the notice that acting is paused in a group."""
+    button = InlineKeyboardButton(say(language, "button-resume"), callback_data=f"set:{chat}:{RESUME}")
+    return InlineKeyboardMarkup([[button]])
 
 
 def label_keyboard(case: Case, language: Language) -> InlineKeyboardMarkup:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
+from bot.hourly_cap import RESUME
 from bot.inert import one_line
 from bot.language import LANGUAGES, language_of, say
 from bot.platforms.telegram.asking import Asked, Json, Level, ask
@@ -13,6 +14,7 @@ from bot.platforms.telegram.commands import LONGEST_LIST, Commands, bold, comman
 from bot.platforms.telegram.layout import fitting
 from bot.policy import PRESETS, Mode, preset_of, with_preset
 from bot.setup import Setup
+from bot.wording import mode_line
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram
@@ -89,6 +91,9 @@ class Private:
             return ""
         if asked.level < Level.ADMIN:
             return asked.say("not-allowed-admin")
+        if what == RESUME:  # below a notice, not on the screen of the set-up
+            resumed = await self._bot.moderator.resume(asked.community)
+            return "" if resumed else asked.say("resume-not-paused")
         await self._change(asked, what)
 
         async def draw(_: bool) -> None:
@@ -133,7 +138,7 @@ class Private:
                 await bot.change_setup(asked.chat, warn="place" if setup.warn == "dm" else "dm")
             case "mode":
                 other = Mode.SHADOW if policy.mode is Mode.ENFORCE else Mode.ENFORCE
-                await bot.moderator.set_policy(asked.community, policy.model_copy(update={"mode": other}))
+                await bot.moderator.set_mode(asked.community, other)
             case "link":
                 await asked.tell(bold(asked.say("telegram-link-how")))
 
@@ -154,7 +159,7 @@ class Private:
                 language=language,
                 warn=say(language, f"setup-warn-{setup.warn}"),
             ),
-            say(language, f"status-mode-{'enforce' if policy.mode is Mode.ENFORCE else 'shadow'}"),
+            mode_line(policy, language, is_paused=bot.moderator.cap.is_paused(bot.groups.community_of(chat))),
             *(f"⚠️ {one.text(language)}" for one in missing),
         ]
 

@@ -355,10 +355,19 @@ function buildPolicyForm() {
   }
 }
 
+/** Too many members were acted on within an hour: until that is over, or somebody clicks, nothing is done. */
+let paused = false;
+
+function showPaused(now) {
+  paused = now;
+  if (policy) showPolicy(policy);
+}
+
 function showPolicy(fresh) {
   policy = fresh;
   const enforcing = policy.mode === "enforce";
-  $("mode").textContent = policy.mode;
+  $("mode").textContent = enforcing && paused ? "enforce, paused" : policy.mode;
+  $("resume").hidden = !(enforcing && paused);
   $("mode").dataset.mode = policy.mode;
   $("mode-switch").textContent = enforcing ? "Switch to shadow" : "Switch to enforce";
   if (policyEdited) return; // somebody is typing here: their figures stay until they save
@@ -615,6 +624,7 @@ async function load() {
   cases.clear();
   for (const item of state.cases) cases.set(item.id, item);
   drawCases();
+  paused = state.paused;
   showPolicy(state.policy);
   adviceSoon();
   showAdapter(state.adapter);
@@ -634,6 +644,7 @@ function onEvent(event) {
       if (event.case.state !== "open") adviceSoon();
       return putCase(event.case);
     case "policy": return showPolicy(event.policy);
+    case "paused": return showPaused(event.paused);
     case "refresh": return showRefresh(event.refresh);
     case "adapter":
       showAdapter(event.adapter);
@@ -690,6 +701,7 @@ function showTab(name) {
 buildPolicyForm();
 for (const tab of document.querySelectorAll(".tabs button")) tab.addEventListener("click", () => showTab(tab.dataset.tab));
 for (const link of document.querySelectorAll(".jump a")) link.addEventListener("click", () => ($(link.hash.slice(1)).open = true));
+$("resume").addEventListener("click", () => busy($("resume"), () => api("POST", "/api/resume")));
 $("notice-close").addEventListener("click", () => ($("notice").hidden = true));
 $("compose").addEventListener("submit", send);
 $("mode-switch").addEventListener("click", switchMode);

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from bot.policy import LabelPolicy, Mode
+from bot.policy import LabelPolicy
 from tests.bot.discord.conftest import Scene, ago, serving
 from tests.bot.discord.test_moderating import HARSH, by_bot, fields, labels
 from tests.simulators.discord_server import DiscordServer
@@ -182,16 +182,6 @@ async def test_case_and_history(scene: Scene) -> None:
     history = await scene.runs(scene.mod, "history", member=scene.ann)
     assert "2 cases" in history.content and "delete" in history.content and "HATE" not in history.content
     assert "no cases" in (await scene.runs(scene.mod, "history", member=scene.ben)).content
-
-
-async def test_too_many_actions_go_back_to_shadow_and_say_so(scene: Scene) -> None:
-    """The brake is shown where the cards are."""
-    await scene.enforce(max_actions_per_hour=2)
-    for number in range(4):
-        await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
-        await scene.settled()
-    await scene.server.until(lambda: any("back in shadow mode" in m.content for m in scene.alerts.messages.values()))
-    assert (await scene.moderator.policy(scene.community)).mode is Mode.SHADOW
 
 
 async def test_a_slow_model_keeps_nobody_without_an_answer(scene: Scene, monkeypatch: Any) -> None:

@@ -132,6 +132,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute's patience is not needed where nobody counts; a test that counts sets it back."""
     monkeypatch.setattr("bot.platforms.telegram.service.PER_MINUTE", 100_000)
+    monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.1)
 
 
 @pytest.fixture

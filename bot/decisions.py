@@ -1,0 +1,197 @@
+"""From a verdict to a recorded decision: the author's past, the community's cap, and what an edit changes."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from bot.actions import Action
+from bot.edits import Raised, has_same_flagged_words, held, last_word, raised, shown
+from bot.events import Message
+from bot.hourly_cap import HourlyCap
+from bot.in_order import InOrder
+from bot.ledger import Acted, Ledger
+from bot.policy import Band, Decision, Mode, Policy, Standing, decide, strike_expiry
+from bot.store import Store
+from bot.store.revisions import Revision
+from bot.store.steady import Steady
+from bot.store.store import decision_json
+from model.classifier import Verdict
+
+PUNISHED_WITHIN = timedelta(hours=1)
+"""Messages read later than this, after an outage, are shown to moderators and not acted on."""
+LAST_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision that is in the journal: `todo` is what is to be done now, `case` is to be shown, or shown anew."""
+
+    decision: Decision
+    todo: tuple[Action, ...]
+    case: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the journal says of an author: messages acted on and when they came; of a community: pseudonyms of the
+    ordinary members who were acted on."""
+
+    strikes: Mapping[str, datetime]
+    members: frozenset[str]
+    is_ordinary: bool
+
+
+class Decisions:
+    """Decides about an author's messages in their order, about a message's revisions in theirs, and so that a
+    community's cap holds exactly.
+
+    `judged` gives what another text of the same message would come to, under the policy and without its past.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        steady: Steady,
+        cap: HourlyCap,
+        judged: Callable[[Message, Policy], Awaitable[Decision]],
+    ) -> None:
+        self._store = store
+        self._steady = steady
+        self._cap = cap
+        self._judged = judged
+        self._ledger = Ledger()
+        self._authors, self._messages = InOrder(), InOrder()
+
+    def begin(self, row: int, event: Message) -> None:
+        """The message is taken up, behind its author's others."""
+        self._authors.begin(author_of(event), row)
+        self._messages.begin(_message_of(event), row)
+
+    def end(self, row: int, event: Message) -> None:
+        """It is through, or goes back into the line."""
+        self._ledger.written(row)
+        self._authors.end(author_of(event), row)
+        self._messages.end(_message_of(event), row)
+
+    async def come_to(
+        self,
+        row: int,
+        event: Message,
+        verdict: Verdict,
+        disguised: Verdict | None,
+        policy: Policy,
+        *,
+        revises: bool,
+    ) -> Recorded:
+        """Decides and records it. `revises`: the journal has an earlier revision of the message."""
+        now = datetime.now(UTC)
+        young = now - event.sent_at <= PUNISHED_WITHIN
+
+        def decided(standing: Standing) -> Decision:
+            return decide(event, verdict, standing, policy, disguised=disguised, may_punish=young)
+
+        decision, earlier = decided(Standing()), list[Revision]()
+        if revises:
+            await self._messages.before(_message_of(event), row)
+            earlier = await self._steady(lambda: self._store.revisions.before(row, event.key))
+        if await self._is_held(event, decision, earlier, policy):
+            outcome = Raised(held(decision), (), opens=False)
+        elif decision.band is Band.ACTION:
+            outcome = raised(await self._with_the_past(row, event, policy, decided, now), earlier)
+        else:
+            outcome = raised(decision, earlier)
+        recorded = await self._record(row, verdict, outcome, earlier, now)
+        self.end(row, event)
+        return recorded
+
+    async def _with_the_past(
+        self,
+        row: int,
+        event: Message,
+        policy: Policy,
+        decided: Callable[[Standing], Decision],
+        now: datetime,
+    ) -> Decision:
+        """Many read the journal side by side; then each decides in its turn, with what was decided since it read.
+
+        Between the look at that and its own entry nobody else has a turn.
+        """
+        author, community = self._store.author(event), event.key.community
+        with self._ledger.reading() as began:
+            found = await self._read(event, policy, now)
+            await self._authors.before(author_of(event), row)
+            others = self._ledger.since(began, community)
+        standing = self._standing(event, author, found, others, now)
+        decision = decided(standing)
+        if decision.enforced:
+            self._ledger.write(row, Acted(community, author, event.key.message, now, decision.counts))
+        self._authors.end(author_of(event), row)
+        if decision.trips:
+            await self._cap.pause(community, policy.max_actions_per_hour, now)
+        elif standing.is_paused and standing.is_ordinary:
+            await self._cap.hit(community, now)
+        return decision
+
+    async def _read(self, event: Message, policy: Policy, now: datetime) -> _Found:
+        """What the journal says."""
+        community, ask = event.key.community, self._store.standings
+        since = strike_expiry(policy, now)
+        strikes = await self._steady(lambda: ask.strikes(event, since))
+        if policy.mode is not Mode.ENFORCE or event.author.is_bot or event.author.is_moderator:
+            return _Found(strikes, frozenset(), is_ordinary=False)
+        members = await self._steady(lambda: ask.members(community, self._cap.counted_since(community, now)))
+        return _Found(strikes, frozenset(members), await self._steady(lambda: ask.is_ordinary(event, now)))
+
+    def _standing(self, event: Message, author: str, found: _Found, others: Sequence[Acted], now: datetime) -> Standing:
+        strikes = dict(found.strikes)
+        for one in others:
+            if one.author == author:
+                strikes.setdefault(one.message, one.at)
+        strikes.pop(event.key.message, None)
+        members = found.members | {one.author for one in others if one.counts}
+        return Standing(
+            strikes=len(strikes),
+            last_minute=sum(at > now - LAST_MINUTE for at in strikes.values()),
+            is_ordinary=found.is_ordinary and author not in members,
+            members_last_hour=len(members),
+            is_paused=self._cap.is_paused(event.key.community),
+        )
+
+    async def _is_held(self, event: Message, decision: Decision, earlier: Sequence[Revision], policy: Policy) -> bool:
+        """Whether a moderator's word or Undo about an earlier revision covers what is flagged in this one."""
+        word = last_word(earlier)
+        if word is None or decision.band is Band.CLEAR:
+            return False
+
+        async def band_of(text: str) -> Band:
+            return (await self._judged(replace(event, text=text), policy)).band if text.strip() else Band.CLEAR
+
+        return await has_same_flagged_words(word.row.text, event.text, band_of)
+
+    async def _record(
+        self, row: int, verdict: Verdict, outcome: Raised, earlier: Sequence[Revision], now: datetime
+    ) -> Recorded:
+        decision, todo = outcome.decision, outcome.todo
+        case = await self._steady(
+            lambda: self._store.record_decision(
+                row,
+                verdict,
+                decision_json(decision),
+                "intended" if todo else "done",
+                now,
+                case=outcome.opens,
+                takes=outcome.takes,
+                todo=todo if earlier else None,
+            )
+        )
+        before = shown(earlier)
+        return Recorded(decision, todo, case if case is not None or before is None else before.case)
+
+
+def author_of(event: Message) -> str:
+    """Names an author within the process."""
+    return "\0".join((event.key.platform, event.key.community, event.author.id))
+
+
+def _message_of(event: Message) -> str:
+    return "\0".join(event.key.address)
