@@ -26,7 +26,7 @@ async def test_what_an_author_erases_is_gone_and_teaches_no_more(store: Store, t
     await store.consents.give("try-out", ann, NOW)
     case = await seen_case(store)
     await store.record_correction(case, "dana", "neutral", "permission:7", NOW, confirms=False)
-    other = await store.record_seen(said("another's", "4", author="ben"), NOW)
+    other = (await store.record_seen(said("another's", "4", author="ben"), NOW)).row
     await store.reports.record(other or 0, ann, NOW)
     assert len(examples(path)) == 1 and await store.lessons.standing() == {"1"}
     assert await store.mine.erase(ann, "try-out", NOW) == 1
