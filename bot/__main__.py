@@ -2,8 +2,8 @@
     python -m bot replay FILE --text COLUMN [--label COLUMN] [--out REPORT.html] [--community NAME] [--config FILE]
 
 run     the service with its page (the default)
-check   reads the configuration, the key and the adapter, asks Discord about the token, says what it found, and
-        prints the link that adds the bot to a server
+check   looks at the configuration, the data folder, the key, the adapter and the device, asks Discord and Telegram
+        about their tokens, says what it found, and prints the links that add the bot
 backup  copies the store to a file that can be taken elsewhere; the service may run
 restore makes the store again from that file or its own newest sound backup, and every later change; the service must
         stand still
@@ -19,13 +19,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot import app, replay, report
+from bot import app, checking, replay, report
 from bot.config import BadConfig, Config, read_config
-from bot.models import adapters_of
 from bot.platforms.base import PlatformRefuses
-from bot.platforms.remote import discord_access, telegram_access
 from bot.store import Damaged, KeyMissing, NewerStore
-from model.adapters import read_manifest, read_weights
 from model.classifier import AdapterRejected
 from model.table import BadData
 
@@ -39,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_config(options.config)
         if options.command == "check":
-            check(config, options.config, console)
-            asyncio.run(check_platforms(config, console))
+            return asyncio.run(check(config, options.config, console, errors))
         elif options.command == "backup":
             console.print(app.back_up(config, options.file), soft_wrap=True, markup=False)
         elif options.command == "restore":
@@ -74,33 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return return_status
 
 
-def check(config: Config, path: Path, console: Console) -> None:
-    """Reads what a start would read; raises what it would raise."""
-    registry = adapters_of(config)
-    adapter = registry.current()
-    manifest = read_manifest(registry.folder(adapter))
-    read_weights(registry.folder(adapter), manifest)
-    console.print(f"configuration {path}: in order", soft_wrap=True)
-    console.print(f"adapter {adapter} for {manifest.base}: in order", soft_wrap=True)
-
-
-async def check_platforms(config: Config, console: Console) -> None:
-    """Whether each platform takes its token; raises `PlatformRefuses`."""
-    lines: list[str] = []
-    if config.discord.token:
-        from bot.platforms.discord import checking as discord
-
-        lines += await discord.check_access(discord_access(config))
-    else:
-        lines.append("Discord: no token; put one into DOMOVOI_DISCORD_TOKEN to moderate a server")
-    if config.telegram.token:
-        from bot.platforms.telegram import checking as telegram
-
-        lines += await telegram.check_access(telegram_access(config))
-    else:
-        lines.append("Telegram: no token; put one into DOMOVOI_TELEGRAM_TOKEN to moderate a group")
-    for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+async def check(config: Config, path: Path, console: Console, errors: Console) -> int:
+    """One line for each thing that was looked at; exit status 2 where one of them is not in order."""
+    status = 0
+    async for is_well, line in checking.check(config, path):
+        if is_well:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+        else:
+            errors.print(f"error: {line}", style="red", markup=False, soft_wrap=True)
+            status = 2
+    return status
 
 
 async def replay_file(
@@ -142,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command="run", config=CONFIG)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("run", parents=[common], help="the service with its page (the default)")
-    commands.add_parser("check", parents=[common], help="reads the configuration and the adapter")
+    commands.add_parser("check", parents=[common], help="looks whether a start would find everything in order")
     saved = commands.add_parser("backup", parents=[common], help="copies the store; the service may run")
     saved.add_argument("file", type=Path)
     restored = commands.add_parser("restore", parents=[common], help="makes the store again from its backups")

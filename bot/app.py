@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bot import logs
 from bot.collector import settle
-from bot.config import Config
+from bot.config import BadConfig, Config
 from bot.desk import Desk
 from bot.learning import Learning, refresh_command
 from bot.models import adapters_of, answering
@@ -167,7 +167,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 platform.serve(moderator, desk)
                 platform.adapter_of = learning.adapter_of
                 tasks.append(group.create_task(platform.run()))
-            runner = web.AppRunner(server.build(parts), access_log=None, shutdown_timeout=2.0)
+            runner = web.AppRunner(server.build(parts, config.console.origin), access_log=None, shutdown_timeout=2.0)
             await runner.setup()
             try:
                 site = web.TCPSite(runner, config.service.host, config.service.port)
@@ -284,8 +284,17 @@ async def _watch_for_damage(store: Store) -> None:
 
 @contextlib.contextmanager
 def _only_one(data: Path) -> Iterator[None]:
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "running.lock").open("w") as lock:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock_file = (data / "running.lock").open("w")
+    except OSError as error:
+        if passing(error):
+            raise
+        raise BadConfig(
+            f'data_folder = "{data}" under [service] cannot be written ({error.strerror}); '
+            f"give the service's user the right to write there, or name another folder"
+        ) from error
+    with lock_file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,5 +1,6 @@
 """Typed sections of config.toml. A typo is an error at start that names the key; secrets never stand in the file."""
 
+import codecs
 import os
 import tomllib
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bot.validation import first_place, first_problem
 from model.choice import ADAPTER_MIB, Choice, Int8, Precision
 
 
@@ -131,6 +133,13 @@ class Telegram(_Section):
         return _token("DOMOVOI_TELEGRAM_TOKEN", self.token_file, "telegram")
 
 
+class Console(_Section):
+    """The page for moderators. `origin` is the address people reach it by through a proxy, such as
+    "https://mod.example.org"; "" for this machine only."""
+
+    origin: Annotated[str, Field(pattern=r"^(https?://[^/\s]+)?$")] = ""
+
+
 class Config(_Section):
     """The whole file; every section and key may be left out."""
 
@@ -140,13 +149,14 @@ class Config(_Section):
     lora: Lora = Lora()
     discord: Discord = Discord()
     telegram: Telegram = Telegram()
+    console: Console = Console()
 
 
 def read_config(path: Path) -> Config:
     """Reads and checks the file; raises `BadConfig` with one line. `DOMOVOI_DATA`, `DOMOVOI_KEY_FILE`, `DOMOVOI_PORT`
     in the environment override the file."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise BadConfig(f"{path}: no such file; copy config.toml from the repository") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -167,11 +177,21 @@ def read_config(path: Path) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        first, key = error.errors()[0], first_place(error)
         if first["type"] == "extra_forbidden":
             raise BadConfig(f'{path}: unknown key "{key}"; check its spelling against the README') from None
-        raise BadConfig(f'{path}: "{key}" = {first["input"]!r}: {first["msg"]}') from None
+        if isinstance(first["input"], dict):  # what several keys of a section come to together
+            raise BadConfig(f"{path}: [{key}]: {first_problem(error)}") from None
+        raise BadConfig(f'{path}: "{key}" = {first["input"]!r}: {first_problem(error)}') from None
+
+
+def read_text(path: Path) -> str:
+    """A file that somebody wrote with an editor: with or without a byte-order mark. Raises OSError and
+    UnicodeDecodeError."""
+    raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16")
+    return raw.decode("utf-8-sig")
 
 
 def _token(name: str, file: str, section: str) -> str:
@@ -181,6 +201,9 @@ def _token(name: str, file: str, section: str) -> str:
     if not file:
         return ""
     try:
-        return Path(file).expanduser().read_text(encoding="ascii").strip()
+        token = read_text(Path(file).expanduser()).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(f'token_file = "{file}" under [{section}] cannot be read ({error}); or set {name}') from None
+    if not token.isascii() or len(token.split()) != 1:
+        raise BadConfig(f'token_file = "{file}" under [{section}] must hold the token and nothing else; or set {name}')
+    return token

@@ -38,19 +38,32 @@ class Choice:
 
     def open(self, *, training: bool = False) -> "Base":
         """Loads it; raises `BaseNotFound` with the fix."""
-        import torch
+        from model.base import open_base
 
-        from model.base import BaseNotFound, open_base
-
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() and not self.embedded else "cpu"
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise BaseNotFound(f'device "{device}": no GPU can be used here; check the driver, or set "auto" or "cpu"')
+        device = self.resolved_device()
         more: dict[str, Any] = {"precision": self.precision, "adapter_mib": self.adapter_mib}
         if self.int8 != "off":
             more |= {"precision": "int8", "arithmetic": self.int8}
         return open_base(self.base, device=device, training=training, **more)
+
+    def resolved_device(self) -> str:
+        """The processor, or a GPU by its number: some CUDA calls take no other. Raises `BaseNotFound`."""
+        import torch
+
+        from model.base import BaseNotFound
+
+        device, count = self.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if device == "auto":
+            device = "cuda" if count and not self.embedded else "cpu"
+        if device == "cpu":
+            return device
+        if not count:
+            raise BaseNotFound(f'device "{device}": no GPU can be used here; check the driver, or set "auto" or "cpu"')
+        _, _, number = device.partition(":")
+        if int(number or 0) >= count:
+            names = ", ".join(f'"cuda:{one}"' for one in range(count))
+            raise BaseNotFound(f'device "{device}": there is no such GPU here; there is {names}')
+        return f"cuda:{number or torch.cuda.current_device()}"
 
     def arguments(self) -> list[str]:
         """As a command line that `chosen` reads back."""

@@ -33,6 +33,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("[service]\nport = 'x'", "\"service.port\" = 'x'"),
         ("[service]\nport = 99999", '"service.port" = 99999'),
         ("port 8080", "not TOML"),
+        ('[model]\nint8 = "weight-only"', "[model]: int8 and fp16 are for a GPT-J"),
     ],
 )
 def test_a_typo_in_the_configuration_names_the_key(line: str, expected: str, tmp_path: Path) -> None:
@@ -41,12 +42,7 @@ def test_a_typo_in_the_configuration_names_the_key(line: str, expected: str, tmp
     path.write_text(line)
     done = run("bot", "check", "--config", str(path))
     assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_check_says_what_it_found() -> None:
-    """The repository's own configuration and adapter are in order."""
-    done = run("bot", "check")
-    assert done.returncode == 0 and done.stdout.count("in order") == 2, done.stderr
+    assert "Value error" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ In the folder: `backup-NUMBER.db`, a copy of the store up to that change, `backu
 """
 
 import hashlib
-import math
 import os
 import shutil
 import sqlite3
 import time
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import structlog
@@ -215,8 +215,8 @@ class Backups:
         count, hole = 0, False
         store.execute("BEGIN IMMEDIATE")
         logs = self._logs()
-        for number, following in zip(logs, [*logs[1:], math.inf], strict=True):
-            if following <= after:
+        for number, following in zip_longest(logs, logs[1:]):
+            if following is not None and following <= after:
                 continue  # what it has is in the store
             for change in read_changes(self._log(number), after):
                 if change.number != after + 1:

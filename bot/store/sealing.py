@@ -33,7 +33,7 @@ class Sealer:
     def from_file(cls, path: Path, *, create: bool) -> "Sealer":
         """Reads the key; with `create`, makes one (mode 0600) where there is none. Raises `KeyMissing`."""
         try:
-            return cls(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+            return cls(bytes.fromhex(path.read_text(encoding="utf-8-sig").strip()))
         except FileNotFoundError:
             if not create:
                 raise KeyMissing(
@@ -42,12 +42,25 @@ class Sealer:
                 ) from None
         except (ValueError, UnicodeDecodeError) as error:
             raise KeyMissing(f"{path} is not a sealing key (64 hexadecimal digits): {error}") from error
+        except OSError as error:
+            raise KeyMissing(
+                f"the sealing key {path} cannot be read ({error.strerror}); see whose file it is"
+            ) from error
+        try:
+            cls._make(path)
+        except OSError as error:
+            raise KeyMissing(
+                f"no sealing key can be made at {path} ({error.strerror}); name another key_file in config.toml"
+            ) from error
+        return cls.from_file(path, create=False)
+
+    @staticmethod
+    def _make(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(secrets.token_hex(KEY_BYTES) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        return cls.from_file(path, create=False)
 
     def seal(self, text: str) -> bytes:
         """nonce (12 bytes) + ciphertext + tag (16 bytes)."""

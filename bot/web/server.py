@@ -18,9 +18,10 @@ from bot.notices import Notice
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused
 from bot.policy import Band, Policy, band
 from bot.store import Case
+from bot.validation import first_place, first_problem
 from bot.web import adapters
 from bot.web.feed import Feed
-from bot.web.guard import guard
+from bot.web.guard import CSRF, guard
 from bot.web.parts import PARTS, Parts, error_json
 from bot.web.shapes import card_json, case_json, norm_json, overview_json, posted_json, tally_json
 from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Verdict
@@ -36,11 +37,11 @@ BASIS = "authored"
 routes = web.RouteTableDef()
 
 
-def build(parts: Parts) -> web.Application:
-    """The page as an aiohttp application."""
+def build(parts: Parts, origin: str = "") -> web.Application:
+    """The page as an aiohttp application; `origin` is where people reach it through a proxy."""
     csrf = secrets.token_urlsafe(24)
-    app = web.Application(middlewares=[guard(csrf)], client_max_size=2**20)
-    app[PARTS] = parts
+    app = web.Application(middlewares=[guard(csrf, origin)], client_max_size=2**20)
+    app[PARTS], app[CSRF] = parts, csrf
 
     async def index(_: web.Request) -> web.Response:
         page = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{csrf}}", csrf)
@@ -71,12 +72,13 @@ async def healthz(request: web.Request) -> web.Response:
 
 @routes.get("/api/state")
 async def state(request: web.Request) -> web.Response:
-    """Everything a page shows when it opens."""
+    """Everything a page shows when it opens or finds its service again, and the token it then sends with each click."""
     parts = request.app[PARTS]
     policy = await parts.moderator.policy(COMMUNITY)
     cases = await parts.store.cases(COMMUNITY)
     return web.json_response(
         {
+            "csrf": request.app[CSRF],
             "community": COMMUNITY,
             "room": ROOM,
             "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE],
@@ -277,8 +279,7 @@ async def _policy(request: web.Request) -> Policy:
     try:
         return Policy.model_validate(await _body(request))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _http_error(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+        raise _http_error(f"{first_place(error)}: {first_problem(error)}".removeprefix(": ")) from None
 
 
 async def _case(request: web.Request) -> Case:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from bot.actions import Delete
 from bot.advice import LEAST_WORDS
 from bot.app import PortInUse, Running, service
 from bot.config import Config, Learning, Service
+from bot.policy import Mode
 from bot.store.store import Journalled
 from model.adapters import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
@@ -321,3 +323,36 @@ async def test_a_spoilt_adapter_never_serves(tmp_path: Path) -> None:
             assert answer.status == 200 and "shipped" in (await answer.json())["adapter"]
         async with session.get("/api/state") as answer:
             assert "SHA-256" in (await answer.json())["notice"]
+
+
+async def test_an_open_page_outlives_a_restart(tmp_path: Path) -> None:
+    """Its token is of the start before: a click renews it, and nobody has to reload the page."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = Service(port=port, data_folder=str(tmp_path / "data"), key_file=str(tmp_path / "keys" / "sealing.key"))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = await browser.new_page()
+        async with service(Config(service=settings)):
+            await page.goto(f"http://127.0.0.1:{port}/")
+            await say(page, "ann", "good morning")
+            await expect(page.get_by_text("good morning")).to_be_visible()
+        async with service(Config(service=settings)):
+            await say(page, "ben", "good evening")
+            await expect(page.get_by_text("good evening")).to_be_visible()
+            await expect(page.get_by_text("outdated")).to_have_count(0)
+        await browser.close()
+
+
+async def test_the_page_shows_that_acting_is_paused_and_ends_it(page: Page, running: Running) -> None:
+    """The mode says so, the notice too, and one click goes on."""
+    await running.parts.moderator.set_mode("try-out", Mode.ENFORCE)
+    await page.reload()
+    await expect(page.get_by_test_id("mode")).to_have_text("enforce")
+    await running.parts.moderator.cap.pause("try-out", 60, datetime.now(UTC))
+    await expect(page.get_by_test_id("mode")).to_have_text("enforce, paused")
+    await expect(page.get_by_text("looks like a model gone wrong")).to_be_visible()
+    await page.get_by_test_id("resume").click()
+    await expect(page.get_by_test_id("mode")).to_have_text("enforce")
+    await expect(page.get_by_test_id("resume")).to_be_hidden()
+    assert not running.parts.moderator.cap.is_paused("try-out")

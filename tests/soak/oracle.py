@@ -32,7 +32,7 @@ from tests.soak.record import Record, Said
 
 LIFTED = {"timeout", "ban"}
 """What a moderator's undo ends."""
-FINISHED = ("done", "gone", "exempt", "failed")
+FINISHED = ("done", "gone", "exempt", "failed", "unchanged", "stopped")
 
 
 @dataclass(frozen=True, slots=True)

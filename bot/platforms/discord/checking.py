@@ -7,13 +7,13 @@ import aiohttp
 import discord
 from discord import http
 
-from bot.platforms.base import PlatformRefuses
+from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.discord.rights import invite
 from bot.platforms.discord.service import Access
 
 
 async def check_access(access: Access) -> list[str]:
-    """Lines to print. Raises `PlatformRefuses`; a Discord that cannot be reached is only said."""
+    """Lines to print. Raises `PlatformRefuses` and `Unreachable`."""
     if access.api:
         http.Route.BASE = access.api.rstrip("/")
     application, lines = _application_in(access.token), []
@@ -35,7 +35,10 @@ async def check_access(access: Access) -> list[str]:
             "and put it into DOMOVOI_DISCORD_TOKEN"
         ) from error
     except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
-        lines.append(f"Discord: cannot be reached now ({type(error).__name__}); the token was not checked")
+        link = f"; the link that adds the bot is {invite(application)}" if application is not None else ""
+        raise Unreachable(
+            f"Discord: cannot be reached now ({error or type(error).__name__}); the token was not checked{link}"
+        ) from error
     if application is not None:
         lines.append(f"Discord: add the bot to a server with {invite(application)}")
     return lines

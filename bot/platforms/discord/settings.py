@@ -9,6 +9,7 @@ from bot.language import Language, say
 from bot.platforms.discord.asking import Asked, Level, ask
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.policy import Mode, Policy, Preset, with_preset, with_section
+from bot.validation import first_problem
 from bot.wording import policy_lines
 from model.labels import LABELS, Label
 
@@ -42,8 +43,7 @@ async def change_policy(
         try:
             policy = with_section(policy, Label(label), alert, act, actions)
         except ValidationError as error:
-            first = error.errors()[0]
-            await asked.tell(asked.say("policy-bad", error=str(first["msg"])))
+            await asked.tell(asked.say("policy-bad", error=first_problem(error)))
             return
     if (preset, alert, act, actions) != (None, None, None, None):
         await asked.bot.moderator.set_policy(asked.community, policy)

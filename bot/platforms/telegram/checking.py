@@ -3,12 +3,12 @@
 import telegram
 from telegram.error import InvalidToken, TelegramError
 
-from bot.platforms.base import PlatformRefuses
+from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.telegram.service import Access, invite
 
 
 async def check_access(access: Access) -> list[str]:
-    """Lines to print. Raises `PlatformRefuses`; a Telegram that cannot be reached is only said."""
+    """Lines to print. Raises `PlatformRefuses` and `Unreachable`."""
     base = access.api.rstrip("/") or "https://api.telegram.org"
     try:
         async with telegram.Bot(access.token, base_url=f"{base}/bot", base_file_url=f"{base}/file/bot") as bot:
@@ -18,7 +18,7 @@ async def check_access(access: Access) -> list[str]:
             "Telegram refuses the token; get one from @BotFather (/token) and put it into DOMOVOI_TELEGRAM_TOKEN"
         ) from error
     except TelegramError as error:
-        return [f"Telegram: cannot be reached now ({error.message}); the token was not checked"]
+        raise Unreachable(f"Telegram: cannot be reached now ({error.message}); the token was not checked") from error
     lines = [f"Telegram: logged in as @{me.username}"]
     if not me.can_read_all_group_messages:
         lines.append(

@@ -23,6 +23,7 @@ from bot.platforms.telegram.events import PLATFORM, event_of, in_group, text_of
 from bot.platforms.telegram.layout import block, card_text, keyboard
 from bot.policy import PRESETS, Mode, with_preset, with_section
 from bot.store.store import decision_json
+from bot.validation import first_problem
 from bot.wording import counts_line, mode_line, policy_lines
 from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import HARMFUL, LABELS, Label
@@ -184,7 +185,7 @@ class Commands:
             elif words:
                 raise ValueError
         except ValidationError as error:
-            why = one_line(str(error.errors()[0]["msg"]), 400)
+            why = one_line(first_problem(error), 400)
             await asked.tell(html.escape(asked.say("policy-bad", error=why)))
             return
         except ValueError:

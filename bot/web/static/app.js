@@ -9,9 +9,10 @@ const ACTIONS = ["delete", "warn", "timeout", "kick", "ban"];
 const LABEL_NUMBERS = ["alert_at", "act_at", "timeout_minutes", "ban_hours"];
 const EXEMPT = ["exempt_roles", "exempt_rooms"];
 const CARDS_PER_PAGE = 20;
+const OUTDATED = "the page is outdated; reload it"; // bot/web/guard.py
 
 const $ = (id) => document.getElementById(id);
-const csrf = document.querySelector('meta[name="csrf-token"]').content;
+let csrf = document.querySelector('meta[name="csrf-token"]').content; // made anew at each start of the service
 
 const messages = new Map(); // id -> message, in the order sent
 const cases = new Map(); // id -> case
@@ -54,7 +55,8 @@ function tell(text, isError = false) {
 }
 
 /** Asks the server; throws an Error whose message is the server's one line. */
-async function api(method, path, body) {
+/** Answers with data or raises what the server says; a token of an earlier start is renewed first. */
+async function api(method, path, body, renewed = false) {
   let response;
   try {
     response = await fetch(path, {
@@ -66,6 +68,10 @@ async function api(method, path, body) {
     throw new Error("Domovoi does not answer; is it running?");
   }
   const data = await response.json().catch(() => ({}));
+  if (response.status === 403 && data.error === OUTDATED && !renewed) {
+    csrf = (await api("GET", "/api/state")).csrf;
+    return api(method, path, body, true);
+  }
   if (!response.ok) throw new Error(data.error || `The server answered ${response.status}.`);
   return data;
 }
@@ -610,6 +616,7 @@ function previewCard() {
 
 async function load() {
   const state = await api("GET", "/api/state");
+  csrf = state.csrf;
   document.title = `Domovoi: ${state.room}`;
   $("room").textContent = state.room;
   $("community").textContent = state.community;

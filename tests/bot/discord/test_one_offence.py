@@ -88,4 +88,3 @@ async def test_new_accounts_with_two_messages_each_do_not_switch_it_off(scene: S
         messages += [await scene.server.says(scene.lounge, person, f"HATE {n}") for n in range(2)]
     await scene.server.until(lambda: all(message.deleted for message in messages), timeout_s=30)
     assert not any(notice.name == "notice-cap" for notice in scene.notices)
-
