@@ -23,7 +23,7 @@ from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
-from bot.platforms.base import NotConnected, Overview, Place, Unreachable
+from bot.platforms.base import Gone, MissingPermission, NotConnected, Overview, Place, RateLimited, Unreachable
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.answers import Answers
@@ -31,14 +31,26 @@ from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.board import TelegramBoard
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
-from bot.platforms.telegram.events import PLATFORM, event_of, in_group, other_events
+from bot.platforms.telegram.events import (
+    NAMES,
+    PLATFORM,
+    chat_named,
+    chat_of,
+    community_of,
+    event_of,
+    in_group,
+    other_events,
+)
 from bot.platforms.telegram.groups import Groups
 from bot.platforms.telegram.limits import OnlyWords
+from bot.platforms.telegram.linked_channels import LinkedChannels
 from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
 from bot.posting import Pace, Posting
+from bot.restrictions import Unchanged
 from bot.setup import Setup
 from bot.store import Case, Store
+from bot.store.lifts import Lift
 from bot.store.steady import Steady
 
 log = structlog.get_logger()
@@ -53,6 +65,7 @@ PER_MINUTE = 20
 NAMES_KEPT = 50_000
 GROUPS_LISTED = 20
 FORGET_EVERY_S = 3600.0
+LOOK_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +99,18 @@ class Telegram:
         self.problems: dict[str, list[Notice]] = {}
         self.groups = Groups(store)
         self.admins = Admins()
+        self.linked_channels = LinkedChannels()
         self.answers = Answers(lambda: self.api)
         self.breaker = Breaker(told=self.notify)
-        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.breaker)
+        self.acting = Acting(
+            lambda: self._bot,
+            self.groups.setup,
+            self._is_admin,
+            self._moved,
+            store.lifts,
+            store.restrictions,
+            self.breaker,
+        )
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
@@ -101,6 +123,7 @@ class Telegram:
     def serve(self, moderator: Moderator, desk: Desk) -> None:
         """Names who takes events and questions."""
         self.moderator, self.desk = moderator, desk
+        moderator.leave_alone[self.name] = self._is_left_alone
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -109,6 +132,7 @@ class Telegram:
             self.answers.group = group
             group.create_task(self.posting.run())
             group.create_task(self._forget())
+            group.create_task(self._now_and_then())
             wait_s = 1.0
             while True:
                 try:
@@ -125,12 +149,12 @@ class Telegram:
                 finally:
                     self._bot = None
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
-            await self.acting.perform(action, self._here(key), author)
+            return await self.acting.perform(action, self._here(key), author)
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
             return await self.acting.undo(action, self._here(key), author)
@@ -266,7 +290,7 @@ class Telegram:
         elif (change := update.get("my_chat_member")) is not None:
             await self._standing(change)
         elif (change := update.get("chat_member")) is not None:
-            self.admins.changed(int(change["chat"]["id"]))
+            await self._member_changed(change)
 
     async def _message(self, message: Json) -> None:
         chat = message["chat"]
@@ -284,7 +308,7 @@ class Telegram:
         command = command_of(message, self.api.username) if "edit_date" not in message else None
         # moderators talk about what they see; what a member writes after a command is read like anything else
         read = command is None or (command[1] and self.groups.knows(int(chat["id"])))
-        if read and not self.groups.watched_from(int(chat["id"])):
+        if read and not self.groups.is_board(int(chat["id"])):
             await self._read(message, asks=command is not None)
         if command is not None:
             await self._command(message, *command)
@@ -294,7 +318,7 @@ class Telegram:
         chat = message["chat"]
         community = self.groups.community_of(int(chat["id"]))
         await self._known(chat)
-        admins = await self._admins(int(chat["id"]))
+        admins = await self.moderators(int(chat["id"]), message)
         event = event_of(message, community, admins)
         if event is not None and not (asks and event.author.is_moderator):
             await self.moderator.receive(event)
@@ -306,13 +330,29 @@ class Telegram:
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
 
-    async def _admins(self, chat: int) -> frozenset[int]:
-        """The group's, also where it has moved and only Telegram's refusal says so."""
+    async def moderators(self, chat: int, message: Json) -> frozenset[int]:
+        """Ids of whoever moderates the group: its administrators and, where a channel wrote the message, the channel
+        that the group belongs to. Also where it has moved and only Telegram's refusal says so."""
         try:
-            return await self.admins.of(self.api, self.groups.now_at(chat))
+            return await self._moderators(self.groups.now_at(chat), message)
         except ChatMigrated as error:
             await self._moved(chat, error.new_chat_id)
-            return await self.admins.of(self.api, self.groups.now_at(chat))
+            return await self._moderators(self.groups.now_at(chat), message)
+
+    async def _moderators(self, chat: int, message: Json) -> frozenset[int]:
+        admins = await self.admins.of(self.api, chat)
+        if message.get("sender_chat") is None:
+            return admins
+        return admins | {await self.linked_channels.of(self.api, chat)}
+
+    async def _member_changed(self, change: Json) -> None:
+        """What a person decided about a member stands: what the bot had set before is not its own any more."""
+        chat, member = int(change["chat"]["id"]), (change.get("new_chat_member") or {}).get("user") or {}
+        self.admins.changed(chat)
+        self.linked_channels.changed(chat)
+        by, moment = (change.get("from") or {}).get("id"), datetime.fromtimestamp(int(change.get("date") or 0), UTC)
+        if "id" in member and by not in (self.api.id, member["id"]):
+            await self.store.restrictions.forget_before(PLATFORM, community_of(chat), str(member["id"]), moment)
 
     async def _command(self, message: Json, name: str, rest: str) -> None:
         verb, chat, _ = payload(rest)
@@ -328,6 +368,7 @@ class Telegram:
             return
         number, status = int(chat["id"]), change["new_chat_member"]["status"]
         self.admins.changed(number)
+        self.linked_channels.changed(number)
         if status in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED):
             log.info("removed from a group", chat=number)
             return
@@ -362,6 +403,7 @@ class Telegram:
     async def _moved(self, old: int, new: int) -> None:
         if await self.groups.moved(old, new):
             self.admins.changed(old)
+            self.linked_channels.changed(old)
             log.info("group became a supergroup", old=old, new=new)
 
     def _here(self, key: MessageKey) -> MessageKey:
@@ -370,8 +412,37 @@ class Telegram:
         number = self.groups.now_at(int(chat))
         return MessageKey(key.platform, key.community, key.room, f"{number}:{rest}", key.revision)
 
-    async def _is_admin(self, chat: int, user: int) -> bool:
-        return await self.admins.is_one(self.api, chat, user)
+    async def _is_admin(self, chat: int, author: int) -> bool:
+        """Of channels the group itself, in whose name its administrators write, and the one it belongs to."""
+        if author < 0:
+            return author in (chat, await self.linked_channels.of(self.api, chat))
+        return await self.admins.is_one(self.api, chat, author)
+
+    async def _is_left_alone(self, key: MessageKey) -> bool:
+        await self.groups.loaded.wait()
+        return key.room != NAMES and self.groups.is_board(chat_of(key.room))
+
+    async def _now_and_then(self) -> None:
+        """Restrictions of the bot's that are over: what stood before them comes back."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._bot is None:
+                continue
+            try:
+                for lift in await self.store.lifts.due(PLATFORM, self.now()):
+                    await self._lift(lift)
+            except Exception:
+                log.exception("what is done now and then failed")
+
+    async def _lift(self, lift: Lift) -> None:
+        try:
+            with self.breaker.asking_for(self.groups.community_of(chat_named(lift.community))):
+                await self.acting.lift(lift)
+        except (Gone, MissingPermission) as error:
+            log.warning("what stood before a restriction is not put back", error=str(error))
+            await self.store.lifts.forget(PLATFORM, lift.community, lift.member)
+        except (RateLimited, Unreachable) as error:
+            log.info("what stood before a restriction is put back later", error=str(error))
 
     async def _forget(self) -> None:
         """Numbers of handled updates, once an hour."""
