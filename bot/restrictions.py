@@ -80,11 +80,14 @@ class Change:
     """What is to be done: `put` this restriction (None: change nothing), and `unchanged` says what stays as it is.
 
     `keep` is what the bot must remember before it acts, and once more, as set, when the platform has answered.
+    `superseded` does not stand any more although its time is not over: a person has decided otherwise, so it is to be
+    forgotten.
     """
 
     put: Restriction | None = None
     unchanged: Unchanged | None = None
     keep: OwnRestriction | None = None
+    superseded: tuple[OwnRestriction, ...] = ()
 
 
 def to_restrict(standing: Restriction, wanted: OwnRestriction, own: Sequence[OwnRestriction], now: datetime) -> Change:
@@ -96,16 +99,24 @@ def to_restrict(standing: Restriction, wanted: OwnRestriction, own: Sequence[Own
         return Change(keep=replace(again, is_set=True))
     if again is not None and again.is_set:
         return Change()  # it was set, and does not stand any more: a person has changed it since
-    before = again.before if again is not None else ours.before if ours is not None else standing
+    superseded: tuple[OwnRestriction, ...] = ()
+    if again is not None:
+        before = again.before
+    elif ours is not None:
+        before = ours.before
+    else:
+        superseded = tuple(one for one in own if one.is_set and one.restriction.at(now).kind != "none")
+        over = [one for one in own if one.is_set and one.restriction.at(now).kind == "none"]
+        before = standing if standing.kind != "none" else remaining([], now, before=over)
     if ours is not None:
         standing = ours.restriction  # with its end, which not every platform knows
-    if _covers(standing, wanted.restriction):
-        kept = None if ours is None else replace(wanted, before=before, is_set=True)
-        return Change(unchanged=Unchanged(standing, "person" if ours is None else "bot"), keep=kept)
     put = wanted.restriction
-    if put.mark and standing.kind == put.kind:  # one ban, longer from now on: the first mark stays on it
+    if put.mark and ours is not None and standing.kind == put.kind:  # one ban, under the first one's mark
         put = replace(put, mark=standing.mark)
-    return Change(put, keep=replace(wanted, restriction=put, before=before, is_set=False))
+    if _covers(standing, put):
+        kept = None if ours is None else replace(wanted, restriction=put, before=before, is_set=True)
+        return Change(None, Unchanged(standing, "person" if ours is None else "bot"), kept, superseded)
+    return Change(put, None, replace(wanted, restriction=put, before=before, is_set=False), superseded)
 
 
 def to_release(

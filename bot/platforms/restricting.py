@@ -74,13 +74,16 @@ class Restricting:
         standing, now = await member.standing(), datetime.now(UTC)
         asked = OwnRestriction(about.message, about.revision, about.action, wanted)
         change = to_restrict(standing, asked, own, now)
+        for old in change.superseded:
+            await self._kept.forget(self._platform, about.place, about.member, old.message, old.action)
         if (keep := change.keep) is None:
             return change.unchanged
         await self._kept.keep(self._platform, about.place, about.member, keep, now)
         if change.put is not None:
             keep = replace(keep, is_set=True)
             if about.action != "kick":
-                await self._plan_end(about, [*_without(own, keep), keep], change.put, member)
+                rest = [one for one in _without(own, keep) if one not in change.superseded]
+                await self._plan_end(about, [*rest, keep], change.put, member)
             await member.put(change.put, standing)
             await self._kept.keep(self._platform, about.place, about.member, keep, now)
         return change.unchanged
@@ -121,7 +124,7 @@ class Restricting:
         return await self._kept.of(self._platform, place, member)
 
     async def remember(self, about: Address, restriction: Restriction) -> None:
-        """Something the bot sets that nobody can set as well, so that no rule is needed."""
+        """Something the bot has set, or is about to, without asking the rules; nothing is given back for it."""
         kept = OwnRestriction(about.message, about.revision, about.action, restriction, is_set=True)
         await self._kept.keep(self._platform, about.place, about.member, kept, datetime.now(UTC))
 

@@ -3,7 +3,7 @@
 A member is a keyed hash. `place` is where a restriction holds: a Discord server, a Telegram chat.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -57,8 +57,9 @@ class Restrictions:
         await self._change(sa.delete(t.restriction).where(this))
 
     async def forget_before(self, platform: str, place: str, member: str, moment: datetime) -> None:
-        """At this moment a person decided about this member: what the bot had set before is its own no more."""
-        older = sa.and_(self._whose(platform, place, member), t.restriction.c.kept_at < t.naive(moment))
+        """In this second a person decided about this member: what the bot had set until then is its own no more."""
+        ended = t.naive(moment + timedelta(seconds=1))
+        older = sa.and_(self._whose(platform, place, member), t.restriction.c.kept_at < ended)
         await self._change(sa.delete(t.restriction).where(older))
 
     def _whose(self, platform: str, place: str, member: str) -> sa.ColumnElement[bool]:

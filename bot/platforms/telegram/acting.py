@@ -155,6 +155,7 @@ class Acting:
         stood = remaining(own, datetime.now(UTC))
         if RANK[stood.kind] and stood.kind != "ban" and (await member.standing()).kind == "none":
             await member.put(stood, NOTHING)
+        await self._restricting.remember(about(action, chat, key, author), kick.restriction)
         return None
 
     async def _remove(self, bot: telegram.Bot, chat: int, action: Kick | Ban, author: Author) -> Unchanged | None:
