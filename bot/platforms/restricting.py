@@ -112,6 +112,8 @@ class Restricting:
         own = await self._kept.of(self._platform, lift.community, lift.member)
         standing, now = await member.standing(), max(datetime.now(UTC), lift.due_at)
         put = NOTHING if not own and is_own(standing) else at_the_end(standing, own, now)
+        if standing.kind == "none" and not member.ends_by_itself(Restriction("ban")):
+            put = None  # a person has lifted it before its end
         if put is not None:
             await member.put(put, standing)
         about = Address(lift.community, lift.member, "", 0, "")

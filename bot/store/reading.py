@@ -13,7 +13,7 @@ from bot import actions, restrictions
 from bot.actions import Action
 from bot.events import Author, Message, MessageKey
 from bot.policy import Policy
-from bot.restrictions import Unchanged
+from bot.restrictions import Restriction, Unchanged
 from bot.store import tables as t
 from bot.store.sealing import Sealer
 from bot.store.words import Said
@@ -309,7 +309,7 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
 
 def unchanged_json(action: Action, what: Unchanged, *, undoes: bool) -> dict[str, Any]:
     """What was left as it stood, as kept beside a message."""
-    standing = restrictions.to_json(what.standing)
+    standing = restrictions.to_json(Restriction(what.standing.kind, what.standing.until))  # without a person's words
     return {"action": actions.to_json(action), "standing": standing, "by": what.by, "undoes": undoes}
 
 

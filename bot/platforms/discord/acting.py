@@ -15,7 +15,15 @@ from bot.events import Author, MessageKey
 from bot.language import say
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
-from bot.platforms.discord.events import PLATFORM, channel_of, guild_of, message_of, named, titled
+from bot.platforms.discord.events import (
+    PLATFORM,
+    channel_of,
+    guild_of,
+    message_of,
+    name_revision,
+    named,
+    titled,
+)
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import missing_right, right_for
 from bot.platforms.grouping import Grouping
@@ -182,9 +190,11 @@ class Acting:
 
     async def _delete(self, client: discord.Client, guild: discord.Guild, key: MessageKey, reason: str) -> None:
         channel = guild.get_channel_or_thread(channel_of(key.room))
-        if channel is None:
+        if channel is None or titled(key) is not None:  # a title is looked at as it is now
             channel = await guild.fetch_channel(channel_of(key.room))
         if titled(key) is not None and isinstance(channel, discord.Thread):
+            if name_revision(channel.name) != key.revision:
+                raise Gone(key.message)  # somebody has given it another one
             name = say((await self._setup_of(key.community)).language, "title-removed")
             await channel.edit(name=name, reason=reason)
             return

@@ -22,6 +22,7 @@ from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
 from bot.platforms.discord.acting import Acting, refusals
+from bot.platforms.discord.authors import Authors
 from bot.platforms.discord.board import DiscordBoard
 from bot.platforms.discord.buttons import CaseButton, DigestButton
 from bot.platforms.discord.catching_up import CatchingUp
@@ -94,6 +95,7 @@ class Discord:
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self.breaker = Breaker(told=self.notify)
         self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.breaker)
+        self.authors = Authors()
         self.posting = Posting(store, DiscordBoard(self), Pace())
         self.catching_up = CatchingUp(store, self._receive, self.opened)
 
@@ -357,6 +359,7 @@ class Discord:
         setup = await self.setup(community_of(message.guild.id))
         if setup.shows_cards_in(room_of(message.channel.id, getattr(message.channel, "parent_id", None))):
             return
+        await self.authors.complete(message)
         if (event := event_of(message, setup.moderator_roles)) is not None:
             await self.moderator.receive(event)
         if isinstance(message.author, discord.Member) and not message.author.bot:

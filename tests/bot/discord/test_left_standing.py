@@ -9,7 +9,8 @@ import pytest
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout
 from bot.events import Author, MessageKey
-from bot.platforms.base import Unreachable
+from bot.platforms.base import Gone, Unreachable
+from bot.platforms.discord.events import name_revision
 from bot.policy import LabelPolicy, Strikes
 from bot.restrictions import Unchanged
 from tests.bot.discord.conftest import Scene, serving
@@ -115,6 +116,13 @@ async def test_what_a_person_lifted_is_not_put_back(scene: Scene) -> None:
     assert await scene.discord.undo(Timeout(10), key(scene, 2), ann(scene)) is True
     assert until(scene) is None
     assert await scene.discord.undo(Timeout(60), key(scene, 1), ann(scene)) is True and until(scene) is None
+    await scene.discord.perform(Timeout(60), key(scene, 3), ann(scene))
+    await scene.discord.perform(Ban(2), key(scene, 4), ann(scene))
+    scene.guild.unban(scene.ann)
+    scene.guild.add_member(scene.ann)
+    (lift,) = await scene.store.lifts.due("discord", datetime.now(UTC) + timedelta(days=1))
+    await scene.discord._acting.lift(lift)
+    assert until(scene) is None
 
 
 async def test_undo_gives_back_a_persons_shorter_timeout(scene: Scene) -> None:
@@ -140,6 +148,18 @@ async def test_a_newer_nickname_stays(scene: Scene) -> None:
         await scene.discord.perform(Delete(), name, author)
     assert member.nick == "Annie"
     assert await scene.discord.undo(Delete(), name, author) is False and member.nick == "Annie"
+
+
+async def test_a_newer_title_stays(scene: Scene) -> None:
+    """Somebody has renamed the thread before the bot came to it."""
+    thread = scene.lounge.add_thread("HATE title", scene.ann)
+    await scene.settled()
+    room = f"{scene.lounge.id}/{thread.id}"
+    title = MessageKey("discord", scene.community, room, f"title-{thread.id}", name_revision("HATE title"))
+    thread.change(name="Cats")
+    with pytest.raises(Gone):
+        await scene.discord.perform(Delete(), title, ann(scene))
+    assert thread.name == "Cats"
 
 
 async def test_the_card_says_what_was_left_also_after_a_restart(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from bot.actions import Action, Ban, Kick, Timeout
 from bot.events import Author, MessageKey
 from bot.policy import LabelPolicy, Mode, Strikes
-from bot.restrictions import Unchanged
+from bot.restrictions import OwnRestriction, Restriction, Unchanged
+from bot.store.lifts import Lift
 from tests.bot.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Member
@@ -134,9 +135,8 @@ async def test_undo_gives_back_exactly_what_an_older_restriction_had_left(scene:
         assert not await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=9))
 
 
-async def test_what_a_shorter_one_of_the_bots_covered_comes_back_at_its_end(scene: Scene, monkeypatch: Any) -> None:
+async def test_what_a_shorter_one_of_the_bots_covered_comes_back_at_its_end(scene: Scene) -> None:
     """Telegram frees a member when a restriction ends, also of an older and longer one: that is put back."""
-    monkeypatch.setattr("bot.platforms.telegram.service.LOOK_EVERY_S", 0.05)
     for action, rights in ((Timeout(10), PARTLY), (Ban(2), SILENT), (Ban(2), PARTLY)):
         await scene.server.restricts(scene.mod, scene.group, scene.ann, "restricted", 0, **rights)
         await scene.settled()
@@ -148,6 +148,26 @@ async def test_what_a_shorter_one_of_the_bots_covered_comes_back_at_its_end(scen
         await scene.telegram.acting.lift(lift)
         assert state(scene) == before
         assert not await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=9))
+
+
+async def test_what_ended_while_nobody_looked_is_put_back_by_the_next_start(tmp_path: Path) -> None:
+    """The process was away at the end of its timeout: the older restriction comes back as soon as it runs."""
+    async with TelegramServer() as server:
+        scene = Scene(server)
+        async with serving(scene, tmp_path):
+            before = Restriction("limits", None, permissions=PARTLY)
+            over = Restriction("timeout", datetime.now(UTC) - timedelta(minutes=1))
+            own = OwnRestriction("1", 0, "timeout", over, before, is_set=True)
+            place, who = f"telegram-{scene.group.id}", str(scene.ann.id)
+            await scene.store.restrictions.keep("telegram", place, who, own, datetime.now(UTC))
+            await scene.store.lifts.plan(Lift("telegram", place, who, over.ends_at))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bot.platforms.telegram.service.LOOK_EVERY_S", 0.05)
+            async with serving(scene, tmp_path, set_up=False):
+                await server.until(lambda: state(scene) == ("restricted", 0, PARTLY))
+                async with asyncio.timeout(5):
+                    while await scene.store.restrictions.of("telegram", place, who):
+                        await asyncio.sleep(0.01)
 
 
 async def test_what_a_person_lifts_is_not_put_back(scene: Scene) -> None:
