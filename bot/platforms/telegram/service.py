@@ -23,7 +23,7 @@ from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, NotConnected, Overview, Place, RateLimited, Unreachable
+from bot.platforms.base import NotConnected, Overview, Place, Unreachable
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.answers import Answers
@@ -34,9 +34,7 @@ from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import (
     NAMES,
     PLATFORM,
-    chat_named,
     chat_of,
-    community_of,
     event_of,
     in_group,
     other_events,
@@ -46,11 +44,11 @@ from bot.platforms.telegram.limits import OnlyWords
 from bot.platforms.telegram.linked_channels import LinkedChannels
 from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
+from bot.platforms.telegram.restriction_ends import RestrictionEnds
 from bot.posting import Pace, Posting
 from bot.restrictions import Unchanged
 from bot.setup import Setup
 from bot.store import Case, Store
-from bot.store.lifts import Lift
 from bot.store.steady import Steady
 
 log = structlog.get_logger()
@@ -65,7 +63,6 @@ PER_MINUTE = 20
 NAMES_KEPT = 50_000
 GROUPS_LISTED = 20
 FORGET_EVERY_S = 3600.0
-LOOK_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +108,7 @@ class Telegram:
             store.restrictions,
             self.breaker,
         )
+        self.restriction_ends = RestrictionEnds(self)
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
@@ -132,7 +130,7 @@ class Telegram:
             self.answers.group = group
             group.create_task(self.posting.run())
             group.create_task(self._forget())
-            group.create_task(self._now_and_then())
+            group.create_task(self.restriction_ends.run())
             wait_s = 1.0
             while True:
                 try:
@@ -174,6 +172,11 @@ class Telegram:
         if self._bot is None:
             raise NotConnected("not connected to Telegram")
         return self._bot
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._bot is not None
 
     @property
     def invite(self) -> str:
@@ -290,7 +293,9 @@ class Telegram:
         elif (change := update.get("my_chat_member")) is not None:
             await self._standing(change)
         elif (change := update.get("chat_member")) is not None:
-            await self._member_changed(change)
+            self.admins.changed(int(change["chat"]["id"]))
+            self.linked_channels.changed(int(change["chat"]["id"]))
+            await self.restriction_ends.decided(change)
 
     async def _message(self, message: Json) -> None:
         chat = message["chat"]
@@ -344,15 +349,6 @@ class Telegram:
         if message.get("sender_chat") is None:
             return admins
         return admins | {await self.linked_channels.of(self.api, chat)}
-
-    async def _member_changed(self, change: Json) -> None:
-        """What a person decided about a member stands: what the bot had set before is not its own any more."""
-        chat, member = int(change["chat"]["id"]), (change.get("new_chat_member") or {}).get("user") or {}
-        self.admins.changed(chat)
-        self.linked_channels.changed(chat)
-        by, moment = (change.get("from") or {}).get("id"), datetime.fromtimestamp(int(change.get("date") or 0), UTC)
-        if "id" in member and by not in (self.api.id, member["id"]):
-            await self.store.restrictions.forget_before(PLATFORM, community_of(chat), str(member["id"]), moment)
 
     async def _command(self, message: Json, name: str, rest: str) -> None:
         verb, chat, _ = payload(rest)
@@ -421,28 +417,6 @@ class Telegram:
     async def _is_left_alone(self, key: MessageKey) -> bool:
         await self.groups.loaded.wait()
         return key.room != NAMES and self.groups.is_board(chat_of(key.room))
-
-    async def _now_and_then(self) -> None:
-        """Restrictions of the bot's that are over: what stood before them comes back."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            if self._bot is None:
-                continue
-            try:
-                for lift in await self.store.lifts.due(PLATFORM, self.now()):
-                    await self._lift(lift)
-            except Exception:
-                log.exception("what is done now and then failed")
-
-    async def _lift(self, lift: Lift) -> None:
-        try:
-            with self.breaker.asking_for(self.groups.community_of(chat_named(lift.community))):
-                await self.acting.lift(lift)
-        except (Gone, MissingPermission) as error:
-            log.warning("what stood before a restriction is not put back", error=str(error))
-            await self.store.lifts.forget(PLATFORM, lift.community, lift.member)
-        except (RateLimited, Unreachable) as error:
-            log.info("what stood before a restriction is put back later", error=str(error))
 
     async def _forget(self) -> None:
         """Numbers of handled updates, once an hour."""

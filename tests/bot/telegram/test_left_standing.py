@@ -162,7 +162,7 @@ async def test_what_ended_while_nobody_looked_is_put_back_by_the_next_start(tmp_
             await scene.store.restrictions.keep("telegram", place, who, own, datetime.now(UTC))
             await scene.store.lifts.plan(Lift("telegram", place, who, over.ends_at))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bot.platforms.telegram.service.LOOK_EVERY_S", 0.05)
+            patch.setattr("bot.platforms.telegram.restriction_ends.LOOK_EVERY_S", 0.05)
             async with serving(scene, tmp_path, set_up=False):
                 await server.until(lambda: state(scene) == ("restricted", 0, PARTLY))
                 async with asyncio.timeout(5):
@@ -182,6 +182,15 @@ async def test_what_a_person_lifts_is_not_put_back(scene: Scene) -> None:
     assert state(scene)[0] == "member"
     assert await scene.telegram.undo(Timeout(10), key(scene), ann(scene)) is True
     assert state(scene)[0] == "member"
+
+
+async def test_a_change_that_restricts_nobody_is_no_decision(scene: Scene) -> None:
+    """A moderator does something else about a member whom the bot has silenced: Undo still frees them."""
+    await scene.telegram.perform(Timeout(10), key(scene), ann(scene))
+    now = member(scene)
+    await scene.server.restricts(scene.mod, scene.group, scene.ann, "restricted", now.until, **now.rights)
+    await scene.settled()
+    assert await scene.telegram.undo(Timeout(10), key(scene), ann(scene)) is True and state(scene)[0] == "member"
 
 
 @pytest.mark.parametrize("action", [Timeout(10), Ban(2), Ban()])
