@@ -80,7 +80,7 @@ class Acting:
                 case Timeout() | Ban():
                     return await self._restrict(guild, action, key, author, reason)
                 case Kick():
-                    await (await self.member(guild, author, "kick_members")).kick(reason=reason)
+                    return await self._kick(guild, key, author, reason)
                 case _:
                     pass
         return None
@@ -124,6 +124,18 @@ class Acting:
         if isinstance(action, Timeout | Kick | Ban):
             return self._restricting.turn(key.community, author.id)
         return contextlib.nullcontext()
+
+    async def _kick(self, guild: discord.Guild, key: MessageKey, author: Author, reason: str) -> Unchanged | None:
+        """Who is not here can only be banned already, or gone."""
+        try:
+            await (await self.member(guild, author, "kick_members")).kick(reason=reason)
+        except discord.NotFound:
+            ban = await RestrictedMember(self, guild, author, Ban(), reason).ban()
+            if ban is None:
+                raise
+            own = await self._restricting.own(key.community, author.id)
+            return Unchanged(ban, "bot" if any(one.restriction.is_same(ban) for one in own) else "person")
+        return None
 
     async def _restrict(
         self, guild: discord.Guild, action: Timeout | Ban, key: MessageKey, author: Author, reason: str
@@ -258,7 +270,7 @@ class RestrictedMember:
         try:
             self._member = await self._acting.member(self._guild, self._author, right_for(self._action) or "")
         except discord.NotFound:
-            banned = await self._ban()
+            banned = await self.ban()
             if banned is None and isinstance(self._action, Timeout):
                 raise
             return banned or NOTHING
@@ -279,7 +291,8 @@ class RestrictedMember:
         elif self._member is not None:
             await self._member.timeout(restriction.until, reason=self._reason)
 
-    async def _ban(self) -> Restriction | None:
+    async def ban(self) -> Restriction | None:
+        """The ban that stands; None also where the bot may not look."""
         if not self._guild.me.guild_permissions.ban_members:
             return None
         try:

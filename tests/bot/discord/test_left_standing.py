@@ -208,10 +208,14 @@ async def test_an_action_that_is_repeated_after_a_crash_is_done_once(scene: Scen
         assert until(scene) is None and not scene.guild.bans
 
 
-async def test_a_kick_of_somebody_banned_meanwhile_is_no_failure(scene: Scene) -> None:
-    """The author is gone already, and stays banned."""
-    await scene.enforce(hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("kick",)))
+async def test_a_kick_leaves_a_ban(scene: Scene) -> None:
+    """A person's and the bot's own; who is neither here nor banned is gone."""
+    with pytest.raises(Gone):
+        await scene.discord.perform(Kick(), key(scene), Author("123456789012345678", "nobody"))
     scene.guild.ban(scene.ann, "spam")
-    with pytest.raises(Exception, match="10007"):
-        await scene.discord.perform(Kick(), key(scene), ann(scene))
+    unchanged = await scene.discord.perform(Kick(), key(scene), ann(scene))
+    assert unchanged is not None and (unchanged.by, unchanged.standing.kind) == ("person", "ban")
     assert set(scene.guild.bans) == {scene.ann.id}
+    await scene.discord.perform(Ban(), key(scene, 2), Author(str(scene.ben.id), "Ben"))
+    unchanged = await scene.discord.perform(Kick(), key(scene, 3), Author(str(scene.ben.id), "Ben"))
+    assert unchanged is not None and unchanged.by == "bot"
