@@ -12,6 +12,7 @@ from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.policy import UNREAD, Band
 from bot.store import Case, Said
+from bot.store.reading import UnchangedAction
 from model.labels import HARMFUL, LABELS, Label
 
 Verb = Literal["right", "wrong", "undo", "explain"]
@@ -129,13 +130,26 @@ def done(case: Case, language: Language) -> str:
     if not case.message.decision["enforced"]:
         return say(language, "done-shadow", actions=names)
     state, unsure = case.message.state, case.message.unsure
-    sure = [action for action in wanted if action.name != unsure]
+    left = {one.action.name for one in case.message.unchanged if not one.undoes}
+    sure = [action for action in wanted if action.name != unsure and action.name not in left]
     said = [say(language, "done-unsure", actions=said_action(language, one)) for one in wanted if one.name == unsure]
     if sure:
         names = ", ".join(said_action(language, action) for action in sure)
         known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing', 'stopped') else 'done'}"
         said.insert(0, say(language, known, actions=names))
-    return " ".join(said)
+    return " ".join([*said, *(said_unchanged(one, language) for one in case.message.unchanged)])
+
+
+def said_unchanged(one: UnchangedAction, language: Language) -> str:
+    """What stayed as it was, and by whose hand it stands: "Left as a person has set it, …"."""
+    standing, name = one.what.standing, f"standing-{one.what.standing.kind}"
+    if standing.kind in ("limits", "timeout", "ban"):
+        ends = f"{standing.until:%Y-%m-%d %H:%M} UTC" if standing.until else ""
+        stands = say(language, name, until=ends) if ends else say(language, f"{name}-for-good")
+    else:
+        return say(language, name, action=said_action(language, one.action))
+    which = f"{'not-undone' if one.undoes else 'not-done'}-{one.what.by}"
+    return say(language, which, action=said_action(language, one.action), standing=stands)
 
 
 def edited(case: Case, language: Language) -> str:

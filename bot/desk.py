@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bot.cards import Card, card
+from bot.cards import Card, card, said_unchanged
 from bot.events import Message
 from bot.explanation import Explanation
 from bot.language import Language, said_action, say
@@ -14,6 +14,7 @@ from bot.moderator import Judged, Moderator
 from bot.performing import TakenBack
 from bot.policy import UNREAD, Policy
 from bot.store import Case, Store, Word
+from bot.store.reading import UnchangedAction
 from bot.store.store import decision_json
 from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
@@ -58,6 +59,7 @@ class Outcome:
         for name, those in named.items():
             if those:
                 parts.append(say(language, name, actions=", ".join(said_action(language, one) for one in those)))
+        parts += [said_unchanged(UnchangedAction(action, what, True), language) for action, what in self.back.unchanged]
         return " ".join(parts)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ import structlog
 from bot.backlog import MOST_DEATHS, Backlog
 from bot.decisions import Decisions, author_of
 from bot.edits import is_unchanged
-from bot.events import Message
+from bot.events import Message, MessageKey
 from bot.hourly_cap import HourlyCap
 from bot.intake import Intake, Throttle
 from bot.notices import Notice
@@ -111,6 +111,8 @@ class Moderator:
             lambda: self._tell(Notice("notice-flood-over")),
         )
         self._silent: Notice | None = None
+        self.leave_alone: dict[str, Callable[[MessageKey], Awaitable[bool]]] = {}
+        """By platform: whether a message stands in a room that is not read now, such as the moderators' own."""
 
     @property
     def trouble(self) -> Notice | None:
@@ -251,7 +253,7 @@ class Moderator:
 
     async def _handle(self, row: int, event: Message) -> Judged | None:
         policy = await self._steady(lambda: self.policy(event.key.community))
-        if exemption(event, policy) is not None:
+        if await self._is_left_alone(event.key) or exemption(event, policy) is not None:
             await self._steady(lambda: self._store.record_state(row, "exempt"))
             return None
         revises = row in self._revising
@@ -273,6 +275,10 @@ class Moderator:
 
     async def _decided(self, event: Message, policy: Policy) -> Decision:
         return (await self.judge(event, policy)).decision
+
+    async def _is_left_alone(self, key: MessageKey) -> bool:
+        asked = self.leave_alone.get(key.platform)
+        return asked is not None and await self._steady(lambda: asked(key))
 
     async def _read(self, row: int, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
         """The verdicts. A message with which a process died, or may have, is counted on disk before it is tried, and

@@ -15,6 +15,7 @@ from bot.events import Author, Message, MessageKey
 from bot.notices import Notice
 from bot.platforms.base import DryRun, Gone, MissingPermission, NotConnected, Platform, RateLimited, Unreachable
 from bot.policy import Decision
+from bot.restrictions import Unchanged
 from bot.store import Case, Store
 from bot.store.reading import Journalled
 from bot.store.steady import Steady, damage
@@ -27,11 +28,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """What came of an undo: `done` was taken back, `kept` cannot be, `waiting` is until the platform answers."""
+    """What came of an undo: `done` was taken back, `kept` cannot be, `waiting` is until the platform answers, and
+    `unchanged` stays because of what stands."""
 
     done: tuple[Action, ...] = ()
     kept: tuple[Action, ...] = ()
     waiting: tuple[Action, ...] = ()
+    unchanged: tuple[tuple[Action, Unchanged], ...] = ()
 
 
 class Performing:
@@ -126,11 +129,14 @@ class Performing:
         wait_s = wait_s or FIRST_WAIT_S
         platform = self._platforms[key.platform]
         done, kept, waiting = list[Action](), list[Action](), list[Action]()
+        unchanged: list[tuple[Action, Unchanged]] = []
         pause_s = 0.0
         try:
             for action in todo:
                 try:
                     worked = await platform.undo(action, key, author)
+                    if isinstance(worked, Unchanged):
+                        await self._unchanged(row, action, worked, undoes=True)
                 except MissingPermission as error:
                     kept.append(action)
                     told(Notice("notice-not-taken-back", {"action": action, "why": error.why}, key.community))
@@ -142,7 +148,10 @@ class Performing:
                     waiting.append(action)
                     pause_s = max(pause_s, error.retry_after_s if isinstance(error, RateLimited) else wait_s)
                 else:
-                    (done if worked else kept).append(action)
+                    if isinstance(worked, Unchanged):
+                        unchanged.append((action, worked))
+                    else:
+                        (done if worked else kept).append(action)
             state = "undoing" if waiting else outcome
             await self._steady(lambda: self._store.record_progress(row, state, waiting, outcome, undoes=True))
         except BaseException:
@@ -152,7 +161,7 @@ class Performing:
             next_wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             again = partial(self._undo, row, key, author, waiting, outcome, next_wait_s, self._tell)
             self._put_off(row, key, pause_s, again)
-        return TakenBack(tuple(done), tuple(kept), tuple(waiting))
+        return TakenBack(tuple(done), tuple(kept), tuple(waiting), tuple(unchanged))
 
     async def _redraw(self, key: MessageKey) -> None:
         """The card was shown before this came of it."""
@@ -204,7 +213,7 @@ class Performing:
                 if touches and paced is not None:
                     await self._progress(row, "sent", [action, *rest], state)
                 if paced is not None:
-                    await self._given(performer, paced, event)
+                    await self._given(performer, row, paced, event)
             except Gone:
                 state = "gone"
             except RateLimited as error:
@@ -239,14 +248,20 @@ class Performing:
         removed = any(isinstance(other, actions.Kick | actions.Ban) for other in rest)
         return await self._warnings.next(event, at_once=removed)
 
-    async def _given(self, performer: Platform | DryRun, action: Action, event: Message) -> None:
+    async def _given(self, performer: Platform | DryRun, row: int, action: Action, event: Message) -> None:
         """Performs it; a warning that was certainly not given is owed still."""
         try:
-            await performer.perform(action, event.key, event.author)
+            unchanged = await performer.perform(action, event.key, event.author)
         except (RateLimited, NotConnected, MissingPermission, Gone):
             if isinstance(action, actions.Warn):
                 self._warnings.not_given(event, action)
             raise
+        if unchanged is not None:
+            await self._unchanged(row, action, unchanged)
+
+    async def _unchanged(self, row: int, action: Action, unchanged: Unchanged, *, undoes: bool = False) -> None:
+        """The card says what stayed as it was, and why."""
+        await self._steady(lambda: self._store.record_unchanged(row, action, unchanged, undoes=undoes))
 
     async def _progress(
         self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None

@@ -23,3 +23,8 @@ class Setup(BaseModel):
     """Whether corrections may teach here, where the operator has recorded a permission for that."""
     done: bool = False
     """Whether somebody saved the set-up; until then the defaults hold."""
+
+    def shows_cards_in(self, room: str) -> bool:
+        """Whether a room is the one for cards, or a thread in it. Moderators quote there what they talk about, so it is
+        not read."""
+        return bool(self.alert_room) and self.alert_room in room.split("/")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from bot.actions import Action, Alert
 from bot.events import Author, MessageKey
 from bot.notices import Notice
+from bot.restrictions import Unchanged
 
 if TYPE_CHECKING:
     from bot.desk import Desk
@@ -22,13 +23,14 @@ class Platform(Protocol):
 
     name: str
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
-        """Does it; raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`. `Alert` is a no-op here: cards
-        are shown."""
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
+        """Does it, and never makes shorter what stands: that is returned instead. Raises `Gone`, `MissingPermission`,
+        `RateLimited` or `Unreachable`. `Alert` is a no-op here: cards are shown."""
         ...
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
-        """Takes it back; False when this platform cannot. Raises what `perform` raises."""
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
+        """Takes it back where it is the bot's own; else what stands is returned. False when this platform cannot.
+        Raises what `perform` raises."""
         ...
 
 
@@ -86,12 +88,13 @@ class DryRun:
         self.name = platform.name
         self._platform = platform
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """Passes alerts on and leaves the rest undone."""
         if isinstance(action, Alert):
-            await self._platform.perform(action, key, author)
+            return await self._platform.perform(action, key, author)
+        return None
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """Nothing was done, so there is nothing to take back."""
         return True
 

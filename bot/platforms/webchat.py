@@ -9,6 +9,16 @@ from secrets import token_hex
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.events import Author, Message, MessageKey
 from bot.platforms.base import Gone
+from bot.platforms.restricting import end_of
+from bot.restrictions import (
+    OwnRestriction,
+    Restriction,
+    Unchanged,
+    others,
+    remaining,
+    to_release,
+    to_restrict,
+)
 
 COMMUNITY, ROOM = "try-out", "lounge"
 MAX_CHARACTERS = 4000
@@ -47,7 +57,7 @@ class WebChat:
     def __init__(self, changed: Callable[[Posted], None]) -> None:
         self._changed = changed
         self._people = {person.id: person for person in PEOPLE}
-        self._silent_until: dict[str, datetime] = {}
+        self._own: dict[str, list[OwnRestriction]] = {}
         self._prefix, self._count = token_hex(4), count(1)
         self.messages: dict[str, Posted] = {}
 
@@ -60,8 +70,8 @@ class WebChat:
             raise Refused("the message is empty; type something first")
         if len(text) > MAX_CHARACTERS:
             raise Refused(f"the message has {len(text):,} characters; at most {MAX_CHARACTERS:,} fit, shorten it")
-        if (until := self._silent_until.get(person)) and until > now:
-            raise Refused(f"{author.name} may not write until {until:%Y-%m-%d %H:%M} UTC; a moderator can undo that")
+        if (standing := self._standing(person, now)).kind != "none":
+            raise Refused(f"{author.name} may not write {_until(standing)}; a moderator can undo that")
         key = MessageKey(self.name, COMMUNITY, ROOM, f"{self._prefix}-{next(self._count)}")
         return Message(key, author, text, now)
 
@@ -74,9 +84,8 @@ class WebChat:
             del self.messages[next(iter(self.messages))]
         self._changed(posted)
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """Does it to the room's own state; raises `Gone` for a deletion of a message that is not there any more."""
-        now = datetime.now(UTC)
         match action:
             case Delete() if key.message not in self.messages:
                 raise Gone(key.message)
@@ -85,32 +94,50 @@ class WebChat:
             case Warn():
                 self._update(key, note="warned")
             case Timeout(minutes=minutes):
-                self._silence(key, author, now + timedelta(minutes=minutes))
+                return self._restrict(key, author, action, Restriction("timeout", end_of(timedelta(minutes=minutes))))
             case Ban(hours=hours):
-                self._silence(key, author, now + timedelta(hours=hours or 24 * 365 * 100))
+                length = timedelta(hours=hours) if hours is not None else None
+                return self._restrict(key, author, action, Restriction("ban", end_of(length)))
             case Kick():
                 self._update(key, note="kicked")
             case _:
                 pass
+        return None
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """Deletions, timeouts and bans can be taken back; a warning was read."""
         match action:
             case Delete():
                 self._update(key, state="restored")
             case Timeout() | Ban():
-                self._silent_until.pop(author.id, None)
+                now, own = datetime.now(UTC), self._own.get(author.id, [])
+                change = to_release(self._standing(author.id, now), own, key.message, action.name, now)
+                self._own[author.id] = others(own, key.message, action.name)
                 self._update(key, note="")
+                return change.unchanged or True
             case _:
                 return False
         return True
 
-    def _silence(self, key: MessageKey, author: Author, until: datetime) -> None:
-        self._silent_until[author.id] = until
-        self._update(key, note=f"timed out until {until:%Y-%m-%d %H:%M} UTC")
+    def _standing(self, person: str, now: datetime) -> Restriction:
+        return remaining(self._own.get(person, []), now)
+
+    def _restrict(self, key: MessageKey, author: Author, action: Action, wanted: Restriction) -> Unchanged | None:
+        now, own = datetime.now(UTC), self._own.setdefault(author.id, [])
+        asked = OwnRestriction(key.message, key.revision, action.name, wanted)
+        change = to_restrict(self._standing(author.id, now), asked, own, now)
+        if change.keep is not None:
+            kept = others(own, key.message, action.name)
+            self._own[author.id] = [*kept, replace(change.keep, is_set=True)]
+        self._update(key, note=f"timed out {_until(self._standing(author.id, now))}")
+        return change.unchanged
 
     def _update(self, key: MessageKey, *, state: str | None = None, note: str | None = None) -> None:
         if (posted := self.messages.get(key.message)) is not None:
             posted = replace(posted, state=state or posted.state, note=posted.note if note is None else note)
             self.messages[posted.id] = posted
             self._changed(posted)
+
+
+def _until(standing: Restriction) -> str:
+    return f"until {standing.until:%Y-%m-%d %H:%M} UTC" if standing.until else "for good"

@@ -9,8 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot import actions, restrictions
+from bot.actions import Action
 from bot.events import Author, Message, MessageKey
 from bot.policy import Policy
+from bot.restrictions import Restriction, Unchanged
 from bot.store import tables as t
 from bot.store.sealing import Sealer
 from bot.store.words import Said
@@ -39,6 +42,17 @@ class Journalled:
     """The actions that are still to be done; None is all of the decision's."""
     unsure: str | None = None
     """The action that may have been done and is not repeated."""
+    unchanged: Sequence["UnchangedAction"] = ()
+    """Actions that left something as it stood."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnchangedAction:
+    """An action that was not done, or `undoes`: not taken back, because of what stood."""
+
+    action: Action
+    what: Unchanged
+    undoes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +300,19 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         tries=row["tries"],
         todo=row["todo"],
         unsure=row["unsure"],
+        unchanged=[_unchanged(one) for one in row["unchanged"] or ()],
     )
+
+
+def unchanged_json(action: Action, what: Unchanged, *, undoes: bool) -> dict[str, Any]:
+    """What was left as it stood, as kept beside a message."""
+    standing = restrictions.to_json(Restriction(what.standing.kind, what.standing.until))  # without a person's words
+    return {"action": actions.to_json(action), "standing": standing, "by": what.by, "undoes": undoes}
+
+
+def _unchanged(data: Mapping[str, Any]) -> UnchangedAction:
+    what = Unchanged(restrictions.from_json(data["standing"]), data["by"])
+    return UnchangedAction(actions.from_json(data["action"]), what, data["undoes"])
 
 
 def author_json(author: Author) -> str:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from bot.actions import Action, to_json
 from bot.events import Message, MessageKey
 from bot.policy import Band, Decision, Policy
+from bot.restrictions import Unchanged
 from bot.store import journal
 from bot.store import tables as t
 from bot.store.audit import Audit
@@ -35,8 +36,9 @@ from bot.store.lessons import Lessons
 from bot.store.lifts import Lifts
 from bot.store.mine import Mine
 from bot.store.pauses import Pauses
-from bot.store.reading import Journalled, Reading, author_json, from_row, said
+from bot.store.reading import Journalled, Reading, author_json, from_row, said, unchanged_json
 from bot.store.reports import Reports, opened
+from bot.store.restrictions import Restrictions
 from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
 from bot.store.standings import Standings
@@ -121,6 +123,7 @@ class Store(Reading):
         self.inbox = Inbox(engine, self._writer, sealer)
         self.chats = Chats(engine, self._writer)
         self.lifts = Lifts(engine, self._writer, sealer)
+        self.restrictions = Restrictions(engine, self._writer, sealer)
         self.mine = Mine(engine, self._writer, sealer)
         self.pauses = Pauses(engine, self._writer)
         self.revisions = Revisions(engine, sealer)
@@ -201,6 +204,18 @@ class Store(Reading):
             rest.append({"outcome": outcome})
         step = journal.Progress(row, state, rest, unsure.name if unsure else None, undoes)
         await self._writer.write_row(journal.progress, step)
+
+    async def record_unchanged(self, row: int, action: Action, unchanged: Unchanged, *, undoes: bool = False) -> None:
+        """What an action, or its undoing, left as it stood: the card says so. Recorded again it replaces itself."""
+        one = unchanged_json(action, unchanged, undoes=undoes)
+        this, column = t.message.c.id == row, t.message.c.unchanged
+
+        def work(connection: sa.Connection) -> None:
+            known = connection.execute(sa.select(column).where(this)).scalar_one_or_none() or []
+            others = [other for other in known if (other["action"], other["undoes"]) != (one["action"], undoes)]
+            connection.execute(sa.update(t.message).where(this).values(unchanged=[*others, one]))
+
+        await self._writer.write(work)
 
     async def record_tried(self, row: int, count: int) -> None:
         """How often a message has been tried, the try that is about to begin included."""
@@ -364,11 +379,18 @@ class Store(Reading):
         await self._execute(saved.on_conflict_do_update(index_elements=["community"], set_=values))
 
     async def forget_texts(self, before: datetime) -> int:
-        """Retention: texts and author ids seen before this moment go; returns how many messages that were."""
+        """Retention: texts and author ids seen before this moment go, and what the bot had set for them, unless it is
+        still to be lifted; returns how many messages that were."""
         old = sa.and_(t.message.c.seen_at < t.naive(before), t.message.c.text_sealed.is_not(None))
         forgotten = sa.update(t.message).where(old).values(text_sealed=None, author_sealed=None)
+        mine = t.restriction.c
+        planned = sa.select(t.lift.c.member).where(
+            t.lift.c.platform == mine.platform, t.lift.c.community == mine.place, t.lift.c.member == mine.member
+        )
+        ended = sa.delete(t.restriction).where(mine.kept_at < t.naive(before), ~sa.exists(planned))
 
         def work(connection: sa.Connection) -> int:
+            connection.execute(ended)
             return connection.execute(forgotten).rowcount
 
         return await self._writer.write(work)

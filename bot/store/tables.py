@@ -50,6 +50,7 @@ message = Table(
     Column("tries", Integer, nullable=False, server_default="0"),  # begun after a process had died with it
     Column("todo", JSON),  # actions still to be done, of which "sent" means that the first may have been; NULL: all
     Column("unsure", String),  # an action that may have been done and is not repeated
+    Column("unchanged", JSON),  # what an action or its undoing left as it stood; NULL: nothing
     UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
     Index("message_by_state", "state"),
     Index("message_by_community", "community", "seen_at"),
@@ -189,6 +190,21 @@ lift = Table(
     Column("member", String, primary_key=True),  # keyed hash
     Column("member_sealed", LargeBinary, nullable=False),
     Column("due_at", DateTime, nullable=False),
+)
+
+restriction = Table(
+    "restriction",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("member", String, primary_key=True),  # keyed hash
+    Column("message", String, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("action", String, primary_key=True),
+    Column("restriction", JSON, nullable=False),
+    Column("before", JSON, nullable=False),  # what somebody else had set until then
+    Column("is_set", Boolean, nullable=False),  # the platform has answered that it stands
+    Column("kept_at", DateTime, nullable=False),
 )
 
 report = Table(

@@ -217,6 +217,18 @@ class TelegramServer:
         await self.says(new, None, migrate_from_chat_id=chat.id)
         return new
 
+    async def restricts(self, by: User, chat: Chat, user: User, status: str, until: int = 0, **rights: bool) -> None:
+        """Somebody restricts, bans or (`status="member"`) frees a member, and the bot hears of it."""
+        member = chat.members.setdefault(user.id, Member(user, "left"))
+        old = member.payload()
+        if status == "member":
+            member.free()
+        else:
+            member.restrict(status, until, **rights)
+        change = {"chat": chat.payload(), "from": by.payload(), "date": int(time.time()), "old_chat_member": old}
+        self.push({"chat_member": change | {"new_chat_member": member.payload()}})
+        await asyncio.sleep(0)
+
     def push(self, update: Json, number: int | None = None) -> int:
         """An update for the bot; `number` overrides the next one."""
         if number is None:
@@ -350,6 +362,8 @@ class TelegramServer:
             "permissions": everything,
             "accepted_gift_types": _GIFTS,
         }
+        if chat.linked_chat_id:
+            more["linked_chat_id"] = chat.linked_chat_id
         return chat.payload() | more
 
     def _get_chat_member(self, data: Json) -> Json:
@@ -417,24 +431,30 @@ class TelegramServer:
         chat = self._chat(data)
         if chat.type != "supergroup":
             raise Refusal(400, "Bad Request: method is available for supergroup and channel chats only")
-        member = self._target(chat, data)
-        allowed = data["permissions"]
-        member.status = "member" if all(allowed.get(name) for name in ("can_send_messages",)) else "restricted"
-        member.until, member.rights = int(data.get("until_date") or 0), allowed
+        member, allowed = self._target(chat, data), data["permissions"]
+        if all(allowed.get(name) for name in PERMISSIONS):
+            member.free()
+        else:
+            member.restrict("restricted", int(data.get("until_date") or 0), **allowed)
         return True
 
     def _ban_chat_member(self, data: Json) -> bool:
         chat = self._chat(data)
         member = self._target(chat, data)
-        member.status, member.until = "kicked", int(data.get("until_date") or 0)
+        if chat.type == "group":
+            member.status = "left"
+        else:
+            member.restrict("kicked", int(data.get("until_date") or 0))
         return True
 
     def _unban_chat_member(self, data: Json) -> bool:
         chat = self._chat(data)
         self._right(chat, "can_restrict_members", "not enough rights to restrict/unrestrict chat member")
+        if chat.type == "group":
+            raise Refusal(400, "Bad Request: method is available for supergroup and channel chats only")
         member = chat.members.get(int(data["user_id"]))
         if member is not None and (member.status == "kicked" or not data.get("only_if_banned")):
-            member.status = "left"
+            member.status, member.until, member.rights = "left", 0, {}
         return True
 
     def _ban_chat_sender_chat(self, data: Json) -> bool:

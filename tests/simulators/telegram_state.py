@@ -1,5 +1,6 @@
 """Who and what there is on the simulated Telegram."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,10 +67,29 @@ class Member:
     status: str = "member"  # creator administrator member restricted left kicked
     anonymous: bool = False
     until: int = 0
+    """When a restriction or ban ends; 0 is never."""
     rights: dict[str, bool] = field(default_factory=dict)
+    is_here: bool = True
+    """Of a restricted member: whether they are in the group."""
+
+    def restrict(self, status: str, until: int = 0, **rights: bool) -> None:
+        """Somebody restricts or bans them. An end that is very near or far away is none."""
+        if self.status in ("left", "kicked"):
+            self.is_here = False
+        elif self.status != "restricted":
+            self.is_here = True
+        self.status, self.rights = status, rights
+        self.until = until if 30 <= until - time.time() <= 366 * 86400 else 0
+
+    def free(self) -> None:
+        """Nothing restricts them any more."""
+        here = self.status == "member" or (self.status == "restricted" and self.is_here)
+        self.status, self.until, self.rights = "member" if here else "left", 0, {}
 
     def payload(self) -> Json:
-        """As ChatMember."""
+        """As ChatMember, after what has ended by now is over."""
+        if self.status in ("restricted", "kicked") and 0 < self.until <= time.time():
+            self.free()
         found: Json = {"user": self.user.payload(), "status": self.status}
         if self.status == "creator":
             return found | {"is_anonymous": self.anonymous}
@@ -78,7 +98,7 @@ class Member:
             return found | {"is_anonymous": self.anonymous, **rights}
         if self.status == "restricted":
             rights = dict.fromkeys(PERMISSIONS, False) | self.rights
-            return found | {"is_member": True, "until_date": self.until, **rights}
+            return found | {"is_member": self.is_here, "until_date": self.until, **rights}
         if self.status == "kicked":
             return found | {"until_date": self.until}
         return found
@@ -120,6 +140,8 @@ class Chat:
     messages: dict[int, Message] = field(default_factory=dict)
     banned_chats: set[int] = field(default_factory=set)
     topics: dict[int, str] = field(default_factory=dict)
+    linked_chat_id: int = 0
+    """The channel it is the discussion group of."""
     migrated_to: int = 0
     numbers: int = 0
 

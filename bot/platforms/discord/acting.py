@@ -15,12 +15,23 @@ from bot.events import Author, MessageKey
 from bot.language import say
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
-from bot.platforms.discord.events import PLATFORM, channel_of, guild_of, message_of, named, titled
+from bot.platforms.discord.events import (
+    PLATFORM,
+    channel_of,
+    guild_of,
+    message_of,
+    name_revision,
+    named,
+    titled,
+)
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import missing_right, right_for
 from bot.platforms.grouping import Grouping
+from bot.platforms.restricting import Address, Restricting, end_of
+from bot.restrictions import NOTHING, Restriction, Unchanged
 from bot.setup import Setup
 from bot.store.lifts import Lift, Lifts
+from bot.store.restrictions import Restrictions
 
 BULK = 100
 BULK_WITHIN = timedelta(days=14) - timedelta(minutes=5)
@@ -42,77 +53,101 @@ class Acting:
         connected: Callable[[], discord.Client | None],
         setup_of: Callable[[str], Awaitable[Setup]],
         lifts: Lifts,
+        restrictions: Restrictions,
         breaker: Breaker,
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
         self._lifts = lifts
+        self._restricting = Restricting(PLATFORM, restrictions, lifts)
         self._breaker = breaker
         self._young: Grouping[int] = Grouping(BULK)
         self._old: Grouping[int] = Grouping(1)
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
-        """Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`. Doing it twice looks like once."""
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
+        """See `Platform`. Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`."""
         client, guild = self._guild(key)
         setup = await self._setup_of(key.community)
         reason = say(setup.language, "reason-action", message=key.message)
-        async with refusals(guild, right_for(action), channel_of(key.room)):
+        async with self._turn(action, key, author), refusals(guild, right_for(action), channel_of(key.room)):
             match action:
+                case Delete() if named(key) is not None:
+                    await self._reset_name(guild, key, author, reason)
                 case Delete():
                     await self._delete(client, guild, key, reason)
                 case Warn(messages=messages):
                     await self._warn(guild, key, author, setup, messages)
-                case Timeout(minutes=minutes):
-                    member = await self._member(guild, author, "moderate_members")
-                    if member.guild_permissions.administrator:
-                        raise MissingPermission(Notice("missing-immune"))
-                    await member.timeout(timedelta(minutes=minutes), reason=reason)
+                case Timeout() | Ban():
+                    return await self._restrict(guild, action, key, author, reason)
                 case Kick():
-                    await (await self._member(guild, author, "kick_members")).kick(reason=reason)
-                case Ban(hours=hours):
-                    with contextlib.suppress(discord.NotFound):  # who has left can be banned as well
-                        await self._member(guild, author, "ban_members")
-                    if hours is None:
-                        await self._lifts.forget(PLATFORM, key.community, author.id)
-                    else:  # planned first: a crash in between must not leave a ban for good
-                        due = datetime.now(UTC) + timedelta(hours=hours)
-                        await self._lifts.plan(Lift(PLATFORM, key.community, author.id, due))
-                    await guild.ban(discord.Object(int(author.id)), reason=reason, delete_message_seconds=0)
+                    return await self._kick(guild, key, author, reason)
                 case _:
                     pass
+        return None
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
-        """Lifts a timeout or a ban, gives a nickname back; a deleted message cannot be brought back by anybody."""
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
+        """Lifts a timeout or a ban of the bot's own, gives a nickname back that it has reset; a deleted message cannot
+        be brought back by anybody."""
         _, guild = self._guild(key)
         setup = await self._setup_of(key.community)
         reason = say(setup.language, "reason-undo")
-        async with refusals(guild, right_for(action), channel_of(key.room)):
+        async with self._turn(action, key, author), refusals(guild, right_for(action), channel_of(key.room)):
             match action:
-                case Timeout():
-                    await (await self._member(guild, author, "moderate_members")).timeout(None, reason=reason)
-                case Ban():
-                    with contextlib.suppress(discord.NotFound):  # there is none, or none any more
-                        await guild.unban(discord.Object(int(author.id)), reason=reason)
-                    await self._lifts.forget(PLATFORM, key.community, author.id)
+                case Timeout() | Ban():
+                    member = RestrictedMember(self, guild, author, action, reason)
+                    return await self._restricting.release(about(action, key, author), member)
                 case Delete() if named(key) is not None:
-                    member = await self._member(guild, author, "manage_nicknames")
-                    await member.edit(nick=author.name[:32], reason=reason)
+                    return await self._give_name_back(guild, key, author, reason)
                 case _:
                     return False
-        return True
 
     async def lift(self, lift: Lift) -> None:
         """A ban of ours is over; one that somebody else has put on since then stays. Raises `MissingPermission`,
         `RateLimited` or `Unreachable`."""
-        key, member = MessageKey(PLATFORM, lift.community, "", ""), discord.Object(int(lift.member))
-        with contextlib.suppress(Gone):
-            _, guild = self._guild(key)
-            reason = say((await self._setup_of(lift.community)).language, "reason-lift")
-            async with refusals(guild, "ban_members", 0):
-                ban = await guild.fetch_ban(member)
-                if (ban.reason or "").startswith("Domovoi:"):
-                    await guild.unban(member, reason=reason)
-        await self._lifts.forget(PLATFORM, lift.community, lift.member)
+        key, author = MessageKey(PLATFORM, lift.community, "", ""), Author(lift.member, "")
+
+        def is_own(standing: Restriction) -> bool:
+            return standing.kind == "ban" and standing.mark.startswith("Domovoi:")
+
+        async with self._restricting.turn(lift.community, lift.member):
+            try:
+                _, guild = self._guild(key)
+                reason = say((await self._setup_of(lift.community)).language, "reason-lift")
+                async with refusals(guild, "ban_members", 0):
+                    member = RestrictedMember(self, guild, author, Ban(), reason)
+                    await self._restricting.end(lift, member, is_own)
+            except Gone:
+                await self._lifts.forget(PLATFORM, lift.community, lift.member)
+
+    def _turn(self, action: Action, key: MessageKey, author: Author) -> contextlib.AbstractAsyncContextManager[None]:
+        """What restricts a member is done one by one; everything else at once."""
+        if isinstance(action, Timeout | Kick | Ban):
+            return self._restricting.turn(key.community, author.id)
+        return contextlib.nullcontext()
+
+    async def _kick(self, guild: discord.Guild, key: MessageKey, author: Author, reason: str) -> Unchanged | None:
+        """Who is not here can only be banned already, or gone."""
+        try:
+            await (await self.member(guild, author, "kick_members")).kick(reason=reason)
+        except discord.NotFound:
+            ban = await RestrictedMember(self, guild, author, Ban(), reason).ban()
+            if ban is None:
+                raise
+            own = await self._restricting.own(key.community, author.id)
+            return Unchanged(ban, "bot" if any(one.restriction.is_same(ban) for one in own) else "person")
+        return None
+
+    async def _restrict(
+        self, guild: discord.Guild, action: Timeout | Ban, key: MessageKey, author: Author, reason: str
+    ) -> Unchanged | None:
+        match action:
+            case Timeout(minutes=minutes):
+                wanted = Restriction("timeout", end_of(timedelta(minutes=minutes)))
+            case Ban(hours=hours):
+                length = timedelta(hours=hours) if hours is not None else None
+                wanted = Restriction("ban", end_of(length), reason)
+        member = RestrictedMember(self, guild, author, action, reason)
+        return await self._restricting.restrict(about(action, key, author), wanted, member)
 
     def _guild(self, key: MessageKey) -> tuple[discord.Client, discord.Guild]:
         self._breaker.check()
@@ -126,11 +161,12 @@ class Acting:
             raise NotConnected("the server is unavailable at the moment")
         return client, guild
 
-    async def _member(self, guild: discord.Guild, author: Author, right: str) -> discord.Member:
-        """The author, if the bot may act on them at all; raises `Gone` and `MissingPermission`."""
+    async def member(self, guild: discord.Guild, author: Author, right: str) -> discord.Member:
+        """The author as Discord knows them now, if the bot may act on them at all; raises `Gone` and
+        `MissingPermission`."""
         if not getattr(guild.me.guild_permissions, right):
             raise MissingPermission(missing_right(guild, right))
-        member = guild.get_member(int(author.id)) or await guild.fetch_member(int(author.id))
+        member = await guild.fetch_member(int(author.id))
         if member.id == guild.owner_id:
             raise MissingPermission(Notice("missing-immune"))
         if member.top_role >= guild.me.top_role:
@@ -138,17 +174,39 @@ class Acting:
             raise MissingPermission(Notice("missing-order", {"fix": Notice("fix-order", {"role": inline(role)})}))
         return member
 
+    async def _reset_name(self, guild: discord.Guild, key: MessageKey, author: Author, reason: str) -> None:
+        """A name that is another one by now is left alone."""
+        member = await guild.fetch_member(named(key) or 0)
+        if member.nick is None and member.display_name == author.name:
+            raise MissingPermission(Notice("missing-name"))
+        if member.nick != author.name:
+            raise Gone(key.message)
+        member = await self.member(guild, author, "manage_nicknames")
+        await self._restricting.remember(about(Delete(), key, author), Restriction("name"))
+        await member.edit(nick=None, reason=reason)
+
+    async def _give_name_back(
+        self, guild: discord.Guild, key: MessageKey, author: Author, reason: str
+    ) -> bool | Unchanged:
+        """A nickname that the bot has reset, unless the member has another one by now."""
+        this = about(Delete(), key, author)
+        own = await self._restricting.own(this.place, this.member)
+        if not any((one.message, one.action) == (this.message, this.action) for one in own):
+            return False
+        member = await self.member(guild, author, "manage_nicknames")
+        await self._restricting.forget(this)
+        if member.nick is not None:
+            return Unchanged(Restriction("name"))
+        await member.edit(nick=author.name[:32], reason=reason)
+        return True
+
     async def _delete(self, client: discord.Client, guild: discord.Guild, key: MessageKey, reason: str) -> None:
-        if (user := named(key)) is not None:
-            member = guild.get_member(user) or await guild.fetch_member(user)
-            if member.nick is None:
-                raise MissingPermission(Notice("missing-name"))
-            await (await self._member(guild, Author(str(user), ""), "manage_nicknames")).edit(nick=None, reason=reason)
-            return
         channel = guild.get_channel_or_thread(channel_of(key.room))
-        if channel is None:
+        if channel is None or titled(key) is not None:  # a title is looked at as it is now
             channel = await guild.fetch_channel(channel_of(key.room))
         if titled(key) is not None and isinstance(channel, discord.Thread):
+            if name_revision(channel.name) != key.revision:
+                raise Gone(key.message)  # somebody has given it another one
             name = say((await self._setup_of(key.community)).language, "title-removed")
             await channel.edit(name=name, reason=reason)
             return
@@ -187,6 +245,66 @@ class Acting:
         text = say(setup.language, "warn-author-here", author=f"<@{user}>", messages=messages)
         only = discord.AllowedMentions(everyone=False, roles=False, users=[discord.Object(user)])
         await channel.send(text, nonce=nonce, allowed_mentions=only)
+
+
+class RestrictedMember:
+    """See `bot.platforms.restricting.Member`. Discord ends a timeout by itself, and no ban."""
+
+    def __init__(
+        self, acting: Acting, guild: discord.Guild, author: Author, action: Timeout | Ban, reason: str
+    ) -> None:
+        self._acting = acting
+        self._guild = guild
+        self._author = author
+        self._action = action
+        self._reason = reason
+        self._member: discord.Member | None = None
+
+    def ends_by_itself(self, restriction: Restriction) -> bool:
+        """A timeout does."""
+        return restriction.kind != "ban"
+
+    async def standing(self) -> Restriction:
+        """Raises `MissingPermission` for somebody on whom the bot may not act, NotFound for a timeout of somebody who
+        is neither here nor banned."""
+        try:
+            self._member = await self._acting.member(self._guild, self._author, right_for(self._action) or "")
+        except discord.NotFound:
+            banned = await self.ban()
+            if banned is None and isinstance(self._action, Timeout):
+                raise
+            return banned or NOTHING
+        if isinstance(self._action, Timeout) and self._member.guild_permissions.administrator:
+            raise MissingPermission(Notice("missing-immune"))
+        until = self._member.timed_out_until
+        return Restriction("timeout", until) if until is not None else NOTHING
+
+    async def put(self, restriction: Restriction, instead_of: Restriction) -> None:
+        """A timeout of somebody who is not here cannot be set; it is again when they come back, as Discord keeps it."""
+        who = discord.Object(int(self._author.id))
+        if restriction.kind == "ban":
+            if instead_of.kind != "ban":
+                await self._guild.ban(who, reason=restriction.mark, delete_message_seconds=0)
+            return
+        if instead_of.kind == "ban":
+            await self._guild.unban(who, reason=self._reason)
+        elif self._member is not None:
+            await self._member.timeout(restriction.until, reason=self._reason)
+
+    async def ban(self) -> Restriction | None:
+        """The ban that stands; None also where the bot may not look."""
+        if not self._guild.me.guild_permissions.ban_members:
+            return None
+        try:
+            ban = await self._guild.fetch_ban(discord.Object(int(self._author.id)))
+        except discord.NotFound:
+            return None
+        return Restriction("ban", None, ban.reason or "")
+
+
+def about(action: Action, key: MessageKey, author: Author) -> Address:
+    """Where the store keeps what an action sets."""
+    return Address(key.community, author.id, key.message, key.revision, action.name)
 
 
 @contextlib.asynccontextmanager

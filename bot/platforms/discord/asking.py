@@ -159,6 +159,8 @@ async def fetched(asked: Asked, reference: str) -> discord.Message | None:
         return None
     try:
         async with refusals(asked.guild, "read_message_history", channel.id):
-            return await channel.fetch_message(where[1])
+            message = await channel.fetch_message(where[1])
+            await asked.bot.authors.complete(message)
+            return message
     except (Gone, MissingPermission, RateLimited, Unreachable):
         return None

@@ -78,20 +78,25 @@ def event_of(message: discord.Message, moderators: frozenset[str]) -> Message | 
 def name_event(member: discord.Member, moderators: frozenset[str]) -> Message:
     """The member's name on this server, read as a message."""
     name, now = member.display_name, datetime.now(UTC)
-    revision = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    revision = name_revision(name)
     key = MessageKey(PLATFORM, community_of(member.guild.id), NAMES, f"{_NAME}{member.id}", revision)
     return Message(key, author_of(member, moderators, is_bot=member.bot), name, now)
 
 
 def title_event(thread: discord.Thread, owner: discord.Member | None, moderators: frozenset[str]) -> Message:
     """A thread's or forum post's title, read as a message of whoever opened it."""
-    revision = zlib.crc32(thread.name.encode("utf-8", "surrogatepass"))
+    revision = name_revision(thread.name)
     room = room_of(thread.id, thread.parent_id)
     key = MessageKey(PLATFORM, community_of(thread.guild.id), room, f"{_TITLE}{thread.id}", revision)
     author = Author(str(thread.owner_id or 0), str(thread.owner_id or ""))
     if owner is not None:
         author = author_of(owner, moderators, is_bot=owner.bot)
     return Message(key, author, thread.name, datetime.now(UTC))
+
+
+def name_revision(name: str) -> int:
+    """The revision of a name or a title: another one is another revision."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 
 def author_of(user: discord.abc.User, moderators: frozenset[str], *, is_bot: bool) -> Author:

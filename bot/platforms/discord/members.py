@@ -10,7 +10,7 @@ from discord import app_commands
 from bot.mydata import FILE, as_json
 from bot.patience import Patience
 from bot.platforms.discord.asking import Asked, Level, ask, fetched
-from bot.platforms.discord.events import PLATFORM, event_of
+from bot.platforms.discord.events import PLATFORM, event_of, room_of
 from bot.platforms.discord.settings import learning_line
 from bot.platforms.discord.translations import described
 from model.classifier import AdapterRejected, Overloaded, Unavailable
@@ -62,6 +62,8 @@ async def report(asked: Asked, patience: Patience, message: discord.Message | No
     """The moderators get a card, whatever the model thinks."""
     if message is None:
         await asked.tell(asked.say("no-message"))
+    elif asked.setup.shows_cards_in(room_of(message.channel.id, getattr(message.channel, "parent_id", None))):
+        await asked.tell(asked.say("report-board"))
     elif message.author.id == asked.member.id:
         await asked.tell(asked.say("report-own"))
     elif (event := event_of(message, asked.setup.moderator_roles)) is None or message.author.id == asked.guild.me.id:

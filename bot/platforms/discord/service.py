@@ -22,18 +22,20 @@ from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
 from bot.platforms.discord.acting import Acting, refusals
+from bot.platforms.discord.authors import Authors
 from bot.platforms.discord.board import DiscordBoard
 from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.catching_up import CatchingUp
 from bot.platforms.discord.clicks import Clicks
 from bot.platforms.discord.commands import add_commands
-from bot.platforms.discord.events import PLATFORM, community_of, event_of, guild_of, name_event, title_event
+from bot.platforms.discord.events import PLATFORM, community_of, event_of, guild_of, name_event, room_of, title_event
 from bot.platforms.discord.gateway import Gateway, supervise
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
 from bot.platforms.discord.translations import Translations
 from bot.policy import Policy
 from bot.posting import Pace, Posting
+from bot.restrictions import Unchanged
 from bot.setup import Setup
 from bot.store import Case, Store
 
@@ -92,13 +94,15 @@ class Discord:
         self._at_work: set[asyncio.Task[Any]] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self.breaker = Breaker(told=self.notify)
-        self._acting = Acting(lambda: self.client, self.setup, store.lifts, self.breaker)
+        self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.breaker)
+        self.authors = Authors()
         self.posting = Posting(store, DiscordBoard(self), Pace())
         self.catching_up = CatchingUp(store, self._receive, self.opened)
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
         """Names who takes events and questions."""
         self.moderator, self.desk = moderator, desk
+        moderator.leave_alone[self.name] = self._is_left_alone
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -124,12 +128,12 @@ class Discord:
             self._at_work.add(task)
             task.add_done_callback(self._at_work.discard)
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
-            await self._acting.perform(action, key, author)
+            return await self._acting.perform(action, key, author)
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
             return await self._acting.undo(action, key, author)
@@ -238,7 +242,8 @@ class Discord:
     async def opened(self, thread: discord.Thread) -> None:
         """The title is read like a message."""
         self.begin_work()
-        if thread.owner_id == self._own:
+        setup = await self.setup(community_of(thread.guild.id))
+        if thread.owner_id == self._own or setup.shows_cards_in(room_of(thread.id, thread.parent_id)):
             return
         owner = thread.owner
         if owner is None and thread.owner_id:
@@ -247,7 +252,6 @@ class Discord:
                     owner = await thread.guild.fetch_member(thread.owner_id)
             except (Gone, MissingPermission, RateLimited, Unreachable):
                 owner = None
-        setup = await self.setup(community_of(thread.guild.id))
         await self.moderator.receive(title_event(thread, owner, setup.moderator_roles))
 
     async def called(self, member: discord.Member) -> None:
@@ -353,10 +357,16 @@ class Discord:
         if message.guild is None or message.author.id == self._own:
             return
         setup = await self.setup(community_of(message.guild.id))
+        if setup.shows_cards_in(room_of(message.channel.id, getattr(message.channel, "parent_id", None))):
+            return
+        await self.authors.complete(message)
         if (event := event_of(message, setup.moderator_roles)) is not None:
             await self.moderator.receive(event)
         if isinstance(message.author, discord.Member) and not message.author.bot:
             await self.called(message.author)
+
+    async def _is_left_alone(self, key: MessageKey) -> bool:
+        return (await self.setup(key.community)).shows_cards_in(key.room)
 
     async def _now_and_then(self) -> None:
         """Rooms that could not be read before, and bans that are over."""

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import telegram
-from telegram import ChatPermissions
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
@@ -17,9 +16,23 @@ from bot.language import say
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.platforms.grouping import Grouping
-from bot.platforms.telegram.events import chat_of, is_channel, number_of, titled, topic_of
+from bot.platforms.restricting import Address, Restricting, end_of
+from bot.platforms.telegram.events import (
+    PLATFORM,
+    chat_named,
+    chat_of,
+    community_of,
+    is_channel,
+    number_of,
+    titled,
+    topic_of,
+)
 from bot.platforms.telegram.limits import Full
+from bot.platforms.telegram.restricted import KICKED_FOR, RestrictedMember, is_basic
+from bot.restrictions import NOTHING, RANK, Restriction, Unchanged, remaining
 from bot.setup import Setup
+from bot.store.lifts import Lift, Lifts
+from bot.store.restrictions import Restrictions
 
 BULK = 100
 LONGEST_UNTIL = timedelta(days=366)
@@ -32,7 +45,7 @@ _SUPERGROUP = ("supergroup",)
 
 class Acting:
     """Performs actions. `connected` gives the bot of the moment, None while there is none; `is_admin` says whether
-    nobody may act on somebody; `migrated` hears of a chat that moved."""
+    nobody may act on somebody, a person or a channel; `migrated` hears of a chat that moved."""
 
     def __init__(
         self,
@@ -40,63 +53,116 @@ class Acting:
         setup_of: Callable[[str], Awaitable[Setup]],
         is_admin: Callable[[int, int], Awaitable[bool]],
         migrated: Callable[[int, int], Awaitable[None]],
+        lifts: Lifts,
+        restrictions: Restrictions,
         breaker: Breaker,
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
         self._is_admin = is_admin
         self._migrated = migrated
+        self._restricting = Restricting(PLATFORM, restrictions, lifts)
         self._breaker = breaker
         self._deletions: Grouping[int] = Grouping(BULK)
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
-        """Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`. Doing it twice looks like once."""
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
+        """See `Platform`. Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`."""
         bot, chat = self._bot(), self._chat(key)
-        async with self.refusals(chat, right_for(action)):
+        async with self._turn(action, chat, author), self.refusals(chat, right_for(action)):
             match action:
                 case Delete():
                     await self._delete(bot, chat, key)
                 case Warn(messages=messages):
                     await self._warn(bot, chat, key, author, messages)
+                case Timeout() | Kick() if is_channel(author):
+                    await self._may_act_on(chat, author)
+                    raise MissingPermission(Notice("missing-channel"))
+                case Ban() if is_channel(author):
+                    await self._may_act_on(chat, author)
+                    await self._restricting.remember(about(action, chat, key, author), Restriction("ban"))
+                    await bot.ban_chat_sender_chat(chat, int(author.id))
+                case Kick() | Ban() if is_basic(chat):
+                    return await self._remove(bot, chat, action, author)
                 case Timeout(minutes=minutes):
-                    await self._may_act_on(chat, author)
-                    if is_channel(author):
-                        raise MissingPermission(Notice("missing-channel"))
-                    until = datetime.now(UTC) + timedelta(minutes=minutes)
-                    nothing = ChatPermissions.no_permissions()
-                    await bot.restrict_chat_member(chat, int(author.id), nothing, until_date=until)
-                case Kick():
-                    await self._may_act_on(chat, author)
-                    if is_channel(author):
-                        raise MissingPermission(Notice("missing-channel"))
-                    await bot.ban_chat_member(chat, int(author.id))
-                    await bot.unban_chat_member(chat, int(author.id), only_if_banned=True)
+                    wanted = Restriction("timeout", end_of(timedelta(minutes=minutes)))
+                    return await self._restrict(bot, chat, action, key, author, wanted)
                 case Ban(hours=hours):
-                    await self._may_act_on(chat, author)
-                    if is_channel(author):
-                        await bot.ban_chat_sender_chat(chat, int(author.id))
-                    else:
-                        length = timedelta(hours=hours) if hours is not None else None
-                        until_or_never = datetime.now(UTC) + length if length and length < LONGEST_UNTIL else None
-                        await bot.ban_chat_member(chat, int(author.id), until_date=until_or_never)
+                    length = timedelta(hours=hours) if hours is not None else None
+                    ends = end_of(length) if length is not None and length < LONGEST_UNTIL else None
+                    return await self._restrict(bot, chat, action, key, author, Restriction("ban", ends))
+                case Kick():
+                    return await self._kick(bot, chat, action, key, author)
                 case _:
                     pass
+        return None
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
-        """Lifts a restriction or a ban; a deleted message cannot be brought back by anybody."""
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
+        """Lifts a restriction or a ban of the bot's own; a deleted message cannot be brought back by anybody."""
         bot, chat = self._bot(), self._chat(key)
-        async with self.refusals(chat, right_for(action)):
+        this = about(action, chat, key, author)
+        async with self._turn(action, chat, author), self.refusals(chat, right_for(action)):
             match action:
-                case Timeout() if not is_channel(author):
-                    allowed = (await bot.get_chat(chat)).permissions or ChatPermissions.all_permissions()
-                    await bot.restrict_chat_member(chat, int(author.id), allowed)
+                case Timeout() if is_channel(author):
+                    return False
                 case Ban() if is_channel(author):
-                    await bot.unban_chat_sender_chat(chat, int(author.id))
-                case Ban():
-                    await bot.unban_chat_member(chat, int(author.id), only_if_banned=True)
+                    own = await self._restricting.own(this.place, this.member)
+                    if not any(one.message == this.message for one in own):
+                        return False
+                    if len(own) == 1:  # else it is banned for another message as well
+                        await bot.unban_chat_sender_chat(chat, int(author.id))
+                    await self._restricting.forget(this)
+                    return True if len(own) == 1 else Unchanged(Restriction("ban"), "bot")
+                case Ban() if is_basic(chat):
+                    return Unchanged(Restriction("removed"), "platform")
+                case Timeout() | Ban():
+                    return await self._restricting.release(this, RestrictedMember(bot, chat, int(author.id)))
                 case _:
                     return False
-        return True
+
+    async def lift(self, lift: Lift) -> None:
+        """A restriction of the bot's is over: what a person had set before it comes back. Raises what `perform` does;
+        `Gone` where the chat or the member is."""
+        bot, chat = self._bot(), chat_named(lift.community)
+        member = RestrictedMember(bot, chat, int(lift.member))
+        turn = self._restricting.turn(lift.community, lift.member)
+        async with turn, self.refusals(chat, "can_restrict_members"):
+            await self._restricting.end(lift, member, lambda standing: False)
+
+    def _turn(self, action: Action, chat: int, author: Author) -> contextlib.AbstractAsyncContextManager[None]:
+        """What restricts a member is done one by one; everything else at once."""
+        if isinstance(action, Timeout | Kick | Ban):
+            return self._restricting.turn(community_of(chat), author.id)
+        return contextlib.nullcontext()
+
+    async def _restrict(
+        self, bot: telegram.Bot, chat: int, action: Action, key: MessageKey, author: Author, wanted: Restriction
+    ) -> Unchanged | None:
+        member = RestrictedMember(bot, chat, int(author.id))
+        return await self._restricting.restrict(about(action, chat, key, author), wanted, member)
+
+    async def _kick(
+        self, bot: telegram.Bot, chat: int, action: Kick, key: MessageKey, author: Author
+    ) -> Unchanged | None:
+        """A ban of a minute, lifted at once: who is banned already stays banned, and who was silenced stays so."""
+        member, place = RestrictedMember(bot, chat, int(author.id)), community_of(chat)
+        wanted = Restriction("ban", end_of(KICKED_FOR))
+        unchanged = await self._restricting.restrict(about(action, chat, key, author), wanted, member)
+        if unchanged is not None:
+            return unchanged
+        own = await self._restricting.own(place, author.id)
+        kick = next(one for one in own if one.action == action.name and one.message == key.message)
+        await member.lift_kick(kick.restriction)
+        stood = remaining(own, datetime.now(UTC))
+        if RANK[stood.kind] and stood.kind != "ban" and (await member.standing()).kind == "none":
+            await member.put(stood, NOTHING)
+        await self._restricting.remember(about(action, chat, key, author), kick.restriction)
+        return None
+
+    async def _remove(self, bot: telegram.Bot, chat: int, action: Kick | Ban, author: Author) -> Unchanged | None:
+        """A basic group knows no bans: whoever is thrown out may come back."""
+        await self._may_act_on(chat, author)
+        await bot.ban_chat_member(chat, int(author.id))
+        return Unchanged(Restriction("removed"), "platform") if isinstance(action, Ban) else None
 
     def _bot(self) -> telegram.Bot:
         bot = self._connected()
@@ -109,7 +175,7 @@ class Acting:
         return chat_of(key.message.partition(":")[0] or key.room)
 
     async def _may_act_on(self, chat: int, author: Author) -> None:
-        if not is_channel(author) and await self._is_admin(chat, int(author.id)):
+        if await self._is_admin(chat, int(author.id)):
             raise MissingPermission(Notice("missing-immune-telegram"))
 
     async def _delete(self, bot: telegram.Bot, chat: int, key: MessageKey) -> None:
@@ -176,6 +242,11 @@ class Acting:
             raise ours from error
         except (NetworkError, TelegramError) as error:
             raise Unreachable(f"Telegram does not answer ({error.message})") from error
+
+
+def about(action: Action, chat: int, key: MessageKey, author: Author) -> Address:
+    """Where the store keeps what an action sets: a restriction holds in one chat, whatever that is linked with."""
+    return Address(community_of(chat), author.id, key.message, key.revision, action.name)
 
 
 def right_for(action: Action) -> str | None:

@@ -213,8 +213,10 @@ class Commands:
         if message is None:
             await asked.tell(asked.say("telegram-reply-to-report"), payload=f"privacy_{asked.chat}")
             return
-        admins = await self._bot.admins.of(self._bot.api, asked.chat)
-        event = event_of(message, asked.community, admins)
+        if self._bot.groups.is_board(int(asked.message["chat"]["id"])):
+            await asked.tell(asked.say("report-board"))
+            return
+        event = event_of(message, asked.community, await self._bot.moderators(asked.chat, message))
         if (message.get("from") or {}).get("id") in (asked.user, self._bot.api.id):
             await asked.tell(asked.say("report-own"))
         elif event is None:

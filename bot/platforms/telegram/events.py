@@ -67,6 +67,11 @@ def community_of(chat: int) -> str:
     return f"{PLATFORM}-{chat}"
 
 
+def chat_named(community: str) -> int:
+    """The inverse of `community_of`; raises ValueError."""
+    return int(community.removeprefix(f"{PLATFORM}-"))
+
+
 def room_of(message: Json) -> str:
     """The chat, or "chat/topic"."""
     chat, topic = message["chat"]["id"], message.get("message_thread_id")
@@ -104,8 +109,8 @@ def in_group(message: Json) -> bool:
 def event_of(message: Json, community: str, admins: frozenset[int]) -> Message | None:
     """The message as an event; None for one in which nobody wrote anything.
 
-    `admins` are the user ids of the chat's administrators. The revision grows with the time of the last edit; its last
-    16 bits come from the text, for edits within one second.
+    `admins` are the ids of the chat's administrators and of its linked channel. The revision grows with the time of the
+    last edit; its last 16 bits come from the text, for edits within one second.
     """
     text = text_of(message)
     if not text:
@@ -136,11 +141,11 @@ def other_events(message: Json, community: str, admins: frozenset[int]) -> list[
 def author_of(message: Json, admins: frozenset[int]) -> Author:
     """Who wrote it: a user, or a chat in whose name somebody wrote.
 
-    An anonymous administrator writes in the name of the group itself, and a linked channel's posts are its owner's:
-    both moderate. Any other channel is an author like others.
+    An anonymous administrator writes in the name of the group itself, and what the linked channel posts or comments is
+    its owner's: both moderate. `admins` has the linked channel's id. Any other channel is an author like others.
     """
     if (sender := message.get("sender_chat")) is not None:
-        own = sender["id"] == message["chat"]["id"] or bool(message.get("is_automatic_forward"))
+        own = sender["id"] in (message["chat"]["id"], *admins) or bool(message.get("is_automatic_forward"))
         return Author(str(sender["id"]), str(sender.get("title") or sender.get("username") or ""), is_moderator=own)
     return _user(message.get("from") or {"id": 0}, admins)
 

@@ -31,6 +31,8 @@ class Groups:
         self._moves: dict[int, int] = {}
         self._chosen: dict[int, int] = {}
         self._changing = asyncio.Lock()
+        self.loaded = asyncio.Event()
+        """Set once it is known what earlier runs knew."""
 
     async def load(self) -> None:
         """What earlier runs knew."""
@@ -41,6 +43,7 @@ class Groups:
         for one in await self._store.communities.all(PLATFORM):
             self._titles[one.community] = one.name
             self._setups[one.community] = Setup.model_validate(one.setup)
+        self.loaded.set()
 
     @property
     def chats(self) -> Mapping[int, str]:
@@ -141,6 +144,12 @@ class Groups:
         if own and own.done:
             return []
         return [self.now_at(own_chat(key)) for key, setup in self._setups.items() if setup.alert_room == str(where)]
+
+    def is_board(self, where: int) -> bool:
+        """Whether another group's cards go there: moderators quote in it what they talk about, so it is not read, even
+        if it was set up itself."""
+        own = self._key(where)
+        return any(setup.alert_room == str(where) for key, setup in self._setups.items() if key != own)
 
     def communities_of(self, chat: int) -> list[str]:
         """Those that texts from this chat belong to: the one it is linked with, and its own from before."""

@@ -31,12 +31,22 @@ from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.board import TelegramBoard
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
-from bot.platforms.telegram.events import PLATFORM, event_of, in_group, other_events
+from bot.platforms.telegram.events import (
+    NAMES,
+    PLATFORM,
+    chat_of,
+    event_of,
+    in_group,
+    other_events,
+)
 from bot.platforms.telegram.groups import Groups
 from bot.platforms.telegram.limits import OnlyWords
+from bot.platforms.telegram.linked_channels import LinkedChannels
 from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
+from bot.platforms.telegram.restriction_ends import RestrictionEnds
 from bot.posting import Pace, Posting
+from bot.restrictions import Unchanged
 from bot.setup import Setup
 from bot.store import Case, Store
 from bot.store.steady import Steady
@@ -86,9 +96,19 @@ class Telegram:
         self.problems: dict[str, list[Notice]] = {}
         self.groups = Groups(store)
         self.admins = Admins()
+        self.linked_channels = LinkedChannels()
         self.answers = Answers(lambda: self.api)
         self.breaker = Breaker(told=self.notify)
-        self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.breaker)
+        self.acting = Acting(
+            lambda: self._bot,
+            self.groups.setup,
+            self._is_admin,
+            self._moved,
+            store.lifts,
+            store.restrictions,
+            self.breaker,
+        )
+        self.restriction_ends = RestrictionEnds(self)
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
@@ -101,6 +121,7 @@ class Telegram:
     def serve(self, moderator: Moderator, desk: Desk) -> None:
         """Names who takes events and questions."""
         self.moderator, self.desk = moderator, desk
+        moderator.leave_alone[self.name] = self._is_left_alone
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -109,6 +130,7 @@ class Telegram:
             self.answers.group = group
             group.create_task(self.posting.run())
             group.create_task(self._forget())
+            group.create_task(self.restriction_ends.run())
             wait_s = 1.0
             while True:
                 try:
@@ -125,12 +147,12 @@ class Telegram:
                 finally:
                     self._bot = None
 
-    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
-            await self.acting.perform(action, self._here(key), author)
+            return await self.acting.perform(action, self._here(key), author)
 
-    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
+    async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
             return await self.acting.undo(action, self._here(key), author)
@@ -150,6 +172,11 @@ class Telegram:
         if self._bot is None:
             raise NotConnected("not connected to Telegram")
         return self._bot
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._bot is not None
 
     @property
     def invite(self) -> str:
@@ -267,6 +294,8 @@ class Telegram:
             await self._standing(change)
         elif (change := update.get("chat_member")) is not None:
             self.admins.changed(int(change["chat"]["id"]))
+            self.linked_channels.changed(int(change["chat"]["id"]))
+            await self.restriction_ends.decided(change)
 
     async def _message(self, message: Json) -> None:
         chat = message["chat"]
@@ -284,7 +313,7 @@ class Telegram:
         command = command_of(message, self.api.username) if "edit_date" not in message else None
         # moderators talk about what they see; what a member writes after a command is read like anything else
         read = command is None or (command[1] and self.groups.knows(int(chat["id"])))
-        if read and not self.groups.watched_from(int(chat["id"])):
+        if read and not self.groups.is_board(int(chat["id"])):
             await self._read(message, asks=command is not None)
         if command is not None:
             await self._command(message, *command)
@@ -294,7 +323,7 @@ class Telegram:
         chat = message["chat"]
         community = self.groups.community_of(int(chat["id"]))
         await self._known(chat)
-        admins = await self._admins(int(chat["id"]))
+        admins = await self.moderators(int(chat["id"]), message)
         event = event_of(message, community, admins)
         if event is not None and not (asks and event.author.is_moderator):
             await self.moderator.receive(event)
@@ -306,13 +335,20 @@ class Telegram:
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
 
-    async def _admins(self, chat: int) -> frozenset[int]:
-        """The group's, also where it has moved and only Telegram's refusal says so."""
+    async def moderators(self, chat: int, message: Json) -> frozenset[int]:
+        """Ids of whoever moderates the group: its administrators and, where a channel wrote the message, the channel
+        that the group belongs to. Also where it has moved and only Telegram's refusal says so."""
         try:
-            return await self.admins.of(self.api, self.groups.now_at(chat))
+            return await self._moderators(self.groups.now_at(chat), message)
         except ChatMigrated as error:
             await self._moved(chat, error.new_chat_id)
-            return await self.admins.of(self.api, self.groups.now_at(chat))
+            return await self._moderators(self.groups.now_at(chat), message)
+
+    async def _moderators(self, chat: int, message: Json) -> frozenset[int]:
+        admins = await self.admins.of(self.api, chat)
+        if message.get("sender_chat") is None:
+            return admins
+        return admins | {await self.linked_channels.of(self.api, chat)}
 
     async def _command(self, message: Json, name: str, rest: str) -> None:
         verb, chat, _ = payload(rest)
@@ -328,6 +364,7 @@ class Telegram:
             return
         number, status = int(chat["id"]), change["new_chat_member"]["status"]
         self.admins.changed(number)
+        self.linked_channels.changed(number)
         if status in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED):
             log.info("removed from a group", chat=number)
             return
@@ -362,6 +399,7 @@ class Telegram:
     async def _moved(self, old: int, new: int) -> None:
         if await self.groups.moved(old, new):
             self.admins.changed(old)
+            self.linked_channels.changed(old)
             log.info("group became a supergroup", old=old, new=new)
 
     def _here(self, key: MessageKey) -> MessageKey:
@@ -370,8 +408,15 @@ class Telegram:
         number = self.groups.now_at(int(chat))
         return MessageKey(key.platform, key.community, key.room, f"{number}:{rest}", key.revision)
 
-    async def _is_admin(self, chat: int, user: int) -> bool:
-        return await self.admins.is_one(self.api, chat, user)
+    async def _is_admin(self, chat: int, author: int) -> bool:
+        """Of channels the group itself, in whose name its administrators write, and the one it belongs to."""
+        if author < 0:
+            return author in (chat, await self.linked_channels.of(self.api, chat))
+        return await self.admins.is_one(self.api, chat, author)
+
+    async def _is_left_alone(self, key: MessageKey) -> bool:
+        await self.groups.loaded.wait()
+        return key.room != NAMES and self.groups.is_board(chat_of(key.room))
 
     async def _forget(self) -> None:
         """Numbers of handled updates, once an hour."""

@@ -1,0 +1,48 @@
+"""Who wrote a message, with roles and rights: what Discord's history says of an author is an account and no member.
+
+Without them an owner's message that is read after an outage would be anybody's.
+"""
+
+import asyncio
+import time
+from weakref import WeakValueDictionary
+
+import discord
+
+from bot.platforms.base import Gone
+from bot.platforms.discord.acting import refusals
+
+KEPT_S = 60.0
+Known = tuple[float, discord.Member | None]
+
+
+class Authors:
+    """Members as Discord knows them, a minute old at most, each asked for once however many messages they wrote."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], Known] = {}
+        self._turns: WeakValueDictionary[tuple[int, int], asyncio.Lock] = WeakValueDictionary()
+
+    async def complete(self, message: discord.Message) -> None:
+        """Puts the member into the place of the account; who has left, and a webhook, stay as they are.
+
+        Raises `Unreachable`, `RateLimited` and `MissingPermission`: then nobody knows who moderates.
+        """
+        guild, author = message.guild, message.author
+        if guild is None or message.webhook_id is not None or isinstance(author, discord.Member):
+            return
+        who = (guild.id, author.id)
+        async with self._turns.setdefault(who, asyncio.Lock()):
+            known = self._known.get(who)
+            if known is None or time.monotonic() - known[0] > KEPT_S:
+                known = time.monotonic(), await self._member(guild, author.id)
+                self._known = {key: one for key, one in self._known.items() if time.monotonic() - one[0] <= KEPT_S}
+                self._known[who] = known
+        message.author = known[1] or author
+
+    async def _member(self, guild: discord.Guild, user: int) -> discord.Member | None:
+        try:
+            async with refusals(guild, None, 0):
+                return await guild.fetch_member(user)
+        except Gone:
+            return None

@@ -1,0 +1,42 @@
+"""Which channel a discussion group belongs to: asked of Telegram, remembered for a minute.
+
+The channel may comment as itself in its group, and then nothing in the message says that it is the linked one.
+"""
+
+import time
+from typing import Any
+
+import telegram
+from telegram.error import BadRequest, Forbidden, TelegramError
+
+KEPT_S = 60.0
+
+
+class LinkedChannels:
+    """By group. Asked only where a channel has written, so that a quiet group costs nothing."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[float, int]] = {}
+
+    async def of(self, bot: telegram.Bot, chat: int) -> int:
+        """The linked channel's id, 0 for none. An older answer serves while Telegram does not answer; with none at all
+        its error is raised, so that nobody is punished in its place."""
+        known = self._known.get(chat)
+        if known is not None and time.monotonic() - known[0] < KEPT_S:
+            return known[1]
+        try:
+            answer: Any = await bot.do_api_request("getChat", api_kwargs={"chat_id": chat})
+            linked = answer.get("linked_chat_id") if isinstance(answer, dict) else None
+        except (BadRequest, Forbidden):  # the group is gone, or the bot is
+            linked = None
+        except TelegramError:
+            if known is None:
+                raise
+            linked = known[1]
+        found = linked if isinstance(linked, int) else 0
+        self._known[chat] = (time.monotonic(), found)
+        return found
+
+    def changed(self, chat: int) -> None:
+        """Something about the group changed: ask again."""
+        self._known.pop(chat, None)

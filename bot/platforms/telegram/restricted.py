@@ -1,0 +1,98 @@
+"""What restricts a member of a Telegram chat, read and set. See `bot.platforms.restricting.Member`.
+
+The answer is read as it came, in JSON: an older server leaves out fields that nobody needs here, and the library then
+reads nothing at all.
+"""
+
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import telegram
+from telegram import ChatPermissions
+from telegram.constants import ChatMemberStatus
+from telegram.error import BadRequest
+
+from bot.notices import Notice
+from bot.platforms.base import MissingPermission, Unreachable
+from bot.restrictions import NOTHING, Restriction
+
+SHORTEST_UNTIL = timedelta(seconds=40)
+"""Telegram takes an end that is nearer than 30 seconds for no end at all."""
+KICKED_FOR = timedelta(seconds=60)
+"""A kick is a ban that ends by itself: a process that dies in the middle bans nobody."""
+_SUPERGROUPS_BELOW = -1_000_000_000_000
+warnings.filterwarnings("ignore", "Please use 'Bot.getChat")  # its own method parses all of it or nothing
+
+
+def is_basic(chat: int) -> bool:
+    """Whether it is a basic group, in which nobody can be silenced or banned, only removed."""
+    return _SUPERGROUPS_BELOW < chat < 0
+
+
+class RestrictedMember:
+    """A person in a chat. Telegram ends everything by itself."""
+
+    def __init__(self, bot: telegram.Bot, chat: int, user: int) -> None:
+        self._bot = bot
+        self._chat = chat
+        self._user = user
+
+    def ends_by_itself(self, restriction: Restriction) -> bool:
+        """Always."""
+        return True
+
+    async def standing(self) -> Restriction:
+        """Raises `MissingPermission` for whoever administers the chat."""
+        try:
+            asked = {"chat_id": self._chat, "user_id": self._user}
+            answer: Any = await self._bot.do_api_request("getChatMember", api_kwargs=asked)
+        except telegram.error.EndPointNotFound as error:
+            raise Unreachable("Telegram does not know getChatMember") from error
+        except BadRequest:  # unknown here: what is done about them will be refused for the same reason
+            return NOTHING
+        if not isinstance(answer, dict):
+            raise Unreachable("Telegram does not say how a member stands")
+        if answer.get("status") in (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR):
+            raise MissingPermission(Notice("missing-immune-telegram"))
+        return restriction_of(answer)
+
+    async def put(self, restriction: Restriction, instead_of: Restriction) -> None:
+        """A ban is lifted only where there is one; freeing gives back everything the chat allows."""
+        if restriction.kind == "ban":
+            await self._bot.ban_chat_member(self._chat, self._user, until_date=restriction.until)
+        elif restriction.kind == "none" and instead_of.kind == "ban":
+            await self._bot.unban_chat_member(self._chat, self._user, only_if_banned=True)
+        elif restriction.kind == "none":
+            await self._restrict(ChatPermissions.all_permissions(), None)
+        else:
+            allowed: dict[str, Any] = dict.fromkeys(ChatPermissions.__slots__, False) | dict(
+                restriction.permissions or {}
+            )
+            await self._restrict(ChatPermissions(**allowed), restriction.until)
+
+    async def lift_kick(self, kick: Restriction) -> None:
+        """Ends the ban by which somebody was thrown out, unless it is another one by now."""
+        if kick.is_same(await self.standing()):
+            await self._bot.unban_chat_member(self._chat, self._user, only_if_banned=True)
+
+    async def _restrict(self, permissions: ChatPermissions, until: datetime | None) -> None:
+        if until is not None:
+            until = max(until, datetime.now(UTC) + SHORTEST_UNTIL)
+        await self._bot.restrict_chat_member(
+            self._chat, self._user, permissions, until_date=until, use_independent_chat_permissions=True
+        )
+
+
+def restriction_of(member: Mapping[str, Any]) -> Restriction:
+    """A ChatMember's restriction: `limits` where they may still write something."""
+    until = member.get("until_date") or 0
+    ends = datetime.fromtimestamp(until, UTC) if isinstance(until, int) and 0 < until < 2**40 else None
+    if member.get("status") == ChatMemberStatus.BANNED:
+        return Restriction("ban", ends)
+    if member.get("status") != ChatMemberStatus.RESTRICTED:
+        return NOTHING
+    may = {name: value for name in ChatPermissions.__slots__ if isinstance(value := member.get(name), bool)}
+    writes = any(value for name, value in may.items() if name.startswith("can_send_"))
+    return Restriction("limits" if writes else "timeout", ends, permissions=may)

@@ -1,0 +1,60 @@
+"""How the bot's restrictions on Telegram end: by time, and then what stood before comes back, or by a person's hand."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.telegram.asking import Json
+from bot.platforms.telegram.events import PLATFORM, chat_named, community_of
+from bot.platforms.telegram.restricted import restriction_of
+from bot.store.lifts import Lift
+
+if TYPE_CHECKING:
+    from bot.platforms.telegram.service import Telegram
+
+log = structlog.get_logger()
+LOOK_EVERY_S = 10.0
+
+
+class RestrictionEnds:
+    """Telegram frees a member at the end of a restriction, also from an older and longer one that it covered."""
+
+    def __init__(self, bot: "Telegram") -> None:
+        self._bot = bot
+
+    async def run(self) -> None:
+        """Puts back what stood before restrictions that are over, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if not self._bot.is_connected:
+                continue
+            try:
+                for lift in await self._bot.store.lifts.due(PLATFORM, datetime.now(UTC)):
+                    await self._lift(lift)
+            except Exception:
+                log.exception("ended restrictions could not be looked at")
+
+    async def decided(self, change: Json) -> None:
+        """A `chat_member` update. What a person decides about a member stands: what the bot had set before is not its
+        own any more. Titles and other things that restrict nobody do not count."""
+        chat, now = int(change["chat"]["id"]), change.get("new_chat_member") or {}
+        member, by = (now.get("user") or {}).get("id"), (change.get("from") or {}).get("id")
+        if member is None or by in (self._bot.api.id, member):
+            return
+        restriction = restriction_of(now)
+        if restriction.kind == "ban" or restriction != restriction_of(change.get("old_chat_member") or {}):
+            moment = datetime.fromtimestamp(int(change.get("date") or 0), UTC)
+            await self._bot.store.restrictions.forget_before(PLATFORM, community_of(chat), str(member), moment)
+
+    async def _lift(self, lift: Lift) -> None:
+        try:
+            with self._bot.breaker.asking_for(self._bot.groups.community_of(chat_named(lift.community))):
+                await self._bot.acting.lift(lift)
+        except (Gone, MissingPermission) as error:
+            log.warning("what stood before a restriction is not put back", error=str(error))
+            await self._bot.store.lifts.forget(PLATFORM, lift.community, lift.member)
+        except (RateLimited, Unreachable) as error:
+            log.info("what stood before a restriction is put back later", error=str(error))
