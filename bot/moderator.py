@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ from model.classifier import (
     Unscorable,
     Verdict,
 )
+from model.labels import LABELS, Label
 from model.normalize import views
 
 RETRY_AFTER_S = 1.0
@@ -41,16 +42,21 @@ MOST_TRIES = 3
 """A message with which so many of the model's processes died is not tried again; moderators are shown it."""
 MOST_UNREAD = 1000
 """So many texts that ended the model's process are remembered, so that the same ones do no more harm."""
+Verdicts = tuple[Verdict, Verdict | None, Verdict | None]
+"""On a message, on its aggressive view, on what it quotes."""
+_NOTHING = {label: float(label is Label.NEUTRAL) for label in LABELS}
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the model said of a message, of its aggressive view where that differs, and what was decided."""
+    """What the model said of a message, of its aggressive view where that differs, of what it quotes, and what was
+    decided."""
 
     verdict: Verdict
     disguised: Verdict | None
     decision: Decision
+    quoted: Verdict | None = None
 
 
 class Moderator:
@@ -147,10 +153,11 @@ class Moderator:
         """
         policy = policy or await self.policy(event.key.community)
         try:
-            verdict, disguised = await self._verdicts(event, policy)
+            verdict, disguised, quoted = await self._verdicts(event, policy)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
-        return Judged(verdict, disguised, decide(event, verdict, Standing(), policy, disguised=disguised))
+        decision = decide(event, verdict, Standing(), policy, disguised=disguised, quoted=quoted)
+        return Judged(verdict, disguised, decision, quoted)
 
     async def take_back(self, case: Case, moderator: str) -> TakenBack:
         """What was done about a case is taken back, and what is still to be done is not; raises the store's errors."""
@@ -224,8 +231,11 @@ class Moderator:
         if exemption(event, policy) is not None:
             await self._steady(lambda: self._store.record_state(row, "exempt"))
             return None
+        if event.unreadable:
+            await self._unreadable(row, event)
+            return None
         try:
-            verdict, disguised = await self._read(row, event, policy)
+            verdict, disguised, quoted = await self._read(row, event, policy)
         except Unscorable as error:
             await self._set_aside(row, event, str(error))
             return None
@@ -235,7 +245,7 @@ class Moderator:
             since = strike_expiry(policy, now)
             standing = Standing(*await self._steady(lambda: self._store.standing(event, since, now)))
         young = now - event.sent_at <= PUNISHED_WITHIN
-        decision = decide(event, verdict, standing, policy, disguised=disguised, may_punish=young)
+        decision = decide(event, verdict, standing, policy, disguised=disguised, quoted=quoted, may_punish=young)
         if decision.trips:
             await self._trip(event, policy)
         state = "intended" if decision.actions else "done"
@@ -245,13 +255,21 @@ class Moderator:
             await self._performing.perform(row, event, decision)
         if case is not None:
             await self._show(case)
-        return Judged(verdict, disguised, decision)
+        return Judged(verdict, disguised, decision, quoted)
 
-    async def _read(self, row: int, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
+    async def _unreadable(self, row: int, event: Message) -> None:
+        """Nobody knows its shape: moderators are told once of each kind."""
+        log.warning("a message of unknown shape", row=row, kind=event.unreadable)
+        community, kind = event.key.community, f"{event.key.platform}: {event.unreadable}"
+        await self._steady(lambda: self._store.record_state(row, "done"))
+        if await self._steady(lambda: self._store.unknown.is_new(community, kind, datetime.now(UTC))):
+            self._notice(Notice("notice-unknown-kind", {"kind": event.unreadable}, community))
+
+    async def _read(self, row: int, event: Message, policy: Policy) -> Verdicts:
         """The verdicts. A message with which a process died, or may have, is counted on disk before it is tried, and
         tried alone from the second time on. Raises `Unscorable` when that was often enough."""
         tries = self._tries.get(row)
-        if event.text in self._unread:
+        if _all_of(event) in self._unread:
             raise Unscorable("the model's process died with the same text before", frozenset())
         if tries is None:
             began = time.monotonic()
@@ -276,7 +294,7 @@ class Moderator:
                 if not await self._answers(event):
                     await self._count(row, 1)
                     raise Unavailable(str(error)) from error  # so it is not this message's doing
-                self._unread[event.text] = None
+                self._unread[_all_of(event)] = None
                 while len(self._unread) > MOST_UNREAD:
                     self._unread.popitem(last=False)
                 raise Unscorable(f"the model's process died with it {MOST_TRIES} times", frozenset()) from None
@@ -316,18 +334,26 @@ class Moderator:
         if (case := await self._steady(lambda: self._store.case(number))) is not None:
             self._changed(case)
 
-    async def _verdicts(self, event: Message, policy: Policy, *, alone: bool = False) -> tuple[Verdict, Verdict | None]:
-        """The conservative view's verdict, and the aggressive view's where the views differ."""
+    async def _verdicts(self, event: Message, policy: Policy, *, alone: bool = False) -> Verdicts:
+        """The conservative view's verdict, the aggressive view's where the views differ, and that on what is quoted.
+        Where the author wrote nothing the first speaks for nothing."""
         adapter = self._adapter_of(event.key.community)
         plain, undisguised = views(event.text)
         items = [Item(plain, adapter, policy.asked, event.key.community, alone)]
-        if undisguised.casefold() != plain.casefold():
+        if differs := undisguised.casefold() != plain.casefold():
             items.append(Item(undisguised, adapter, community=event.key.community, alone=alone))
+        if event.quoted:
+            items.append(Item(views(event.quoted)[0], adapter, community=event.key.community, alone=alone))
+        if not event.text:
+            items = items[-1:]
         verdicts = await self._classifier.classify(items)
         if self._silent:
             self._silent = None
             self._notice(Notice("notice-classifier-back"))
-        return verdicts[0], verdicts[1] if len(verdicts) > 1 else None
+        quoted = verdicts[-1] if event.quoted else None
+        if quoted is not None and not event.text:
+            return replace(quoted, probabilities=_NOTHING, categories={}), None, quoted
+        return verdicts[0], verdicts[1] if differs else None, quoted
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None  # noqa: S101  # whoever performs was started by run()
@@ -351,3 +377,8 @@ class Moderator:
         await self._steady(lambda: self.set_policy(community, shadow))
         log.warning("back to shadow mode", community=community)
         self._notice(Notice("notice-cap", {"actions": policy.max_actions_per_hour}, community))
+
+
+def _all_of(event: Message) -> str:
+    """What the model reads of it."""
+    return f"{event.text}\n{event.quoted}" if event.quoted else event.text

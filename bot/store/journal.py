@@ -18,9 +18,10 @@ from bot.store import tables as t
 ROWS_AT_ONCE = 200
 _SEEN = (
     "INSERT INTO message (id, platform, community, room, message, revision, author, author_sealed, text_sealed,"
-    " sent_at, seen_at, state) VALUES {rows} ON CONFLICT (platform, community, room, message, revision) DO NOTHING"
+    " beside_sealed, sent_at, seen_at, state) VALUES {rows}"
+    " ON CONFLICT (platform, community, room, message, revision) DO NOTHING"
 )
-_SEEN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')"
+_SEEN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')"
 _SCORED = (
     "WITH new (id, state, adapter, probabilities, decision, enforced) AS (VALUES {rows}) UPDATE message SET"
     " state = new.state, adapter = new.adapter, probabilities = new.probabilities, decision = new.decision,"

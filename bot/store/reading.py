@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.events import Author, Message, MessageKey
+from bot.events import Attached, Author, Message, MessageKey
 from bot.policy import Policy
 from bot.store import tables as t
 from bot.store.sealing import Sealer
@@ -39,6 +39,10 @@ class Journalled:
     """The actions that are still to be done; None is all of the decision's."""
     unsure: str | None = None
     """The action that may have been done and is not repeated."""
+    quoted: str = ""
+    """What others wrote and the author shows."""
+    attached: tuple[Attached, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +229,10 @@ class Reading:
         author, text = self.sealer.legible(row["author_sealed"]), self.sealer.legible(row["text_sealed"])
         if author is None or text is None:
             return Left(old, None)
-        return Left(old, Message(old.key, author_from(author), old.text, old.sent_at))
+        return Left(
+            old,
+            Message(old.key, author_from(author), old.text, old.sent_at, old.quoted, old.attached, old.unreadable),
+        )
 
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
         query = _CASES.where(wanted).order_by(t.case.c.id.desc()).limit(limit)
@@ -276,6 +283,8 @@ def said(connection: sa.Connection, case: int) -> list[Said]:
 
 def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
     """A row of the message table; the text is "" once it is not kept."""
+    beside = (sealer.legible(row["beside_sealed"]) if row["beside_sealed"] else None) or "[]"
+    quoted, attached, unreadable = json.loads(beside) or ("", (), "")
     return Journalled(
         id=row["id"],
         key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
@@ -289,7 +298,17 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         tries=row["tries"],
         todo=row["todo"],
         unsure=row["unsure"],
+        quoted=quoted,
+        attached=tuple(Attached(*one) for one in attached),
+        unreadable=unreadable,
     )
+
+
+def beside_json(event: Message) -> str | None:
+    """What stands in a message beside its author's words, as sealed beside them; None for nothing."""
+    if not (event.quoted or event.attached or event.unreadable):
+        return None
+    return json.dumps([event.quoted, [[one.kind, one.name] for one in event.attached], event.unreadable])
 
 
 def author_json(author: Author) -> str:

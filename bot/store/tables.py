@@ -50,6 +50,7 @@ message = Table(
     Column("tries", Integer, nullable=False, server_default="0"),  # begun after a process had died with it
     Column("todo", JSON),  # actions still to be done, of which "sent" means that the first may have been; NULL: all
     Column("unsure", String),  # an action that may have been done and is not repeated
+    Column("beside_sealed", LargeBinary),  # what is quoted and attached; NULL for neither, and as the text is
     UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
     Index("message_by_state", "state"),
     Index("message_by_community", "community", "seen_at"),
@@ -180,6 +181,26 @@ lift = Table(
     Column("member", String, primary_key=True),  # keyed hash
     Column("member_sealed", LargeBinary, nullable=False),
     Column("due_at", DateTime, nullable=False),
+)
+
+album_item = Table(
+    "album_item",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("community", String, primary_key=True),
+    Column("message", String, primary_key=True),
+    Column("album", String, nullable=False),
+    Column("removed", Boolean, nullable=False),  # the whole album is to go, what arrives later as well
+    Column("seen_at", DateTime, nullable=False),
+    Index("album_items", "platform", "community", "album"),
+)
+
+unknown_kind = Table(
+    "unknown_kind",
+    metadata,
+    Column("community", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("seen_at", DateTime, nullable=False),
 )
 
 report = Table(

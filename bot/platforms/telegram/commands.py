@@ -214,7 +214,7 @@ class Commands:
             await asked.tell(asked.say("telegram-reply-to-report"), payload=f"privacy_{asked.chat}")
             return
         admins = await self._bot.admins.of(self._bot.api, asked.chat)
-        event = event_of(message, asked.community, admins)
+        event = event_of(message, asked.community, admins, wordless=True)
         if (message.get("from") or {}).get("id") in (asked.user, self._bot.api.id):
             await asked.tell(asked.say("report-own"))
         elif event is None:

@@ -15,10 +15,10 @@ from telegram.error import ChatMigrated, TelegramError
 from telegram.ext import ExtBot
 from telegram.request import HTTPXRequest
 
-from bot.actions import Action
+from bot.actions import Action, Delete
 from bot.breaker import Breaker
 from bot.desk import Desk
-from bot.events import Author, MessageKey
+from bot.events import NOBODY, Author, MessageKey
 from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
@@ -26,12 +26,13 @@ from bot.notices import Notice
 from bot.platforms.base import NotConnected, Overview, Place, Unreachable
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
+from bot.platforms.telegram.albums import Albums
 from bot.platforms.telegram.answers import Answers
 from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.board import TelegramBoard
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
-from bot.platforms.telegram.events import PLATFORM, event_of, in_group, other_events
+from bot.platforms.telegram.events import PLATFORM, album_of, event_of, in_group, key_of, other_events
 from bot.platforms.telegram.groups import Groups
 from bot.platforms.telegram.limits import OnlyWords
 from bot.platforms.telegram.private import Private, payload
@@ -89,6 +90,7 @@ class Telegram:
         self.answers = Answers(lambda: self.api)
         self.breaker = Breaker(told=self.notify)
         self.acting = Acting(lambda: self._bot, self.groups.setup, self._is_admin, self._moved, self.breaker)
+        self.albums = Albums(store, lambda key: self.acting.perform(Delete(), self._here(key), NOBODY))
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
@@ -126,13 +128,17 @@ class Telegram:
                     self._bot = None
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
-        """See `Platform`."""
+        """See `Platform`. A whole album goes with one of its items."""
         with self.breaker.asking_for(key.community):
+            if isinstance(action, Delete):
+                await self.albums.remove(key)
             await self.acting.perform(action, self._here(key), author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
+            if isinstance(action, Delete):
+                await self.store.albums.keep(key)
             return await self.acting.undo(action, self._here(key), author)
 
     def show(self, case: Case) -> None:
@@ -298,6 +304,8 @@ class Telegram:
         event = event_of(message, community, admins)
         if event is not None and not (asks and event.author.is_moderator):
             await self.moderator.receive(event)
+        if (album := album_of(message)) is not None:
+            await self.albums.arrived(key_of(message, community), album)
         for named in other_events(message, community, admins):
             known = (named.key.community, named.key.message)
             if self._names.get(known) != named.key.revision:
@@ -379,6 +387,7 @@ class Telegram:
         while True:
             before = self.now() - NUMBERS_KEPT
             await steady(lambda: self.store.inbox.forget(before))  # noqa: B023
+            await steady(lambda: self.store.albums.forget(before))  # noqa: B023
             await asyncio.sleep(FORGET_EVERY_S)
 
 
