@@ -65,13 +65,14 @@ UNWRITTEN: Mapping[str, str] = {
     "thread": _SEPARATE,
 }
 """Fields of which no string is the author's words, and why."""
-KNOWN = frozenset(
+_FIELDS = (
     "activity application application_id attachments author call channel_id channel_type components content"
     " edited_timestamp embeds flags guild_id id interaction interaction_metadata member mention_channels"
     " mention_everyone mention_roles mentions message_reference message_snapshots nonce pinned poll position"
     " purchase_notification reactions referenced_message resolved role_subscription_data shared_client_theme"
-    " soundboard_sounds sticker_items stickers thread timestamp tts type webhook_id".split()
+    " soundboard_sounds sticker_items stickers thread timestamp tts type webhook_id"
 )
+KNOWN = frozenset(_FIELDS.split())
 """Fields that are known: a message in which there is none but these, and no word, is no riddle."""
 _KINDS = {"image": "photo", "video": "video", "audio": "audio"}
 

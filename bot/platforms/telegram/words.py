@@ -156,7 +156,7 @@ def _whose(name: str, part: Json, now: Whose, message: Json) -> Whose | None:
         return Whose.QUOTED
     if name in ("quote", "external_reply") and _is_from_here(message.get("external_reply"), message):
         return Whose.QUOTED
-    if name == "tasks" and (message.get("checklist") or {}).get("others_can_add_tasks"):
+    if name == "tasks" and _object(message.get("checklist")).get("others_can_add_tasks"):
         return Whose.QUOTED
     return now
 
@@ -165,7 +165,7 @@ def _added_by_another(part: Json, message: Json) -> bool:
     adder = part.get("added_by_user") or part.get("added_by_chat")
     if not isinstance(adder, Mapping):
         return False
-    author = message.get("sender_chat") or message.get("from") or {}
+    author = _object(message.get("sender_chat")) or _object(message.get("from"))
     return bool(adder.get("id") != author.get("id"))
 
 
@@ -174,8 +174,12 @@ def _is_from_here(shown: Any, message: Json) -> bool:
     if not isinstance(shown, Mapping):
         return False
     chats = (shown.get("chat"), shown.get("sender_chat"))
-    here = (message.get("chat") or {}).get("id")
+    here = _object(message.get("chat")).get("id")
     return any(isinstance(chat, Mapping) and chat.get("id") == here for chat in chats)
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_chat(part: Json) -> bool:
