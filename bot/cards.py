@@ -74,6 +74,7 @@ def shown(message: Journalled, language: Language) -> str:
     lines += [f"> {line}" for line in message.quoted.splitlines()]
     if not lines:
         lines = [f"[{attached(one, language)}]" for one in message.attached]
+        lines += [f"[{say(language, 'attached-unknown')}: {message.unreadable}]"] if message.unreadable else []
     return "\n".join(lines)
 
 

@@ -101,6 +101,7 @@ attached-location = location
 attached-game = game
 attached-gift = gift
 attached-unique_gift = gift
+attached-unknown = of a kind I do not know
 attached-giveaway = giveaway
 
 # What a click came to

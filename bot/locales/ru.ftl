@@ -108,6 +108,7 @@ attached-location = место
 attached-game = игра
 attached-gift = подарок
 attached-unique_gift = подарок
+attached-unknown = неизвестного мне вида
 attached-giveaway = розыгрыш
 
 # What a click came to

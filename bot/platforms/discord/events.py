@@ -58,12 +58,13 @@ def titled(key: MessageKey) -> int | None:
     return int(key.message.removeprefix(TITLE)) if key.message.startswith(TITLE) else None
 
 
-def event_of(message: discord.Message, moderators: frozenset[str]) -> Message | None:
+def event_of(message: discord.Message, moderators: frozenset[str], *, wordless: bool = False) -> Message | None:
     """The message as an event; None for a private one and for one in which nobody wrote anything, unless nobody knows
     its shape.
 
-    `moderators` are the ids of roles that moderate. The revision grows with the time of the last edit; its last 16 bits
-    come from what there is to read, because a link's preview arrives later without counting as an edit.
+    `moderators` are the ids of roles that moderate. With `wordless` one that only shows something is an event, too. The
+    revision grows with the time of the last edit; its last 16 bits come from what there is to read, because a link's
+    preview arrives later without counting as an edit.
     """
     guild, raw = message.guild, raw_of(message)
     if guild is None or message.type in _REPEATED | _TITLED:
@@ -73,8 +74,9 @@ def event_of(message: discord.Message, moderators: frozenset[str]) -> Message | 
         origin.guild_id == guild.id or guild.get_channel_or_thread(origin.channel_id) is not None
     )
     text, quoted = words_of(raw, forwarded_from_here=here)
-    unreadable = "" if text or quoted else unknown_in(raw)
-    if not (text or quoted or unreadable):
+    attached = attached_to(raw)
+    unreadable = "" if text or quoted or attached else unknown_in(raw)
+    if not (text or quoted or unreadable or (wordless and attached)):
         return None
     edited = message.edited_at
     milliseconds = max(round((edited - message.created_at).total_seconds() * 1000), 1) if edited else 0
@@ -83,7 +85,7 @@ def event_of(message: discord.Message, moderators: frozenset[str]) -> Message | 
     key = MessageKey(PLATFORM, community_of(guild.id), room_of(message.channel.id, parent), str(message.id), revision)
     webhook = message.webhook_id is not None
     author = author_of(message.author, moderators, is_bot=webhook or message.author.bot)
-    return Message(key, author, text, edited or message.created_at, quoted, attached_to(raw), unreadable)
+    return Message(key, author, text, edited or message.created_at, quoted, attached, unreadable)
 
 
 def name_event(member: discord.Member, moderators: frozenset[str]) -> Message:

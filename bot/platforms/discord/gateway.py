@@ -142,6 +142,10 @@ class Gateway(discord.Client):
         """A thread or forum post that its owner opened just now."""
         await self._listener.titles.opened(thread)
 
+    async def on_thread_join(self, thread: discord.Thread) -> None:
+        """A thread the bot sees from now on; that it was renamed may be why."""
+        await self._listener.titles.renamed(thread)
+
     async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
         """Perhaps another title."""
         guild = self.get_guild(payload.guild_id)

@@ -10,7 +10,7 @@ from typing import Any
 import discord
 
 from bot.events import Attached
-from bot.pieces import Rules, Whose, joined, pieces
+from bot.pieces import Piece, Rules, Whose, joined, pieces
 
 Json = Mapping[str, Any]
 
@@ -74,13 +74,16 @@ _FIELDS = (
 )
 KNOWN = frozenset(_FIELDS.split())
 """Fields that are known: a message in which there is none but these, and no word, is no riddle."""
+_EMBEDS = {"image": "photo", "gifv": "animation", "video": "video"}
+_PICTURES = {11: "photo", 12: "photo", 13: "document"}
 _KINDS = {"image": "photo", "video": "video", "audio": "audio"}
 
 
 def words_of(message: Json, *, forwarded_from_here: bool = False) -> tuple[str, str]:
     """(what the author wrote, what others wrote and the author shows), one piece a line.
 
-    A forward from elsewhere is what its author chose to say; `forwarded_from_here` is another member's message.
+    A forward from elsewhere is what its author chose to say; `forwarded_from_here` is another member's message, and so
+    is a line behind ">" that stands in the message a reply answers.
     """
 
     def whose(name: str, part: Json, now: Whose) -> Whose | None:
@@ -89,16 +92,21 @@ def words_of(message: Json, *, forwarded_from_here: bool = False) -> tuple[str, 
         return Whose.QUOTED if name == "message_snapshots" and forwarded_from_here else now
 
     own = {name: value for name, value in message.items() if name != "author"}
+    own["content"], repeated = _without_repeated(str(message.get("content") or ""), message)
     found = list(pieces(Rules(UNWRITTEN, whose), own, "message"))
+    found += [Piece(line, Whose.QUOTED) for line in repeated]
     return joined(found, Whose.AUTHOR), joined(found, Whose.QUOTED)
 
 
 def attached_to(message: Json) -> tuple[Attached, ...]:
-    """What is in the message beside words: files by their names, stickers."""
+    """What is in the message beside words: files by their names, stickers, pictures behind links and in components."""
     files = [*message.get("attachments", ())]
+    embeds = [_EMBEDS[kind] for one in message.get("embeds", ()) if (kind := one.get("type")) in _EMBEDS]
+    pictures = [_PICTURES[kind] for kind in _types(message.get("components", ())) if kind in _PICTURES]
     stickers = message.get("sticker_items") or message.get("stickers") or ()
     found = [Attached(_kind_of(file), str(file.get("filename") or "")) for file in files]
-    return (*found, *(Attached("sticker", str(sticker.get("name") or "")) for sticker in stickers))
+    found += [Attached("sticker", str(sticker.get("name") or "")) for sticker in stickers]
+    return (*found, *(Attached(kind) for kind in embeds + pictures))
 
 
 def unknown_in(message: Json) -> str:
@@ -109,6 +117,18 @@ def unknown_in(message: Json) -> str:
     strange = (f"component {one}" for one in _types(message.get("components", ())) if one not in components)
     fields = (name for name, value in message.items() if name not in KNOWN and value)
     return next(strange, next(fields, ""))
+
+
+def _without_repeated(content: str, message: Json) -> tuple[str, list[str]]:
+    """The content without the lines that only repeat what it answers, and those lines."""
+    answered = message.get("referenced_message")
+    said = str(answered.get("content") or "") if isinstance(answered, Mapping) else ""
+    kept: list[str] = []
+    repeated: list[str] = []
+    for line in content.split("\n"):
+        inside = line.lstrip("> ").strip() if line.startswith("> ") else ""
+        (repeated if inside and inside in said else kept).append(line)
+    return "\n".join(kept), [line.lstrip("> ").strip() for line in repeated]
 
 
 def _kind_of(file: Json) -> str:

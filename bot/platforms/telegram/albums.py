@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 
@@ -22,18 +21,17 @@ class Albums:
         self._store = store
         self._delete = delete
 
-    async def arrived(self, key: MessageKey, album: str) -> None:
-        """Another item; it goes at once where the album has been removed. Raises `Unreachable`."""
-        gone = not await self._store.albums.add(key, album, datetime.now(UTC))
-        while not gone:
+    async def too_late(self, key: MessageKey) -> None:
+        """An item arrived whose album has been removed: it goes as well. Raises `Unreachable`."""
+        while True:
             try:
                 await self._gone(key)
-                gone = True
+                return
             except RateLimited as error:
                 await asyncio.sleep(error.retry_after_s)
             except MissingPermission as error:  # moderators were told when the rest was to go
                 log.warning("a late item of an album stays", message=key.message, error=str(error))
-                gone = True
+                return
 
     async def remove(self, key: MessageKey) -> None:
         """The other items of the album that a message is in, before the message itself, so that a crash in between

@@ -301,11 +301,14 @@ class Telegram:
         community = self.groups.community_of(int(chat["id"]))
         await self._known(chat)
         admins = await self._admins(int(chat["id"]))
+        album, late = album_of(message), False
+        if album is not None:  # before it can be acted on: then the whole album is to go
+            late = await self.store.albums.add(key_of(message, community), album, self.now())
         event = event_of(message, community, admins)
         if event is not None and not (asks and event.author.is_moderator):
             await self.moderator.receive(event)
-        if (album := album_of(message)) is not None:
-            await self.albums.arrived(key_of(message, community), album)
+        if late:
+            await self.albums.too_late(key_of(message, community))
         for named in other_events(message, community, admins):
             known = (named.key.community, named.key.message)
             if self._names.get(known) != named.key.revision:
