@@ -16,10 +16,16 @@ _REPEATED = {
     discord.MessageType.auto_moderation_action,
     discord.MessageType.poll_result,
     discord.MessageType.channel_follow_add,
+    discord.MessageType.stage_end,
 }
 """Messages that repeat what somebody said elsewhere."""
-_TITLED = {discord.MessageType.channel_name_change, discord.MessageType.thread_created}
-"""Messages of the platform that say a thread's title, and who gave it."""
+_RENAMED = {
+    discord.MessageType.channel_name_change,
+    discord.MessageType.stage_start,
+    discord.MessageType.stage_topic,
+}
+_TITLED = {discord.MessageType.thread_created, *_RENAMED}
+"""Messages of the platform that say the title of a thread or a stage, and who gave it."""
 
 
 def community_of(guild: int) -> str:
@@ -106,7 +112,7 @@ def told_title(message: discord.Message, moderators: frozenset[str]) -> Message 
     if guild is None or message.type not in _TITLED or not message.content.strip():
         return None
     author = author_of(message.author, moderators, is_bot=message.author.bot)
-    if message.type is discord.MessageType.channel_name_change:
+    if message.type in _RENAMED:
         room, number = room_of(channel.id, getattr(channel, "parent_id", None)), channel.id
     elif message.reference is not None:
         room, number = room_of(message.reference.channel_id, channel.id), message.reference.channel_id

@@ -61,6 +61,7 @@ UNWRITTEN: Mapping[str, str] = {
     "order_info": "an address for a parcel, told to a shop",
     "users_shared": "other people's names",
     "chat_shared": "another chat's title",
+    "poll_option_deleted": "what was taken away, by whomever; it was read when it was written",
     "reply_to_story": "what a reply answers is not its author's",
 }
 """Fields of which no string is the author's words, and why."""

@@ -60,6 +60,17 @@ async def test_a_title_given_while_the_bot_was_away(tmp_path: Path) -> None:
         assert [case.author.name for case in cases] == ["Mo"]
 
 
+@pytest.mark.parametrize("kind", [27, 31])
+async def test_a_stages_topic_is_a_title(scene: Scene, kind: int) -> None:
+    """Whoever set it is shown with it; when the stage ends, Discord repeats it."""
+    await scene.enforce(hate=HARSH)
+    stage = scene.guild.add_channel("stage", "stage")
+    await scene.server.says(stage, scene.ann, "HATE topic", type=kind)
+    await scene.server.says(stage, scene.mod, "HATE topic", type=28)
+    case = await scene.case()
+    assert (case.author.name, case.message.decision["flags"]) == ("Ann", ["title"])
+
+
 @pytest.mark.parametrize("told", [True, False])
 async def test_a_title_of_a_thread_that_was_archived(scene: Scene, told: bool) -> None:
     """The bot did not know the thread: it is laid to whoever Discord names, else to nobody."""

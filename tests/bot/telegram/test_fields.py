@@ -95,6 +95,9 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "the poll an option was added to": {
         "poll_option_added": {"option_text": "b", "poll_message": SAID | {"poll": {"question": BAD, "options": []}}}
     },
+    "an option somebody took away": {
+        "poll_option_deleted": {"option_text": BAD, "poll_message": SAID | {"poll": {"question": "a", "options": []}}}
+    },
     "the list tasks were added to": {
         "checklist_tasks_added": {"tasks": [], "checklist_message": SAID | {"checklist": {"title": BAD, "tasks": []}}}
     },
