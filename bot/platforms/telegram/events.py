@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.events import NAME, TITLE, Author, Message, MessageKey
-from bot.platforms.telegram.words import attached_to, doers_in, names_in, unknown_in, words_of
+from bot.platforms.telegram.words import attached_to, doers_in, names_in, titles_in, unknown_in, words_of
 
 PLATFORM = "telegram"
 NAMES = "names"
@@ -66,7 +66,7 @@ def event_of(message: Json, community: str, admins: frozenset[int], *, wordless:
     """
     text, quoted = words_of(message)
     attached = attached_to(message)
-    unreadable = "" if text or quoted or attached or _is_read_apart(message) else unknown_in(message)
+    unreadable = "" if text or quoted or attached or any(titles_in(message)) else unknown_in(message)
     if not (text or quoted or unreadable or (wordless and attached)):
         return None
     edited, mark = message.get("edit_date") or 0, _hash(text + quoted) & 0xFFFF
@@ -91,17 +91,14 @@ def other_events(message: Json, community: str, admins: frozenset[int]) -> list[
         key = MessageKey(PLATFORM, community, room, f"{chat}:{number}", _hash(text))
         found.append(Message(key, person, text, now))
 
-    others = [*message.get("new_chat_members", ()), *doers_in(message)]
-    for person in dict.fromkeys([author, *(_user(user, admins) for user in others)]):
+    for person in dict.fromkeys([author, *(_user(user, admins) for user in doers_in(message))]):
         if person.name and not person.is_bot:
             read(person, NAMES, f"{NAME}{person.id}", person.name)
     for more in names_in(message):
         read(author, NAMES, f"{NAME}{author.id}-{_hash(more) & 0xFFFF}", more)
-    topic = message.get("forum_topic_created") or message.get("forum_topic_edited") or {}
-    if (title := topic.get("name")) and (number := message.get("message_thread_id")):
-        read(author, f"{chat}/{number}", f"{TITLE}{number}", title)
-    if title := message.get("new_chat_title"):
-        read(author, str(chat), f"{TITLE}0", title)
+    for title, of_topic in titles_in(message):
+        number = (message.get("message_thread_id") or 0) if of_topic else 0
+        read(author, f"{chat}/{number}" if number else str(chat), f"{TITLE}{number}", title)
     return found
 
 
@@ -138,10 +135,6 @@ def _user(user: Json, admins: frozenset[int]) -> Author:
     name = name or str(user.get("username") or "")
     is_bot = bool(user.get("is_bot"))
     return Author(str(user["id"]), name, is_moderator=user["id"] in admins and not is_bot, is_bot=is_bot)
-
-
-def _is_read_apart(message: Json) -> bool:
-    return any(message.get(field) for field in ("forum_topic_created", "forum_topic_edited", "new_chat_title"))
 
 
 def _hash(text: str) -> int:

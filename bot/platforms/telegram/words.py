@@ -101,8 +101,20 @@ def names_in(message: Json) -> list[str]:
     ]
 
 
+def titles_in(message: Json) -> Iterator[tuple[str, bool]]:
+    """(a title that its author gave, whether it is a topic's and not the group's)."""
+    for field in ("forum_topic_created", "forum_topic_edited"):
+        if isinstance(title := _object(message.get(field)).get("name"), str) and title:
+            yield title, True
+    if isinstance(title := message.get("new_chat_title"), str) and title:
+        yield title, False
+
+
 def doers_in(message: Json) -> Iterator[Json]:
-    """Members who did something to the message: ticked a task, added an option. Their names are theirs."""
+    """Members who joined with the message or did something to it: ticked a task, added an option. Their names are
+    theirs."""
+    joined_now = message.get("new_chat_members")
+    yield from (one for one in joined_now if is_person(one)) if isinstance(joined_now, list) else ()
     for part in ("poll", "checklist"):
         container = message.get(part)
         for items in container.values() if isinstance(container, Mapping) else ():

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.platforms.telegram.events import event_of
-from bot.platforms.telegram.words import words_of
+from bot.platforms.telegram.events import event_of, other_events
+from bot.platforms.telegram.words import QUIET, words_of
 from tests.bot.telegram.conftest import Scene
 
 BAD = "HATE in here"
@@ -200,6 +200,21 @@ async def test_a_harmless_option_in_a_rude_poll_is_no_offence(scene: Scene) -> N
     assert [case.author.name for case in await scene.cases()] == ["Ann"]
 
 
+async def test_a_formatted_message_forwarded_reported_and_explained(scene: Scene) -> None:
+    """It has no `text`, and is read all the same: as one running text, wherever words are bold."""
+    rich = {"blocks": [{"type": "paragraph", "text": ["you are ", bold("good"), " people"]}]}
+    toxic = {"blocks": [{"type": "paragraph", "text": ["you are HA", bold("TE"), " people"]}]}
+    harmless = await scene.server.says(scene.group, scene.ann, rich_message=rich)
+    await scene.server.says(scene.group, scene.ben, rich_message=toxic, **FORWARD)
+    await scene.settled()
+    await scene.server.says(scene.group, scene.ben, "/report", reply_to=harmless)
+    cases = await scene.cases()
+    assert [case.message.text for case in cases] == ["you are HATE people", "you are good people"]
+    private = scene.server.private(scene.mod)
+    await scene.server.tells(scene.mod, "", rich_message=toxic, **FORWARD)
+    await scene.server.until(lambda: any("hate" in one.text for one in scene.server.by_bot(private)))
+
+
 async def test_names_topics_and_channel_identities_are_read(scene: Scene) -> None:
     """A member's name, who joins, a channel somebody writes as, a topic's title when made and renamed."""
     await scene.server.says(scene.group, scene.server.add_user("HATE one"), "hello")
@@ -236,6 +251,17 @@ async def test_own_messages_are_not_read(scene: Scene) -> None:
     await scene.server.says(scene.board, scene.mod, "look at this HATE")
     scene.server.push({"message": scene.server.write(scene.group, scene.server.bot, "HATE quoted").data})
     assert len(await scene.cases()) == 1
+
+
+@pytest.mark.parametrize("odd", [None, True, 3, "x", [], {}, [None], [{}], {"id": 1}, [["x"]]], ids=repr)
+def test_a_field_of_an_odd_shape_breaks_nothing(odd: Any) -> None:
+    """Whatever stands where, the rest of the message is read."""
+    said = {"message_id": 1, "date": 1, "chat": {"id": -100, "type": "supergroup"}, "from": SOMEBODY}
+    for field in sorted(QUIET - said.keys() - {"text", "sender_chat", "edit_date", "is_topic_message"}):
+        message = said | {"text": BAD, field: odd}
+        event = event_of(message, "c", frozenset())
+        assert event is not None and BAD in event.text, field
+        assert other_events(message, "c", frozenset()), field
 
 
 def test_edits_within_one_second_are_different_revisions() -> None:
