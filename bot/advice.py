@@ -8,11 +8,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.policy import Policy
+from bot.events import Kind
+from bot.policy import QUOTED, Policy
 from bot.store import Case
 from model.labels import HARMFUL, Label
 from model.quality import wilson
 
+BESIDE = {QUOTED, Kind.NAME, Kind.TITLE}
 LEAST_WORDS = 12
 """Cards of a label that moderators must have answered before anything is advised."""
 STEP = 0.05
@@ -68,11 +70,14 @@ def advise(answered: Sequence[Answered], policy: Policy) -> list[Advice]:
 
 
 def answered(cases: Sequence[Case]) -> list[Answered]:
-    """The cards among these that a moderator confirmed or corrected."""
+    """The cards among these that a moderator confirmed or corrected. Names, titles and what is quoted say nothing about
+    a message's threshold."""
     found = []
     for case in cases:
         decision = case.message.decision
         said = decision["label"] if case.state == "confirmed" else case.corrected_label
+        if BESIDE & set(decision.get("flags", ())):
+            continue
         if case.state in ("confirmed", "corrected") and said and decision["label"] in HARMFUL:
             found.append(Answered(Label(decision["label"]), float(decision["score"]), Label(said)))
     return found

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot import actions
+from bot.events import Attached
 from bot.explanation import Explanation
 from bot.language import Language, said_action, say
-from bot.policy import UNREAD, Band
-from bot.store import Case, Said
+from bot.policy import UNREAD, WORDLESS, Band
+from bot.store import Case, Journalled, Said
 from bot.store.reading import UnchangedAction
 from model.labels import HARMFUL, LABELS, Label
 
@@ -56,8 +57,8 @@ def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports:
         case.id,
         label,
         title(case, language),
-        case.message.text,
-        case.author.name,
+        shown(case.message, language),
+        case.author.name or say(language, "card-nobody"),
         case.author.id,
         case.message.key.room,
         tuple(line for line in lines if line),
@@ -65,6 +66,22 @@ def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports:
         say(language, "card-footer", case=case.id, adapter=case.message.adapter or "-"),
         _buttons(case, language),
     )
+
+
+def shown(message: Journalled, language: Language) -> str:
+    """What a card shows of a message: its author's words, what it quotes behind ">", else what there is in it; "" once
+    nothing of it is kept."""
+    lines = [message.text] if message.text else []
+    lines += [f"> {line}" for line in message.quoted.splitlines()]
+    if not lines:
+        lines = [f"[{attached(one, language)}]" for one in message.attached]
+        lines += [f"[{say(language, 'attached-unknown')}: {message.unreadable}]"] if message.unreadable else []
+    return "\n".join(lines)
+
+
+def attached(one: Attached, language: Language) -> str:
+    """ "photo", "sticker 😀", "document plan.pdf"."""
+    return f"{say(language, f'attached-{one.kind}')} {one.name}".strip()
 
 
 def why(decision: Mapping[str, Any], language: Language) -> str:
@@ -77,7 +94,7 @@ def why(decision: Mapping[str, Any], language: Language) -> str:
     elif "category" in flags:
         first = decision["reason"]
     elif UNREAD in flags:
-        return say(language, "why-unread")
+        return say(language, "why-wordless" if WORDLESS in flags else "why-unread")
     else:
         first = say(language, f"why-{decision['band']}", label=name, score=score, threshold=threshold)
     more = [say(language, f"why-{flag}") for flag in flags if flag != "category"]
@@ -115,7 +132,7 @@ def title(case: Case, language: Language) -> str:
     decision = case.message.decision
     label, score = Label(decision["label"]), round(100 * decision["score"])
     if is_unread(case):
-        return say(language, "card-title-unread")
+        return say(language, "card-title-wordless" if WORDLESS in decision["flags"] else "card-title-unread")
     if label not in HARMFUL:
         return say(language, "card-title-neutral", score=score)
     return say(language, "card-title", label=say(language, f"label-{label}"), score=score)

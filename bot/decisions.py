@@ -23,6 +23,16 @@ LAST_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """What the model says of a message: of its author's words, of them once their disguise is undone (None where that
+    changes nothing), and of what is quoted in it."""
+
+    verdict: Verdict
+    disguised: Verdict | None = None
+    quoted: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """A decision that is in the journal: `todo` is what is to be done now, `case` is to be shown, or shown anew."""
 
@@ -77,8 +87,7 @@ class Decisions:
         self,
         row: int,
         event: Message,
-        verdict: Verdict,
-        disguised: Verdict | None,
+        read: Read,
         policy: Policy,
         *,
         revises: bool,
@@ -88,7 +97,8 @@ class Decisions:
         young = now - event.sent_at <= PUNISHED_WITHIN
 
         def decided(standing: Standing) -> Decision:
-            return decide(event, verdict, standing, policy, disguised=disguised, may_punish=young)
+            views = {"disguised": read.disguised, "quoted": read.quoted}
+            return decide(event, read.verdict, standing, policy, **views, may_punish=young)
 
         decision, earlier = decided(Standing()), list[Revision]()
         if revises:
@@ -100,7 +110,7 @@ class Decisions:
             outcome = raised(await self._with_the_past(row, event, policy, decided, now), earlier)
         else:
             outcome = raised(decision, earlier)
-        recorded = await self._record(row, verdict, outcome, earlier, now)
+        recorded = await self._record(row, read.verdict, outcome, earlier, now)
         self.end(row, event)
         return recorded
 
@@ -164,9 +174,11 @@ class Decisions:
             return False
 
         async def band_of(text: str) -> Band:
-            return (await self._judged(replace(event, text=text), policy)).band if text.strip() else Band.CLEAR
+            own = replace(event, text=text, quoted="")
+            return (await self._judged(own, policy)).band if text.strip() else Band.CLEAR
 
-        return await has_same_flagged_words(word.row.text, event.text, band_of)
+        before = f"{word.row.text}\n{word.row.quoted}"
+        return await has_same_flagged_words(before, f"{event.text}\n{event.quoted}", band_of)
 
     async def _record(
         self, row: int, verdict: Verdict, outcome: Raised, earlier: Sequence[Revision], now: datetime

@@ -12,7 +12,7 @@ from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.moderator import Judged, Moderator
 from bot.performing import TakenBack
-from bot.policy import UNREAD, Policy
+from bot.policy import QUOTED, UNREAD, Policy, wordless
 from bot.store import Case, Store, Word
 from bot.store.reading import UnchangedAction
 from bot.store.store import decision_json
@@ -109,10 +109,18 @@ class Desk:
     async def explain_case(self, case: Case) -> Explanation:
         """The same for the message of a case, by the probabilities it was decided with."""
         message = case.message
+        if QUOTED in message.decision.get("flags", []):
+            return await self._explain_quoted(case)
         if not message.probabilities:  # nobody could score it, and nobody is to try again
             raise Unavailable(str(message.decision["reason"]))
         verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
         return await self.explain(message.text, Label(message.decision["label"]), verdict, message.key.community)
+
+    async def _explain_quoted(self, case: Case) -> Explanation:
+        message = case.message
+        judged = await self._moderator.judge(Message(message.key, case.author, message.quoted, message.sent_at))
+        label, community = Label(message.decision["label"]), message.key.community
+        return await self.explain(message.quoted, label, judged.verdict, community)
 
     async def card(self, case: Case, language: Language) -> Card:
         """A case's card with all that was said about it."""
@@ -122,10 +130,15 @@ class Desk:
     async def report(self, event: Message, reporter: str, now: datetime) -> Case:
         """A member says that a message is not in order: it is read even if exempt, and shown to moderators.
 
-        `reporter` is the member's pseudonym. Raises `Unavailable` and `AdapterRejected`.
+        One without words is shown as what it is. `reporter` is the member's pseudonym. Raises `Unavailable` and
+        `AdapterRejected`.
         """
-        judged = await self._moderator.judge(event)
-        number = await self._store.record_shown(event, judged.verdict, decision_json(judged.decision), now)
+        if event.text or event.quoted:
+            judged = await self._moderator.judge(event)
+            verdict, decision = judged.verdict, judged.decision
+        else:
+            verdict, decision = None, wordless()
+        number = await self._store.record_shown(event, verdict, decision_json(decision), now)
         if (case := await self._store.case(number)) is not None:
             await self._store.reports.record(case.message.id, reporter, now)
         return await self._again(number)
@@ -146,8 +159,9 @@ class Desk:
         return [await self._again(number) for number in opened]
 
     async def _label(self, case: Case, moderator: str, label: Label, basis: str | None, *, confirms: bool) -> Outcome:
-        unread = UNREAD in case.message.decision.get("flags", [])
-        basis = None if unread else basis or await self._consent(case)  # what ended the model would end a refresh, too
+        # what ended the model would end a refresh, too, and a word on what is quoted says nothing about the text
+        teaches = not {UNREAD, QUOTED} & set(case.message.decision.get("flags", []))
+        basis = (basis or await self._consent(case)) if teaches else None
         now = datetime.now(UTC)
         word = await self._store.record_correction(case.id, moderator, label, basis, now, confirms=confirms)
         if word is Word.SAME:

@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.actions import Action, Alert, Ban, Delete, Kick, Timeout, Warn, decided
+from bot.events import Message
 from bot.policy import Band, Decision
 from bot.store.revisions import Revision
 
 RANK = {Band.CLEAR: 0, Band.ALERT: 1, Band.ACTION: 2}
 _ORDER: tuple[type[Action], ...] = (Delete, Warn, Timeout, Kick, Ban, Alert)
+ABOUT = 0.05
+"""A score that is lower by so little is as bad: the card shows the newer text."""
 _WORD = re.compile(r"\w+")
 NOTHING_DONE = ("failed", "stopped")
 """States after which an action may still be done: it was not possible, or acting was paused."""
@@ -27,9 +30,12 @@ class Raised:
     takes: int | None = None
 
 
-def is_unchanged(text: str, earlier: Sequence[Revision]) -> bool:
-    """Whether the revision before said the same, and was read."""
-    return bool(earlier) and earlier[-1].row.state != "exempt" and earlier[-1].row.text == text
+def is_unchanged(event: Message, earlier: Sequence[Revision]) -> bool:
+    """Whether the revision before said and showed the same, and was read."""
+    if not earlier or earlier[-1].row.state == "exempt":
+        return False
+    before = earlier[-1].row
+    return (before.text, before.quoted) == (event.text, event.quoted)
 
 
 def last_word(earlier: Sequence[Revision]) -> Revision | None:
@@ -63,7 +69,7 @@ def held(decision: Decision) -> Decision:
 
 
 def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
-    """The rest is done, and never the same twice; a case that nobody has answered goes on with what is worse."""
+    """The rest is done, and never the same twice; a case that nobody has answered goes on with what is no better."""
     before = shown(earlier)
     if decision.band is Band.CLEAR:
         return Raised(decision, (), opens=False)
@@ -73,8 +79,8 @@ def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
     if before is None:
         return Raised(decision, rest, opens=True)
     worse = touching or before.answered or RANK[decision.band] > RANK[Band(before.row.decision["band"])]
-    more = decision.score > before.row.decision["score"] and RANK[decision.band] == RANK[before.row.decision["band"]]
-    if not worse and not more:
+    as_bad = RANK[decision.band] == RANK[before.row.decision["band"]]
+    if not worse and not (as_bad and decision.score >= before.row.decision["score"] - ABOUT):
         return Raised(replace(decision, actions=(), counts=False), (), opens=False)
     whole = decision
     if decision.enforced:

@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+
+NAME, TITLE = "name-", "title-"
+"""How the key of a name or a title begins, behind the chat where that is part of it."""
+
+
+class Kind(StrEnum):
+    """What was written: a message, somebody's name, or the title of a place (a thread, a topic, an occasion)."""
+
+    MESSAGE = "message"
+    NAME = "name"
+    TITLE = "title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,12 @@ class MessageKey:
         """The room and those it lies in."""
         return frozenset(self.room.split("/")) | {self.room}
 
+    @property
+    def kind(self) -> Kind:
+        """Whether it names a message, a name or a title."""
+        number = self.message.rpartition(":")[2]
+        return Kind.NAME if number.startswith(NAME) else Kind.TITLE if number.startswith(TITLE) else Kind.MESSAGE
+
 
 @dataclass(frozen=True, slots=True)
 class Author:
@@ -41,14 +59,33 @@ class Author:
     joined_at: datetime | None = field(default=None, compare=False)
 
 
+NOBODY = Author("", "")
+"""Of whom nothing is known; nothing is laid to anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """Something without words in a message: its kind ("photo", "sticker", …) and its file name or emoji, if any."""
+
+    kind: str
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message was written or edited."""
+    """A message was written or edited.
+
+    `text` is what its author wrote and nothing else. `quoted` is what others wrote and the author shows: it may be
+    flagged, and is never laid to the author. `unreadable` names the kind of a message whose shape nobody knows.
+    """
 
     key: MessageKey
     author: Author
     text: str
     sent_at: datetime
+    quoted: str = ""
+    attached: tuple[Attached, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

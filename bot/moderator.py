@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from bot.backlog import MOST_DEATHS, Backlog
-from bot.decisions import Decisions, author_of
+from bot.decisions import Decisions, Read, author_of
 from bot.edits import is_unchanged
 from bot.events import Message, MessageKey
 from bot.hourly_cap import HourlyCap
@@ -34,6 +34,7 @@ from model.classifier import (
     Unscorable,
     Verdict,
 )
+from model.labels import LABELS, Label
 from model.normalize import views
 
 RETRY_AFTER_S = 1.0
@@ -42,16 +43,21 @@ MOST_TRIES = 3
 """A message with which so many of the model's processes died is not tried again; moderators are shown it."""
 MOST_UNREAD = 1000
 """So many texts that ended the model's process are remembered, so that the same ones do no more harm."""
+Verdicts = tuple[Verdict, Verdict | None, Verdict | None]
+"""On a message, on its aggressive view, on what it quotes."""
+_NOTHING = {label: float(label is Label.NEUTRAL) for label in LABELS}
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the model said of a message, of its aggressive view where that differs, and what was decided."""
+    """What the model said of a message, of its aggressive view where that differs, of what it quotes, and what was
+    decided."""
 
     verdict: Verdict
     disguised: Verdict | None
     decision: Decision
+    quoted: Verdict | None = None
 
 
 class Moderator:
@@ -160,10 +166,11 @@ class Moderator:
         """
         policy = policy or await self.policy(event.key.community)
         try:
-            verdict, disguised = await self._verdicts(event, policy)
+            verdict, disguised, quoted = await self._verdicts(event, policy)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
-        return Judged(verdict, disguised, decide(event, verdict, Standing(), policy, disguised=disguised))
+        decision = decide(event, verdict, Standing(), policy, disguised=disguised, quoted=quoted)
+        return Judged(verdict, disguised, decision, quoted)
 
     async def set_mode(self, community: str, mode: Mode) -> None:
         """Shadow or enforce, from the next decision on; to say enforce also ends a pause."""
@@ -256,22 +263,26 @@ class Moderator:
         if await self._is_left_alone(event.key) or exemption(event, policy) is not None:
             await self._steady(lambda: self._store.record_state(row, "exempt"))
             return None
+        if event.unreadable:
+            await self._unreadable(row, event)
+            return None
         revises = row in self._revising
         earlier = await self._steady(lambda: self._store.revisions.before(row, event.key)) if revises else []
-        if is_unchanged(event.text, earlier):
+        if is_unchanged(event, earlier):
             await self._steady(lambda: self._store.record_state(row, "unchanged"))
             return None
         try:
-            verdict, disguised = await self._read(row, event, policy)
+            verdict, disguised, quoted = await self._read(row, event, policy)
         except Unscorable as error:
             await self._set_aside(row, event, str(error))
             return None
-        came_to = await self._decisions.come_to(row, event, verdict, disguised, policy, revises=bool(earlier))
+        read = Read(verdict, disguised, quoted)
+        came_to = await self._decisions.come_to(row, event, read, policy, revises=bool(earlier))
         if came_to.todo:
             await self._performing.perform(row, event, came_to.decision, came_to.todo)
         if came_to.case is not None:
             await self._show(came_to.case)
-        return Judged(verdict, disguised, came_to.decision)
+        return Judged(verdict, disguised, came_to.decision, quoted)
 
     async def _decided(self, event: Message, policy: Policy) -> Decision:
         return (await self.judge(event, policy)).decision
@@ -280,11 +291,19 @@ class Moderator:
         asked = self.leave_alone.get(key.platform)
         return asked is not None and await self._steady(lambda: asked(key))
 
-    async def _read(self, row: int, event: Message, policy: Policy) -> tuple[Verdict, Verdict | None]:
+    async def _unreadable(self, row: int, event: Message) -> None:
+        """Nobody knows its shape: moderators are told once of each kind."""
+        log.warning("a message of unknown shape", row=row, kind=event.unreadable)
+        community, kind = event.key.community, f"{event.key.platform}: {event.unreadable}"
+        await self._steady(lambda: self._store.record_state(row, "done"))
+        if await self._steady(lambda: self._store.unknown.is_new(community, kind, datetime.now(UTC))):
+            self._notice(Notice("notice-unknown-kind", {"kind": event.unreadable}, community))
+
+    async def _read(self, row: int, event: Message, policy: Policy) -> Verdicts:
         """The verdicts. A message with which a process died, or may have, is counted on disk before it is tried, and
         tried alone from the second time on. Raises `Unscorable` when that was often enough."""
         tries = self._tries.get(row)
-        if event.text in self._unread:
+        if _all_of(event) in self._unread:
             raise Unscorable("the model's process died with the same text before", frozenset())
         if tries is None:
             began = time.monotonic()
@@ -309,7 +328,7 @@ class Moderator:
                 if not await self._answers(event):
                     await self._count(row, 1)
                     raise Unavailable(str(error)) from error  # so it is not this message's doing
-                self._unread[event.text] = None
+                self._unread[_all_of(event)] = None
                 while len(self._unread) > MOST_UNREAD:
                     self._unread.popitem(last=False)
                 raise Unscorable(f"the model's process died with it {MOST_TRIES} times", frozenset()) from None
@@ -349,18 +368,26 @@ class Moderator:
         if (case := await self._steady(lambda: self._store.case(number))) is not None:
             self._changed(case)
 
-    async def _verdicts(self, event: Message, policy: Policy, *, alone: bool = False) -> tuple[Verdict, Verdict | None]:
-        """The conservative view's verdict, and the aggressive view's where the views differ."""
+    async def _verdicts(self, event: Message, policy: Policy, *, alone: bool = False) -> Verdicts:
+        """The conservative view's verdict, the aggressive view's where the views differ, and that on what is quoted.
+        Where the author wrote nothing the first speaks for nothing."""
         adapter = self._adapter_of(event.key.community)
         plain, undisguised = views(event.text)
         items = [Item(plain, adapter, policy.asked, event.key.community, alone)]
-        if undisguised.casefold() != plain.casefold():
+        if differs := undisguised.casefold() != plain.casefold():
             items.append(Item(undisguised, adapter, community=event.key.community, alone=alone))
+        if event.quoted:
+            items.append(Item(views(event.quoted)[0], adapter, community=event.key.community, alone=alone))
+        if not event.text:
+            items = items[-1:]
         verdicts = await self._classifier.classify(items)
         if self._silent:
             self._silent = None
             self._notice(Notice("notice-classifier-back"))
-        return verdicts[0], verdicts[1] if len(verdicts) > 1 else None
+        quoted = verdicts[-1] if event.quoted else None
+        if quoted is not None and not event.text:
+            return replace(quoted, probabilities=_NOTHING, categories={}), None, quoted
+        return verdicts[0], verdicts[1] if differs else None, quoted
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None  # noqa: S101  # whoever performs was started by run()
@@ -377,3 +404,8 @@ class Moderator:
         if said not in self._told:
             self._told[said] = moment
             self._notice(notice)
+
+
+def _all_of(event: Message) -> str:
+    """What the model reads of it."""
+    return f"{event.text}\n{event.quoted}" if event.quoted else event.text

@@ -9,13 +9,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bot.actions import Action, Alert, Ban, Delete, Kick, Timeout, Warn
-from bot.events import Message
+from bot.events import Kind, Message
 from model.classifier import Verdict
 from model.labels import HARMFUL, Label
 from model.prompts import categories
 
-UNREAD = "unread"
-"""The flag of a message that nobody could score."""
+UNREAD, WORDLESS, QUOTED = "unread", "wordless", "quoted"
+"""Flags of a message that nobody could score, of one without a word in it, and of one that is about others' words."""
 
 
 class Mode(StrEnum):
@@ -101,6 +101,8 @@ class Policy(_Frozen):
     strikes: Strikes = Strikes()
     exempt_roles: frozenset[str] = frozenset()
     exempt_rooms: frozenset[str] = frozenset()
+    names_alert_at: Probability = 0.9
+    """Names and titles are never acted on, and shown from this score on, or from a message's where that is higher."""
     max_actions_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 60
     categories: tuple[Category, ...] = ()
 
@@ -241,40 +243,46 @@ def decide(
     policy: Policy,
     *,
     disguised: Verdict | None = None,
+    quoted: Verdict | None = None,
     may_punish: bool = True,
 ) -> Decision:
     """Compares the verdict with the bands, the worse label first.
 
-    `disguised` is the verdict on the aggressive view: it can lift a message into the alert band, never into action.
-    `may_punish=False` (an old message) does the same with everything, and so does a stand-in's verdict. No I/O, no
-    clock.
+    `disguised` is the verdict on the aggressive view, `quoted` that on what others wrote and the author shows: they can
+    lift a message into the alert band, never into action. `may_punish=False` (an old message) does the same with
+    everything, and so does a stand-in's verdict. Names and titles only alert. No I/O, no clock.
     """
     stand_in = verdict.stand_in or (disguised is not None and disguised.stand_in)
     flags = (("stand-in",) if stand_in else ()) + (() if may_punish else ("old",))
     by_whom = ", says the stand-in model: only shown" if stand_in else "" if may_punish else ", but too old to act on"
-    may_punish = may_punish and not stand_in
+    kind = event.key.kind
+    may_punish = may_punish and not stand_in and kind is Kind.MESSAGE
+    flags = flags if kind is Kind.MESSAGE else (str(kind), *flags)
     for label in HARMFUL:
         section, score = policy.of(label), score_of(verdict, label)
         if score >= section.act_at and may_punish:
             return _act(event, label, score, section, standing, policy)
-    for label in HARMFUL:
-        section, score = policy.of(label), score_of(verdict, label)
-        if score >= section.alert_at:
-            reason = f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f}{by_whom}"
-            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason, flags=flags)
-    for label in HARMFUL if disguised is not None else ():
-        section, score = policy.of(label), score_of(disguised, label)  # type: ignore[arg-type]
-        if score >= section.alert_at:
-            reason = (
-                f"{label} {score:.2f} ≥ alert threshold {section.alert_at:.2f} once its disguise is undone{by_whom}"
-            )
-            flags = ("disguised", *flags)
-            return Decision(Band.ALERT, label, score, section.alert_at, (Alert(),), True, reason, flags=flags)
+    for found, flag, how in (
+        (verdict, "", ""),
+        (disguised, "disguised", " once its disguise is undone"),
+        (quoted, QUOTED, " in what is quoted"),
+    ):
+        for label in HARMFUL if found is not None else ():
+            bar, score = _alert_at(policy, label, kind), score_of(found, label)  # type: ignore[arg-type]
+            if score >= bar:
+                reason = f"{label} {score:.2f} ≥ alert threshold {bar:.2f}{how}{by_whom}"
+                flags = (flag, *flags) if flag else flags
+                return Decision(Band.ALERT, label, score, bar, (Alert(),), True, reason, flags=flags)
     for score, name, threshold in sorted(_over(verdict, policy), reverse=True):
         reason = f'category "{name}" {score:.2f} ≥ alert threshold {threshold:.2f}'
         flags = ("category", *flags)
         return Decision(Band.ALERT, Label.NEUTRAL, score, threshold, (Alert(),), True, reason, flags=flags)
     return Decision(Band.CLEAR, Label.NEUTRAL, verdict.harm, 0.0, reason="below every threshold")
+
+
+def _alert_at(policy: Policy, label: Label, kind: Kind) -> float:
+    bar = policy.of(label).alert_at
+    return bar if kind is Kind.MESSAGE else max(bar, policy.names_alert_at)
 
 
 def _over(verdict: Verdict, policy: Policy) -> list[tuple[float, str, float]]:
@@ -338,6 +346,13 @@ def _act(
 def unread(why: str) -> Decision:
     """About a message that nobody could score: it is shown, and nothing else."""
     return Decision(Band.ALERT, Label.NEUTRAL, 0.0, 0.0, reason=why, flags=(UNREAD,))
+
+
+def wordless() -> Decision:
+    """About a message without words that a member reported: it is shown, and nothing else."""
+    return Decision(
+        Band.ALERT, Label.NEUTRAL, 0.0, 0.0, reason="there is nothing to read in it", flags=(UNREAD, WORDLESS)
+    )
 
 
 def strike_expiry(policy: Policy, now: datetime) -> datetime:

@@ -34,6 +34,7 @@ def policy_lines(policy: Policy, language: Language, left_alone: str) -> list[st
                 actions=actions or say(language, "policy-no-action"),
             )
         )
+    lines.append(say(language, "policy-names", alert=round(100 * policy.names_alert_at)))
     lines.append(say(language, "policy-exempt", what=left_alone) if left_alone else say(language, "policy-exempt-none"))
     return [*lines, mode_line(policy, language)]
 

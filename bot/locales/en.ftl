@@ -21,6 +21,7 @@ action-ban-hours = ban for { $hours ->
 # Cards
 card-title = { $label } { $score } %
 card-title-unread = could not be read by the model
+card-title-wordless = nothing to read in it
 card-title-neutral = a closer look ({ $score } % harm)
 card-reports = { $count ->
     [one] One member has reported this.
@@ -32,11 +33,16 @@ card-where = Where
 card-why = Why
 card-said = Moderators
 card-jump = to the message
+card-nobody = not known
 why-alert = { $label }: { $score } %, at or above the alert threshold of { $threshold } %.
 why-action = { $label }: { $score } %, at or above the action threshold of { $threshold } %.
 why-clear = Below every threshold ({ $score } % harm); nobody was shown it by itself.
 why-example = Written by a moderator as an example.
 why-unread = The model could not read it: please judge it yourselves.
+why-wordless = There are no words in it that could be read: please look at it yourselves.
+why-name = It is a name: names are only shown.
+why-title = It is a title: titles are only shown.
+why-quoted = It is about what others wrote and the author shows; that never punishes.
 why-stand-in = The stand-in model says so; it never punishes.
 why-old = It was read more than an hour late, so it is only shown.
 why-disguised = Seen once its disguise is undone; that never punishes.
@@ -95,6 +101,26 @@ digest-left = { $count ->
    *[other] { $count } more are open.
 }
 
+# What is in a message without words
+attached-photo = photo
+attached-video = video
+attached-animation = animation
+attached-audio = audio
+attached-document = file
+attached-voice = voice message
+attached-video_note = video message
+attached-sticker = sticker
+attached-story = story
+attached-paid_media = paid media
+attached-live_photo = live photo
+attached-dice = dice
+attached-location = location
+attached-game = game
+attached-gift = gift
+attached-unique_gift = gift
+attached-unknown = of a kind I do not know
+attached-giveaway = giveaway
+
 # What a click came to
 outcome-labelled = Recorded: { $label }.
 outcome-agreed = Recorded: you agree that it is { $label }.
@@ -132,6 +158,7 @@ breaker-open = { $calls } calls were refused within ten minutes. I ask for nothi
 notice-flood = More is being written than I can read. Everybody gets a turn, the busiest wait; nothing is lost, and what waits is read later.
 notice-flood-over = What had to wait in the flood is being read now.
 notice-unread = A message could not be read by the model. It is on a card, and nothing else was done: please look yourselves.
+notice-unknown-kind = A message came whose kind I do not know ({ $kind }), so I could not read it. Please look at such messages yourselves; a newer version may read them. I say this once for each kind.
 notice-classifier-silent = The classifier does not answer ({ $error }). Messages wait; nothing is punished meanwhile.
 notice-classifier-back = The classifier answers again; waiting messages are being read.
 notice-cap = { $members ->
@@ -223,6 +250,7 @@ status-trouble = Trouble: { $text }
 mode-set-shadow = Shadow mode: from now on I decide and show, and touch nothing.
 mode-set-enforce = Enforce: from now on I act by the policy. `/mode shadow` goes back.
 policy-line = { $label }: cards from { $alert } %, action from { $act } % ({ $actions }).
+policy-names = Names and titles: cards from { $alert } %, never more.
 policy-no-action = nothing more than a card
 policy-preset = Preset: **{ $preset }**.
 policy-own = Preset: none, own numbers.

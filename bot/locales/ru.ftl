@@ -23,6 +23,7 @@ action-ban-hours = забанить на { $hours ->
 # Cards
 card-title = { $label } { $score } %
 card-title-unread = модель не смогла прочитать
+card-title-wordless = читать в нём нечего
 card-title-neutral = посмотреть внимательнее (вред { $score } %)
 card-reports = { $count ->
     [one] Пожаловался { $count } участник.
@@ -35,11 +36,16 @@ card-where = Где
 card-why = Почему
 card-said = Модераторы
 card-jump = к сообщению
+card-nobody = неизвестен
 why-alert = { $label }: { $score } %, порог карточки { $threshold } % достигнут.
 why-action = { $label }: { $score } %, порог действия { $threshold } % достигнут.
 why-clear = Ниже всех порогов (вред { $score } %); само по себе никому не показано.
 why-example = Пример, написанный модератором.
 why-unread = Модель не смогла это прочитать: решите, пожалуйста, сами.
+why-wordless = В нём нет слов, которые можно прочитать: пожалуйста, посмотрите сами.
+why-name = Это имя: имена только показываются.
+why-title = Это название: названия только показываются.
+why-quoted = Дело в том, что написали другие, а автор лишь показал; за это не наказывают.
 why-stand-in = Так считает запасная модель; она никогда не наказывает.
 why-old = Прочитано больше чем через час, поэтому только показано.
 why-disguised = Заметно, если снять маскировку; за это не наказывают.
@@ -102,6 +108,26 @@ digest-left = { $count ->
    *[many] Открыто ещё { $count }.
 }
 
+# What is in a message without words
+attached-photo = фото
+attached-video = видео
+attached-animation = анимация
+attached-audio = аудио
+attached-document = файл
+attached-voice = голосовое сообщение
+attached-video_note = видеосообщение
+attached-sticker = стикер
+attached-story = история
+attached-paid_media = платное медиа
+attached-live_photo = живое фото
+attached-dice = кубик
+attached-location = место
+attached-game = игра
+attached-gift = подарок
+attached-unique_gift = подарок
+attached-unknown = неизвестного мне вида
+attached-giveaway = розыгрыш
+
 # What a click came to
 outcome-labelled = Записано: { $label }.
 outcome-agreed = Записано: вы согласны, что это { $label }.
@@ -139,6 +165,7 @@ breaker-open = За десять минут отклонено вызовов: {
 notice-flood = Пишут больше, чем я успеваю читать. Очередь доходит до каждого, самые частые ждут; ничего не потеряно, остальное прочту позже.
 notice-flood-over = То, что ждало из-за потока сообщений, сейчас читается.
 notice-unread = Модель не смогла прочитать сообщение. Оно на карточке, больше ничего не сделано: посмотрите, пожалуйста, сами.
+notice-unknown-kind = Пришло сообщение неизвестного мне вида ({ $kind }), прочитать его я не могу. Пожалуйста, смотрите такие сообщения сами; возможно, их прочтёт новая версия. О каждом виде я говорю один раз.
 notice-classifier-silent = Модель не отвечает ({ $error }). Сообщения ждут; никто не будет наказан.
 notice-classifier-back = Модель снова отвечает; читаю ожидающие сообщения.
 notice-cap = За час затронуто разных участников: { $members }; среди них нет ни новых, ни отмеченных раньше. Похоже, модель ошибается. Я остановился: теперь только показываю. Продолжу сам через час без таких сообщений или когда вы скажете. Сначала посмотрите последние случаи.
@@ -228,6 +255,7 @@ status-trouble = Неполадка: { $text }
 mode-set-shadow = Теневой режим: теперь я решаю и показываю, но ничего не трогаю.
 mode-set-enforce = Enforce: теперь я действую по правилам. `/mode shadow` вернёт назад.
 policy-line = { $label }: карточка от { $alert } %, действие от { $act } % ({ $actions }).
+policy-names = Имена и названия: карточки от { $alert } %, больше ничего.
 policy-no-action = только карточка
 policy-preset = Настройка: **{ $preset }**.
 policy-own = Настройка: свои числа.

@@ -24,9 +24,10 @@ STATES = (
 )
 _SEEN = (
     "INSERT INTO message (id, platform, community, room, message, revision, author, author_sealed, text_sealed,"
-    " sent_at, seen_at, state) VALUES {rows} ON CONFLICT (platform, community, room, message, revision) DO NOTHING"
+    " beside_sealed, sent_at, seen_at, state) VALUES {rows}"
+    " ON CONFLICT (platform, community, room, message, revision) DO NOTHING"
 )
-_SEEN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')"
+_SEEN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')"
 _REVISES = (
     "SELECT new.id FROM message AS new WHERE new.id > ? AND EXISTS (SELECT 1 FROM message AS old WHERE old.platform ="
     " new.platform AND old.community = new.community AND old.message = new.message AND old.id < new.id)"

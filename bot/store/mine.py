@@ -34,7 +34,7 @@ class Mine:
         taught is taken back as well. Labels and decisions stay, under the pseudonym.
         """
         fresh = sa.and_(_of(author, community), t.message.c.erased_at.is_(None))
-        gone = {"text_sealed": None, "author_sealed": None, "erased_at": t.naive(now)}
+        gone = {"text_sealed": None, "author_sealed": None, "beside_sealed": None, "erased_at": t.naive(now)}
         erased = sa.update(t.message).where(fresh).values(gone)
         withdrawn = withdrawal(community, author, now)
         unreported = sa.delete(t.report).where(t.report.c.reporter == author)

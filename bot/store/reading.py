@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot import actions, restrictions
 from bot.actions import Action
-from bot.events import Author, Message, MessageKey
+from bot.events import Attached, Author, Message, MessageKey
 from bot.policy import Policy
 from bot.restrictions import Restriction, Unchanged
 from bot.store import tables as t
@@ -44,6 +44,10 @@ class Journalled:
     """The action that may have been done and is not repeated."""
     unchanged: Sequence["UnchangedAction"] = ()
     """Actions that left something as it stood."""
+    quoted: str = ""
+    """What others wrote and the author shows."""
+    attached: tuple[Attached, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,10 @@ class Reading:
         author, text = self.sealer.legible(row["author_sealed"]), self.sealer.legible(row["text_sealed"])
         if author is None or text is None:
             return Left(old, None)
-        return Left(old, Message(old.key, author_from(author), old.text, old.sent_at))
+        return Left(
+            old,
+            Message(old.key, author_from(author), old.text, old.sent_at, old.quoted, old.attached, old.unreadable),
+        )
 
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
         query = _CASES.where(wanted).order_by(t.case.c.id.desc()).limit(limit)
@@ -259,7 +266,7 @@ def _every_case() -> sa.Select[Any]:
         sa.text("training_example.id = (SELECT MAX(id) FROM correction WHERE case_id = \"case\".id)")
     )  # fmt: skip
     later = t.message.alias()
-    same = (later.c[name] == t.message.c[name] for name in ("platform", "community", "message"))
+    same = (later.c[name] == t.message.c[name] for name in ("platform", "community", "message", "author"))
     edited = sa.select(later.c.decision["band"].as_string()).where(*same, later.c.id > t.message.c.id)
     edited = edited.where(later.c.decision.is_not(None)).order_by(later.c.id.desc()).limit(1)
     corrected = sa.select(sa.func.count(t.correction.c.id)).where(t.correction.c.case_id == t.case.c.id)
@@ -287,6 +294,8 @@ def said(connection: sa.Connection, case: int) -> list[Said]:
 
 def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
     """A row of the message table; the text is "" once it is not kept."""
+    beside = (sealer.legible(row["beside_sealed"]) if row["beside_sealed"] else None) or "[]"
+    quoted, attached, unreadable = json.loads(beside) or ("", (), "")
     return Journalled(
         id=row["id"],
         key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
@@ -301,6 +310,9 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         todo=row["todo"],
         unsure=row["unsure"],
         unchanged=[_unchanged(one) for one in row["unchanged"] or ()],
+        quoted=quoted,
+        attached=tuple(Attached(*one) for one in attached),
+        unreadable=unreadable,
     )
 
 
@@ -313,6 +325,13 @@ def unchanged_json(action: Action, what: Unchanged, *, undoes: bool) -> dict[str
 def _unchanged(data: Mapping[str, Any]) -> UnchangedAction:
     what = Unchanged(restrictions.from_json(data["standing"]), data["by"])
     return UnchangedAction(actions.from_json(data["action"]), what, data["undoes"])
+
+
+def beside_json(event: Message) -> str | None:
+    """What stands in a message beside its author's words, as sealed beside them; None for nothing."""
+    if not (event.quoted or event.attached or event.unreadable):
+        return None
+    return json.dumps([event.quoted, [[one.kind, one.name] for one in event.attached], event.unreadable])
 
 
 def author_json(author: Author) -> str:

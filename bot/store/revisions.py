@@ -32,8 +32,12 @@ class Revisions:
         self._sealer = sealer
 
     async def before(self, row: int, key: MessageKey) -> list[Revision]:
-        """What was received of this message before journal row `row`, oldest first."""
-        mine = sa.and_(*(t.message.c[name] == getattr(key, name) for name in ("platform", "community", "message")))
+        """What was received of this message before journal row `row`, oldest first. A title that somebody else had
+        given is no earlier revision of it."""
+        this = t.message.alias()
+        author = sa.select(this.c.author).where(this.c.id == row).scalar_subquery()
+        names = ("platform", "community", "message")
+        mine = sa.and_(*(t.message.c[name] == getattr(key, name) for name in names), t.message.c.author == author)
         columns = (t.message, t.case.c.id.label("case_id"), t.case.c.state.label("case_state"), t.case.c.undone)
         query = sa.select(*columns).select_from(t.message.outerjoin(t.case)).where(mine, t.message.c.id < row)
         async with self._engine.connect() as connection:

@@ -25,6 +25,7 @@ from bot.policy import Band, Decision, Policy
 from bot.restrictions import Unchanged
 from bot.store import journal
 from bot.store import tables as t
+from bot.store.albums import Albums
 from bot.store.audit import Audit
 from bot.store.backups import Backups, Recovery
 from bot.store.cards import Cards
@@ -36,12 +37,13 @@ from bot.store.lessons import Lessons
 from bot.store.lifts import Lifts
 from bot.store.mine import Mine
 from bot.store.pauses import Pauses
-from bot.store.reading import Journalled, Reading, author_json, from_row, said, unchanged_json
+from bot.store.reading import Journalled, Reading, author_json, beside_json, from_row, said, unchanged_json
 from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
 from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
 from bot.store.standings import Standings
+from bot.store.unknown import UnknownKinds
 from bot.store.watermarks import Watermarks
 from bot.store.words import Word, weigh
 from bot.store.writer import Writer
@@ -124,6 +126,8 @@ class Store(Reading):
         self.chats = Chats(engine, self._writer)
         self.lifts = Lifts(engine, self._writer, sealer)
         self.restrictions = Restrictions(engine, self._writer, sealer)
+        self.albums = Albums(engine, self._writer)
+        self.unknown = UnknownKinds(self._writer)
         self.mine = Mine(engine, self._writer, sealer)
         self.pauses = Pauses(engine, self._writer)
         self.revisions = Revisions(engine, sealer)
@@ -174,6 +178,7 @@ class Store(Reading):
             self.author(event),
             self.sealer.seal(author_json(event.author)),
             self.sealer.seal(event.text),
+            self._beside(event),
             journal.moment(event.sent_at),
             journal.moment(now),
         )
@@ -247,12 +252,14 @@ class Store(Reading):
         scored = journal.Scored(row, state, **_scored(verdict, decision), opens=case, now=now, takes=takes, todo=rest)
         return await self._writer.write_row(journal.score, scored)
 
-    async def record_shown(self, event: Message, verdict: Verdict, decision: Mapping[str, Any], now: datetime) -> int:
+    async def record_shown(
+        self, event: Message, verdict: Verdict | None, decision: Mapping[str, Any], now: datetime
+    ) -> int:
         """A member reported a message, which may be none of the journal's: its case, opened if there was none.
 
         A row without a decision (exempt, or still waiting, and then its turn comes all the same) gets this one; an
-        existing decision stays. The author becomes known again, but for a text that was forgotten or erased. Nothing is
-        done by this, so it is no strike.
+        existing decision stays. `verdict` is None where there was nothing to score. The author becomes known again,
+        but for a text that was forgotten or erased. Nothing is done by this, so it is no strike.
         """
         key, scored = _columns(event.key), _scored(verdict, decision) | {"enforced": False}
         this = sa.and_(*(t.message.c[name] == value for name, value in key.items()))
@@ -382,7 +389,7 @@ class Store(Reading):
         """Retention: texts and author ids seen before this moment go, and what the bot had set for them, unless it is
         still to be lifted; returns how many messages that were."""
         old = sa.and_(t.message.c.seen_at < t.naive(before), t.message.c.text_sealed.is_not(None))
-        forgotten = sa.update(t.message).where(old).values(text_sealed=None, author_sealed=None)
+        forgotten = sa.update(t.message).where(old).values(text_sealed=None, author_sealed=None, beside_sealed=None)
         mine = t.restriction.c
         planned = sa.select(t.lift.c.member).where(
             t.lift.c.platform == mine.platform, t.lift.c.community == mine.place, t.lift.c.member == mine.member
@@ -406,9 +413,14 @@ class Store(Reading):
             "author": self.author(event),
             "author_sealed": self.sealer.seal(author_json(event.author)),
             "text_sealed": self.sealer.seal(event.text),
+            "beside_sealed": self._beside(event),
             "sent_at": t.naive(event.sent_at),
             "seen_at": t.naive(now),
         }
+
+    def _beside(self, event: Message) -> bytes | None:
+        beside = beside_json(event)
+        return None if beside is None else self.sealer.seal(beside)
 
     async def _execute(self, *statements: sa.Executable) -> None:
         """All of them, or none."""
@@ -439,10 +451,12 @@ def _columns(key: MessageKey) -> dict[str, Any]:
     return {name: getattr(key, name) for name in ("platform", "community", "room", "message", "revision")}
 
 
-def _scored(verdict: Verdict, decision: Mapping[str, Any]) -> dict[str, Any]:
+def _scored(verdict: Verdict | None, decision: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "adapter": verdict.adapter,
-        "probabilities": {str(label): p for label, p in verdict.probabilities.items()},
+        "adapter": verdict and verdict.adapter,
+        "probabilities": sa.null()
+        if verdict is None
+        else {str(label): p for label, p in verdict.probabilities.items()},
         "decision": dict(decision),
         "enforced": bool(decision["enforced"]) and decision["band"] == Band.ACTION,
     }

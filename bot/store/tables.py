@@ -51,6 +51,7 @@ message = Table(
     Column("todo", JSON),  # actions still to be done, of which "sent" means that the first may have been; NULL: all
     Column("unsure", String),  # an action that may have been done and is not repeated
     Column("unchanged", JSON),  # what an action or its undoing left as it stood; NULL: nothing
+    Column("beside_sealed", LargeBinary),  # what is quoted and attached; NULL for neither, and as the text is
     UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
     Index("message_by_state", "state"),
     Index("message_by_community", "community", "seen_at"),
@@ -205,6 +206,26 @@ restriction = Table(
     Column("before", JSON, nullable=False),  # what somebody else had set until then
     Column("is_set", Boolean, nullable=False),  # the platform has answered that it stands
     Column("kept_at", DateTime, nullable=False),
+)
+
+album_item = Table(
+    "album_item",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("community", String, primary_key=True),
+    Column("message", String, primary_key=True),
+    Column("album", String, nullable=False),
+    Column("removed", Boolean, nullable=False),  # the whole album is to go, what arrives later as well
+    Column("seen_at", DateTime, nullable=False),
+    Index("album_items", "platform", "community", "album"),
+)
+
+unknown_kind = Table(
+    "unknown_kind",
+    metadata,
+    Column("community", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("seen_at", DateTime, nullable=False),
 )
 
 report = Table(

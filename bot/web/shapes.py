@@ -28,7 +28,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "id": case.id,
         "message": case.message.key.message,
         "author": case.author.name,
-        "text": case.message.text,
+        "text": cards.shown(case.message, "en"),
         **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
         "probabilities": case.message.probabilities,
         "actions": [said_action("en", action) for action in todo],

@@ -27,7 +27,8 @@ async def test_typo_fixes_are_one_offence(store: Store) -> None:
         for text in ("RUDE thingg", "RUDE things", "RUDE things!"):
             await scene.edits(message, text)
         assert scene.chat.did("warn") == [message.key.message] and not scene.chat.did("timeout")
-        assert (await scene.case()).edited == "action"
+        case = await scene.case()
+        assert case.message.text == "RUDE things!" and case.edited == ""
         assert len(await store.standings.strikes((await scene.says("ann", "hello")), message.sent_at)) == 1
 
 

@@ -41,6 +41,42 @@ def test_a_disguise_can_raise_an_alert_but_never_an_action() -> None:
     assert (decision.band, decision.actions, decision.flags) == (Band.ALERT, (Alert(),), ("disguised",))
 
 
+def test_what_others_wrote_can_raise_an_alert_but_never_an_action() -> None:
+    """What a message quotes flags, whatever its score; the author's own words come first."""
+    decision = decide(said("x"), verdict(), Standing(strikes=9), ENFORCE, quoted=verdict(0.99))
+    assert (decision.band, decision.actions, decision.flags) == (Band.ALERT, (Alert(),), ("quoted",))
+    own = decide(said("x"), verdict(0.9), Standing(), ENFORCE, quoted=verdict(0.99))
+    assert own.band is Band.ACTION and "quoted" not in own.flags
+
+
+@pytest.mark.parametrize(
+    ("number", "score", "bar", "band"),
+    [
+        ("name-7", 0.99, 0.9, Band.ALERT),
+        ("title-7", 0.99, 0.9, Band.ALERT),
+        ("-100:name-7", 0.99, 0.9, Band.ALERT),
+        ("-100:title-7", 0.95, 0.9, Band.ALERT),
+        ("name-7", 0.89, 0.9, Band.CLEAR),
+        ("name-7", 0.60, 0.2, Band.ALERT),
+        ("name-7", 0.45, 0.2, Band.CLEAR),
+        ("-100:7", 0.99, 0.9, Band.ACTION),
+    ],
+)
+def test_names_and_titles_only_alert(number: str, score: float, bar: float, band: Band) -> None:
+    """From a bar of their own on, never below a message's; never an action."""
+    policy = ENFORCE.model_copy(update={"names_alert_at": bar})
+    decision = decide(said("x", number), verdict(score), Standing(strikes=9), policy)
+    assert decision.band is band
+    if band is Band.ALERT:
+        assert decision.actions == (Alert(),) and decision.flags[0] in ("name", "title")
+
+
+def test_a_disguised_name_only_alerts_too() -> None:
+    """Both reasons are said."""
+    decision = decide(said("x", "name-7"), verdict(), Standing(), ENFORCE, disguised=verdict(0.99))
+    assert decision.actions == (Alert(),) and decision.flags == ("disguised", "name")
+
+
 def test_a_stand_in_model_never_punishes() -> None:
     """Its mark turns the action band into an alert that says why, and so does `may_punish=False`."""
     decision = decide(said("x"), replace(verdict(0.99), stand_in=True), Standing(), ENFORCE)

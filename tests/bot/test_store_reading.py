@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from bot.events import Attached
 from bot.policy import Band, Decision
 from bot.store import Counts, Store
 from bot.store.store import decision_json
@@ -28,6 +29,19 @@ async def test_an_author_has_a_history(store: Store) -> None:
     assert [case.id for case in await store.history("try-out", ann)] == cases[::-1]
     assert [case.id for case in await store.history("try-out", ann, limit=1)] == cases[-1:]
     assert await store.history("try-out", ben) == [] == await store.history("elsewhere", ann)
+
+
+async def test_what_stands_beside_the_authors_words_is_kept_as_long(store: Store) -> None:
+    """What is quoted and attached comes back with the event, and goes with the text."""
+    beside = {"quoted": "such vermin", "attached": (Attached("sticker", "x"),), "unreadable": "hologram"}
+    event = replace(said("not nice"), **beside)  # type: ignore[arg-type]
+    assert await store.record_seen(event, NOW) == (1, False)
+    (left,) = await store.left("webchat", ("seen",), 0, 10)
+    assert left.event is not None
+    assert replace(left.event, sent_at=event.sent_at) == event and left.row.quoted == "such vermin"
+    await store.forget_texts(NOW + timedelta(days=1))
+    (left,) = await store.left("webchat", ("seen",), 0, 10)
+    assert left.event is None and not left.row.quoted and not left.row.attached
 
 
 async def test_a_message_is_found_by_its_platforms_number(store: Store) -> None:

@@ -31,6 +31,7 @@ class Guild:
         self.roles = [Role(self, id, "@everyone", perms.EVERYONE)]
         self.channels: dict[int, Channel] = {}
         self.threads: dict[int, Thread] = {}
+        self.occasions: dict[str, Json] = {}
         self.members: dict[int, Member] = {}
         self.bans: dict[int, tuple[User, str | None]] = {}
         self.audit: list[Json] = []  # newest last
@@ -238,6 +239,6 @@ class Guild:
             "presences": [],
             "voice_states": [],
             "stage_instances": [],
-            "guild_scheduled_events": [],
+            "guild_scheduled_events": list(self.occasions.values()),
             "soundboard_sounds": [],
         }

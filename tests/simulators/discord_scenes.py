@@ -20,7 +20,7 @@ from .discord_interactions import (
     Answer,
     Resolved,
 )
-from .discord_state import GUILDS, Author, Json, Member, Person, Role, User
+from .discord_state import GUILDS, SCHEDULED_EVENTS, Author, Json, Member, Person, Role, User
 
 ANSWER_WITHIN_S = 5.0
 
@@ -67,6 +67,50 @@ class Scenes:
         self.publish(self.write(thread, author, content, id=thread.id, **fields))
         await asyncio.sleep(0)
         return thread
+
+    async def opens(self, channel: Channel, owner: Person, title: str) -> Thread:
+        """A thread of its own in a channel: THREAD_CREATE, and Discord's message of type 18 in the channel."""
+        thread = channel.add_thread(title, owner)
+        reference = {"channel_id": str(thread.id), "guild_id": str(channel.guild.id if channel.guild else 0)}
+        await self.says(channel, owner, title, type=18, message_reference=reference)
+        return thread
+
+    async def renames(self, thread: Thread, person: Person, title: str, *, told: bool = True) -> None:
+        """Somebody gives a thread another title: THREAD_UPDATE, and `told` by Discord's message of type 4 in it."""
+        thread.change(name=title)
+        if told:
+            await self.says(thread, person, title, type=4)
+
+    async def describes(self, channel: Channel, status: str | None) -> None:
+        """Somebody sets a voice channel's status; Discord does not say who."""
+        assert channel.guild is not None
+        data = {"id": str(channel.id), "guild_id": str(channel.guild.id), "status": status}
+        self.dispatch("VOICE_CHANNEL_STATUS_UPDATE", data, guild=channel.guild, channel=channel, intent=GUILDS)
+        await asyncio.sleep(0)
+
+    async def plans(self, guild: Guild, creator: Person, occasion: Json | None = None, **fields: Any) -> Json:
+        """Somebody makes a scheduled event, or changes `occasion`."""
+        data: Json = occasion or {
+            "id": str(self.snowflake()),
+            "guild_id": str(guild.id),
+            "channel_id": None,
+            "creator_id": str(creator.id),
+            "name": "an evening",
+            "description": None,
+            "scheduled_start_time": "2030-01-01T20:00:00+00:00",
+            "scheduled_end_time": "2030-01-01T22:00:00+00:00",
+            "privacy_level": 2,
+            "status": 1,
+            "entity_type": 3,
+            "entity_id": None,
+            "entity_metadata": {"location": "somewhere"},
+        }
+        data |= fields
+        guild.occasions[data["id"]] = data
+        event = f"GUILD_SCHEDULED_EVENT_{'CREATE' if occasion is None else 'UPDATE'}"
+        self.dispatch(event, data, guild=guild, intent=SCHEDULED_EVENTS)
+        await asyncio.sleep(0)
+        return data
 
     async def joins(self, guild: Guild, user: Person | str, roles: Iterable[Role] = ()) -> Member:
         """Somebody joins a guild (GUILD_MEMBER_ADD)."""

@@ -11,7 +11,7 @@ import structlog
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.breaker import Breaker
-from bot.events import Author, MessageKey
+from bot.events import Author, Kind, MessageKey
 from bot.language import say
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
@@ -227,7 +227,10 @@ class Acting:
         await (self._young if young else self._old).do(str(channel.id), message, delete)
 
     async def _warn(self, guild: discord.Guild, key: MessageKey, author: Author, setup: Setup, messages: int) -> None:
-        """In private, or in the room where that is wished or the author takes no private messages."""
+        """In private, or in the room where that is wished or the author takes no private messages. Nobody is warned
+        about a name."""
+        if key.kind is not Kind.MESSAGE:
+            raise Gone(key.message)
         room, user = f"<#{channel_of(key.room)}>", int(author.id)
         nonce = f"warn-{key.message}"[:25]
         if setup.warn == "dm":

@@ -141,10 +141,9 @@ class CatchingUp:
             return
         overlap = int(OVERLAP.total_seconds() * 1000) << 22
         mark, losses, missing = max(after - overlap, min(after, since), 0), self._losses, self._missing[room]
+        was_opened = isinstance(channel, discord.Thread) and begun(channel) > after
         for attempt in range(TRIES):
             try:
-                if isinstance(channel, discord.Thread) and begun(channel) > after:
-                    await self._opened(channel)
                 async for page in _pages(channel, mark):
                     async with asyncio.TaskGroup() as group:
                         for message in page:
@@ -154,6 +153,8 @@ class CatchingUp:
                     if losses == self._losses:
                         await self._store.watermarks.move_gap(PLATFORM, room, after, mark, datetime.now(UTC))
                         after = max(after, mark)
+                if was_opened and isinstance(channel, discord.Thread):  # after the messages that say who named it
+                    await self._opened(channel)
                 if missing != self._missing[room]:  # one of those that came meanwhile: its gap is read next
                     return
                 if losses == self._losses:  # else the room has a new gap, which begins somewhere in what was read

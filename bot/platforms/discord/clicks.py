@@ -151,7 +151,7 @@ async def case_of(asked: Asked, number: int) -> Case | None:
 
 async def explain(asked: Asked, case: Case) -> None:
     """Why the message of a case got its label."""
-    if not case.message.text:
+    if not (case.message.text or case.message.quoted):
         await asked.tell(asked.say("text-forgotten"))
         return
     try:

@@ -1,23 +1,31 @@
-"""Discord's messages, nicknames and thread titles as our events. Pure: no call leaves this file.
-
-`discord.Message` is taken as a duck here: a message snapshot (a forward) has the same fields, but for the author.
-"""
+"""Discord's messages, nicknames and titles as our events. Pure: no call leaves this file."""
 
 import zlib
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import discord
 
-from bot.events import Author, Message, MessageKey
+from bot.events import NAME, NOBODY, TITLE, Author, Message, MessageKey
+from bot.platforms.discord.received import Json, raw_of
+from bot.platforms.discord.words import attached_to, unknown_in, words_of
 
 PLATFORM = "discord"
 NAMES = "names"
 """The room that nicknames are read in."""
-_NAME, _TITLE = "name-", "title-"
-_OF_OUR_OWN = {discord.MessageType.auto_moderation_action, discord.MessageType.poll_result}
-"""Messages that repeat what another message said."""
+_REPEATED = {
+    discord.MessageType.auto_moderation_action,
+    discord.MessageType.poll_result,
+    discord.MessageType.channel_follow_add,
+    discord.MessageType.stage_end,
+}
+"""Messages that repeat what somebody said elsewhere."""
+_RENAMED = {
+    discord.MessageType.channel_name_change,
+    discord.MessageType.stage_start,
+    discord.MessageType.stage_topic,
+}
+_TITLED = {discord.MessageType.thread_created, *_RENAMED}
+"""Messages of the platform that say the title of a thread or a stage, and who gave it."""
 
 
 def community_of(guild: int) -> str:
@@ -48,50 +56,81 @@ def message_of(key: MessageKey) -> int | None:
 
 def named(key: MessageKey) -> int | None:
     """Whose nickname the key names, if any."""
-    return int(key.message.removeprefix(_NAME)) if key.message.startswith(_NAME) else None
+    return int(key.message.removeprefix(NAME)) if key.message.startswith(NAME) else None
 
 
 def titled(key: MessageKey) -> int | None:
     """Which thread's title the key names, if any."""
-    return int(key.message.removeprefix(_TITLE)) if key.message.startswith(_TITLE) else None
+    return int(key.message.removeprefix(TITLE)) if key.message.startswith(TITLE) else None
 
 
-def event_of(message: discord.Message, moderators: frozenset[str]) -> Message | None:
-    """The message as an event; None for a private one and for one in which nobody wrote anything.
+def event_of(message: discord.Message, moderators: frozenset[str], *, wordless: bool = False) -> Message | None:
+    """The message as an event; None for a private one and for one in which nobody wrote anything, unless nobody knows
+    its shape.
 
-    `moderators` are the ids of roles that moderate. The revision grows with the time of the last edit; its last 16 bits
-    come from the text, because a link's preview arrives later without counting as an edit.
+    `moderators` are the ids of roles that moderate. With `wordless` one that only shows something is an event, too. The
+    revision grows with the time of the last edit; its last 16 bits come from what there is to read, because a link's
+    preview arrives later without counting as an edit.
     """
-    guild, text = message.guild, text_of(message)
-    if guild is None or not text or message.type in _OF_OUR_OWN:
+    guild, raw = message.guild, raw_of(message)
+    if guild is None or message.type in _REPEATED | _TITLED:
+        return None
+    origin = message.reference
+    here = origin is not None and (
+        origin.guild_id == guild.id or guild.get_channel_or_thread(origin.channel_id) is not None
+    )
+    text, quoted = words_of(raw, forwarded_from_here=here)
+    attached = attached_to(raw)
+    unreadable = "" if text or quoted or attached else unknown_in(raw)
+    if not (text or quoted or unreadable or (wordless and attached)):
         return None
     edited = message.edited_at
     milliseconds = max(round((edited - message.created_at).total_seconds() * 1000), 1) if edited else 0
-    revision = milliseconds << 16 | zlib.crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFF
+    revision = milliseconds << 16 | name_revision(text + quoted) & 0xFFFF
     parent = getattr(message.channel, "parent_id", None)
     key = MessageKey(PLATFORM, community_of(guild.id), room_of(message.channel.id, parent), str(message.id), revision)
     webhook = message.webhook_id is not None
     author = author_of(message.author, moderators, is_bot=webhook or message.author.bot)
-    return Message(key, author, text, edited or message.created_at)
+    return Message(key, author, text, edited or message.created_at, quoted, attached, unreadable)
 
 
 def name_event(member: discord.Member, moderators: frozenset[str]) -> Message:
     """The member's name on this server, read as a message."""
-    name, now = member.display_name, datetime.now(UTC)
-    revision = name_revision(name)
-    key = MessageKey(PLATFORM, community_of(member.guild.id), NAMES, f"{_NAME}{member.id}", revision)
-    return Message(key, author_of(member, moderators, is_bot=member.bot), name, now)
+    return _named(member.guild.id, NAMES, f"{NAME}{member.id}", member.display_name, _member(member, moderators))
 
 
 def title_event(thread: discord.Thread, owner: discord.Member | None, moderators: frozenset[str]) -> Message:
-    """A thread's or forum post's title, read as a message of whoever opened it."""
-    revision = name_revision(thread.name)
+    """A thread's or forum post's title, `owner`'s words; nobody's where it is not known who gave it."""
     room = room_of(thread.id, thread.parent_id)
-    key = MessageKey(PLATFORM, community_of(thread.guild.id), room, f"{_TITLE}{thread.id}", revision)
-    author = Author(str(thread.owner_id or 0), str(thread.owner_id or ""))
-    if owner is not None:
-        author = author_of(owner, moderators, is_bot=owner.bot)
-    return Message(key, author, thread.name, datetime.now(UTC))
+    author = NOBODY if owner is None else _member(owner, moderators)
+    return _named(thread.guild.id, room, f"{TITLE}{thread.id}", thread.name, author)
+
+
+def told_title(message: discord.Message, moderators: frozenset[str]) -> Message | None:
+    """The title that a message of the platform tells of, as the words of whoever gave it; None for another message."""
+    guild, channel = message.guild, message.channel
+    if guild is None or message.type not in _TITLED or not message.content.strip():
+        return None
+    author = author_of(message.author, moderators, is_bot=message.author.bot)
+    if message.type in _RENAMED:
+        room, number = room_of(channel.id, getattr(channel, "parent_id", None)), channel.id
+    elif message.reference is not None:
+        room, number = room_of(message.reference.channel_id, channel.id), message.reference.channel_id
+    else:
+        return None
+    return _named(guild.id, room, f"{TITLE}{number}", message.content, author, message.created_at)
+
+
+def status_event(guild: int, channel: int, status: str) -> Message:
+    """What a voice channel says of itself; Discord does not tell who wrote it."""
+    return _named(guild, str(channel), f"{TITLE}{channel}", status, NOBODY)
+
+
+def occasion_event(occasion: Json, creator: Author = NOBODY) -> Message | None:
+    """A scheduled event's name, description and place, as `creator`'s words."""
+    text, _ = words_of(occasion)
+    room = str(occasion.get("channel_id") or NAMES)
+    return _named(int(occasion["guild_id"]), room, f"{TITLE}{occasion['id']}", text, creator) if text else None
 
 
 def name_revision(name: str) -> int:
@@ -113,38 +152,10 @@ def moderates_by_right(may: discord.Permissions) -> bool:
     return may.administrator or may.manage_guild or may.manage_messages or may.moderate_members
 
 
-def text_of(message: discord.Message) -> str:
-    """Everything somebody wrote in a message, one piece a line: content, forwards, embeds, poll, names of attachments
-    and stickers, components. What a reply answers to is not the author's."""
-    return "\n".join(dict.fromkeys(piece for piece in _pieces(message) if piece and piece.strip()))
+def _member(member: discord.Member, moderators: frozenset[str]) -> Author:
+    return author_of(member, moderators, is_bot=member.bot)
 
 
-def _pieces(message: Any) -> Iterator[str | None]:
-    yield message.content
-    for snapshot in getattr(message, "message_snapshots", ()):
-        yield from _pieces(snapshot)
-    for embed in message.embeds:
-        yield from (embed.author.name, embed.title, embed.description)
-        for field in embed.fields:
-            yield from (field.name, field.value)
-        yield from (embed.footer.text, embed.provider.name)
-    if (poll := getattr(message, "poll", None)) is not None:
-        yield poll.question
-        yield from (answer.text for answer in poll.answers)
-    for attachment in message.attachments:
-        yield from (attachment.title, attachment.filename, attachment.description)
-    yield from (sticker.name for sticker in message.stickers)
-    yield from _written(message.components)
-
-
-def _written(components: Iterable[Any]) -> Iterator[str | None]:
-    """What people read in components, at any depth."""
-    for component in components:
-        for field in ("content", "label", "placeholder", "description", "name"):
-            if isinstance(text := getattr(component, field, None), str):
-                yield text
-        for inside in ("children", "components", "items", "options"):
-            if isinstance(more := getattr(component, inside, None), list | tuple):
-                yield from _written(more)
-        if (accessory := getattr(component, "accessory", None)) is not None:
-            yield from _written([accessory])
+def _named(guild: int, room: str, number: str, text: str, author: Author, at: datetime | None = None) -> Message:
+    key = MessageKey(PLATFORM, community_of(guild), room, number, name_revision(text))
+    return Message(key, author, text, at or datetime.now(UTC))

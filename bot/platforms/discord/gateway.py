@@ -11,8 +11,11 @@ import discord
 import structlog
 from discord import app_commands
 
+from bot.platforms.discord.received import Json
+
 if TYPE_CHECKING:
     from bot.platforms.discord.clicks import Clicks
+    from bot.platforms.discord.titles import Titles
 
 log = structlog.get_logger()
 
@@ -20,7 +23,9 @@ CANCEL_AGAIN_S = 0.5
 
 
 class Listener(Protocol):
-    """What a connection tells of."""
+    """What a connection tells of; `titles` hears of threads, voice channels and scheduled events."""
+
+    titles: "Titles"
 
     async def connected(self, client: "Gateway", *, resumed: bool) -> None:
         """The session stands: for the first time, or again after a loss."""
@@ -32,10 +37,6 @@ class Listener(Protocol):
 
     async def written(self, message: discord.Message) -> None:
         """A message was written or edited."""
-        ...
-
-    async def opened(self, thread: discord.Thread) -> None:
-        """A thread was opened or got another title."""
         ...
 
     async def called(self, member: discord.Member) -> None:
@@ -76,6 +77,7 @@ class Gateway(discord.Client):
     ) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.message_content = True
+        intents.guild_scheduled_events = True
         intents.members = members_intent
         nobody = discord.AllowedMentions.none()
         super().__init__(
@@ -96,6 +98,10 @@ class Gateway(discord.Client):
         self._open_socket, self.http.ws_connect = self.http.ws_connect, self._opened  # type: ignore[method-assign]
         parsers = self._connection.parsers
         parsers["GUILD_MEMBER_UPDATE"] = self._member_updated
+        parsers["VOICE_CHANNEL_STATUS_UPDATE"] = lambda data: self.dispatch("voice_status", data)
+        parsers["GUILD_CREATE"] = functools.partial(self._guild_there, parsers["GUILD_CREATE"])
+        for event, is_new in (("GUILD_SCHEDULED_EVENT_CREATE", True), ("GUILD_SCHEDULED_EVENT_UPDATE", False)):
+            parsers[event] = functools.partial(self._occasion, parsers[event], is_new)
         for event, parse in list(parsers.items()):
             parsers[event] = _survives(event, parse)
 
@@ -133,8 +139,12 @@ class Gateway(discord.Client):
         await self._listener.written(payload.message)
 
     async def on_thread_create(self, thread: discord.Thread) -> None:
-        """A thread or forum post."""
-        await self._listener.opened(thread)
+        """A thread or forum post that its owner opened just now."""
+        await self._listener.titles.opened(thread)
+
+    async def on_thread_join(self, thread: discord.Thread) -> None:
+        """A thread the bot sees from now on; that it was renamed may be why."""
+        await self._listener.titles.renamed(thread)
 
     async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
         """Perhaps another title."""
@@ -142,7 +152,18 @@ class Gateway(discord.Client):
         thread = guild.get_thread(payload.thread_id) if guild else None
         if guild is not None and (thread is not None or payload.data.get("name")):
             thread = discord.Thread(guild=guild, state=self._connection, data=payload.data)
-            await self._listener.opened(thread)
+            await self._listener.titles.renamed(thread)
+
+    async def on_voice_status(self, data: Json) -> None:
+        """A voice channel says something of itself, or nothing any more."""
+        guild, status = self.get_guild(int(data["guild_id"])), data.get("status")
+        if guild is not None and isinstance(status, str) and status.strip():
+            await self._listener.titles.described(guild, int(data["id"]), status)
+
+    async def on_occasion(self, data: Json, is_new: bool) -> None:
+        """A scheduled event."""
+        if (guild := self.get_guild(int(data["guild_id"]))) is not None:
+            await self._listener.titles.planned(guild, data, is_new=is_new)
 
     async def on_member_join(self, member: discord.Member) -> None:
         """With the members intent only."""
@@ -162,6 +183,17 @@ class Gateway(discord.Client):
         self._connection.parse_guild_member_update(data)
         if guild is not None and not known and (member := guild.get_member(number)) is not None:
             self.dispatch("member_update", member, member)
+
+    def _occasion(self, parse: Callable[[Any], None], is_new: bool, data: Any) -> None:
+        """The library keeps of a scheduled event what it knows; people read the rest, too."""
+        self.dispatch("occasion", data, is_new)
+        parse(data)
+
+    def _guild_there(self, parse: Callable[[Any], None], data: Any) -> None:
+        """Scheduled events that were made or changed while nobody listened come with the server."""
+        parse(data)
+        for occasion in data.get("guild_scheduled_events") or ():
+            self.dispatch("occasion", {"guild_id": data["id"], **occasion}, False)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """The bot was added."""

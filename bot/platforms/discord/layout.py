@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.cards import MOST_IN_DIGEST, Card, digest_line, digest_title
+from bot.cards import shown as message_shown
 from bot.language import Language, say
 from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.events import channel_of, guild_of, message_of
@@ -24,9 +25,11 @@ IN_DIGEST = 120
 
 
 def link(case: Case) -> str:
-    """Where the message is or was; the channel's for a name or a title."""
+    """Where the message is or was; the channel's for a title, "" for a name."""
     key = case.message.key
     channel, message = channel_of(key.room), message_of(key)
+    if not channel:
+        return ""
     place = f"https://discord.com/channels/{guild_of(key.community)}/{channel}"
     return f"{place}/{message}" if message is not None else place
 
@@ -59,7 +62,9 @@ def buttons(card: Card) -> discord.ui.View:
 def digest_embed(cases: Sequence[Case], language: Language) -> discord.Embed:
     """One card for many cases."""
     shown = list(cases)[-MOST_IN_DIGEST:]
-    lines = [f"{digest_line(case, language)}\n{inline(case.message.text, IN_DIGEST)}" for case in shown]
+    lines = [
+        f"{digest_line(case, language)}\n{inline(message_shown(case.message, language), IN_DIGEST)}" for case in shown
+    ]
     if len(cases) > len(shown):
         lines.append(say(language, "digest-more", count=len(cases) - len(shown)))
     title = digest_title(cases, language)

@@ -66,7 +66,9 @@ async def report(asked: Asked, patience: Patience, message: discord.Message | No
         await asked.tell(asked.say("report-board"))
     elif message.author.id == asked.member.id:
         await asked.tell(asked.say("report-own"))
-    elif (event := event_of(message, asked.setup.moderator_roles)) is None or message.author.id == asked.guild.me.id:
+    elif (
+        event := event_of(message, asked.setup.moderator_roles, wordless=True)
+    ) is None or message.author.id == asked.guild.me.id:
         await asked.tell(asked.say("report-nothing"))
     elif not patience.take(asked.pseudonym):
         await asked.tell(asked.say("report-too-many", count=REPORTS))

@@ -32,7 +32,7 @@ async def explain_message(asked: Asked, reference: str, message: discord.Message
     where = refers(reference, asked.guild.id, asked.interaction.channel_id)
     if where is not None and asked.level >= Level.MODERATOR:
         case = await asked.bot.store.case_of(PLATFORM, asked.community, str(where[1]))
-        if case is not None and case.message.text and await _may_see(asked, case):
+        if case is not None and (case.message.text or case.message.quoted) and await _may_see(asked, case):
             await explain(asked, case)
             return
     message = message or await fetched(asked, reference)
@@ -125,7 +125,7 @@ async def status(asked: Asked) -> None:
 async def show_case(asked: Asked, number: int) -> None:
     """A case's card, for whoever asks alone."""
     case = await case_of(asked, number)
-    if case is None:
+    if case is None or not await _may_see(asked, case):
         await asked.tell(asked.say("no-case", case=str(number)))
         return
     shown = await asked.bot.desk.card(case, asked.language)
@@ -135,7 +135,7 @@ async def show_case(asked: Asked, number: int) -> None:
 async def history(asked: Asked, member: discord.User) -> None:
     """A member's cases, newest first."""
     author = asked.bot.store.sealer.author(PLATFORM, asked.community, str(member.id))
-    cases = await asked.bot.store.history(asked.community, author)
+    cases = [case for case in await asked.bot.store.history(asked.community, author) if await _may_see(asked, case)]
     lines = [asked.say("history-title", author=f"<@{member.id}>", count=len(cases))]
     for case in cases[:HISTORY_LINES]:
         decision = case.message.decision
@@ -143,14 +143,27 @@ async def history(asked: Asked, member: discord.User) -> None:
         done = ", ".join(said_action(asked.language, action) for action in todo)
         state = asked.say(f"state-{case.state}") + (f" · {done}" if done else "")
         text = asked.say("digest-line", title=title(case, asked.language), state=state, case=case.id)
-        lines.append(f"<t:{int(case.message.sent_at.timestamp())}:d> {text} · [↗]({link(case)})")
+        where = f" · [↗]({there})" if (there := link(case)) else ""
+        lines.append(f"<t:{int(case.message.sent_at.timestamp())}:d> {text}{where}")
     await asked.tell("\n".join(lines))
 
 
 async def _may_see(asked: Asked, case: Case) -> bool:
-    """Where the message stands or stood; a channel that is gone hides nothing from a moderator."""
-    channel = asked.guild.get_channel_or_thread(channel_of(case.message.key.room))
-    return not isinstance(channel, Readable) or await sees(asked, channel)
+    """Where the message stands or stood; a channel that is gone hides nothing from a moderator, one that I cannot ask
+    for does."""
+    number = channel_of(case.message.key.room)
+    channel = asked.guild.get_channel_or_thread(number)
+    if channel is None and number:  # gone, or a thread that is archived
+        try:
+            async with refusals(asked.guild, "view_channel", number):
+                channel = await asked.guild.fetch_channel(number)
+        except Gone:
+            return True
+        except (MissingPermission, RateLimited, Unreachable):
+            return False
+    if isinstance(channel, Readable):
+        return await sees(asked, channel)
+    return channel is None or channel.permissions_for(asked.member).view_channel
 
 
 async def _explain_text(asked: Asked, event: Message, *, stored: bool, quoted: str = "") -> None:

@@ -28,10 +28,19 @@ from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.catching_up import CatchingUp
 from bot.platforms.discord.clicks import Clicks
 from bot.platforms.discord.commands import add_commands
-from bot.platforms.discord.events import PLATFORM, community_of, event_of, guild_of, name_event, room_of, title_event
+from bot.platforms.discord.events import (
+    PLATFORM,
+    community_of,
+    event_of,
+    guild_of,
+    name_event,
+    room_of,
+    told_title,
+)
 from bot.platforms.discord.gateway import Gateway, supervise
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
+from bot.platforms.discord.titles import Titles
 from bot.platforms.discord.translations import Translations
 from bot.policy import Policy
 from bot.posting import Pace, Posting
@@ -97,7 +106,8 @@ class Discord:
         self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.breaker)
         self.authors = Authors()
         self.posting = Posting(store, DiscordBoard(self), Pace())
-        self.catching_up = CatchingUp(store, self._receive, self.opened)
+        self.titles = Titles(self)
+        self.catching_up = CatchingUp(store, self._receive, self.titles.found)
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
         """Names who takes events and questions."""
@@ -239,27 +249,12 @@ class Discord:
             log.exception("message not journalled, to be read again", message=message.id)
             await self.catching_up.missed(message)
 
-    async def opened(self, thread: discord.Thread) -> None:
-        """The title is read like a message."""
-        self.begin_work()
-        setup = await self.setup(community_of(thread.guild.id))
-        if thread.owner_id == self._own or setup.shows_cards_in(room_of(thread.id, thread.parent_id)):
-            return
-        owner = thread.owner
-        if owner is None and thread.owner_id:
-            try:
-                async with refusals(thread.guild, None, thread.id):
-                    owner = await thread.guild.fetch_member(thread.owner_id)
-            except (Gone, MissingPermission, RateLimited, Unreachable):
-                owner = None
-        await self.moderator.receive(title_event(thread, owner, setup.moderator_roles))
-
     async def called(self, member: discord.Member) -> None:
         """A name is read once for each author until it changes."""
         self.begin_work()
         community = community_of(member.guild.id)
         known = (community, str(member.id))
-        if self._names.get(known) == member.display_name or member.id == self._own:
+        if self._names.get(known) == member.display_name or member.id == self.own:
             return
         setup = await self.setup(community)
         await self.moderator.receive(name_event(member, setup.moderator_roles))
@@ -298,7 +293,8 @@ class Discord:
         self._group.create_task(look())
 
     @property
-    def _own(self) -> int:
+    def own(self) -> int:
+        """The bot's own id, 0 before the first connection."""
         return self.client.user.id if self.client is not None and self.client.user is not None else 0
 
     def _make(self) -> Gateway:
@@ -354,14 +350,15 @@ class Discord:
                 return None
 
     async def _receive(self, message: discord.Message) -> None:
-        if message.guild is None or message.author.id == self._own:
+        if message.guild is None or message.author.id == self.own:
             return
         setup = await self.setup(community_of(message.guild.id))
         if setup.shows_cards_in(room_of(message.channel.id, getattr(message.channel, "parent_id", None))):
             return
         await self.authors.complete(message)
-        if (event := event_of(message, setup.moderator_roles)) is not None:
-            await self.moderator.receive(event)
+        for event in (event_of(message, setup.moderator_roles), told_title(message, setup.moderator_roles)):
+            if event is not None:
+                await self.moderator.receive(event)
         if isinstance(message.author, discord.Member) and not message.author.bot:
             await self.called(message.author)
 

@@ -10,7 +10,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, Ne
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.breaker import Breaker
-from bot.events import Author, MessageKey
+from bot.events import Author, Kind, MessageKey
 from bot.inert import one_line
 from bot.language import say
 from bot.notices import Notice
@@ -198,7 +198,10 @@ class Acting:
         await self._deletions.do(str(chat), number, delete)
 
     async def _warn(self, bot: telegram.Bot, chat: int, key: MessageKey, author: Author, messages: int) -> None:
-        """In private where the author has ever written to the bot, else in the room."""
+        """In private where the author has ever written to the bot, else in the room. Nobody is warned about a
+        name."""
+        if key.kind is not Kind.MESSAGE:
+            raise Gone(key.message)
         setup = await self._setup_of(key.community)
         if setup.warn == "dm" and not is_channel(author):
             with contextlib.suppress(Forbidden, BadRequest):

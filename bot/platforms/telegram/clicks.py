@@ -166,7 +166,7 @@ class Clicks:
 
 async def explain(asked: Asked, case: Case) -> None:
     """Why the message of a case got its label."""
-    if not case.message.text:
+    if not (case.message.text or case.message.quoted):
         await asked.tell(asked.say("text-forgotten"))
         return
     try:

@@ -216,7 +216,7 @@ class Commands:
         if self._bot.groups.is_board(int(asked.message["chat"]["id"])):
             await asked.tell(asked.say("report-board"))
             return
-        event = event_of(message, asked.community, await self._bot.moderators(asked.chat, message))
+        event = event_of(message, asked.community, await self._bot.moderators(asked.chat, message), wordless=True)
         if (message.get("from") or {}).get("id") in (asked.user, self._bot.api.id):
             await asked.tell(asked.say("report-own"))
         elif event is None:

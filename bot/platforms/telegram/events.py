@@ -1,65 +1,21 @@
-"""Telegram's messages, names and topic titles as our events. Pure: read from an update as it came, in JSON.
+"""Telegram's messages, names and titles as our events. Pure: read from an update as it came, in JSON.
 
-Reading the JSON and not the library's objects means that a field Telegram adds tomorrow inside a poll or a checklist is
-read as well, and that a message the library cannot parse is not lost.
+Reading the JSON and not the library's objects means that a field Telegram adds tomorrow is read as well, and that a
+message the library cannot parse is not lost.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.events import Author, Message, MessageKey
+from bot.events import NAME, TITLE, Author, Message, MessageKey
+from bot.platforms.telegram.words import attached_to, doers_in, names_in, titles_in, unknown_in, words_of
 
 PLATFORM = "telegram"
 NAMES = "names"
 """The room that names are read in."""
-_NAME, _TITLE = "name-", "title-"
 Json = Mapping[str, Any]
-
-WRITTEN = (
-    "text",
-    "caption",
-    "poll",
-    "quote",
-    "external_reply",
-    "document",
-    "audio",
-    "video",
-    "animation",
-    "contact",
-    "venue",
-    "game",
-    "invoice",
-    "checklist",
-    "checklist_tasks_added",
-    "poll_option_added",
-    "giveaway",
-    "gift",
-    "reply_markup",
-    "author_signature",
-    "new_chat_title",
-)
-"""Parts of a message in which its author's words can be. What a reply answers to is not among them; a quote the author
-chose to show is."""
-_WORDS = frozenset(
-    {
-        "text",
-        "caption",
-        "title",
-        "question",
-        "description",
-        "explanation",
-        "option_text",
-        "file_name",
-        "performer",
-        "address",
-        "first_name",
-        "last_name",
-        "prize_description",
-    }
-)
-_NOT_THEIRS = frozenset({"origin", "chat", "entities", "url", "callback_data", "thumbnail", "from"})
 
 
 def community_of(chat: int) -> str:
@@ -98,7 +54,7 @@ def number_of(key: MessageKey) -> int | None:
 def titled(key: MessageKey) -> int | None:
     """Which topic's title the key names, if any."""
     number = key.message.rpartition(":")[2]
-    return int(number.removeprefix(_TITLE)) if number.startswith(_TITLE) else None
+    return int(number.removeprefix(TITLE)) if number.startswith(TITLE) else None
 
 
 def in_group(message: Json) -> bool:
@@ -106,35 +62,48 @@ def in_group(message: Json) -> bool:
     return message.get("chat", {}).get("type") in ("group", "supergroup")
 
 
-def event_of(message: Json, community: str, admins: frozenset[int]) -> Message | None:
-    """The message as an event; None for one in which nobody wrote anything.
+def event_of(message: Json, community: str, admins: frozenset[int], *, wordless: bool = False) -> Message | None:
+    """The message as an event; None for one in which nobody wrote anything, unless nobody knows its shape.
 
-    `admins` are the ids of the chat's administrators and of its linked channel. The revision grows with the time of the
-    last edit; its last 16 bits come from the text, for edits within one second.
+    `admins` are the ids of the chat's administrators and of its linked channel. With `wordless` one that only shows
+    something is an event, too. The revision grows with the time of the last edit; its last 16 bits come from what there
+    is to read, for edits within one second.
     """
-    text = text_of(message)
-    if not text:
+    text, quoted = words_of(message)
+    attached = attached_to(message)
+    unreadable = "" if text or quoted or attached or any(titles_in(message)) else unknown_in(message)
+    if not (text or quoted or unreadable or (wordless and attached)):
         return None
-    edited = message.get("edit_date") or 0
-    revision = max(edited - message["date"], 0) << 16 | _hash(text) & 0xFFFF if edited else _hash(text) & 0xFFFF
-    chat = message["chat"]["id"]
-    key = MessageKey(PLATFORM, community, room_of(message), f"{chat}:{message['message_id']}", revision)
-    return Message(key, author_of(message, admins), text, datetime.fromtimestamp(edited or message["date"], UTC))
+    edited, mark = message.get("edit_date") or 0, _hash(text + quoted) & 0xFFFF
+    revision = max(edited - message["date"], 0) << 16 | mark if edited else mark
+    key = key_of(message, community, revision)
+    sent_at = datetime.fromtimestamp(edited or message["date"], UTC)
+    return Message(key, author_of(message, admins), text, sent_at, quoted, attached, unreadable)
+
+
+def key_of(message: Json, community: str, revision: int = 0) -> MessageKey:
+    """The message's name in the journal."""
+    number = f"{message['chat']['id']}:{message['message_id']}"
+    return MessageKey(PLATFORM, community, room_of(message), number, revision)
 
 
 def other_events(message: Json, community: str, admins: frozenset[int]) -> list[Message]:
-    """Names of whoever wrote or joined, and a topic's title."""
+    """Names of whoever wrote, joined or did something to it, and titles: a topic's, the group's."""
     chat, now = message["chat"]["id"], datetime.fromtimestamp(message.get("edit_date") or message["date"], UTC)
     author, found = author_of(message, admins), []
-    people = [author, *(_user(user, admins) for user in message.get("new_chat_members", ()))]
-    for person in people:
+
+    def read(person: Author, room: str, number: str, text: str) -> None:
+        key = MessageKey(PLATFORM, community, room, f"{chat}:{number}", _hash(text))
+        found.append(Message(key, person, text, now))
+
+    for person in dict.fromkeys([author, *(_user(user, admins) for user in doers_in(message))]):
         if person.name and not person.is_bot:
-            key = MessageKey(PLATFORM, community, NAMES, f"{chat}:{_NAME}{person.id}", _hash(person.name))
-            found.append(Message(key, person, person.name, now))
-    topic = message.get("forum_topic_created") or message.get("forum_topic_edited") or {}
-    if (title := topic.get("name")) and (number := message.get("message_thread_id")):
-        key = MessageKey(PLATFORM, community, f"{chat}/{number}", f"{chat}:{_TITLE}{number}", _hash(title))
-        found.append(Message(key, author, title, now))
+            read(person, NAMES, f"{NAME}{person.id}", person.name)
+    for more in names_in(message):
+        read(author, NAMES, f"{NAME}{author.id}-{_hash(more) & 0xFFFF}", more)
+    for title, of_topic in titles_in(message):
+        number = (message.get("message_thread_id") or 0) if of_topic else 0
+        read(author, f"{chat}/{number}" if number else str(chat), f"{TITLE}{number}", title)
     return found
 
 
@@ -152,8 +121,13 @@ def author_of(message: Json, admins: frozenset[int]) -> Author:
 
 def text_of(message: Json) -> str:
     """Everything the author wrote, one piece a line."""
-    pieces = (piece for part in WRITTEN if part in message for piece in _pieces(part, message[part]))
-    return "\n".join(dict.fromkeys(piece for piece in pieces if piece.strip()))
+    return words_of(message)[0]
+
+
+def album_of(message: Json) -> str | None:
+    """The album the message is an item of."""
+    album = message.get("media_group_id")
+    return str(album) if album else None
 
 
 def is_channel(author: Author) -> bool:
@@ -166,22 +140,6 @@ def _user(user: Json, admins: frozenset[int]) -> Author:
     name = name or str(user.get("username") or "")
     is_bot = bool(user.get("is_bot"))
     return Author(str(user["id"]), name, is_moderator=user["id"] in admins and not is_bot, is_bot=is_bot)
-
-
-def _pieces(name: str, value: Any) -> Iterator[str]:
-    """Strings under the names of `_WORDS`, at any depth; a part that is itself a string is one."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key in _NOT_THEIRS:
-                continue
-            if not isinstance(inner, str) or key in _WORDS:
-                yield from _pieces(key, inner)
-    elif isinstance(value, list):
-        for inner in value:
-            if not isinstance(inner, str):
-                yield from _pieces(name, inner)
 
 
 def _hash(text: str) -> int:

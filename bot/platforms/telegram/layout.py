@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.cards import MOST_IN_DIGEST, Card, digest_line, digest_title
+from bot.cards import shown as message_shown
 from bot.hourly_cap import RESUME
 from bot.inert import one_line, plain
 from bot.language import Language, say
@@ -74,7 +75,9 @@ def digest_text(cases: Sequence[Case], language: Language) -> str:
     shown = list(cases)[-MOST_IN_DIGEST:]
     lines = [f"<b>{html.escape(digest_title(cases, language))}</b>"]
     for case in shown:
-        lines.append(f"{html.escape(digest_line(case, language))}\n{inline(case.message.text, IN_DIGEST)}")
+        lines.append(
+            f"{html.escape(digest_line(case, language))}\n{inline(message_shown(case.message, language), IN_DIGEST)}"
+        )
     if len(cases) > len(shown):
         lines.append(say(language, "digest-more", count=len(cases) - len(shown)))
     return "\n".join(lines)

@@ -15,10 +15,10 @@ from telegram.error import ChatMigrated, TelegramError
 from telegram.ext import ExtBot
 from telegram.request import HTTPXRequest
 
-from bot.actions import Action
+from bot.actions import Action, Delete
 from bot.breaker import Breaker
 from bot.desk import Desk
-from bot.events import Author, MessageKey
+from bot.events import NOBODY, Author, MessageKey
 from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
@@ -26,6 +26,7 @@ from bot.notices import Notice
 from bot.platforms.base import NotConnected, Overview, Place, Unreachable
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
+from bot.platforms.telegram.albums import Albums
 from bot.platforms.telegram.answers import Answers
 from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.board import TelegramBoard
@@ -34,9 +35,11 @@ from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import (
     NAMES,
     PLATFORM,
+    album_of,
     chat_of,
     event_of,
     in_group,
+    key_of,
     other_events,
 )
 from bot.platforms.telegram.groups import Groups
@@ -109,6 +112,7 @@ class Telegram:
             self.breaker,
         )
         self.restriction_ends = RestrictionEnds(self)
+        self.albums = Albums(store, lambda key: self.acting.perform(Delete(), self._here(key), NOBODY))
         self.board = TelegramBoard(self)
         self.posting = Posting(store, self.board, PACE)
         self.receiving = Receiving(store, self._handle, self.notify)
@@ -148,13 +152,17 @@ class Telegram:
                     self._bot = None
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
-        """See `Platform`."""
+        """See `Platform`. A whole album goes with one of its items."""
         with self.breaker.asking_for(key.community):
+            if isinstance(action, Delete):
+                await self.albums.remove(key)
             return await self.acting.perform(action, self._here(key), author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
         with self.breaker.asking_for(key.community):
+            if isinstance(action, Delete):
+                await self.store.albums.keep(key)
             return await self.acting.undo(action, self._here(key), author)
 
     def show(self, case: Case) -> None:
@@ -324,9 +332,14 @@ class Telegram:
         community = self.groups.community_of(int(chat["id"]))
         await self._known(chat)
         admins = await self.moderators(int(chat["id"]), message)
+        album, late = album_of(message), False
+        if album is not None:  # before it can be acted on: then the whole album is to go
+            late = await self.store.albums.add(key_of(message, community), album, self.now())
         event = event_of(message, community, admins)
         if event is not None and not (asks and event.author.is_moderator):
             await self.moderator.receive(event)
+        if late:
+            await self.albums.too_late(key_of(message, community))
         for named in other_events(message, community, admins):
             known = (named.key.community, named.key.message)
             if self._names.get(known) != named.key.revision:
@@ -424,6 +437,7 @@ class Telegram:
         while True:
             before = self.now() - NUMBERS_KEPT
             await steady(lambda: self.store.inbox.forget(before))  # noqa: B023
+            await steady(lambda: self.store.albums.forget(before))  # noqa: B023
             await asyncio.sleep(FORGET_EVERY_S)
 
 

@@ -6,6 +6,7 @@ import { drawCard, drawPlatforms } from "./servers.js";
 const LABELS = ["hate", "offensive", "neutral"];
 const HARMFUL = ["hate", "offensive"];
 const ACTIONS = ["delete", "warn", "timeout", "kick", "ban"];
+const LIMITS = ["max_actions_per_hour", "names_alert_at"];
 const LABEL_NUMBERS = ["alert_at", "act_at", "timeout_minutes", "ban_hours"];
 const EXEMPT = ["exempt_roles", "exempt_rooms"];
 const CARDS_PER_PAGE = 20;
@@ -383,7 +384,7 @@ function showPolicy(fresh) {
     for (const box of fields[`${label}.actions`]) box.checked = policy[label].actions.includes(box.value);
   }
   for (const name of ["timeout_at", "ban_at", "expire_days"]) fields[`strikes.${name}`].value = policy.strikes[name] ?? "";
-  fields.max_actions_per_hour.value = policy.max_actions_per_hour;
+  for (const name of LIMITS) fields[name].value = policy[name];
   for (const name of EXEMPT) fields[name].value = policy[name].join(", ");
   fields.categories.value = policy.categories.map((one) => [one.name, one.description, one.alert_at ?? ""].join(" | ")).join("\n");
 }
@@ -408,7 +409,7 @@ function policyFromForm() {
     drafted[label].actions = [...unlisted, ...boxes.filter((box) => box.checked).map((box) => box.value)];
   }
   for (const name of ["timeout_at", "ban_at", "expire_days"]) drafted.strikes[name] = number(`strikes.${name}`);
-  drafted.max_actions_per_hour = number("max_actions_per_hour");
+  for (const name of LIMITS) drafted[name] = number(name);
   for (const name of EXEMPT) drafted[name] = fields[name].value.split(",").map((one) => one.trim()).filter(Boolean);
   drafted.categories = categoriesFrom(fields.categories.value);
   return drafted;

@@ -186,6 +186,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.platforms.discord.catching_up.WAIT_S", 0.02)
     monkeypatch.setattr("bot.posting.RETRY_S", 0.2)
     monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.1)
+    monkeypatch.setattr("bot.platforms.discord.titles.RENAMED_WITHIN_S", 0.1)
 
 
 @pytest.fixture

@@ -68,7 +68,11 @@ async def edited(scene: Scene, author: Author) -> Message:
 
 
 async def forwarded(scene: Scene, author: Author) -> Message:
-    original = scene.server.remembers(scene.lounge, scene.ben, "HATE")
+    """From another server: what is forwarded from this one is a member's own message, and only shown."""
+    elsewhere = next((guild for guild in scene.server.guilds.values() if guild is not scene.guild), None)
+    elsewhere = elsewhere or scene.server.add_guild("Elsewhere", bot=False)
+    channel = next(iter(elsewhere.channels.values()), None) or elsewhere.add_channel("far")
+    original = scene.server.remembers(channel, elsewhere.owner, "HATE")
     return await scene.server.says(scene.lounge, author, forward=original)
 
 

@@ -103,6 +103,14 @@ async def found(scene: Scene, names: Iterable[str]) -> set[str]:
     return {name for name in names if any(f"HATE {name}!" in text for text in texts)}
 
 
+def forwarded(scene: Scene, fields: Fields, *, guild: str, channel: str) -> Fields:
+    """A forward of a message by Ben as Discord shows it: what it said, and not who said it."""
+    said = scene.server.write(scene.alerts, scene.ben, **{"content": ""} | fields).data
+    reference = {"type": 1, "message_id": said["id"], "channel_id": channel, "guild_id": guild}
+    snapshot = {name: value for name, value in said.items() if name not in ("id", "author", "channel_id", "member")}
+    return {"message_reference": reference, "message_snapshots": [{"message": snapshot}]}
+
+
 @pytest.mark.parametrize("way", ["written", "edited", "by a webhook", "forwarded"])
 async def test_every_field_of_a_message(scene: Scene, way: str) -> None:
     """Toxic in any field, in any way it can get there: a case that shows it."""
@@ -114,10 +122,7 @@ async def test_every_field_of_a_message(scene: Scene, way: str) -> None:
             message = await scene.server.says(scene.lounge, scene.ann, **{"content": "-"} | fields("nothing"))
             await scene.server.edits(message, **toxic)
         elif way == "forwarded":
-            snapshot = scene.server.write(scene.alerts, scene.ben, **{"content": ""} | toxic).data
-            reference = {"type": 1, "message_id": snapshot["id"], "channel_id": snapshot["channel_id"]}
-            more = {"message_reference": reference, "message_snapshots": [{"message": snapshot}]}
-            await scene.server.says(scene.lounge, scene.ann, **more)
+            await scene.server.says(scene.lounge, scene.ann, **forwarded(scene, toxic, guild="77", channel="78"))
         else:
             await scene.server.says(scene.lounge, hook if way == "by a webhook" else scene.ann, **toxic)
     assert await found(scene, wanted) == set(wanted)

@@ -1,0 +1,92 @@
+"""What of a platform's JSON people wrote, piece by piece, and whose words each piece is. Pure.
+
+Everything is read that is not known to be written by nobody: what a platform adds tomorrow is read, too.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+FIRST = ("text", "content", "caption", "title", "question", "name", "label", "description")
+"""Read before their neighbours; the rest follows by name, so that the same message is always the same text."""
+
+
+class Whose(StrEnum):
+    """The author's own words, or another's that the author shows."""
+
+    AUTHOR = "author"
+    QUOTED = "quoted"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One string somebody wrote."""
+
+    text: str
+    whose: Whose
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a platform's JSON is read.
+
+    `unwritten` are fields nobody wrote, by name or "part.name", each with the reason; a leading "*"
+    stands for any beginning of a name. `whose` is asked for each object inside: whose its words are, where
+    they would be somebody's; None where they are read elsewhere or not at all.
+    """
+
+    unwritten: Mapping[str, str]
+    whose: Callable[[str, Mapping[str, Any], Whose], Whose | None]
+
+    def why_unwritten(self, part: str, name: str) -> str | None:
+        """The reason why a field is not read; None for one that is."""
+        for known in (f"{part}.{name}", name):
+            if known in self.unwritten:
+                return self.unwritten[known]
+        ends = (f"*{name[at:]}" for at in range(1, len(name)) if name[at] == "_")
+        return next((self.unwritten[end] for end in ends if end in self.unwritten), None)
+
+
+def pieces(rules: Rules, value: Any, name: str = "", part: str = "", whose: Whose = Whose.AUTHOR) -> Iterator[Piece]:
+    """Every piece in a value, which is the field `name` of the object that is called `part`.
+
+    Strings mixed with objects are one running text, as rich text is.
+    """
+    if rules.why_unwritten(part, name) is not None:
+        return
+    if isinstance(value, str):
+        yield Piece(value, whose)
+    elif isinstance(value, Mapping):
+        theirs = rules.whose(name, value, whose)
+        if theirs is not None:
+            for key in in_order(value):
+                yield from pieces(rules, value[key], key, name, theirs)
+    elif isinstance(value, list):
+        found = [piece for inner in value for piece in pieces(rules, inner, name, part, whose)]
+        kinds = {isinstance(inner, str) for inner in value if isinstance(inner, str | Mapping)}
+        yield from _running(found) if kinds == {True, False} else found
+
+
+def in_order(fields: Iterable[str]) -> list[str]:
+    """Names of fields as people read them."""
+    return sorted(fields, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+
+
+def joined(found: Iterable[Piece], whose: Whose) -> str:
+    """Their pieces, one a line, each once; an address that stands in another piece is not said again."""
+    lines = list(dict.fromkeys(piece.text for piece in found if piece.whose is whose and piece.text.strip()))
+    whole = "\n".join(line for line in lines if not _is_address(line))
+    return "\n".join(line for line in lines if not (_is_address(line) and line in whole))
+
+
+def _running(found: list[Piece]) -> Iterator[Piece]:
+    """The pieces of a running text, put together for each whose they are; addresses behind it stay apart."""
+    for whose in Whose:
+        if text := "".join(piece.text for piece in found if piece.whose is whose and not _is_address(piece.text)):
+            yield Piece(text, whose)
+    yield from (piece for piece in found if _is_address(piece.text))
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("http://", "https://", "tg://")) and not any(c.isspace() for c in text)
