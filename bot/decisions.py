@@ -1,6 +1,6 @@
 """From a verdict to a recorded decision: the author's past, the community's cap, and what an edit changes."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,7 @@ from bot.ledger import Acted, Ledger
 from bot.policy import Band, Decision, Mode, Policy, Standing, decide, strike_expiry
 from bot.store import Store
 from bot.store.revisions import Revision
+from bot.store.standings import Past
 from bot.store.steady import Steady
 from bot.store.store import decision_json
 from model.classifier import Verdict
@@ -39,16 +40,6 @@ class Recorded:
     decision: Decision
     todo: tuple[Action, ...]
     case: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the journal says of an author: messages acted on and when they came; of a community: pseudonyms of the
-    ordinary members who were acted on."""
-
-    strikes: Mapping[str, datetime]
-    members: frozenset[str]
-    is_ordinary: bool
 
 
 class Decisions:
@@ -128,10 +119,10 @@ class Decisions:
         """
         author, community = self._store.author(event), event.key.community
         with self._ledger.reading() as began:
-            found = await self._read(event, policy, now)
+            past = await self._past(event, policy, now)
             await self._authors.before(author_of(event), row)
             others = self._ledger.since(began, community)
-        standing = self._standing(event, author, found, others, now)
+        standing = self._standing(event, author, past, others, now)
         decision = decided(standing)
         if decision.enforced:
             self._ledger.write(row, Acted(community, author, event.key.message, now, decision.counts))
@@ -142,27 +133,25 @@ class Decisions:
             await self._cap.hit(community, now)
         return decision
 
-    async def _read(self, event: Message, policy: Policy, now: datetime) -> _Found:
+    async def _past(self, event: Message, policy: Policy, now: datetime) -> Past:
         """What the journal says."""
         community, ask = event.key.community, self._store.standings
-        since = strike_expiry(policy, now)
-        strikes = await self._steady(lambda: ask.strikes(event, since))
+        strikes_since, members_since = strike_expiry(policy, now), self._cap.counted_since(community, now)
         if policy.mode is not Mode.ENFORCE or event.author.is_bot or event.author.is_moderator:
-            return _Found(strikes, frozenset(), is_ordinary=False)
-        members = await self._steady(lambda: ask.members(community, self._cap.counted_since(community, now)))
-        return _Found(strikes, frozenset(members), await self._steady(lambda: ask.is_ordinary(event, now)))
+            return await self._steady(lambda: ask.strikes(event, strikes_since))
+        return await self._steady(lambda: ask.past(event, strikes_since, members_since, now))
 
-    def _standing(self, event: Message, author: str, found: _Found, others: Sequence[Acted], now: datetime) -> Standing:
-        strikes = dict(found.strikes)
+    def _standing(self, event: Message, author: str, past: Past, others: Sequence[Acted], now: datetime) -> Standing:
+        strikes = dict(past.strikes)
         for one in others:
             if one.author == author:
                 strikes.setdefault(one.message, one.at)
         strikes.pop(event.key.message, None)
-        members = found.members | {one.author for one in others if one.counts}
+        members = past.members | {one.author for one in others if one.counts}
         return Standing(
             strikes=len(strikes),
             last_minute=sum(at > now - LAST_MINUTE for at in strikes.values()),
-            is_ordinary=found.is_ordinary and author not in members,
+            is_ordinary=past.is_ordinary and author not in members,
             members_last_hour=len(members),
             is_paused=self._cap.is_paused(event.key.community),
         )

@@ -1,10 +1,11 @@
 """What the journal says of an author and a community before a decision: strikes, who was acted on, who is known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.events import Message
 from bot.store import tables as t
@@ -16,6 +17,16 @@ KNOWN_AFTER = timedelta(days=1)
 OVERTURNED = sa.or_(t.case.c.undone.is_(True), t.case.c.corrected_label == "neutral")
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the journal says of an author: messages acted on and when they came, and whether they are an ordinary
+    member; of a community: pseudonyms of the ordinary members who were acted on."""
+
+    strikes: Mapping[str, datetime]
+    members: frozenset[str] = frozenset()
+    is_ordinary: bool = False
+
+
 class Standings:
     """The store's questions about what authors did before. Times are when a message was received."""
 
@@ -23,7 +34,21 @@ class Standings:
         self._engine = engine
         self._sealer = sealer
 
-    async def strikes(self, event: Message, since: datetime) -> dict[str, datetime]:
+    async def past(self, event: Message, strikes_since: datetime, members_since: datetime, now: datetime) -> Past:
+        """All of it."""
+        async with self._engine.connect() as connection:
+            return Past(
+                await self._strikes(connection, event, strikes_since),
+                await self._members(connection, event.key.community, members_since),
+                await self._is_ordinary(connection, event, now),
+            )
+
+    async def strikes(self, event: Message, since: datetime) -> Past:
+        """Only those of the author."""
+        async with self._engine.connect() as connection:
+            return Past(await self._strikes(connection, event, since))
+
+    async def _strikes(self, connection: AsyncConnection, event: Message, since: datetime) -> dict[str, datetime]:
         """The author's messages that were acted on since a moment, or are to be, and when each was first received.
 
         What a moderator has undone is not among them, nor what was not possible.
@@ -37,42 +62,37 @@ class Standings:
         )
         source = t.message.outerjoin(t.case)
         query = sa.select(_M.message, sa.func.min(_M.seen_at)).select_from(source).where(*wanted).group_by(_M.message)
-        async with self._engine.connect() as connection:
-            return {message: seen_at.replace(tzinfo=UTC) for message, seen_at in await connection.execute(query)}
+        return {message: seen_at.replace(tzinfo=UTC) for message, seen_at in await connection.execute(query)}
 
-    async def members(self, community: str, since: datetime) -> set[str]:
-        """Pseudonyms of the ordinary members who were acted on since a moment, undone or not."""
+    async def _members(self, connection: AsyncConnection, community: str, since: datetime) -> frozenset[str]:
+        """The ordinary members who were acted on since a moment, undone or not."""
         wanted = (_M.community == community, _M.enforced.is_(True), _M.seen_at >= t.naive(since))
         query = sa.select(_M.author).distinct().where(*wanted, _M.decision["counts"].as_boolean().is_(True))
-        async with self._engine.connect() as connection:
-            return set((await connection.execute(query)).scalars())
+        return frozenset((await connection.execute(query)).scalars())
 
-    async def is_ordinary(self, event: Message, now: datetime) -> bool:
+    async def _is_ordinary(self, connection: AsyncConnection, event: Message, now: datetime) -> bool:
         """Whether the author is one whom only a model gone wrong would hit: known here for a day, and without an
         earlier case that stands.
 
         Where nobody can be known for a day yet, because the bot came later, a harmless message before makes known.
         """
-        mine = self._author(event)
-        cases = t.case.join(t.message)
+        mine, other = self._author(event), _M.message != event.key.message
         harmful = _M.decision["band"].as_string().in_(("alert", "action"))
-        earlier = sa.select(t.case.c.id).select_from(cases)
-        earlier = earlier.where(*mine, _M.message != event.key.message, harmful, ~sa.func.coalesce(OVERTURNED, False))
+        earlier = sa.exists().select_from(t.case.join(t.message))
+        earlier = earlier.where(*mine, other, harmful, ~sa.func.coalesce(OVERTURNED, False))
         first = sa.select(_M.sent_at).where(*mine).order_by(_M.id).limit(1)
         watched = sa.select(_M.sent_at).where(_M.community == event.key.community).order_by(_M.seen_at).limit(1)
-        clear = (_M.decision["band"].as_string() == "clear", _M.message != event.key.message)
-        harmless = sa.select(_M.id).where(*mine, *clear).limit(1)
+        harmless = sa.exists().where(*mine, _M.decision["band"].as_string() == "clear", other)
+        asked = sa.select(earlier, first.scalar_subquery(), watched.scalar_subquery(), harmless)
+        has_case, first_at, watched_at, was_harmless = (await connection.execute(asked)).one()
         before = now - KNOWN_AFTER
-        async with self._engine.connect() as connection:
-            if (await connection.execute(earlier.limit(1))).first() is not None:
-                return False
-            if event.author.joined_at is not None:
-                return event.author.joined_at <= before
-            if _is_before((await connection.execute(first)).scalars().all(), before):
-                return True
-            if _is_before((await connection.execute(watched)).scalars().all(), before):
-                return False
-            return (await connection.execute(harmless)).first() is not None
+        if has_case:
+            return False
+        if event.author.joined_at is not None:
+            return event.author.joined_at <= before
+        if _is_before(first_at, before):
+            return True
+        return bool(was_harmless) and not _is_before(watched_at, before)
 
     async def was_warned(self, event: Message, since: datetime) -> bool:
         """Whether the author got a warning for a message received since a moment."""
@@ -94,5 +114,5 @@ class Standings:
         return _M.community == key.community, _M.author == author
 
 
-def _is_before(moments: Sequence[datetime], before: datetime) -> bool:
-    return any(moment.replace(tzinfo=UTC) <= before for moment in moments)
+def _is_before(moment: datetime | None, before: datetime) -> bool:
+    return moment is not None and moment.replace(tzinfo=UTC) <= before

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.events import Message
 from bot.policy import LabelPolicy, Mode, Strikes
 from bot.store import Store
 from model.labels import Label
@@ -114,23 +115,27 @@ async def test_it_comes_back_at_a_moderators_click(store: Store, click: str) -> 
         assert len(scene.chat.did("delete")) == 2 and scene.told("notice-cap") == 2
 
 
+async def is_ordinary(scene: Room, event: Message) -> bool:
+    now = datetime.now(UTC)
+    return (await scene.store.standings.past(event, now, now, now)).is_ordinary
+
+
 async def test_whose_case_was_overturned_is_ordinary_again(store: Store) -> None:
     """A model gone wrong hits the same people; their moderators' words count."""
     async with room(store) as scene:
         await known(scene, ["ann", "ben"])
         ann = await scene.says("ann", "HATE")
-        assert not await store.standings.is_ordinary(await scene.says("ann", "x"), datetime.now(UTC))
+        assert not await is_ordinary(scene, await scene.says("ann", "x"))
         case = await scene.case()
         assert case.message.key == ann.key
         await scene.desk.correct(case, "dana", Label.NEUTRAL, "authored")
-        assert await store.standings.is_ordinary(await scene.says("ann", "y"), datetime.now(UTC))
+        assert await is_ordinary(scene, await scene.says("ann", "y"))
 
 
 async def test_where_nobody_is_known_for_a_day_a_harmless_message_makes_known(store: Store) -> None:
     """On the bot's first day; whoever begins with hate is no ordinary member."""
     async with room(store, StubClassifier()) as scene:
         await scene.says("ann", "hello")
-        now = datetime.now(UTC)
-        assert await store.standings.is_ordinary(await scene.says("ann", "HATE", wait=False), now)
-        assert not await store.standings.is_ordinary(await scene.says("ben", "HATE", wait=False), now)
+        assert await is_ordinary(scene, await scene.says("ann", "HATE", wait=False))
+        assert not await is_ordinary(scene, await scene.says("ben", "HATE", wait=False))
         await scene.settled()
