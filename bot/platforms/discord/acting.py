@@ -70,6 +70,7 @@ class Acting:
         setup = await self._setup_of(key.community)
         reason = say(setup.language, "reason-action", message=key.message)
         async with self._turn(action, key, author), refusals(guild, right_for(action), channel_of(key.room)):
+            self._breaker.check()  # again: its turn may have come late
             match action:
                 case Delete() if named(key) is not None:
                     await self._reset_name(guild, key, author, reason)
@@ -92,6 +93,7 @@ class Acting:
         setup = await self._setup_of(key.community)
         reason = say(setup.language, "reason-undo")
         async with self._turn(action, key, author), refusals(guild, right_for(action), channel_of(key.room)):
+            self._breaker.check()  # again: its turn may have come late
             match action:
                 case Timeout() | Ban():
                     member = RestrictedMember(self, guild, author, action, reason)
