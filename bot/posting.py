@@ -1,12 +1,14 @@
 """Cards and notices on their way to moderators: at a pace, in digests when they come in bursts, each once."""
 
 import asyncio
+import hashlib
+import json
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -24,6 +26,20 @@ GATHER_S = 0.3
 UNPOSTED_WITHIN = timedelta(days=1)
 RETRY_S, BROKEN_RETRY_S, REFUSED_RETRY_S = 5.0, 60.0, 600.0
 SAID_AGAIN_AFTER_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a board sends, in the platform's own terms, and a `mark` that is another one where anybody would see a
+    difference."""
+
+    content: Any
+    mark: str
+
+
+def marked(content: Any, shown: object) -> Drawing:
+    """The drawing of this content; `shown` is all that people see of it, as JSON data."""
+    return Drawing(content, hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()[:32])
 
 
 class Board(Protocol):
@@ -44,16 +60,16 @@ class Board(Protocol):
         """Those that can be told something."""
         ...
 
-    async def post(
-        self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> tuple[str, str]:
-        """One card, or a digest of many; returns room and message. `again`: it says that it may stand there twice."""
+    async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
+        """One card, or a digest of many, as it is now. `again`: it says that it may stand there twice."""
         ...
 
-    async def edit(
-        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> None:
-        """The same card as it is now. `card` is room and message."""
+    async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
+        """Sends it; returns room and message. The same thing is always sent with the same `nonce`."""
+        ...
+
+    async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
+        """A card that stands there shows this from now on. `card` is room and message."""
         ...
 
     async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
@@ -207,7 +223,10 @@ class Posting:
         """A card that somebody has removed stays removed."""
         try:
             again = not self._twice.isdisjoint(case.id for case in cases)
-            await self._board.edit(community, setup, card, cases, digest=digest, again=again)
+            drawing = await self._board.draw(setup, cases, digest=digest, again=again)
+            if not await self._store.cards.shows(self._board.name, *card, drawing.mark):
+                await self._board.edit(community, setup, card, drawing)
+                await self._store.cards.record_drawn(self._board.name, *card, drawing.mark)
         except Gone:
             log.info("a card is gone", community=community)
 
@@ -255,13 +274,16 @@ class Posting:
         self._unsent -= numbers
         try:
             again = not self._twice.isdisjoint(numbers)
-            where = await self._board.post(community, setup, cases, digest=digest, again=again)
+            drawing = await self._board.draw(setup, cases, digest=digest, again=again)
+            nonce = f"{'digest' if digest else 'case'}-{cases[0].id}"
+            where = await self._board.post(community, setup, drawing, nonce)
         except (Gone, MissingPermission, RateLimited, NotConnected):
             self._unsent |= numbers
             for number in numbers:
                 del state.asked[number]
             raise
         await self._posted(state, cases, where, digest=digest)
+        await self._store.cards.record_drawn(self._board.name, *where, drawing.mark)
         if digest:
             state.digest, state.taken = where, len(cases)
             state.began = state.redrawn = time.monotonic()

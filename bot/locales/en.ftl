@@ -89,10 +89,16 @@ button-undo = Undo
 button-explain = Explain
 button-back = Post it back
 button-next = Go through them
-digest-title = { $count } messages by { $authors ->
+digest-title = { $count ->
+    [one] One message
+   *[other] { $count } messages
+} by { $authors ->
     [one] one author
    *[other] { $authors } authors
-} need a look
+} { $count ->
+    [one] needs a look
+   *[other] need a look
+}
 digest-line = { $title } · { $state } · case { $case }
 digest-more = … and { $count } more.
 digest-through = Nothing in this digest is open any more.

@@ -33,6 +33,7 @@ class Cards:
     async def post(self, case: int, platform: str, room: str, message: str | None, digest: bool, now: datetime) -> None:
         """The case's card stands here from now on; the one before is forgotten."""
         values = {"platform": platform, "room": room, "message": message, "digest": digest, "posted_at": t.naive(now)}
+        values["drawn"] = None
         posted = insert(t.card).values(case_id=case, **values)
         posted = posted.on_conflict_do_update(index_elements=["case_id"], set_=values)
 
@@ -48,6 +49,23 @@ class Cards:
         if row is None:
             return None
         return Card(row.case_id, row.platform, row.room, row.message, row.digest, row.posted_at.replace(tzinfo=UTC))
+
+    async def record_drawn(self, platform: str, room: str, message: str, mark: str) -> None:
+        """What a posted message shows, by its mark."""
+        here = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
+        drawn = sa.update(t.card).where(here).values(drawn=mark)
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(drawn)
+
+        await self._writer.write(work)
+
+    async def shows(self, platform: str, room: str, message: str, mark: str) -> bool:
+        """Whether that is what a posted message shows already: a case that joined it since has no mark yet."""
+        here = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
+        async with self._engine.connect() as connection:
+            marks = set((await connection.execute(sa.select(t.card.c.drawn).where(here).distinct())).scalars())
+        return marks == {mark}
 
     async def cases_of(self, platform: str, room: str, message: str) -> list[int]:
         """The cases that a posted message shows, oldest first: many for a digest, none where it is no card."""

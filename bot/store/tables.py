@@ -144,6 +144,7 @@ card = Table(
     Column("message", String),  # the platform's own; NULL where it gave none
     Column("digest", Boolean, nullable=False),  # one line among others
     Column("posted_at", DateTime, nullable=False),
+    Column("drawn", String),  # a digest of what it shows; NULL where that is not known
     Index("card_by_message", "platform", "room", "message"),
 )
 

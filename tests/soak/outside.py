@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot.actions import Action
 from bot.events import Author, MessageKey
+from bot.posting import Drawing, marked
 from bot.setup import Setup
 from bot.store import Case
 from model.classifier import Item, Verdict
@@ -91,19 +92,18 @@ class StubBoard:
     def communities(self) -> Sequence[str]:
         return [COMMUNITY]
 
-    async def post(
-        self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> tuple[str, str]:
+    async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
+        return marked((cases, digest, again), [[case.id, case.state, case.message.state] for case in cases] + [again])
+
+    async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
         name = f"card-{len(self.world.cards)}"
-        step(self.fault, "board", PLATFORM_ERRORS, lambda: self._draw(name, cases, digest, again))
+        step(self.fault, "board", PLATFORM_ERRORS, lambda: self._draw(name, *drawing.content))
         return "board", name
 
-    async def edit(
-        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> None:
-        step(self.fault, "board", PLATFORM_ERRORS, lambda: self._draw(card[1], cases, digest, again))
+    async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
+        step(self.fault, "board", PLATFORM_ERRORS, lambda: self._draw(card[1], *drawing.content))
 
-    async def tell(self, community: str, setup: Setup, text: str) -> None:
+    async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
         step(self.fault, "board", PLATFORM_ERRORS, lambda: None)
 
     def _draw(self, name: str, cases: Sequence[Case], digest: bool, again: bool) -> None:

@@ -13,6 +13,7 @@ from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.inert import fitting
 from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed, resume_button
+from bot.posting import Drawing, marked
 from bot.setup import Setup
 from bot.store import Case
 
@@ -39,27 +40,26 @@ class DiscordBoard:
         """The servers the bot is on."""
         return [community_of(guild.id) for guild in self._bot.guilds]
 
-    async def post(
-        self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> tuple[str, str]:
+    async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
+        """As keywords of the library's calls."""
+        content = await self._content(setup, cases, digest, again)
+        return marked(content, [content["content"], content["embed"].to_dict(), content["view"].to_components()])
+
+    async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
         """Into the channel of the set-up."""
         guild, room = await self._room(community, setup)
-        nonce = f"{'digest' if digest else 'case'}-{cases[0].id}"
         async with refusals(guild, "send_messages", room.id):
-            sent = await room.send(**await self._content(setup, cases, digest, again), nonce=nonce)
+            sent = await room.send(**drawing.content, nonce=nonce)
         return str(room.id), str(sent.id)
 
-    async def edit(
-        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> None:
+    async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
         """Where it stands, also if cards go elsewhere by now."""
         guild = self._guild(community)
         room = guild.get_channel_or_thread(int(card[0]))
         if not isinstance(room, Room):
             raise Gone(card[0])
         async with refusals(guild, "send_messages", room.id):
-            content = await self._content(setup, cases, digest, again)
-            await room.get_partial_message(int(card[1])).edit(**content)
+            await room.get_partial_message(int(card[1])).edit(**drawing.content)
 
     async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
         """Into the channel of the set-up."""

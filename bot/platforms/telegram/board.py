@@ -14,6 +14,7 @@ from bot.platforms.base import Gone, MissingPermission
 from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
 from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
+from bot.posting import Drawing, marked
 from bot.setup import Setup
 from bot.store import Case
 
@@ -44,18 +45,19 @@ class TelegramBoard:
         """The groups the bot knows."""
         return self._bot.groups.communities
 
-    async def post(
-        self, community: str, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> tuple[str, str]:
-        """Into the moderators' chat."""
+    async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
+        """As text and buttons."""
         text, buttons = await self._content(setup, cases, digest, again)
+        return marked((text, buttons), [text, buttons.to_dict()])
+
+    async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
+        """Into the moderators' chat."""
+        text, buttons = drawing.content
         return setup.alert_room, await self._sent(int(setup.alert_room), text, buttons)
 
-    async def edit(
-        self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool, again: bool
-    ) -> None:
+    async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
         """Where it stands, also if cards go elsewhere by now."""
-        text, buttons = await self._content(setup, cases, digest, again)
+        text, buttons = drawing.content
         chat = int(card[0])
         async with self._bot.acting.refusals(chat, None):
             try:
