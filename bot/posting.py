@@ -266,7 +266,8 @@ class Posting:
     ) -> tuple[str, str]:
         """A new card, or a digest: recorded before it may stand there, so that who comes after knows."""
         numbers = {case.id for case in cases}
-        if not numbers <= state.asked.keys():
+        is_first = not numbers <= state.asked.keys()
+        if is_first:
             await self._record(cases, (setup.alert_room, None), digest=digest)
         elif not self._board.recalls_s:
             self._twice |= numbers
@@ -283,7 +284,8 @@ class Posting:
                 del state.asked[number]
             raise
         await self._posted(state, cases, where, digest=digest)
-        await self._store.cards.record_drawn(self._board.name, *where, drawing.mark)
+        if is_first:  # else the platform may have answered with what was sent before, as it was then
+            await self._store.cards.record_drawn(self._board.name, *where, drawing.mark)
         if digest:
             state.digest, state.taken = where, len(cases)
             state.began = state.redrawn = time.monotonic()
