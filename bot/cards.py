@@ -145,7 +145,8 @@ def done(case: Case, language: Language) -> str:
         return say(language, "done-nothing")
     names = ", ".join(said_action(language, action) for action in wanted)
     if not case.message.decision["enforced"]:
-        return say(language, "done-shadow", actions=names)
+        is_paused = "cap" in case.message.decision.get("flags", [])
+        return say(language, "done-paused" if is_paused else "done-shadow", actions=names)
     state, unsure = case.message.state, case.message.unsure
     left = {one.action.name for one in case.message.unchanged if not one.undoes}
     sure = [action for action in wanted if action.name != unsure and action.name not in left]

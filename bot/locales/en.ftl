@@ -56,6 +56,7 @@ card-edited = Edited since; what is new in it changes nothing here.
 card-edited-better = Edited since: now it would not be flagged.
 done-nothing = Nothing was done to it.
 done-shadow = Would have done: { $actions } (shadow mode).
+done-paused = Would have done: { $actions } (acting is paused).
 done-done = Done: { $actions }.
 done-sent = Under way: { $actions }.
 done-intended = Under way: { $actions }.
@@ -173,6 +174,7 @@ notice-cap = { $members ->
     } acted on within an hour, none of them new or with a case before: that looks like a model gone wrong. I stopped: from now on I only show. I go on by myself after an hour without such a message, or when you tell me to. Look at the last cases first.
 notice-cap-over = An hour without such a message: I act again by the policy.
 notice-cap-resumed = A moderator told me to go on: I act again by the policy.
+page-paused = Acting is paused: too many members were acted on within an hour. Look at the last cards, then press “Go on acting”; or wait an hour.
 button-resume = Go on acting
 resume-not-paused = Acting is not paused here.
 notice-not-taken-back = Could not be taken back: { $action }. { $why }

@@ -256,7 +256,8 @@ def _trouble(parts: Parts) -> str:
     """What whoever opens the page must know first; "" while all is well."""
     waiting, recovery = parts.moderator.trouble, parts.store.recovery
     repaired = Notice("notice-store-repaired", {"found": str(recovery)}) if recovery and recovery.is_repair else None
-    said = (waiting or repaired, parts.model_trouble(), parts.learning.problem)
+    paused = Notice("page-paused") if parts.moderator.cap.is_paused(COMMUNITY) else None
+    said = (waiting or repaired, paused, parts.model_trouble(), parts.learning.problem)
     return next((one if isinstance(one, str) else one.text() for one in said if one), "")
 
 

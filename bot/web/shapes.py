@@ -35,6 +35,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "unread": unread,
         "title": cards.title(case, "en"),
         "done": cards.done(case, "en"),
+        "edited": cards.edited(case, "en"),
         "state": case.state,
         "corrected_label": case.corrected_label,
         "by": case.moderator,

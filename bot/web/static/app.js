@@ -258,6 +258,7 @@ function caseNode(item) {
     item.unread ? null : el("div", { class: "probabilities" }, ...LABELS.map((label) => probabilityRow(label, item.probabilities[label] ?? 0, label === item.label))),
     el("p", { class: "reason" }, item.reason),
     el("p", { class: `done${item.enforced && item.actions.length ? " enforced" : ""}` }, whatWasDone(item)),
+    item.edited ? el("p", { class: "muted" }, item.edited) : null,
     history(item),
     item.unread ? null : el(
       "div",
