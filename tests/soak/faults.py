@@ -126,10 +126,11 @@ def hook(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + timedelta(hours=JUMPS.get(fault.at("clock"), 0.0))
 
-    for module in ("moderator", "desk", "posting", "learning"):
+    for module in ("moderator", "decisions", "hourly_cap", "warning_pace", "desk", "posting", "learning"):
         monkeypatch.setattr(f"bot.{module}.datetime", Clock)
     for name in ("moderator.RETRY_AFTER_S", "store.steady.RETRY_S", "performing.FIRST_WAIT_S", "posting.GATHER_S"):
         monkeypatch.setattr(f"bot.{name}", 0.01)
+    monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.01)
     for name in ("posting.RETRY_S", "posting.BROKEN_RETRY_S", "posting.REFUSED_RETRY_S"):
         monkeypatch.setattr(f"bot.{name}", 0.02)
     for name in ("backlog.LOOK_EVERY_S", "backlog.ORPHANS_EVERY_S"):
