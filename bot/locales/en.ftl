@@ -236,6 +236,7 @@ health-events = { $count ->
     [one] One event could not be understood
    *[other] { $count } events could not be understood
 } since { $since }; where it was about messages, the channel is read again.
+health-commands = Discord does not take my commands since { $since }; the old ones work, and I try again.
 health-updates = { $count ->
     [one] One update could not be handled and was dropped
    *[other] { $count } updates could not be handled and were dropped

@@ -7,9 +7,9 @@ from typing import Literal
 
 from bot.notices import Notice
 
-Fault = Literal["outage", "cards", "events", "messages", "updates"]
+Fault = Literal["outage", "cards", "events", "messages", "updates", "commands"]
 """Not connected; cards that wait; events and messages that could not be read; updates that could not be handled or had
-no number."""
+no number; commands that could not be told to the platform."""
 FORGOTTEN_AFTER = timedelta(hours=24)
 
 
@@ -53,7 +53,7 @@ class Health:
     def notices(self, community: str = "") -> tuple[Notice, ...]:
         """What to show, the worst first; of cards only a community's where one is named."""
         now = self._clock()
-        for fault in [one for one, ailing in self._faults.items() if one != "outage"]:
+        for fault in [one for one, ailing in self._faults.items() if one not in ("outage", "commands")]:
             if now - self._faults[fault].last > FORGOTTEN_AFTER:
                 del self._faults[fault]
         found = {str(fault): ailing for fault, ailing in self._faults.items()}
@@ -72,7 +72,7 @@ class Health:
 
 
 def _lines(found: Mapping[str, Ailing]) -> Iterable[Notice]:
-    for name in ("outage", "cards", "rooms", "messages", "events", "updates"):
+    for name in ("outage", "cards", "rooms", "messages", "events", "updates", "commands"):
         if (ailing := found.get(name)) is not None:
             since = ailing.since.strftime("%Y-%m-%d %H:%M UTC")
             yield Notice(f"health-{name}", {"count": ailing.count, "since": since})

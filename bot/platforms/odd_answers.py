@@ -12,7 +12,7 @@ from bot.platforms.base import Unreadable
 
 PARSE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What code that trusts an answer raises where the answer is another one."""
-_OURS = Path(__file__).parents[2]
+_OURS = Path(__file__).parents[1]
 log = structlog.get_logger()
 
 
@@ -32,10 +32,10 @@ def raised_in(library: str, error: BaseException) -> bool:
     """Whether this library raised it, or called what did; not code of ours that the library called."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
-        if "site-packages" in path.parts:
-            return library in path.parts
         if path.is_relative_to(_OURS):
             return False
+        if "site-packages" in path.parts and library in path.parts:
+            return True
     return False
 
 

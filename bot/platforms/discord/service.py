@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import discord
@@ -33,6 +33,9 @@ from bot.platforms.discord.gateway import Gateway, supervise
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
 from bot.platforms.discord.translations import Translations
+from bot.platforms.discord.waits import Waits
+from bot.platforms.health import Health
+from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
 from bot.policy import Policy
 from bot.posting import Pace, Posting
 from bot.restrictions import Unchanged
@@ -45,6 +48,7 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voic
 STUCK_AFTER_S = 120.0
 EVERY_S = 10.0
 SYNC_AGAIN_S = 30.0
+A_LITTLE = timedelta(minutes=1)
 MOST_MISSING = 10
 RECEIVED_AT_ONCE = 200
 """Messages on their way to the journal. A burst of thousands arrives in one turn of the loop; beyond this they wait
@@ -94,10 +98,14 @@ class Discord:
         self._at_work: set[asyncio.Task[Any]] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self.breaker = Breaker(told=self.notify)
+        self._waits = Waits(self.breaker.refused)
         self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.breaker)
         self.authors = Authors()
-        self.posting = Posting(store, DiscordBoard(self), Pace())
-        self.catching_up = CatchingUp(store, self._receive, self.opened)
+        self.catching_up = CatchingUp(
+            store, self._receive, self.opened, lambda count: self.health.fails("messages", count)
+        )
+        self.health = Health(lambda: len(self.catching_up.on_hold))
+        self.posting = Posting(store, DiscordBoard(self), Pace(), self.health.cards_wait)
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
         """Names who takes events and questions."""
@@ -200,7 +208,8 @@ class Discord:
                 problems.insert(0, resting)
             shown = shows_cards(guild, setup)
             places.append(Place(community, guild.name, policy.mode, shown, tuple(problems)))
-        return Overview(PLATFORM, self.trouble or self.breaker.trouble(), self.invite, tuple(places))
+        trouble = self.trouble or self.breaker.trouble()
+        return Overview(PLATFORM, trouble, self.invite, tuple(places), self.health.notices())
 
     # What the connection tells.
 
@@ -208,6 +217,7 @@ class Discord:
         """Reads what was missed; greets where nobody has been greeted."""
         self.begin_work()
         self.trouble = None
+        self.health.well("outage")
         log.info("connected to Discord", servers=len(client.guilds), resumed=resumed)
         for guild in client.guilds:
             if guild.unavailable:
@@ -225,6 +235,7 @@ class Discord:
     async def disconnected(self) -> None:
         """From now on nothing is heard."""
         self.begin_work()
+        self.health.fails("outage")
         await self.catching_up.open()
 
     async def written(self, message: discord.Message) -> None:
@@ -267,6 +278,20 @@ class Discord:
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
 
+    def skipped(self, event: str, data: Any) -> None:
+        """Counted; where it was about a message, the room is read again from there, or from a little before now."""
+        self.health.fails("events")
+        where = data if isinstance(data, dict) and event.startswith("MESSAGE_") else {}
+        channel = str(where.get("channel_id"))
+        if self.client is None or not channel.isdecimal():
+            return
+        room, number = self.client.get_channel(int(channel)), str(where.get("id"))
+        if room is None:
+            return
+        recent = discord.utils.time_snowflake(datetime.now(UTC) - A_LITTLE)
+        after = int(number) if number.isdecimal() and int(number) < recent else recent
+        self.catching_up.read_again(room_of(int(channel), getattr(room, "parent_id", None)), after)
+
     async def joined(self, guild: discord.Guild) -> None:
         """From now on everything there is read."""
         self.begin_work()
@@ -295,14 +320,18 @@ class Discord:
             await self.catching_up.catch_up([guild])
             await self.posting.resume()  # the channel for cards may be there again
 
-        self._group.create_task(look())
+        looking = look()
+        try:
+            self._group.create_task(looking)
+        except RuntimeError:  # it stops
+            looking.close()
 
     @property
     def _own(self) -> int:
         return self.client.user.id if self.client is not None and self.client.user is not None else 0
 
     def _make(self) -> Gateway:
-        client = Gateway(self, members_intent=self.access.members_intent, refused=self.breaker.refused, **self._options)
+        client = Gateway(self, members_intent=self.access.members_intent, waits=self._waits, **self._options)
         client.clicks = Clicks(self)
         client.add_dynamic_items(CaseButton, DigestButton, ResumeButton)
         add_commands(client.tree, self)
@@ -325,7 +354,9 @@ class Discord:
                 await client.tree.sync()
         except (Gone, MissingPermission, RateLimited, Unreachable) as error:
             log.warning("commands not told to Discord", error=str(error))
+            self.health.fails("commands")
             return False
+        self.health.well("commands")
         return True
 
     async def _sync(self, client: Gateway) -> None:
@@ -341,7 +372,8 @@ class Discord:
         """What the operator is told, and how long to wait."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__)
+        log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__, at=place_of(error))
+        self.health.fails("outage")
         match error:
             case discord.LoginFailure():
                 self.trouble = Notice("discord-token")
@@ -349,8 +381,13 @@ class Discord:
             case discord.PrivilegedIntentsRequired():
                 self.trouble = Notice("discord-intent")
                 return 60.0
+            case discord.RateLimited():
+                self.trouble = Notice("discord-lost", {"error": str(error)})
+                return error.retry_after
             case _:
-                self.trouble = Notice("discord-lost", {"error": str(error) or type(error).__name__})
+                unread = isinstance(error, PARSE_ERRORS) and raised_in("discord", error)
+                why = f"what it answers cannot be read, {place_of(error)}" if unread else str(error)
+                self.trouble = Notice("discord-lost", {"error": why or type(error).__name__})
                 return None
 
     async def _receive(self, message: discord.Message) -> None:

@@ -6,10 +6,10 @@ read as well, and that a message the library cannot parse is not lost.
 
 import zlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from bot.events import Author, Message, MessageKey
+from bot.platforms.telegram.moments import moment
 
 PLATFORM = "telegram"
 NAMES = "names"
@@ -119,12 +119,12 @@ def event_of(message: Json, community: str, admins: frozenset[int]) -> Message |
     revision = max(edited - message["date"], 0) << 16 | _hash(text) & 0xFFFF if edited else _hash(text) & 0xFFFF
     chat = message["chat"]["id"]
     key = MessageKey(PLATFORM, community, room_of(message), f"{chat}:{message['message_id']}", revision)
-    return Message(key, author_of(message, admins), text, datetime.fromtimestamp(edited or message["date"], UTC))
+    return Message(key, author_of(message, admins), text, moment(edited or message.get("date")))
 
 
 def other_events(message: Json, community: str, admins: frozenset[int]) -> list[Message]:
     """Names of whoever wrote or joined, and a topic's title."""
-    chat, now = message["chat"]["id"], datetime.fromtimestamp(message.get("edit_date") or message["date"], UTC)
+    chat, now = message["chat"]["id"], moment(message.get("edit_date") or message.get("date"))
     author, found = author_of(message, admins), []
     people = [author, *(_user(user, admins) for user in message.get("new_chat_members", ()))]
     for person in people:

@@ -15,6 +15,7 @@ from telegram.error import BadRequest
 from bot.notices import Notice
 from bot.platforms.base import MissingPermission
 from bot.platforms.telegram.calling import Caller
+from bot.platforms.telegram.moments import LAST_S
 from bot.restrictions import NOTHING, Restriction
 
 SHORTEST_UNTIL = timedelta(seconds=40)
@@ -81,7 +82,7 @@ class RestrictedMember:
 def restriction_of(member: Mapping[str, Any]) -> Restriction:
     """A ChatMember's restriction: `limits` where they may still write something."""
     until = member.get("until_date") or 0
-    ends = datetime.fromtimestamp(until, UTC) if isinstance(until, int) and 0 < until < 2**40 else None
+    ends = datetime.fromtimestamp(until, UTC) if isinstance(until, int) and 0 < until <= LAST_S else None
     if member.get("status") == ChatMemberStatus.BANNED:
         return Restriction("ban", ends)
     if member.get("status") != ChatMemberStatus.RESTRICTED:
