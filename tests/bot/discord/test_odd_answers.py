@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from bot.notices import Notice
+from bot.platforms.base import PlatformRefuses, Unreachable
+from bot.platforms.discord import Access
+from bot.platforms.discord.checking import check_access
 from bot.platforms.discord.gateway import supervise
 from bot.platforms.discord.waits import LONGEST_WAIT_S, UNKNOWN_WAIT_S, asked_of
 from bot.policy import LabelPolicy, Strikes
@@ -259,10 +262,24 @@ async def test_a_history_that_is_none(scene: Scene, odd: Odd) -> None:
     scene.server.remembers(scene.lounge, scene.ann, "HATE meanwhile")
     scene.server.faults.invalid_session(False)
     await scene.server.until(lambda: scene.server.identified == 2)
-    if odd in (ODD["list"], ODD["twisted"]):  # nothing in it says that there is anything: that is an answer
-        return
-    await scene.server.until(lambda: scene.read["HATE meanwhile"] == 1, timeout_s=9)
+    if odd is not ODD["list"]:  # which says that nothing was said
+        await scene.server.until(lambda: scene.read["HATE meanwhile"] == 1, timeout_s=9)
     await scene.server.until(lambda: not scene.discord.catching_up.on_hold, timeout_s=9)
+    await scene.settled()
+
+
+@pytest.mark.parametrize("path", [r"/users/@me$", r"/applications/@me$"])
+@pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
+async def test_check_says_it_in_a_line(odd: Odd, path: str) -> None:
+    """Whatever is answered: no error but ours."""
+    async with DiscordServer() as server:
+        server.faults.answer_oddly("GET", path, odd, times=1e9)
+        try:
+            lines = await check_access(Access(server.token, api=server.api, gateway=server.gateway))
+        except (Unreachable, PlatformRefuses) as error:
+            lines = [str(error)]
+            assert "was not checked" in lines[0]
+        assert lines and all("\n" not in line for line in lines)
 
 
 async def test_a_short_outage_and_refused_cards_are_shown(scene: Scene) -> None:

@@ -12,10 +12,11 @@ import pytest
 from bot.actions import Delete
 from bot.events import Author, MessageKey
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, Unreachable, Unreadable
+from bot.platforms.base import Gone, MissingPermission, PlatformRefuses, Unreachable, Unreadable
 from bot.platforms.odd_answers import read_by
-from bot.platforms.telegram import answers, receiving, service
+from bot.platforms.telegram import Access, answers, receiving, service
 from bot.platforms.telegram.calling import Requests
+from bot.platforms.telegram.checking import check_access
 from bot.policy import LabelPolicy, Strikes
 from tests.bot.telegram.conftest import Scene, serving
 from tests.bot.telegram.test_faults import AGAIN, alive
@@ -280,6 +281,19 @@ def test_a_mistake_of_ours_stays_one() -> None:
         {}["id"]
     with pytest.raises(Unreadable, match="de_json"), read_by("telegram", "Telegram"):
         service.telegram.Message.de_json({"message_id": 1}, None)
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
+async def test_check_says_it_in_a_line(odd: Odd) -> None:
+    """Whatever is answered: no error but ours."""
+    async with TelegramServer() as server:
+        server.answer_oddly("getMe", odd, times=1e9)
+        try:
+            lines = await check_access(Access(server.token, api=server.api))
+        except (Unreachable, PlatformRefuses) as error:
+            lines = [str(error)]
+            assert "was not checked" in lines[0]
+        assert lines and all("\n" not in line for line in lines)
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
