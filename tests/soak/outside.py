@@ -103,7 +103,7 @@ class StubBoard:
     ) -> None:
         step(self.fault, "board", PLATFORM_ERRORS, lambda: self._draw(card[1], cases, digest, again))
 
-    async def tell(self, community: str, setup: Setup, text: str) -> None:
+    async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
         step(self.fault, "board", PLATFORM_ERRORS, lambda: None)
 
     def _draw(self, name: str, cases: Sequence[Case], digest: bool, again: bool) -> None:
