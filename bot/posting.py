@@ -103,6 +103,8 @@ class Posting:
         self._waiting = waiting
         self._unread: set[int] = set()
         """Cases whose card was sent, and the answer could not be read."""
+        self._undrawn: set[tuple[str, str]] = set()
+        """Cards that were drawn, and the answer could not be read."""
         self._store = store
         self._board = board
         self._pace = pace
@@ -227,12 +229,18 @@ class Posting:
     async def _edit(
         self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
     ) -> None:
-        """A card that somebody has removed stays removed."""
+        """A card that somebody has removed stays removed. Where the answer cannot be read it is drawn once more."""
         try:
             again = not self._twice.isdisjoint(case.id for case in cases)
             await self._board.edit(community, setup, card, cases, digest=digest, again=again)
         except Gone:
             log.info("a card is gone", community=community)
+        except Unreadable as error:
+            if card not in self._undrawn:
+                self._undrawn.add(card)
+                raise
+            log.warning("whether a card was drawn is not known", community=community, error=str(error))
+        self._undrawn.discard(card)
 
     async def _post(self, community: str, setup: Setup, state: _Community, fresh: list[Case]) -> None:
         fresh = await self._asked_again(community, setup, state, sorted(fresh, key=lambda case: case.id))

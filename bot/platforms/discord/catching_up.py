@@ -12,7 +12,7 @@ import structlog
 from bot.platforms.discord.events import PLATFORM, community_of, room_of
 from bot.platforms.discord.history import Room, pages
 from bot.platforms.discord.rights import readable
-from bot.platforms.odd_answers import PARSE_ERRORS
+from bot.platforms.odd_answers import PARSE_ERRORS, place_of
 from bot.store import Store
 
 log = structlog.get_logger()
@@ -181,7 +181,7 @@ class CatchingUp:
                 log.info("channel not read yet", room=room, wait_s=error.retry_after)
                 break
             except Exception as error:  # Discord's, or the store's: the gap stays, and is read later
-                log.warning("channel not read yet", room=room, attempt=attempt, error=repr(error))
+                log.warning("channel not read yet", room=room, attempt=attempt, error=repr(error), at=place_of(error))
                 await asyncio.sleep(WAIT_S * 2**attempt)
         self.on_hold.add(room)
 

@@ -7,6 +7,7 @@ import aiohttp
 import discord
 from discord import http
 
+from bot.inert import one_line
 from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.discord.rights import invite
 from bot.platforms.discord.service import Access
@@ -37,9 +38,8 @@ async def check_access(access: Access) -> list[str]:
         ) from error
     except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
         link = f"; the link that adds the bot is {invite(application)}" if application is not None else ""
-        raise Unreachable(
-            f"Discord: cannot be reached now ({error or type(error).__name__}); the token was not checked{link}"
-        ) from error
+        why = one_line(str(error), 200) or type(error).__name__
+        raise Unreachable(f"Discord: cannot be reached now ({why}); the token was not checked{link}") from error
     except discord.RateLimited as error:
         raise Unreachable(
             f"Discord: asks to wait {error.retry_after:.0f} seconds; the token was not checked"

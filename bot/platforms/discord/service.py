@@ -20,7 +20,7 @@ from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable, Unreadable
 from bot.platforms.discord.acting import Acting, refusals
 from bot.platforms.discord.authors import Authors
 from bot.platforms.discord.board import DiscordBoard
@@ -445,6 +445,9 @@ class Discord:
                 owner = guild.owner or await guild.fetch_member(guild.owner_id or 0)
                 await owner.send(text)
             return
+        except Unreadable as error:  # it has probably arrived
+            log.warning("whether the owner was greeted is not known", server=guild.id, error=str(error))
+            return
         except (Gone, MissingPermission, RateLimited, Unreachable) as error:
             log.info("the owner takes no private messages", server=guild.id, error=str(error))
         channels = [guild.system_channel, *guild.text_channels]
@@ -453,6 +456,8 @@ class Discord:
                 try:
                     async with refusals(guild, None, channel.id):
                         await channel.send(text)
+                    return
+                except Unreadable:
                     return
                 except (Gone, MissingPermission, RateLimited, Unreachable):
                     continue

@@ -2,6 +2,7 @@
 
 from telegram.error import InvalidToken, TelegramError
 
+from bot.inert import one_line
 from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
 from bot.platforms.telegram.service import Access, invite, look, made
@@ -18,7 +19,9 @@ async def check_access(access: Access) -> list[str]:
             "Telegram refuses the token; get one from @BotFather (/token) and put it into DOMOVOI_TELEGRAM_TOKEN"
         ) from error
     except TelegramError as error:
-        raise Unreachable(f"Telegram: cannot be reached now ({error.message}); the token was not checked") from error
+        raise Unreachable(
+            f"Telegram: cannot be reached now ({one_line(error.message, 200)}); the token was not checked"
+        ) from error
     except PARSE_ERRORS as error:
         if not raised_in("telegram", error):
             raise

@@ -83,7 +83,14 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
                 (discord,) = (await answer.json())["platforms"]
             (place,) = discord["places"]
             assert place["name"] == "Friends" and place["mode"] == "enforce" and not place["problems"]
-            assert "scope=bot" in discord["invite"] and not discord["trouble"]
+            assert "scope=bot" in discord["invite"] and not discord["trouble"] and not discord["faults"]
+            server.faults.refuse_connections()
+            server.faults.drop_socket()
+            async with asyncio.timeout(10), ClientSession() as session:
+                while not discord["faults"]:
+                    async with session.get(address + "api/platforms") as answer:
+                        (discord,) = (await answer.json())["platforms"]
+            assert "Not connected since" in discord["faults"][0]
             began = asyncio.get_running_loop().time()
             process.terminate()
             async with asyncio.timeout(10):

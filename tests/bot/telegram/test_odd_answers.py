@@ -107,7 +107,7 @@ async def test_every_call_once(living: Scene, odd: Odd) -> None:
 
 @pytest.mark.parametrize("method", [*READ, *DONE, *SAID])
 async def test_a_call_that_never_gets_an_answer(living: Scene, method: str) -> None:
-    """However long it lasts: the other actions are done, and nothing that people read is said again and again."""
+    """However long it lasts: the other actions are done, and nothing that people read is said or drawn on and on."""
     scene = living
     await scene.server.says(scene.group, scene.ben, "hello")
     await scene.settled()
@@ -117,6 +117,10 @@ async def test_a_call_that_never_gets_an_answer(living: Scene, method: str) -> N
     await scene.server.until(lambda: message.deleted, timeout_s=9)
     scene.telegram.notify(Notice("notice-classifier-back", {}, scene.community))
     await asyncio.sleep(0.6)
+    called = len(scene.server.called(method))
+    await asyncio.sleep(0.4)
+    if method in ("sendMessage", "editMessageText", "sendDocument"):
+        assert len(scene.server.called(method)) == called <= 4
     shown = scene.server.by_bot(scene.board)
     assert sum(bool(one.buttons) for one in shown) <= 2 and sum(not one.buttons for one in shown) == 1
     assert len(scene.server.by_bot(scene.group)) <= 1
