@@ -24,7 +24,7 @@ def read_by(library: str, platform: str) -> Iterator[None]:
     except PARSE_ERRORS as error:
         if not raised_in(library, error):
             raise
-        log.warning("an answer could not be read", platform=platform, error=repr(error)[:200], at=place_of(error))
+        log.warning("an answer could not be read", platform=platform, error=what(error), at=place_of(error))
         raise Unreadable(f"{platform} answers what cannot be read ({place_of(error)})") from error
 
 
@@ -37,6 +37,11 @@ def raised_in(library: str, error: BaseException) -> bool:
         if "site-packages" in path.parts and library in path.parts:
             return True
     return False
+
+
+def what(error: BaseException) -> str:
+    """The error for the log; without its words where these are the answer's, which people wrote."""
+    return type(error).__name__ if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"[:100]
 
 
 def place_of(error: BaseException) -> str:

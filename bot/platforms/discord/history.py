@@ -8,7 +8,7 @@ import discord
 import structlog
 
 from bot.platforms.base import Unreadable
-from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
+from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in, what
 
 PAGE = 100
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ def read(channel: Room, data: Any) -> discord.Message | None:
     except PARSE_ERRORS as error:
         if not raised_in("discord", error):
             raise
-        log.warning("a message cannot be read as it is", room=channel.id, error=repr(error)[:200], at=place_of(error))
+        log.warning("a message cannot be read as it is", room=channel.id, error=what(error), at=place_of(error))
     try:
         return discord.Message(state=channel._state, channel=channel, data=_plain(data))
     except PARSE_ERRORS:

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.actions import Delete
+from bot.actions import Ban, Delete, Kick
 from bot.events import Author, MessageKey
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, PlatformRefuses, Unreachable, Unreadable
@@ -301,12 +302,48 @@ async def test_check_says_it_in_a_line(odd: Odd) -> None:
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
-async def test_an_action_by_itself(living: Scene, odd: Odd) -> None:
-    """Only errors of our family."""
-    message = await living.server.says(living.group, living.ann, "hello")
-    await living.settled()
-    key = MessageKey("telegram", living.community, str(living.group.id), f"{living.group.id}:{message.id}")
-    living.server.answer_oddly("deleteMessage", odd)
-    with contextlib.suppress(Unreachable, Gone, MissingPermission):
-        await living.telegram.perform(Delete(), key, Author(str(living.ann.id), "Ann"))
-    assert message.deleted
+async def test_each_action_by_itself(living: Scene, odd: Odd) -> None:
+    """Only errors of our family, and it is done where it took effect; done again it looks like once."""
+    scene, telegram = living, living.telegram
+    channel = scene.server.add_group("Elsewhere")
+    scene.group.members[scene.server.bot.id].rights["can_manage_topics"] = True
+    messages = [await scene.server.says(scene.group, scene.ann, f"hello {number}") for number in range(3)]
+    await scene.settled()
+    ann, them = Author(str(scene.ann.id), "Ann"), Author(str(channel.id), "Elsewhere")
+
+    def key(what: object) -> MessageKey:
+        return MessageKey("telegram", scene.community, str(scene.group.id), f"{scene.group.id}:{what}")
+
+    async def together() -> None:
+        await asyncio.gather(*(telegram.perform(Delete(), key(one.id), ann) for one in messages[1:]))
+
+    table: list[tuple[str, Callable[[], Awaitable[object]], Callable[[], bool]]] = [
+        ("deleteMessage", lambda: telegram.perform(Delete(), key(messages[0].id), ann), lambda: messages[0].deleted),
+        ("deleteMessages", together, lambda: all(one.deleted for one in messages)),
+        ("banChatSenderChat", lambda: telegram.perform(Ban(), key(1), them), lambda: bool(scene.group.banned_chats)),
+        ("unbanChatSenderChat", lambda: telegram.undo(Ban(), key(1), them), lambda: not scene.group.banned_chats),
+        ("editForumTopic", lambda: telegram.perform(Delete(), key("title-7"), ann), lambda: bool(scene.group.topics)),
+        ("unbanChatMember", lambda: telegram.perform(Kick(), key(2), ann), lambda: not _is_in(scene)),
+    ]
+    for method, call, is_done in table:
+        scene.server.answer_oddly(method, odd)
+        for _ in range(2):
+            with contextlib.suppress(Unreachable, Gone, MissingPermission):
+                await call()
+        assert is_done(), method
+    assert scene.group.members[scene.ann.id].status == "left"
+
+
+def _is_in(scene: Scene) -> bool:
+    return scene.group.members[scene.ann.id].status == "member"
+
+
+@pytest.mark.parametrize("odd", [ODD["html"], ODD["nothing in it"]], ids=["html", "nothing"])
+async def test_a_webhook(odd: Odd, tmp_path: Path) -> None:
+    """Set again until it is taken."""
+    async with TelegramServer() as server:
+        scene = Scene(server)
+        scene.access = replace(scene.access, webhook_url="http://127.0.0.1:1/x", webhook_port=0, webhook_secret="s")
+        server.answer_oddly("setWebhook", odd, times=2, before_effect=True)
+        async with serving(scene, tmp_path):
+            await server.until(lambda: server.webhook.get("url"))
