@@ -247,23 +247,25 @@ class Polling:
 
     def _after(self, taken: "Taken", count: int, took_s: float) -> float:
         """What the next question is, and how long it is not asked: not in a circle, whatever the server does."""
-        now = time.monotonic()
+        now, first = time.monotonic(), self.offset is None
         if self.offset is not None:
             self.confirmed = self.offset
         if taken.fresh:
             self.brought_at, self.idle = now, 0
         elif count:
             self.idle += 1
-            again = self.offset is None and self.confirmed is not None
-            if again and taken.newest is not None and taken.newest < (self.confirmed or 0):
-                self.forgets, self.brought_at = False, now
-        if taken.newest is not None:
+        if first and not taken.fresh and self._is_confirmed(taken.newest):  # and here it is again
+            self.forgets, self.brought_at, self.offset = False, now, self.confirmed
+        elif taken.newest is not None:
             self.offset = taken.newest + 1
         elif not count and (self.forgets or now - self.brought_at > LOOK_AGAIN_S):
             self.offset = None
         if count:
             return self.first_wait_s if self.idle > 1 or taken.newest is None else 0.0
         return max(0.0, EMPTY_TAKES_S - took_s)
+
+    def _is_confirmed(self, newest: int | None) -> bool:
+        return newest is not None and self.confirmed is not None and newest < self.confirmed
 
     async def _updates(self, bot: Caller) -> list[Any]:
         """As they came, in JSON: one that the library cannot parse must not keep back the others."""

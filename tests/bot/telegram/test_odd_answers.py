@@ -252,6 +252,33 @@ async def test_a_server_that_forgets_nothing(scene: Scene, monkeypatch: pytest.M
     assert len(scene.server.called("getUpdates")) - before <= 12
 
 
+def test_what_is_asked_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An offset right after an answer and then none; a server that gives out old ones again keeps getting the offset,
+    and is asked without it once a minute. Never in a circle without a pause."""
+    now = [1000.0]
+    monkeypatch.setattr(receiving.time, "monotonic", lambda: now[0])
+    polling = receiving.Polling(None, lambda told: None)  # type: ignore[arg-type]
+
+    def after(newest: int | None, fresh: int, count: int, took_s: float = 25.0) -> tuple[int | None, float]:
+        pause_s = polling._after(receiving.Taken(newest, fresh), count, took_s)
+        return polling.offset, pause_s
+
+    assert after(1000, 100, 100) == (1001, 0.0)
+    assert after(None, 0, 0) == (None, 0.0)  # confirmed: the next question has no offset
+    assert after(None, 0, 0, took_s=0.2) == (None, 0.8)
+    assert after(3, 3, 3) == (4, 0.0)  # counts anew
+    assert after(None, 0, 0) == (None, 0.0)
+    assert after(None, 0, 1) == (None, 1.0)  # nothing with a number
+    assert after(900, 5, 5) == (901, 0.0)
+    assert after(None, 0, 0) == (None, 0.0)
+    assert after(100, 0, 100)[0] == 901  # all of it confirmed long ago
+    assert after(None, 0, 0) == (901, 0.0)
+    now[0] += receiving.LOOK_AGAIN_S + 1
+    assert after(None, 0, 0) == (None, 0.0)
+    assert after(100, 0, 100) == (901, 1.0)
+    assert after(901, 1, 1) == (902, 0.0)
+
+
 @pytest.mark.parametrize("number", [-1, 2**63, 2**200, True, 1.5, "7", None])
 async def test_numbers_that_are_none(living: Scene, number: Any) -> None:
     """They are counted and in nobody's way."""
