@@ -47,6 +47,7 @@ from bot.events import Message
 from bot.moderator import Judged, Moderator
 from bot.platforms.telegram import Access, Telegram
 from bot.platforms.telegram.events import community_of
+from bot.platforms.telegram.receiving import Taken
 from bot.store import Sealer, Store
 from bot.store import tables as t
 
@@ -348,7 +349,7 @@ async def paced(server: Simulated, updates: int, per_second: float) -> Pace:
             assert isinstance(bot.store, Timed)
             take = bot.telegram.receiving.take
 
-            async def taken(came: Sequence[Any]) -> int | None:
+            async def taken(came: Sequence[Any]) -> Taken:
                 now = time.monotonic()
                 for message in (update["message"] for update in came):
                     arrived[f"{message['chat']['id']}:{message['message_id']}"] = now, message["told_at"]

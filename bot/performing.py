@@ -13,7 +13,16 @@ from bot import actions
 from bot.actions import Action
 from bot.events import Author, Message, MessageKey
 from bot.notices import Notice
-from bot.platforms.base import DryRun, Gone, MissingPermission, NotConnected, Platform, RateLimited, Unreachable
+from bot.platforms.base import (
+    DryRun,
+    Gone,
+    MissingPermission,
+    NotConnected,
+    Platform,
+    RateLimited,
+    Unreachable,
+    Unreadable,
+)
 from bot.policy import Decision
 from bot.restrictions import Unchanged
 from bot.store import Case, Store
@@ -199,6 +208,7 @@ class Performing:
         platform = self._platforms[event.key.platform]
         performer: Platform | DryRun = platform if enforced else DryRun(platform)
         later: list[Action] = []
+        pause_s = 0.0
         while todo:
             if row in self._undone:
                 return
@@ -217,13 +227,20 @@ class Performing:
             except Gone:
                 state = "gone"
             except RateLimited as error:
-                pause_s = error.retry_after_s
+                pause_s = max(pause_s, error.retry_after_s)
                 if isinstance(action, actions.Warn) and len(todo) > 1:
                     later.append(action)
                 else:
                     await self._progress(row, "intended", [action, *rest], state)
                     put_off([action, *rest], pause_s, wait_s)
                     return
+            except Unreadable as error:  # it has perhaps done it; the others need not wait for that
+                log.warning("an action may have been done", row=row, action=action.name, error=str(error))
+                if isinstance(action, actions.Warn):
+                    await self._progress(row, "intended", rest, state, unsure=action)
+                else:
+                    later.append(action)
+                    pause_s = max(pause_s, wait_s)
             except Unreachable as error:
                 log.warning("platform does not answer", row=row, action=action.name, error=str(error))
                 perhaps = isinstance(action, actions.Warn) and not isinstance(error, NotConnected)
@@ -237,7 +254,7 @@ class Performing:
             todo = todo[1:]
             if not todo and later:
                 await self._progress(row, "intended", later, state)
-                put_off(later, pause_s, wait_s)
+                put_off(later, pause_s, min(2 * wait_s, LONGEST_WAIT_S))
                 return
         await self._steady(lambda: self._store.record_progress(row, state, [], state))
 

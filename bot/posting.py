@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import json
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.setup import Setup
 from bot.store import Case, Store
 from bot.store.cards import Card
@@ -25,6 +25,8 @@ GATHER_S = 0.3
 """How long a first card waits for others, so that a burst is seen as one."""
 UNPOSTED_WITHIN = timedelta(days=1)
 RETRY_S, BROKEN_RETRY_S, REFUSED_RETRY_S = 5.0, 60.0, 600.0
+SOMEWHERE = ""
+"""The number of a card that was sent twice, and each time the answer could not be read."""
 SAID_AGAIN_AFTER_S = 600.0
 
 
@@ -106,10 +108,24 @@ class _Community:
 class Posting:
     """What is to be shown is read from the store when its turn comes, so the newest state is shown, once."""
 
-    def __init__(self, store: Store, board: Board, pace: Pace) -> None:
+    def __init__(
+        self,
+        store: Store,
+        board: Board,
+        pace: Pace,
+        waiting: Callable[[str, int], None] = lambda community, count: None,
+    ) -> None:
+        """`waiting` hears of each community how many cards wait there; 0: none any more."""
+        self._waiting = waiting
+        self._unread: set[int] = set()
+        """Cases whose card was sent, and the answer could not be read."""
+        self._undrawn: set[tuple[str, str]] = set()
+        """Cards that were drawn, and the answer could not be read."""
         self._store = store
         self._board = board
         self._pace = pace
+        self._waits: defaultdict[str, set[int]] = defaultdict(set)
+        """By community: cases whose card was refused or not answered for, and waits."""
         self._wanted: dict[int, None] = {}
         self._told: list[Notice] = []
         self._something = asyncio.Event()
@@ -164,16 +180,23 @@ class Posting:
             try:
                 await self._show(community, cases)
             except RateLimited as error:
-                self._later([case.id for case in cases], error.retry_after_s)
+                wait_s = error.retry_after_s
             except Unreachable as error:
                 log.warning("cards wait", community=community, error=str(error))
-                self._later([case.id for case in cases], RETRY_S)
+                wait_s = RETRY_S
             except (Gone, MissingPermission) as error:
                 log.warning("cards cannot be shown", community=community, error=str(error))
-                self._later([case.id for case in cases], REFUSED_RETRY_S)
+                wait_s = REFUSED_RETRY_S
             except Exception as error:
                 log.exception("cards could not be shown", community=community)
-                self._later([case.id for case in cases], RETRY_S if passing(error) else BROKEN_RETRY_S)
+                wait_s = RETRY_S if passing(error) else BROKEN_RETRY_S
+            else:
+                self._waits[community] -= {case.id for case in cases}
+                self._waiting(community, len(self._waits[community]))
+                continue
+            self._waits[community] |= {case.id for case in cases}
+            self._waiting(community, len(self._waits[community]))
+            self._later([case.id for case in cases], wait_s)
 
     def _later(self, cases: Sequence[int], wait_s: float) -> None:
         """Again in a while; by the loop's own timer, so nothing waits for it."""
@@ -198,6 +221,8 @@ class Posting:
                 fresh.append(case)
                 if card is not None:
                     asked.append(card)
+            elif card.message == SOMEWHERE:
+                continue
             elif card.digest:
                 digests[card.room, card.message] = case.id
             else:
@@ -220,7 +245,7 @@ class Posting:
     async def _edit(
         self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
     ) -> None:
-        """A card that somebody has removed stays removed."""
+        """A card that somebody has removed stays removed. Where the answer cannot be read it is drawn once more."""
         try:
             again = not self._twice.isdisjoint(case.id for case in cases)
             drawing = await self._board.draw(setup, cases, digest=digest, again=again)
@@ -229,6 +254,12 @@ class Posting:
                 await self._store.cards.record_drawn(self._board.name, *card, drawing.mark)
         except Gone:
             log.info("a card is gone", community=community)
+        except Unreadable as error:
+            if card not in self._undrawn:
+                self._undrawn.add(card)
+                raise
+            log.warning("whether a card was drawn is not known", community=community, error=str(error))
+        self._undrawn.discard(card)
 
     async def _post(self, community: str, setup: Setup, state: _Community, fresh: list[Case]) -> None:
         fresh = await self._asked_again(community, setup, state, sorted(fresh, key=lambda case: case.id))
@@ -257,7 +288,8 @@ class Posting:
             numbers = sorted(number for number, group in state.asked.items() if group == (first, digest))
             again = await self._store.cases_of(numbers)
             where = await self._send(community, setup, state, again, digest=digest)
-            await self._edit(community, setup, where, again, digest=digest)
+            if where[1] != SOMEWHERE:
+                await self._edit(community, setup, where, again, digest=digest)
             fresh = [case for case in fresh if case.id not in numbers]
         return list(fresh)
 
@@ -283,10 +315,17 @@ class Posting:
             for number in numbers:
                 del state.asked[number]
             raise
+        except Unreadable:
+            if not numbers & self._unread:  # sent again once, and it says so
+                self._unread |= numbers
+                raise
+            log.error("whether a card was posted is not known", community=community, cases=sorted(numbers))
+            where = setup.alert_room, SOMEWHERE
+        self._unread -= numbers
         await self._posted(state, cases, where, digest=digest)
-        if is_first:  # else the platform may have answered with what was sent before, as it was then
+        if is_first and where[1] != SOMEWHERE:  # else the platform may have answered with what was sent before
             await self._store.cards.record_drawn(self._board.name, *where, drawing.mark)
-        if digest:
+        if digest and where[1] != SOMEWHERE:
             state.digest, state.taken = where, len(cases)
             state.began = state.redrawn = time.monotonic()
         return where
@@ -327,6 +366,9 @@ class Posting:
             button = next((one.button for one in mine if one.button and one.text(setup.language) in fresh), "")
             try:
                 await self._board.tell(community, setup, "\n".join(fresh), button)
+            except Unreadable as error:  # it has perhaps been told, and then the next would be, too
+                log.warning("whether a notice was told is not known", community=community, error=str(error))
+                state.lately.update(dict.fromkeys(fresh, now))
             except (RateLimited, Unreachable) as error:
                 log.warning("notice waits", community=community, error=str(error))
                 self._told_later([replace(notice, community=community) for notice in mine])

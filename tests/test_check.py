@@ -4,6 +4,8 @@ import codecs
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,33 @@ def test_a_platform_that_cannot_be_reached_is_named(platform: str, tmp_path: Pat
     done = check(tmp_path, f'[{platform}]\napi = "http://127.0.0.1:9{path}"\n', **extra)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2 and "cannot be reached" in line and "token was not checked" in line
+
+
+class Anything(BaseHTTPRequestHandler):
+    """A web server that is no platform."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>It works!</html>")
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("platform", ["discord", "telegram"])
+def test_a_web_server_that_is_no_platform_is_named(platform: str, tmp_path: Path) -> None:
+    """In one line, without the token."""
+    token = {"discord": "MTIzNDU2Nzg5MDEyMzQ1Njc4.x.y", "telegram": "123456:ABC"}[platform]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Anything) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        extra = {f"DOMOVOI_{platform.upper()}_TOKEN": token}
+        done = check(tmp_path, f'[{platform}]\napi = "http://127.0.0.1:{server.server_port}"\n', **extra)
+        server.shutdown()
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and "token was not checked" in line and token not in line
 
 
 def test_what_a_start_cannot_use_ends_it_with_the_same_line(tmp_path: Path) -> None:

@@ -250,11 +250,32 @@ status-counts = Last 24 hours: messages read { $seen }, cards { $cases }, answer
 status-alerts = Cards go to { $room }.
 status-no-alerts = Cards go nowhere yet: run `/setup` and choose a channel.
 status-rights-fine = I have every right I need.
-status-behind = { $count ->
-    [one] One channel could not be read back yet.
-   *[other] { $count } channels could not be read back yet.
-}
 status-trouble = Trouble: { $text }
+health-outage = Not connected since { $since }; failed { $count ->
+    [one] once
+   *[other] { $count } times
+}. What is written meanwhile is read later.
+health-cards = { $count ->
+    [one] One card waits
+   *[other] { $count } cards wait
+} since { $since }: refused, or not answered. I try again.
+health-rooms = { $count ->
+    [one] One channel could not be read back yet
+   *[other] { $count } channels could not be read back yet
+} (seen at { $since }). I try again.
+health-messages = { $count ->
+    [one] One message could not be read and was skipped
+   *[other] { $count } messages could not be read and were skipped
+} since { $since }; the log says why.
+health-events = { $count ->
+    [one] One event could not be understood
+   *[other] { $count } events could not be understood
+} since { $since }; where it was about messages, the channel is read again.
+health-commands = Discord does not take my commands since { $since }; the old ones work, and I try again.
+health-updates = { $count ->
+    [one] One update could not be handled and was dropped
+   *[other] { $count } updates could not be handled and were dropped
+} since { $since }; the log says why.
 mode-set-shadow = Shadow mode: from now on I decide and show, and touch nothing.
 mode-set-enforce = Enforce: from now on I act by the policy. `/mode shadow` goes back.
 policy-line = { $label }: cards from { $alert } %, action from { $act } % ({ $actions }).
@@ -365,6 +386,7 @@ link-code = Write `/link { $code }` to the bot in private on Telegram within ten
 
 # Telegram
 card-again = May have been shown before: the bot was interrupted.
+notice-updates-anew = Telegram, or the server in its place, has begun to count its updates anew. I read them all the same.
 notice-update-aside = Something from Telegram (update { $number }) could not be handled; the log says why.
 telegram-connecting = Connecting to Telegram.
 telegram-token = Telegram refuses the token. Fix: get one from @BotFather (/token) and put it into DOMOVOI_TELEGRAM_TOKEN.
@@ -374,8 +396,9 @@ telegram-welcome = Hello! I am Domovoi, a moderator: I read messages, mark hate 
 telegram-setup-button = Set me up
 telegram-alone = I answer that in private.
 telegram-alone-button = Open
-telegram-no-group = I know no group in which we both are. Add me to one: { $link }
+telegram-no-group = I know no group in which we both are. If there is one, write /setup in it: my answer leads back here. Or add me to one: { $link }
 telegram-which-group = Which group?
+telegram-which-of-many = Which group? There are { $count } in which you wrote, which you administer or whose cards come here (page { $page } of { $pages }). If yours is not among them, write /setup in it: my answer leads back here.
 telegram-hello = I moderate groups. /setup sets a group up, /status says how it is, /privacy what I keep. Forward me a message, and I say what I think of it.
 telegram-member = What you can do: answer a message with `/report` and the moderators see it; `/explain` on a message of your own says why it was marked; `/privacy`, `/mydata` and `/consent` are about your data.
 telegram-reply-to-explain = Answer the message with /explain, or forward it to me in private.

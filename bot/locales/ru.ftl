@@ -248,12 +248,22 @@ status-counts = За 24 часа: прочитано сообщений { $seen 
 status-alerts = Карточки идут в { $room }.
 status-no-alerts = Карточки пока никуда не идут: выполните `/setup` и выберите канал.
 status-rights-fine = Все нужные права у меня есть.
-status-behind = { $count ->
-    [one] { $count } канал ещё не удалось дочитать.
-    [few] { $count } канала ещё не удалось дочитать.
-   *[many] { $count } каналов ещё не удалось дочитать.
-}
 status-trouble = Неполадка: { $text }
+health-outage = Нет связи с { $since }; неудачных попыток: { $count }. Написанное за это время будет прочитано позже.
+health-cards = { $count ->
+    [one] { $count } карточка ждёт
+    [few] { $count } карточки ждут
+   *[many] { $count } карточек ждут
+} с { $since }: отказ или нет ответа. Я пробую снова.
+health-rooms = { $count ->
+    [one] { $count } канал ещё не удалось дочитать
+    [few] { $count } канала ещё не удалось дочитать
+   *[many] { $count } каналов ещё не удалось дочитать
+} (замечено { $since }). Я пробую снова.
+health-messages = Сообщений, которые не удалось прочитать и пришлось пропустить: { $count } (с { $since }); причина в логе.
+health-events = Событий, которые не удалось понять: { $count } (с { $since }); если дело было в сообщениях, канал читается снова.
+health-commands = Discord не принимает мои команды с { $since }; прежние работают, я пробую снова.
+health-updates = Обновлений, которые не удалось обработать: { $count } (с { $since }); причина в логе.
 mode-set-shadow = Теневой режим: теперь я решаю и показываю, но ничего не трогаю.
 mode-set-enforce = Enforce: теперь я действую по правилам. `/mode shadow` вернёт назад.
 policy-line = { $label }: карточка от { $alert } %, действие от { $act } % ({ $actions }).
@@ -367,6 +377,7 @@ link-code = Напишите боту в Telegram лично `/link { $code }` �
 
 # Telegram
 card-again = Возможно, уже показывалось: бот был прерван.
+notice-updates-anew = Telegram или сервер вместо него начал нумеровать обновления заново. Я всё равно их читаю.
 notice-update-aside = Что-то из Telegram (обновление { $number }) не удалось обработать; причина в логе.
 telegram-connecting = Подключаюсь к Telegram.
 telegram-token = Telegram не принимает токен. Что делать: получите его у @BotFather (/token) и задайте DOMOVOI_TELEGRAM_TOKEN.
@@ -376,8 +387,9 @@ telegram-welcome = Здравствуйте! Я Domovoi, модератор: ч�
 telegram-setup-button = Настроить
 telegram-alone = Отвечу лично.
 telegram-alone-button = Открыть
-telegram-no-group = Я не знаю группы, в которой мы оба. Добавьте меня: { $link }
+telegram-no-group = Я не знаю группы, в которой мы оба. Если она есть, напишите в ней /setup: мой ответ приведёт обратно сюда. Или добавьте меня: { $link }
 telegram-which-group = Какая группа?
+telegram-which-of-many = Какая группа? Есть { $count }, где вы писали, которые вы администрируете или чьи карточки приходят сюда (страница { $page } из { $pages }). Если вашей нет среди них, напишите в ней /setup: мой ответ приведёт обратно сюда.
 telegram-hello = Я модерирую группы. /setup настраивает группу, /status говорит, как дела, /privacy — что я храню. Перешлите мне сообщение, и я скажу, что о нём думаю.
 telegram-member = Что можете вы: ответьте на сообщение `/report`, и модераторы его увидят; `/explain` на своё сообщение скажет, почему оно отмечено; `/privacy`, `/mydata` и `/consent` — о ваших данных.
 telegram-reply-to-explain = Ответьте на сообщение командой /explain или перешлите его мне лично.

@@ -47,12 +47,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How a platform stands: why it is silent, if it is, the link that adds the bot, and where the bot is."""
+    """How a platform stands: why it is silent, if it is, the link that adds the bot, where the bot is, and what else
+    does not work (`bot.platforms.health`)."""
 
     platform: str
     trouble: Notice | None
     invite: str
     places: tuple[Place, ...]
+    faults: tuple[Notice, ...] = ()
 
 
 class Remote(Platform, Protocol):
@@ -125,6 +127,10 @@ class PlatformRefuses(Exception):
 
 class Unreachable(Exception):
     """The platform did not answer, and may have done it or not; try again later, but what people read only once."""
+
+
+class Unreadable(Unreachable):
+    """The platform answered, but nobody can read it; it has perhaps done it, so what people read is not sent again."""
 
 
 class NotConnected(Unreachable):

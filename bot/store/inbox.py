@@ -1,10 +1,11 @@
 """Updates as a platform delivered them, committed before they are confirmed to it; each is handled once.
 
-A handled update keeps its number for a while, so that one delivered twice is noticed. One that cannot be handled is
-tried a few times and then set aside; it is never in the way of the others.
+A handled update keeps its number for a while, so that one delivered twice is noticed, and a digest of its content: a
+platform that counts anew gives the same number to something else, which is kept under a number of its own. One that
+cannot be handled is tried a few times and then set aside; it is never in the way of the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,8 @@ from bot.store.sealing import Sealer
 from bot.store.writer import Writer
 
 _I = t.inbox.c
+ANEW = 2**53
+"""Added to a number each time it is given to something else; a platform's own numbers are lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +39,32 @@ class Inbox:
         self._writer = writer
         self._sealer = sealer
 
-    async def take(self, platform: str, updates: Sequence[tuple[int, str]], now: datetime) -> set[int]:
-        """Commits (number, JSON text) pairs together; returns the numbers that were not known."""
+    async def take(self, platform: str, updates: Sequence[tuple[int, str]], now: datetime) -> dict[int, int]:
+        """Commits (number, JSON text) pairs together; returns those that were not known, by number, and the number
+        under which each is kept here."""
         if not updates:
-            return set()
-        numbers = [number for number, _ in updates]
-        known = sa.select(_I.number).where(_I.platform == platform, _I.number.in_(numbers))
-        rows = [
-            {
-                "platform": platform,
-                "number": number,
-                "update_sealed": self._sealer.seal(text),
-                "state": "waiting",
-                "tries": 0,
-                "seen_at": t.naive(now),
-            }
-            for number, text in dict(updates).items()
-        ]
+            return {}
+        sealed = {
+            number: (self._sealer.digest(text), self._sealer.seal(text)) for number, text in dict(updates).items()
+        }
 
-        def work(connection: sa.Connection) -> set[int]:
-            old = set(connection.execute(known).scalars())
-            fresh = [row for row in rows if row["number"] not in old]
-            if fresh:
-                connection.execute(insert(t.inbox).on_conflict_do_nothing(), fresh)
-            return set(numbers) - old
+        def work(connection: sa.Connection) -> dict[int, int]:
+            fresh = _places(connection, platform, {number: digest for number, (digest, _) in sealed.items()})
+            rows = [
+                {
+                    "platform": platform,
+                    "number": place,
+                    "update_sealed": sealed[number][1],
+                    "state": "waiting",
+                    "tries": 0,
+                    "seen_at": t.naive(now),
+                    "digest": sealed[number][0],
+                }
+                for number, place in fresh.items()
+            ]
+            if rows:
+                connection.execute(insert(t.inbox).on_conflict_do_nothing(), rows)
+            return fresh
 
         return await self._writer.write(work)
 
@@ -107,3 +112,15 @@ class Inbox:
             connection.execute(change)
 
         await self._writer.write(work)
+
+
+def _places(connection: sa.Connection, platform: str, digests: Mapping[int, str]) -> dict[int, int]:
+    """Where each that is not known goes: under its number, or above it where something else stands there."""
+    found, wanted = dict[int, int](), {number: number for number in digests}
+    while wanted:
+        query = sa.select(_I.number, _I.digest).where(_I.platform == platform, _I.number.in_(list(wanted.values())))
+        known = {row.number: row.digest for row in connection.execute(query)}
+        found |= {number: place for number, place in wanted.items() if place not in known}
+        others = {number: place for number, place in wanted.items() if place in known and known[place] is not None}
+        wanted = {number: place + ANEW for number, place in others.items() if known[place] != digests[number]}
+    return found

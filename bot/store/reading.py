@@ -154,6 +154,16 @@ class Reading:
         async with self._engine.connect() as connection:
             return await connection.run_sync(said, case)
 
+    async def written_in(self, authors: Sequence[tuple[str, str]]) -> set[str]:
+        """The communities among these (community, author) pairs in which the author wrote something."""
+        found = set[str]()
+        pair = sa.tuple_(t.message.c.community, t.message.c.author)
+        async with self._engine.connect() as connection:
+            for begin in range(0, len(authors), AT_ONCE):
+                query = sa.select(t.message.c.community).where(pair.in_(authors[begin : begin + AT_ONCE])).distinct()
+                found |= set((await connection.execute(query)).scalars())
+        return found
+
     async def counts(self, community: str, since: datetime) -> Counts:
         """What happened in a community since a moment, for a status line."""
         seen = sa.and_(t.message.c.community == community, t.message.c.seen_at >= t.naive(since))

@@ -28,6 +28,7 @@ class Sealer:
             raise KeyMissing(f"the sealing key has {len(key)} bytes, it must have {KEY_BYTES}")
         self._cipher = AESGCM(key)
         self._author_key = hmac.digest(key, b"domovoi author", hashlib.sha256)
+        self._digest_key = hmac.digest(key, b"domovoi digest", hashlib.sha256)
 
     @classmethod
     def from_file(cls, path: Path, *, create: bool) -> "Sealer":
@@ -87,3 +88,7 @@ class Sealer:
         """The author's pseudonym within one community: 32 hexadecimal digits, not reversible without the key."""
         message = "\0".join((platform, community, author)).encode()
         return hmac.new(self._author_key, message, hashlib.sha256).hexdigest()[:32]
+
+    def digest(self, text: str) -> str:
+        """By which a text is known again that is not kept: 32 hexadecimal digits, not reversible without the key."""
+        return hmac.new(self._digest_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]

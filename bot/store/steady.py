@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -36,6 +36,15 @@ def damage(error: BaseException) -> bool:
     return isinstance(error, sa.exc.DatabaseError | sqlite3.DatabaseError) and (
         "malformed" in said or "not a database" in said
     )
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors that a group of errors holds, at any depth; an error that is no group is the only one."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from leaves(one)
+    else:
+        yield error
 
 
 class Steady:

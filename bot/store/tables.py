@@ -152,11 +152,12 @@ inbox = Table(
     "inbox",
     metadata,
     Column("platform", String, primary_key=True),
-    Column("number", BigInteger, primary_key=True),  # the platform's own
+    Column("number", BigInteger, primary_key=True),  # the platform's own, above 2**53 where it counted anew
     Column("update_sealed", LargeBinary),  # NULL once it is handled
     Column("state", String, nullable=False),  # waiting done dead
     Column("tries", Integer, nullable=False),
     Column("seen_at", DateTime, nullable=False),
+    Column("digest", String),  # of the update; NULL before it was kept
     Index("inbox_waiting", "platform", "number", sqlite_where=text("state = 'waiting'")),
 )
 

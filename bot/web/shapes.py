@@ -70,7 +70,9 @@ def overview_json(overview: Overview) -> dict[str, Any]:
         {**asdict(place), "problems": [problem.text() for problem in place.problems]} for place in overview.places
     ]
     trouble = overview.trouble.text() if overview.trouble else ""
-    return {"platform": overview.platform, "trouble": trouble, "invite": overview.invite, "places": places}
+    faults = [fault.text() for fault in overview.faults]
+    shown = {"platform": overview.platform, "trouble": trouble, "faults": faults}
+    return shown | {"invite": overview.invite, "places": places}
 
 
 def tally_json(tally: Tally) -> dict[str, Any]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from .odd_bodies import Odd
 
 if TYPE_CHECKING:
     from .discord_gateway import Session
@@ -25,9 +28,13 @@ class RestFault:
     method: str
     path: re.Pattern[str]
     failure: Failure
-    left: int
+    left: float
     before_effect: bool
     retry_after_s: float
+    odd: Odd | None = None
+    """Answers this instead of the right answer."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """With it, in place of Discord's own."""
 
 
 @dataclass
@@ -135,6 +142,22 @@ class Faults:
         effect first, then its answer is lost."""
         fault = RestFault(method.upper(), re.compile(path), failure, times, before_effect, retry_after_s)
         self._rest.append(fault)
+
+    def answer_oddly(
+        self,
+        method: str,
+        path: str,
+        odd: Odd,
+        times: float = 1,
+        *,
+        before_effect: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """The next of these requests take effect, and are answered with something else than they should be. Matching
+        as for `fail_rest`."""
+        named = {"Content-Type": "application/json"} if headers is None else headers
+        pattern = re.compile(path)
+        self._rest.append(RestFault(method.upper(), pattern, 200, times, before_effect, 0.0, odd, named))
 
     def limit_rest(self, method: str, path: str, requests: int, window_s: float) -> None:
         """A real rate limit: headers count down, and what exceeds it is answered 429. Matching as for `fail_rest`."""

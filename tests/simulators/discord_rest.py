@@ -154,6 +154,9 @@ class Rest:
             return await self._fail(request, call, "429", limit.reset_after_s())
         if fault is None or not fault.before_effect:
             status, body = await self._perform(request, call, handler, auth)
+        if fault is not None and fault.odd is not None:
+            call.status, odd_body = fault.odd(None if fault.before_effect else json.loads(dumps(body)))
+            return web.Response(status=call.status, body=odd_body, headers=fault.headers)
         if fault is not None:
             return await self._fail(request, call, fault.failure, fault.retry_after_s)
         call.status = status

@@ -9,6 +9,8 @@ tests.simulators.telegram_server --port N` runs it apart from the bot, with the 
 """
 
 import asyncio
+import contextlib
+import copy
 import html
 import json
 import re
@@ -20,6 +22,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.simulators.odd_bodies import Odd
 from tests.simulators.telegram_state import PERMISSIONS, Chat, Json, Member, Message, User
 
 LONGEST_TEXT = 4096
@@ -46,6 +49,8 @@ class Fault:
     times: float
     before_effect: bool
     retry_after_s: int
+    odd: Odd | None = None
+    """Answers this instead of the right answer."""
 
 
 class Refusal(Exception):
@@ -233,7 +238,7 @@ class TelegramServer:
         """An update for the bot; `number` overrides the next one."""
         if number is None:
             number, self.next_update = self.next_update, self.next_update + 1
-        self.updates[number] = {"update_id": number, **update}
+        self.updates[number] = {"update_id": number, **copy.deepcopy(update)}  # as it was then
         self._news.set()
         return number
 
@@ -250,6 +255,10 @@ class TelegramServer:
     ) -> None:
         """The next calls of this method ("*": of any) fail; with `before_effect=False` they take effect first."""
         self.faults.append(Fault(method, status, times, before_effect, retry_after_s))
+
+    def answer_oddly(self, method: str, odd: Odd, times: float = 1, *, before_effect: bool = False) -> None:
+        """The next calls of this method take effect, and are answered with something else than they should be."""
+        self.faults.append(Fault(method, 200, times, before_effect, 0, odd))
 
     def called(self, method: str) -> list[Call]:
         """The bot's calls of a method that were answered."""
@@ -280,17 +289,23 @@ class TelegramServer:
         fault = next((f for f in self.faults if f.times > 0 and f.method.lower() in ("*", method.lower())), None)
         if fault is not None:
             fault.times -= 1
+            result: Any = None
             if not fault.before_effect:
-                await self._result(method, data, files)
+                with contextlib.suppress(Refusal):
+                    result = await self._result(method, data, files)
+            if fault.odd is not None:
+                status, body = fault.odd({"ok": True, "result": result})
+                self.calls.append(Call(method, data, status, time.time(), files))
+                return web.Response(status=status, body=body, content_type="application/json")
             return await self._failed(request, fault, method, data)
         try:
             result = await self._result(method, data, files)
         except Refusal as refusal:
             self.calls.append(Call(method, data, refusal.code, time.time(), files, refusal.text))
-            body: Json = {"ok": False, "error_code": refusal.code, "description": refusal.text}
+            said: Json = {"ok": False, "error_code": refusal.code, "description": refusal.text}
             if refusal.parameters:
-                body["parameters"] = refusal.parameters
-            return _json(refusal.code, body)
+                said["parameters"] = refusal.parameters
+            return _json(refusal.code, said)
         self.calls.append(Call(method, data, 200, time.time(), files))
         return _json(200, {"ok": True, "result": result})
 

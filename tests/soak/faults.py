@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.store.writer import Writer
 from model.classifier import AdapterRejected, Died, Overloaded, Unavailable, Unscorable
 
@@ -54,6 +54,7 @@ class Fault:
 Step = Callable[[], Any]
 PLATFORM_ERRORS: dict[str, Callable[[], Exception]] = {
     "unreachable": lambda: Unreachable("stub"),
+    "unreadable": lambda: Unreadable("stub"),
     "rate limited": lambda: RateLimited(0.01),
     "gone": lambda: Gone("stub"),
     "missing right": lambda: MissingPermission(Notice("missing-48-hours")),
@@ -83,8 +84,8 @@ DISK_ERRORS: dict[str, Callable[[], Exception]] = {"disk error": lambda: OSError
 KINDS = {
     "commit": (*STORE_ERRORS, *(f"{kind} after" for kind in STORE_ERRORS), "crash", "crash after"),
     "log": (*DISK_ERRORS, *(f"{kind} after" for kind in DISK_ERRORS), "crash", "crash after"),
-    "platform": (*PLATFORM_ERRORS, "unreachable after", "mistake after", "crash", "crash after"),
-    "board": (*PLATFORM_ERRORS, "unreachable after", "mistake after", "crash", "crash after"),
+    "platform": (*PLATFORM_ERRORS, "unreachable after", "unreadable after", "mistake after", "crash", "crash after"),
+    "board": (*PLATFORM_ERRORS, "unreachable after", "unreadable after", "mistake after", "crash", "crash after"),
     "model": (*MODEL_ERRORS, "crash", "crash after"),
     "swap": (*DISK_ERRORS, *(f"{kind} after" for kind in DISK_ERRORS), "crash", "crash after"),
     "clock": ("an hour back", "a day back", "two hours on", "two days on"),

@@ -263,7 +263,7 @@ def broken_by(world: World, day: Day, folder: Path, fault: Fault) -> list[str]:
     not_done = {sentence.split(":")[0] for sentence in found.not_done}
     if len(not_done) > (fault.fired and fault.kind in EXCUSED):
         broken += found.not_done
-    if found.maybe_sent and fault.kind.removesuffix(" after") not in ("crash", "unreachable"):
+    if found.maybe_sent and fault.kind.removesuffix(" after") not in ("crash", "unreachable", "unreadable"):
         broken.append("a warning may have been sent, though nothing left that open")
     with contextlib.closing(sqlite3.connect(folder / "domovoi.db")) as connection:
         words = dict(connection.execute("SELECT case_id, label FROM correction").fetchall())

@@ -14,7 +14,7 @@ from bot.breaker import Breaker
 from bot.events import Author, Kind, MessageKey
 from bot.language import say
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.platforms.discord.events import (
     PLATFORM,
     channel_of,
@@ -27,6 +27,7 @@ from bot.platforms.discord.events import (
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import missing_right, right_for
 from bot.platforms.grouping import Grouping
+from bot.platforms.odd_answers import read_by
 from bot.platforms.restricting import Address, Restricting, end_of
 from bot.restrictions import NOTHING, Restriction, Unchanged
 from bot.setup import Setup
@@ -317,7 +318,8 @@ async def refusals(guild: discord.Guild | None, right: str | None, channel: int)
     """Discord's errors as ours; a call that takes longer than `ANSWER_WITHIN_S` counts as unanswered."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            yield
+            with read_by("discord", "Discord"):
+                yield
     except discord.NotFound as error:
         raise Gone(str(error.code)) from error
     except discord.Forbidden as error:
@@ -332,5 +334,7 @@ async def refusals(guild: discord.Guild | None, right: str | None, channel: int)
         if error.status >= 500:
             raise Unreachable(f"Discord answers {error.status}") from error
         raise MissingPermission(Notice("missing-refused", {"code": error.code, "text": error.text})) from error
+    except discord.InvalidData as error:
+        raise Unreadable(f"Discord answers what cannot be read ({error})") from error
     except (TimeoutError, OSError, aiohttp.ClientError) as error:
         raise Unreachable(f"Discord does not answer ({type(error).__name__})") from error

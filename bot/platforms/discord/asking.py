@@ -1,6 +1,7 @@
 """Who asks, where, and whether they may: settled at the moment of the click, for commands and buttons alike."""
 
 import asyncio
+import contextlib
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -11,10 +12,11 @@ import discord
 import structlog
 
 from bot.language import Language, language_of, say
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.platforms.discord.acting import ANSWER_WITHIN_S, refusals
 from bot.platforms.discord.events import PLATFORM, community_of, moderates_by_right
 from bot.platforms.discord.inert import fitting
+from bot.platforms.odd_answers import read_by
 from bot.setup import Setup
 
 if TYPE_CHECKING:
@@ -75,14 +77,18 @@ class Asked:
         for wait_s in TELL_AGAIN_S:
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    await self.interaction.edit_original_response(content=text, **more)
+                    await self._say(text, more)
                 return
             except (discord.DiscordServerError, OSError, aiohttp.ClientError) as error:
                 log.warning("an answer is sent again", error=repr(error))
                 await asyncio.sleep(wait_s)
                 for file in more.get("attachments", ()):
                     file.reset()
-        await self.interaction.edit_original_response(content=text, **more)
+        await self._say(text, more)
+
+    async def _say(self, text: str, more: dict[str, Any]) -> None:
+        with contextlib.suppress(Unreadable), read_by("discord", "Discord"):  # then it has probably arrived
+            await self.interaction.edit_original_response(content=text, **more)
 
     def say(self, name: str, **arguments: str | int | float) -> str:
         """In the server's language."""
@@ -93,7 +99,8 @@ async def ask(bot: "Discord", interaction: discord.Interaction[Any], needed: Lev
     """Answers within the three seconds Discord gives, then checks; None where the answer was a refusal."""
     bot.begin_work()
     try:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        with contextlib.suppress(Unreadable), read_by("discord", "Discord"):
+            await interaction.response.defer(ephemeral=True, thinking=True)
     except discord.HTTPException as error:
         if error.code != ALREADY_ANSWERED:  # by a first try whose answer was lost
             raise

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,9 @@ import discord
 import structlog
 
 from bot.platforms.discord.events import PLATFORM, community_of, room_of
+from bot.platforms.discord.history import Room, pages
 from bot.platforms.discord.rights import readable
+from bot.platforms.odd_answers import PARSE_ERRORS, place_of
 from bot.store import Store
 
 log = structlog.get_logger()
@@ -19,9 +21,7 @@ OVERLAP = timedelta(minutes=10)
 """Read again before the watermark: what was edited meanwhile, and what arrived out of order. The journal knows which
 of it is known."""
 AT_ONCE = 4
-PAGE = 100
 TRIES, WAIT_S = 4, 2.0
-Room = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
 
 
 class CatchingUp:
@@ -29,7 +29,7 @@ class CatchingUp:
 
     A gap is on disk before a new event can be, becomes shorter with each page, and is closed only when its room was
     read: after a crash in the middle the rest is read. `on_hold` are rooms that could not be read yet. `opened` takes
-    threads that were opened in the gap.
+    threads that were opened in the gap, `skipped` hears how many messages could not be read and are left out.
     """
 
     def __init__(
@@ -37,10 +37,11 @@ class CatchingUp:
         store: Store,
         receive: Callable[[discord.Message], Coroutine[Any, Any, None]],
         opened: Callable[[discord.Thread], Awaitable[None]],
+        skipped: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._store = store
         self._receive = receive
-        self._opened = opened
+        self._opened, self._skipped = opened, skipped
         self._turn, self._marking = asyncio.Lock(), asyncio.Lock()
         self._known: set[str] = set()
         self._losses = 0
@@ -77,11 +78,14 @@ class CatchingUp:
 
     async def missed(self, message: discord.Message) -> None:
         """A message that could not be journalled: its room is read again from there."""
-        room = room_of(message.channel.id, getattr(message.channel, "parent_id", None))
+        self.read_again(room_of(message.channel.id, getattr(message.channel, "parent_id", None)), message.id)
+        await self._mark()
+
+    def read_again(self, room: str, number: int) -> None:
+        """From this message on, once its turn comes; never waits."""
         self.on_hold.add(room)
         self._missing[room] += 1
-        self._missed[room] = min(message.id - 1, self._missed.get(room, message.id))
-        await self._mark()
+        self._missed[room] = min(number - 1, self._missed.get(room, number))
 
     async def catch_up(self, guilds: list[discord.Guild]) -> None:
         """Closes every gap of these servers that can be closed now; one call at a time."""
@@ -134,6 +138,14 @@ class CatchingUp:
         moments = [await self._store.communities.greeted(community_of(guild.id)), guild.me and guild.me.joined_at]
         return max((discord.utils.time_snowflake(moment) for moment in moments if moment), default=0)
 
+    async def _one(self, message: discord.Message) -> None:
+        """Raises Discord's errors and the store's. A message that cannot be understood holds no room."""
+        try:
+            await self._receive(message)
+        except PARSE_ERRORS:
+            log.exception("a message was skipped", message=message.id)
+            self._skipped(1)
+
     async def _room(self, room: str, channel: Room, after: int, since: int) -> None:
         here = channel.permissions_for(channel.guild.me)
         if not (here.view_channel and here.read_message_history):
@@ -144,12 +156,14 @@ class CatchingUp:
         was_opened = isinstance(channel, discord.Thread) and begun(channel) > after
         for attempt in range(TRIES):
             try:
-                async for page in _pages(channel, mark):
+                async for page in pages(channel, mark):
                     async with asyncio.TaskGroup() as group:
-                        for message in page:
-                            group.create_task(self._receive(message))
-                    self.read += len(page)
-                    mark = page[-1].id
+                        for message in page.messages:
+                            group.create_task(self._one(message))
+                    self.read += len(page.messages)
+                    mark = page.newest
+                    if page.skipped:
+                        self._skipped(page.skipped)
                     if losses == self._losses:
                         await self._store.watermarks.move_gap(PLATFORM, room, after, mark, datetime.now(UTC))
                         after = max(after, mark)
@@ -164,22 +178,13 @@ class CatchingUp:
             except (discord.Forbidden, discord.NotFound) as error:
                 log.warning("channel cannot be read", room=room, error=str(error))
                 break
+            except discord.RateLimited as error:
+                log.info("channel not read yet", room=room, wait_s=error.retry_after)
+                break
             except Exception as error:  # Discord's, or the store's: the gap stays, and is read later
-                log.warning("channel not read yet", room=room, attempt=attempt, error=repr(error))
+                log.warning("channel not read yet", room=room, attempt=attempt, error=repr(error), at=place_of(error))
                 await asyncio.sleep(WAIT_S * 2**attempt)
         self.on_hold.add(room)
-
-
-async def _pages(channel: Room, after: int) -> AsyncIterator[list[discord.Message]]:
-    """The channel's messages behind this one, oldest first, as many at once as Discord gives."""
-    page: list[discord.Message] = []
-    async for message in channel.history(limit=None, after=discord.Object(after), oldest_first=True):
-        page.append(message)
-        if len(page) == PAGE:
-            yield page
-            page = []
-    if page:
-        yield page
 
 
 def begun(channel: Room) -> int:

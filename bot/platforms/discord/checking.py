@@ -7,9 +7,11 @@ import aiohttp
 import discord
 from discord import http
 
+from bot.inert import one_line
 from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.discord.rights import invite
 from bot.platforms.discord.service import Access
+from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
 
 
 async def check_access(access: Access) -> list[str]:
@@ -36,8 +38,18 @@ async def check_access(access: Access) -> list[str]:
         ) from error
     except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
         link = f"; the link that adds the bot is {invite(application)}" if application is not None else ""
+        why = one_line(str(error), 200) or type(error).__name__
+        raise Unreachable(f"Discord: cannot be reached now ({why}); the token was not checked{link}") from error
+    except discord.RateLimited as error:
         raise Unreachable(
-            f"Discord: cannot be reached now ({error or type(error).__name__}); the token was not checked{link}"
+            f"Discord: asks to wait {error.retry_after:.0f} seconds; the token was not checked"
+        ) from error
+    except PARSE_ERRORS as error:
+        if not raised_in("discord", error):
+            raise
+        raise Unreachable(
+            f"Discord: cannot be used now (what it answers cannot be read, {place_of(error)}); "
+            f"the token was not checked"
         ) from error
     if application is not None:
         lines.append(f"Discord: add the bot to a server with {invite(application)}")

@@ -12,6 +12,7 @@ import structlog
 from discord import app_commands
 
 from bot.platforms.discord.received import Json
+from bot.platforms.discord.waits import Waits
 
 if TYPE_CHECKING:
     from bot.platforms.discord.clicks import Clicks
@@ -55,26 +56,16 @@ class Listener(Protocol):
         """Roles, channels or rights of a server changed."""
         ...
 
-
-def _counting(refused: Callable[[], None]) -> aiohttp.TraceConfig:
-    """Tells of every call that Discord counts as refused, those that the library repeats by itself, too."""
-
-    async def ended(_session: object, _context: object, call: aiohttp.TraceRequestEndParams) -> None:
-        shared = call.response.headers.get("X-RateLimit-Scope") == "shared"
-        if call.response.status in (401, 403, 429) and not shared:
-            refused()
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_end.append(ended)
-    return trace
+    def skipped(self, event: str, data: Any) -> None:
+        """An event could not be understood; never waits."""
+        ...
 
 
 class Gateway(discord.Client):
     """One connection; a new one is made when it has ended. Without a message cache: edits are read as they come."""
 
-    def __init__(
-        self, listener: Listener, *, members_intent: bool, refused: Callable[[], None] = lambda: None, **options: Any
-    ) -> None:
+    def __init__(self, listener: Listener, *, members_intent: bool, waits: Waits | None = None, **options: Any) -> None:
+        waits = waits or Waits(lambda: None)
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.message_content = True
         intents.guild_scheduled_events = True
@@ -86,7 +77,7 @@ class Gateway(discord.Client):
             chunk_guilds_at_startup=False,
             allowed_mentions=nobody,
             max_ratelimit_timeout=30.0,
-            http_trace=_counting(refused),
+            http_trace=waits.trace(),
             **options,
         )
         self._listener = listener
@@ -96,6 +87,7 @@ class Gateway(discord.Client):
         """Whether the session stands: ready or resumed since the last loss of the socket."""
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._open_socket, self.http.ws_connect = self.http.ws_connect, self._opened  # type: ignore[method-assign]
+        self.http.request = waits.around(self.http.request)  # type: ignore[assignment, method-assign]
         parsers = self._connection.parsers
         parsers["GUILD_MEMBER_UPDATE"] = self._member_updated
         parsers["VOICE_CHANNEL_STATUS_UPDATE"] = lambda data: self.dispatch("voice_status", data)
@@ -103,7 +95,7 @@ class Gateway(discord.Client):
         for event, is_new in (("GUILD_SCHEDULED_EVENT_CREATE", True), ("GUILD_SCHEDULED_EVENT_UPDATE", False)):
             parsers[event] = functools.partial(self._occasion, parsers[event], is_new)
         for event, parse in list(parsers.items()):
-            parsers[event] = _survives(event, parse)
+            parsers[event] = _survives(event, parse, listener.skipped)
 
     async def _opened(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
         self._socket = await self._open_socket(url, compress=compress)
@@ -223,6 +215,7 @@ class Gateway(discord.Client):
     async def on_error(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """A handler failed; the next event is handled as if nothing had been."""
         log.exception("event failed", discord_event=event)
+        self._listener.skipped(event, None)
 
 
 async def supervise(
@@ -285,8 +278,8 @@ async def _awaited(serving: Awaitable[None]) -> None:
     await serving
 
 
-def _survives(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
-    """An event the library cannot read is logged and skipped: in the library it would end the connection."""
+def _survives(event: str, parse: Callable[[Any], None], skipped: Callable[[str, Any], None]) -> Callable[[Any], None]:
+    """An event the library cannot read is logged and told of: in the library it would end the connection."""
 
     @functools.wraps(parse)
     def parsed(data: Any) -> None:
@@ -294,5 +287,6 @@ def _survives(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]
             parse(data)
         except Exception:
             log.exception("event not understood", discord_event=event)
+            skipped(event, data)
 
     return parsed

@@ -112,8 +112,7 @@ async def status(asked: Asked) -> None:
     found = (bot.moderator.trouble, bot.trouble, bot.breaker.trouble(), bot.breaker.trouble(asked.community))
     troubles = [trouble for trouble in found if trouble is not None]
     lines += [asked.say("status-trouble", text=trouble.text(asked.language)) for trouble in troubles]
-    if bot.catching_up.on_hold:
-        lines.append(asked.say("status-behind", count=len(bot.catching_up.on_hold)))
+    lines += [f"⚠️ {one.text(asked.language)}" for one in bot.health.notices(asked.community)]
     if not missing:
         lines.append(asked.say("status-rights-fine"))
     lines += [f"⚠️ {one.why.text(asked.language)}" for one in missing[:10]]

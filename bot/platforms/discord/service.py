@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import discord
@@ -20,7 +20,7 @@ from bot.language import language_of, say
 from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable, Unreadable
 from bot.platforms.discord.acting import Acting, refusals
 from bot.platforms.discord.authors import Authors
 from bot.platforms.discord.board import DiscordBoard
@@ -42,6 +42,9 @@ from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
 from bot.platforms.discord.titles import Titles
 from bot.platforms.discord.translations import Translations
+from bot.platforms.discord.waits import Waits
+from bot.platforms.health import Health
+from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
 from bot.policy import Policy
 from bot.posting import Pace, Posting
 from bot.restrictions import Unchanged
@@ -54,6 +57,7 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voic
 STUCK_AFTER_S = 120.0
 EVERY_S = 10.0
 SYNC_AGAIN_S = 30.0
+A_LITTLE = timedelta(minutes=1)
 MOST_MISSING = 10
 RECEIVED_AT_ONCE = 200
 """Messages on their way to the journal. A burst of thousands arrives in one turn of the loop; beyond this they wait
@@ -103,11 +107,15 @@ class Discord:
         self._at_work: set[asyncio.Task[Any]] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self.breaker = Breaker(told=self.notify)
+        self._waits = Waits(self.breaker.refused)
         self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.breaker)
         self.authors = Authors()
-        self.posting = Posting(store, DiscordBoard(self), Pace())
         self.titles = Titles(self)
-        self.catching_up = CatchingUp(store, self._receive, self.titles.found)
+        self.catching_up = CatchingUp(
+            store, self._receive, self.titles.found, lambda count: self.health.fails("messages", count)
+        )
+        self.health = Health(lambda: len(self.catching_up.on_hold))
+        self.posting = Posting(store, DiscordBoard(self), Pace(), self.health.cards_wait)
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
         """Names who takes events and questions."""
@@ -210,7 +218,8 @@ class Discord:
                 problems.insert(0, resting)
             shown = shows_cards(guild, setup)
             places.append(Place(community, guild.name, policy.mode, shown, tuple(problems)))
-        return Overview(PLATFORM, self.trouble or self.breaker.trouble(), self.invite, tuple(places))
+        trouble = self.trouble or self.breaker.trouble()
+        return Overview(PLATFORM, trouble, self.invite, tuple(places), self.health.notices())
 
     # What the connection tells.
 
@@ -218,6 +227,7 @@ class Discord:
         """Reads what was missed; greets where nobody has been greeted."""
         self.begin_work()
         self.trouble = None
+        self.health.well("outage")
         log.info("connected to Discord", servers=len(client.guilds), resumed=resumed)
         for guild in client.guilds:
             if guild.unavailable:
@@ -235,6 +245,7 @@ class Discord:
     async def disconnected(self) -> None:
         """From now on nothing is heard."""
         self.begin_work()
+        self.health.fails("outage")
         await self.catching_up.open()
 
     async def written(self, message: discord.Message) -> None:
@@ -261,6 +272,20 @@ class Discord:
         self._names[known] = member.display_name
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
+
+    def skipped(self, event: str, data: Any) -> None:
+        """Counted; where it was about a message, the room is read again from there, or from a little before now."""
+        self.health.fails("events")
+        where = data if isinstance(data, dict) and event.startswith("MESSAGE_") else {}
+        channel = str(where.get("channel_id"))
+        if self.client is None or not channel.isdecimal():
+            return
+        room, number = self.client.get_channel(int(channel)), str(where.get("id"))
+        if room is None:
+            return
+        recent = discord.utils.time_snowflake(datetime.now(UTC) - A_LITTLE)
+        after = int(number) if number.isdecimal() and int(number) < recent else recent
+        self.catching_up.read_again(room_of(int(channel), getattr(room, "parent_id", None)), after)
 
     async def joined(self, guild: discord.Guild) -> None:
         """From now on everything there is read."""
@@ -290,7 +315,11 @@ class Discord:
             await self.catching_up.catch_up([guild])
             await self.posting.resume()  # the channel for cards may be there again
 
-        self._group.create_task(look())
+        looking = look()
+        try:
+            self._group.create_task(looking)
+        except RuntimeError:  # it stops
+            looking.close()
 
     @property
     def own(self) -> int:
@@ -298,7 +327,7 @@ class Discord:
         return self.client.user.id if self.client is not None and self.client.user is not None else 0
 
     def _make(self) -> Gateway:
-        client = Gateway(self, members_intent=self.access.members_intent, refused=self.breaker.refused, **self._options)
+        client = Gateway(self, members_intent=self.access.members_intent, waits=self._waits, **self._options)
         client.clicks = Clicks(self)
         client.add_dynamic_items(CaseButton, DigestButton, ResumeButton)
         add_commands(client.tree, self)
@@ -321,7 +350,9 @@ class Discord:
                 await client.tree.sync()
         except (Gone, MissingPermission, RateLimited, Unreachable) as error:
             log.warning("commands not told to Discord", error=str(error))
+            self.health.fails("commands")
             return False
+        self.health.well("commands")
         return True
 
     async def _sync(self, client: Gateway) -> None:
@@ -337,7 +368,8 @@ class Discord:
         """What the operator is told, and how long to wait."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__)
+        log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__, at=place_of(error))
+        self.health.fails("outage")
         match error:
             case discord.LoginFailure():
                 self.trouble = Notice("discord-token")
@@ -345,8 +377,13 @@ class Discord:
             case discord.PrivilegedIntentsRequired():
                 self.trouble = Notice("discord-intent")
                 return 60.0
+            case discord.RateLimited():
+                self.trouble = Notice("discord-lost", {"error": str(error)})
+                return error.retry_after
             case _:
-                self.trouble = Notice("discord-lost", {"error": str(error) or type(error).__name__})
+                unread = isinstance(error, PARSE_ERRORS) and raised_in("discord", error)
+                why = f"what it answers cannot be read, {place_of(error)}" if unread else str(error)
+                self.trouble = Notice("discord-lost", {"error": why or type(error).__name__})
                 return None
 
     async def _receive(self, message: discord.Message) -> None:
@@ -405,6 +442,9 @@ class Discord:
                 owner = guild.owner or await guild.fetch_member(guild.owner_id or 0)
                 await owner.send(text)
             return
+        except Unreadable as error:  # it has probably arrived
+            log.warning("whether the owner was greeted is not known", server=guild.id, error=str(error))
+            return
         except (Gone, MissingPermission, RateLimited, Unreachable) as error:
             log.info("the owner takes no private messages", server=guild.id, error=str(error))
         channels = [guild.system_channel, *guild.text_channels]
@@ -413,6 +453,8 @@ class Discord:
                 try:
                     async with refusals(guild, None, channel.id):
                         await channel.send(text)
+                    return
+                except Unreadable:
                     return
                 except (Gone, MissingPermission, RateLimited, Unreachable):
                     continue

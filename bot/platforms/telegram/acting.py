@@ -5,7 +5,6 @@ import html
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-import telegram
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
@@ -14,9 +13,11 @@ from bot.events import Author, Kind, MessageKey
 from bot.inert import one_line
 from bot.language import say
 from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
+from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.platforms.grouping import Grouping
+from bot.platforms.odd_answers import read_by
 from bot.platforms.restricting import Address, Restricting, end_of
+from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.events import (
     PLATFORM,
     chat_named,
@@ -49,7 +50,7 @@ class Acting:
 
     def __init__(
         self,
-        connected: Callable[[], telegram.Bot | None],
+        connected: Callable[[], Caller | None],
         setup_of: Callable[[str], Awaitable[Setup]],
         is_admin: Callable[[int, int], Awaitable[bool]],
         migrated: Callable[[int, int], Awaitable[None]],
@@ -135,14 +136,12 @@ class Acting:
         return contextlib.nullcontext()
 
     async def _restrict(
-        self, bot: telegram.Bot, chat: int, action: Action, key: MessageKey, author: Author, wanted: Restriction
+        self, bot: Caller, chat: int, action: Action, key: MessageKey, author: Author, wanted: Restriction
     ) -> Unchanged | None:
         member = RestrictedMember(bot, chat, int(author.id))
         return await self._restricting.restrict(about(action, chat, key, author), wanted, member)
 
-    async def _kick(
-        self, bot: telegram.Bot, chat: int, action: Kick, key: MessageKey, author: Author
-    ) -> Unchanged | None:
+    async def _kick(self, bot: Caller, chat: int, action: Kick, key: MessageKey, author: Author) -> Unchanged | None:
         """A ban of a minute, lifted at once: who is banned already stays banned, and who was silenced stays so."""
         member, place = RestrictedMember(bot, chat, int(author.id)), community_of(chat)
         wanted = Restriction("ban", end_of(KICKED_FOR))
@@ -158,13 +157,13 @@ class Acting:
         await self._restricting.remember(about(action, chat, key, author), kick.restriction)
         return None
 
-    async def _remove(self, bot: telegram.Bot, chat: int, action: Kick | Ban, author: Author) -> Unchanged | None:
+    async def _remove(self, bot: Caller, chat: int, action: Kick | Ban, author: Author) -> Unchanged | None:
         """A basic group knows no bans: whoever is thrown out may come back."""
         await self._may_act_on(chat, author)
         await bot.ban_chat_member(chat, int(author.id))
         return Unchanged(Restriction("removed"), "platform") if isinstance(action, Ban) else None
 
-    def _bot(self) -> telegram.Bot:
+    def _bot(self) -> Caller:
         bot = self._connected()
         if bot is None:
             raise NotConnected("not connected to Telegram")
@@ -178,7 +177,7 @@ class Acting:
         if await self._is_admin(chat, int(author.id)):
             raise MissingPermission(Notice("missing-immune-telegram"))
 
-    async def _delete(self, bot: telegram.Bot, chat: int, key: MessageKey) -> None:
+    async def _delete(self, bot: Caller, chat: int, key: MessageKey) -> None:
         if (topic := titled(key)) is not None:
             title = say((await self._setup_of(key.community)).language, "title-removed")
             await bot.edit_forum_topic(chat, topic, name=title)
@@ -197,7 +196,7 @@ class Acting:
 
         await self._deletions.do(str(chat), number, delete)
 
-    async def _warn(self, bot: telegram.Bot, chat: int, key: MessageKey, author: Author, messages: int) -> None:
+    async def _warn(self, bot: Caller, chat: int, key: MessageKey, author: Author, messages: int) -> None:
         """In private where the author has ever written to the bot, else in the room. Nobody is warned about a
         name."""
         if key.kind is not Kind.MESSAGE:
@@ -205,7 +204,7 @@ class Acting:
         setup = await self._setup_of(key.community)
         if setup.warn == "dm" and not is_channel(author):
             with contextlib.suppress(Forbidden, BadRequest):
-                title = html.escape(one_line((await bot.get_chat(chat)).title or "", 128))
+                title = html.escape(one_line(await self._title(bot, chat), 128))
                 text = say(setup.language, "warn-author-telegram", chat=title, messages=messages)
                 await self._say(int(author.id), text)
                 return
@@ -214,8 +213,15 @@ class Acting:
         text = say(setup.language, "warn-author-here", author=who, messages=messages)
         await self._say(chat, text, topic_of(key.room))
 
+    async def _title(self, bot: Caller, chat: int) -> str:
+        """What the chat is called now, "" where nobody can read it."""
+        try:
+            return str((await bot.object("getChat", chat_id=chat)).get("title") or "")
+        except OddAnswer:
+            return ""
+
     async def _say(self, chat: int, text: str, topic: int | None = None) -> None:
-        await self._bot().send_message(chat, text, parse_mode="HTML", message_thread_id=topic)
+        await self._bot().send(chat, text, topic=topic)
 
     @contextlib.asynccontextmanager
     async def refusals(self, chat: int, right: str | None) -> AsyncIterator[None]:
@@ -223,7 +229,8 @@ class Acting:
         too many nothing is asked for a while."""
         self._breaker.check()
         try:
-            yield
+            with read_by("telegram", "Telegram"):
+                yield
         except ChatMigrated as error:
             await self._migrated(chat, error.new_chat_id)
             raise NotConnected("the group became a supergroup") from error
@@ -243,6 +250,8 @@ class Acting:
             if isinstance(ours, MissingPermission):
                 self._breaker.refused()
             raise ours from error
+        except OddAnswer as error:
+            raise Unreadable(error.message) from error
         except (NetworkError, TelegramError) as error:
             raise Unreachable(f"Telegram does not answer ({error.message})") from error
 

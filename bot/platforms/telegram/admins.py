@@ -1,10 +1,12 @@
 """Who administers a group: asked of Telegram, remembered for a minute."""
 
 import time
+from typing import Any
 
-import telegram
 from telegram.constants import ChatMemberStatus
-from telegram.error import BadRequest, Forbidden
+from telegram.error import BadRequest, Forbidden, TelegramError
+
+from bot.platforms.telegram.calling import Caller, OddAnswer
 
 KEPT_S = 60.0
 _HIGH = (ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.OWNER)
@@ -17,31 +19,31 @@ class Admins:
         self._lists: dict[int, tuple[float, frozenset[int]]] = {}
         self._single: dict[tuple[int, int], tuple[float, bool]] = {}
 
-    async def of(self, bot: telegram.Bot, chat: int) -> frozenset[int]:
+    async def of(self, bot: Caller, chat: int) -> frozenset[int]:
         """Their user ids. An older list serves while Telegram does not answer; with none at all its error is raised, so
         that nobody is taken for a member who moderates."""
         known = self._lists.get(chat)
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
         try:
-            found = frozenset(member.user.id for member in await bot.get_chat_administrators(chat))
+            found = _ids(await bot.ask("getChatAdministrators", chat_id=chat))
         except (BadRequest, Forbidden):  # the group is gone, or the bot is
             found = frozenset()
-        except telegram.error.TelegramError:
+        except TelegramError:
             if known is None:
                 raise
             found = known[1]
         self._lists[chat] = (time.monotonic(), found)
         return found
 
-    async def is_one(self, bot: telegram.Bot, chat: int, user: int) -> bool:
+    async def is_one(self, bot: Caller, chat: int, user: int) -> bool:
         """At the moment of a click; raises Telegram's errors."""
         known = self._single.get((chat, user))
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
         try:
-            member = await bot.get_chat_member(chat, user)
-            found = member.status in _HIGH
+            member = await bot.object("getChatMember", chat_id=chat, user_id=user)
+            found = member.get("status") in _HIGH
         except (BadRequest, Forbidden):
             found = False
         self._single = {key: kept for key, kept in self._single.items() if time.monotonic() - kept[0] < KEPT_S}
@@ -52,3 +54,17 @@ class Admins:
         """Somebody's standing in the group changed: ask again."""
         self._lists.pop(chat, None)
         self._single = {key: kept for key, kept in self._single.items() if key[0] != chat}
+
+    def of_whom(self, user: int) -> list[int]:
+        """The groups of which somebody is known to be an administrator; nobody is asked."""
+        return [chat for chat, (_, admins) in self._lists.items() if user in admins]
+
+
+def _ids(answer: Any) -> frozenset[int]:
+    """The one field that is needed, of each that has it; an answer without any tells nothing."""
+    members = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
+    numbers = [(one.get("user") or {}).get("id") for one in members if isinstance(one.get("user"), dict)]
+    found = frozenset(number for number in numbers if isinstance(number, int))
+    if not found and answer != []:
+        raise OddAnswer("getChatAdministrators: the answer names nobody")
+    return found

@@ -3,15 +3,14 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import structlog
 import telegram
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
-from telegram.ext import ExtBot
 
 from bot.language import Language, say
 from bot.platforms.base import Unreachable
+from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.layout import fitting
 
 log = structlog.get_logger()
@@ -24,7 +23,7 @@ MOST_LATE = 1000
 class Answers:
     """Sends them. `api` gives the connection or raises `Unreachable`; `group` owns what comes later."""
 
-    def __init__(self, api: Callable[[], ExtBot[Any]]) -> None:
+    def __init__(self, api: Callable[[], Caller]) -> None:
         self._api = api
         self._late = 0
         self.group: asyncio.TaskGroup | None = None
@@ -41,9 +40,7 @@ class Answers:
 
         async def call(again: bool) -> None:
             whole = f"<i>{say(language, 'card-again')}</i>\n{text}" if again else text
-            await self._api().send_message(
-                chat, fitting(whole), reply_markup=buttons, parse_mode="HTML", message_thread_id=topic
-            )
+            await self._api().send(chat, fitting(whole), buttons, topic)
 
         return await self.answer(call)
 
@@ -51,13 +48,16 @@ class Answers:
         """Answers somebody whose wish is done, and must not be done again because the answer does not get through.
 
         Where Telegram is silent or its limit is reached, the call comes again a little later: as `call(True)` where the
-        first may have arrived. Raises nothing of Telegram's; False where it refused.
+        first may have arrived. Not where it was answered and the answer cannot be read. Raises nothing of Telegram's;
+        False where it refused.
         """
         try:
             await call(False)
         except (BadRequest, Forbidden) as error:
             log.info("not answered", error=error.message)
             return False
+        except OddAnswer as error:  # it has perhaps arrived, and then the next would, too
+            log.warning("whether an answer arrived is not known", error=error.message)
         except (Unreachable, TelegramError) as error:
             self.later(call, maybe=not isinstance(error, Unreachable | RetryAfter))
         return True
@@ -72,7 +72,7 @@ class Answers:
                     try:
                         await call(maybe)
                         return
-                    except (BadRequest, Forbidden) as error:
+                    except (BadRequest, Forbidden, OddAnswer) as error:
                         log.info("not answered", error=error.message)
                         return
                     except (Unreachable, TelegramError) as error:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST_DATA = 64
 """Bytes that a button can carry."""
+ON_A_PAGE = 8
+"""Groups among which somebody chooses."""
 Json = Mapping[str, Any]
 
 
@@ -108,8 +110,10 @@ async def ask(bot: "Telegram", message: Json, chat: int | None = None) -> Asked 
         chat = await bot.chosen_group(user)
     if chat is None:
         language = language_of(str(sender.get("language_code") or "en"))
-        groups = [(one, bot.groups.title(one)) for one in boards] or await bot.groups_with(user)
-        await choose(bot, where["id"], groups, language, str(message.get("text") or ""))
+        words = str(message.get("text") or "").split()
+        verb = words[0].partition("@")[0].lstrip("/")[:16] if words else "start"
+        text, buttons = choice(bot, await choices(bot, message), language, " ".join([verb, *words[1:]]))
+        await bot.answers.send(where["id"], text, language, buttons)
         return None
     if anonymous and chat == where["id"]:  # elsewhere, whoever is hidden may be anybody
         level = Level.ADMIN
@@ -118,23 +122,40 @@ async def ask(bot: "Telegram", message: Json, chat: int | None = None) -> Asked 
     return Asked(bot, chat, where["id"], user, name, level, bot.groups.setup_of_chat(chat), message)
 
 
-async def choose(
-    bot: "Telegram", where: int, groups: Sequence[tuple[int, str]], language: Language, command: str
-) -> None:
-    """Which of these groups? The button carries the command, as far as it holds it."""
+async def choices(bot: "Telegram", message: Json) -> list[tuple[int, str]]:
+    """(chat, title) of the groups that somebody can mean, who wrote this."""
+    watched = bot.groups.watched_from(message["chat"]["id"]) if in_group(message) else []
+    if watched:
+        return [(one, bot.groups.title(one)) for one in watched]
+    return await bot.groups_with(int((message.get("from") or {}).get("id", 0)))
+
+
+def choice(
+    bot: "Telegram", groups: Sequence[tuple[int, str]], language: Language, command: str, page: int = 0
+) -> tuple[str, InlineKeyboardMarkup | None]:
+    """Which of these groups? A page of buttons; each carries the command, as far as it holds it."""
     if not groups:
-        await bot.answers.send(where, say(language, "telegram-no-group", link=html.escape(bot.invite)), language)
-        return
-    words = command.split()
-    verb = words[0].partition("@")[0].lstrip("/")[:16] if words else "start"
-    whole = " ".join([verb, *words[1:]])
+        return say(language, "telegram-no-group", link=html.escape(bot.invite)), None
+    verb = command.partition(" ")[0]
+    pages = -(-len(groups) // ON_A_PAGE)
+    page = page % pages
     rows = []
-    for chat, title in groups:
-        data = f"in:{chat}:{whole}"
-        fits = len(data.encode("utf-8", "replace")) <= LONGEST_DATA
+    for chat, title in groups[page * ON_A_PAGE : (page + 1) * ON_A_PAGE]:
         name = one_line(title, 40) or str(chat)
-        rows.append([InlineKeyboardButton(name, callback_data=data if fits else f"in:{chat}:{verb}")])
-    await bot.answers.send(where, say(language, "telegram-which-group"), language, InlineKeyboardMarkup(rows))
+        rows.append([InlineKeyboardButton(name, callback_data=_fitting(f"in:{chat}:", command, verb))])
+    if pages == 1:
+        return say(language, "telegram-which-group"), InlineKeyboardMarkup(rows)
+    turns = [
+        InlineKeyboardButton(sign, callback_data=_fitting(f"page:{other % pages}:", command, verb))
+        for sign, other in (("◀", page - 1), ("▶", page + 1))
+    ]
+    said = {"count": len(groups), "page": page + 1, "pages": pages}
+    return say(language, "telegram-which-of-many", **said), InlineKeyboardMarkup([*rows, turns])
+
+
+def _fitting(first: str, command: str, verb: str) -> str:
+    whole = first + command
+    return whole if len(whole.encode("utf-8", "replace")) <= LONGEST_DATA else first + verb
 
 
 def unchanged(error: telegram.error.BadRequest) -> bool:

@@ -61,9 +61,7 @@ class TelegramBoard:
         chat = int(card[0])
         async with self._bot.acting.refusals(chat, None):
             try:
-                await self._bot.api.edit_message_text(
-                    text, chat_id=chat, message_id=int(card[1]), reply_markup=buttons, parse_mode="HTML"
-                )
+                await self._bot.api.redraw(chat, int(card[1]), text, buttons)
             except BadRequest as error:
                 if not unchanged(error):
                     raise
@@ -79,12 +77,12 @@ class TelegramBoard:
         """The message's number."""
         try:
             async with self._bot.acting.refusals(chat, None):
-                sent = await self._bot.api.send_message(chat, text, reply_markup=buttons, parse_mode="HTML")
+                sent = await self._bot.api.send(chat, text, buttons)
         except (Gone, MissingPermission):
             self.lost.add(str(chat))
             raise
         self.lost.discard(str(chat))
-        return str(sent.message_id)
+        return str(sent)
 
     async def _content(
         self, setup: Setup, cases: Sequence[Case], digest: bool, again: bool

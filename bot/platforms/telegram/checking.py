@@ -1,24 +1,32 @@
 """What `python -m bot check` says of Telegram: whether the token is good, and the link that adds the bot to a group."""
 
-import telegram
 from telegram.error import InvalidToken, TelegramError
 
+from bot.inert import one_line
 from bot.platforms.base import PlatformRefuses, Unreachable
-from bot.platforms.telegram.service import Access, invite
+from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
+from bot.platforms.telegram.service import Access, invite, look, made
 
 
 async def check_access(access: Access) -> list[str]:
     """Lines to print. Raises `PlatformRefuses` and `Unreachable`."""
-    base = access.api.rstrip("/") or "https://api.telegram.org"
     try:
-        async with telegram.Bot(access.token, base_url=f"{base}/bot", base_file_url=f"{base}/file/bot") as bot:
+        async with made(access) as bot:
+            look(bot)
             me = bot.bot
     except InvalidToken as error:
         raise PlatformRefuses(
             "Telegram refuses the token; get one from @BotFather (/token) and put it into DOMOVOI_TELEGRAM_TOKEN"
         ) from error
     except TelegramError as error:
-        raise Unreachable(f"Telegram: cannot be reached now ({error.message}); the token was not checked") from error
+        raise Unreachable(
+            f"Telegram: cannot be reached now ({one_line(error.message, 200)}); the token was not checked"
+        ) from error
+    except PARSE_ERRORS as error:
+        if not raised_in("telegram", error):
+            raise
+        why = f"what it answers cannot be read, {place_of(error)}"
+        raise Unreachable(f"Telegram: cannot be used now ({why}); the token was not checked") from error
     lines = [f"Telegram: logged in as @{me.username}"]
     if not me.can_read_all_group_messages:
         lines.append(

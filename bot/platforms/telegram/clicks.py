@@ -12,9 +12,9 @@ from bot.actions import Delete
 from bot.cards import explained
 from bot.desk import Outcome
 from bot.inert import plain
-from bot.language import say
+from bot.language import language_of, say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.telegram.asking import Asked, Json, Level, ask
+from bot.platforms.telegram.asking import Asked, Json, Level, ask, choice, choices
 from bot.platforms.telegram.events import PLATFORM, chat_of, topic_of
 from bot.platforms.telegram.layout import block, card_text, fitting, inline, keyboard, label_keyboard
 from bot.store import Case
@@ -39,7 +39,9 @@ class Clicks:
         verb, _, rest = str(query.get("data") or "").partition(":")
         message, text = query.get("message") or {}, ""
         try:
-            if verb in ("in", "set", "mine"):
+            if verb == "page":
+                await self._page(query, rest)
+            elif verb in ("in", "set", "mine"):
                 text = await self._bot.private.click(query, verb, rest)
             elif rest.partition(":")[0].isdecimal() and message.get("chat"):
                 text = await self._case(query, verb, rest)
@@ -54,6 +56,19 @@ class Clicks:
         """Refused where it is too old: the process was away, or it was answered before."""
         shown, alert = plain(text, LONGEST_ANSWER) or None, len(text) > 60
         await self._bot.answers.answer(lambda _: self._bot.api.answer_callback_query(number, shown, show_alert=alert))
+
+    async def _page(self, query: Json, rest: str) -> None:
+        """Another page of groups to choose from."""
+        number, _, command = rest.partition(":")
+        message, sender = query.get("message") or {}, query["from"]
+        if not message or not number.isdecimal() or len(number) > 6:
+            return
+        groups = await choices(self._bot, {**message, "from": sender})
+        language = language_of(str(sender.get("language_code") or "en"))
+        text, buttons = choice(self._bot, groups, language, command, int(number))
+        await self._bot.answers.answer(
+            lambda _: self._bot.api.redraw(message["chat"]["id"], message["message_id"], text, buttons)
+        )
 
     async def _case(self, query: Json, verb: str, rest: str) -> str:
         number, _, argument = rest.partition(":")
@@ -109,12 +124,11 @@ class Clicks:
         if following is None:
             following = _following(message)
         await self._bot.answers.answer(
-            lambda _: self._bot.api.edit_message_text(
+            lambda _: self._bot.api.redraw(
+                message["chat"]["id"],
+                message["message_id"],
                 fitting(card_text(card, case, asked.language)),
-                chat_id=message["chat"]["id"],
-                message_id=message["message_id"],
-                reply_markup=keyboard(card, following=following, language=asked.language),
-                parse_mode="HTML",
+                keyboard(card, following=following, language=asked.language),
             )
         )
 
@@ -147,7 +161,7 @@ class Clicks:
         try:
             async with self._bot.acting.refusals(asked.chat, None):
                 topic = topic_of(case.message.key.room)
-                await self._bot.api.send_message(asked.chat, text, parse_mode="HTML", message_thread_id=topic)
+                await self._bot.api.send(asked.chat, text, topic=topic)
         except (MissingPermission, Gone, RateLimited) as error:
             await self._bot.store.record_not_posted_back(case.id)
             why = error.why.text(asked.language) if isinstance(error, MissingPermission) else str(error)
@@ -158,8 +172,11 @@ class Clicks:
 
     async def _markup(self, message: Json, buttons: InlineKeyboardMarkup) -> None:
         await self._bot.answers.answer(
-            lambda _: self._bot.api.edit_message_reply_markup(
-                message["chat"]["id"], message["message_id"], reply_markup=buttons
+            lambda _: self._bot.api.ask(
+                "editMessageReplyMarkup",
+                chat_id=message["chat"]["id"],
+                message_id=message["message_id"],
+                reply_markup=buttons,
             )
         )
 

@@ -156,6 +156,7 @@ class Commands:
         found = (self._bot.moderator.trouble, self._bot.trouble, breaker.trouble(), breaker.trouble(asked.community))
         troubles = [one for one in found if one is not None]
         lines += [html.escape(asked.say("status-trouble", text=one.text(asked.language))) for one in troubles]
+        lines += [f"⚠️ {html.escape(one.text(asked.language))}" for one in self._bot.health.notices(asked.community)]
         lines += [f"⚠️ {html.escape(one.text(asked.language))}" for one in missing]
         if not missing:
             lines.append(asked.say("status-rights-fine"))
@@ -261,7 +262,7 @@ class Commands:
         data = as_json(PLATFORM, asked.community, rows)
         caption = asked.say("mydata-export", count=len(rows))
         try:
-            await self._bot.api.send_document(asked.user, data, filename=FILE, caption=caption)
+            await self._bot.api.send_file(asked.user, data, FILE, caption)
         except (Forbidden, BadRequest):  # they never wrote to the bot
             await asked.tell(asked.say("telegram-alone"), payload=f"mydata_{asked.chat}")
         except TelegramError as error:

@@ -6,10 +6,10 @@ message the library cannot parse is not lost.
 
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from bot.events import NAME, TITLE, Author, Message, MessageKey
+from bot.platforms.telegram.moments import moment
 from bot.platforms.telegram.words import attached_to, doers_in, names_in, titles_in, unknown_in, words_of
 
 PLATFORM = "telegram"
@@ -77,7 +77,7 @@ def event_of(message: Json, community: str, admins: frozenset[int], *, wordless:
     edited, mark = message.get("edit_date") or 0, _hash(text + quoted) & 0xFFFF
     revision = max(edited - message["date"], 0) << 16 | mark if edited else mark
     key = key_of(message, community, revision)
-    sent_at = datetime.fromtimestamp(edited or message["date"], UTC)
+    sent_at = moment(edited or message.get("date"))
     return Message(key, author_of(message, admins), text, sent_at, quoted, attached, unreadable)
 
 
@@ -89,7 +89,7 @@ def key_of(message: Json, community: str, revision: int = 0) -> MessageKey:
 
 def other_events(message: Json, community: str, admins: frozenset[int]) -> list[Message]:
     """Names of whoever wrote, joined or did something to it, and titles: a topic's, the group's."""
-    chat, now = message["chat"]["id"], datetime.fromtimestamp(message.get("edit_date") or message["date"], UTC)
+    chat, now = message["chat"]["id"], moment(message.get("edit_date") or message.get("date"))
     author, found = author_of(message, admins), []
 
     def read(person: Author, room: str, number: str, text: str) -> None:

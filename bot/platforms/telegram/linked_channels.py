@@ -4,10 +4,10 @@ The channel may comment as itself in its group, and then nothing in the message 
 """
 
 import time
-from typing import Any
 
-import telegram
 from telegram.error import BadRequest, Forbidden, TelegramError
+
+from bot.platforms.telegram.calling import Caller
 
 KEPT_S = 60.0
 
@@ -18,15 +18,14 @@ class LinkedChannels:
     def __init__(self) -> None:
         self._known: dict[int, tuple[float, int]] = {}
 
-    async def of(self, bot: telegram.Bot, chat: int) -> int:
+    async def of(self, bot: Caller, chat: int) -> int:
         """The linked channel's id, 0 for none. An older answer serves while Telegram does not answer; with none at all
         its error is raised, so that nobody is punished in its place."""
         known = self._known.get(chat)
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
         try:
-            answer: Any = await bot.do_api_request("getChat", api_kwargs={"chat_id": chat})
-            linked = answer.get("linked_chat_id") if isinstance(answer, dict) else None
+            linked = (await bot.object("getChat", chat_id=chat)).get("linked_chat_id")
         except (BadRequest, Forbidden):  # the group is gone, or the bot is
             linked = None
         except TelegramError:

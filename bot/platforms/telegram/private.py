@@ -98,13 +98,7 @@ class Private:
 
         async def draw(_: bool) -> None:
             text, buttons = await self._screen(chat)
-            await self._bot.api.edit_message_text(
-                fitting(text),
-                chat_id=message["chat"]["id"],
-                message_id=message["message_id"],
-                reply_markup=buttons,
-                parse_mode="HTML",
-            )
+            await self._bot.api.redraw(message["chat"]["id"], message["message_id"], fitting(text), buttons)
 
         await self._bot.answers.answer(draw)
         return ""

@@ -7,14 +7,13 @@ then, they are lost (decision 0006). So the library makes the calls, and this fi
 import asyncio
 import hmac
 import json
-import warnings
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-import telegram
 from aiohttp import web
 from telegram.error import (
     BadRequest,
@@ -29,6 +28,8 @@ from telegram.error import (
 
 from bot.notices import Notice
 from bot.platforms.base import Unreachable
+from bot.platforms.health import Health
+from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.events import PLATFORM
 from bot.store import Store
 from bot.store.inbox import Waiting
@@ -47,22 +48,41 @@ ALONE, DEATHS = 3, 8
 LONGEST_WAIT_S, PATIENCE_S = 30.0, 900.0
 """An update that Telegram's silence keeps back is no bad update: it waits, and is tried again, for so long."""
 FLUSH_S = 0.05
+EMPTY_TAKES_S = 1.0
+"""An answer without updates takes so long at least, also where the server does not wait for some."""
+LOOK_AGAIN_S = 60.0
+"""A server that forgets nothing is asked without an offset when it was quiet for so long."""
+HIGHEST = 2**53
+"""A number from here on is none."""
 NUMBERS_KEPT = timedelta(days=3)
 """Telegram keeps updates for one day; a number delivered again after that is another update."""
 Update = dict[str, Any]
-warnings.filterwarnings("ignore", "Please use 'Bot.getUpdates'")  # its own method parses all updates or none
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An answer that is on disk: the largest number in it, None where none has one, and how many were not known."""
+
+    newest: int | None
+    fresh: int
 
 
 class Receiving:
     """Takes raw updates and has each handled once. `handle` may raise: then it is tried again, and at last set aside.
 
-    `aside` hears of an update that could not be handled.
+    `aside` hears of an update that could not be handled, and of a server that counts anew.
     """
 
     def __init__(
-        self, store: Store, handle: Callable[[Update], Awaitable[None]], aside: Callable[[Notice], None]
+        self,
+        store: Store,
+        handle: Callable[[Update], Awaitable[None]],
+        aside: Callable[[Notice], None],
+        health: Health,
     ) -> None:
         self._store = store
+        self._health = health
+        self._said_anew = False
         self._steady = Steady()
         self._handle = handle
         self._aside = aside
@@ -96,20 +116,25 @@ class Receiving:
             await self._one(waiting.number, json.loads(waiting.text), tries, again=True)
             await self._flush()
 
-    async def take(self, updates: Sequence[Any]) -> int | None:
-        """Commits what is new; returns the largest number, None where none has one. Raises what the store raises."""
+    async def take(self, updates: Sequence[Any]) -> "Taken":
+        """Commits what is new. Raises what the store raises."""
         numbered = {one["update_id"]: one for one in updates if _is_update(one)}
         for one in updates:
             if not _is_update(one):
                 log.warning("update without a number", kind=type(one).__name__)
-        texts = [(number, json.dumps(one, ensure_ascii=True)) for number, one in numbered.items()]
+                self._health.fails("updates")
+        texts = [(number, json.dumps(one, ensure_ascii=True, sort_keys=True)) for number, one in numbered.items()]
         fresh = await self._store.inbox.take(PLATFORM, texts, datetime.now(UTC))
-        for number in sorted(fresh):
+        if any(number != place for number, place in fresh.items()) and not self._said_anew:
+            self._said_anew = True
+            log.warning("the server counts its updates anew", lowest=min(fresh))
+            self._aside(Notice("notice-updates-anew"))
+        for number, place in sorted(fresh.items()):
             if _moves(numbered[number]):  # what comes after it must find the group where it is now
-                await self._one(number, numbered[number], 0)
+                await self._one(place, numbered[number], 0)
             else:
-                await self._begin(number, numbered[number])
-        return max(numbered, default=None)
+                await self._begin(place, numbered[number])
+        return Taken(max(numbered, default=None), len(fresh))
 
     @property
     def idle(self) -> bool:
@@ -159,6 +184,7 @@ class Receiving:
                 self._handled.append(number)
                 return
         await self._steady(lambda: self._store.inbox.set_aside(PLATFORM, number))
+        self._health.fails("updates")
         self._aside(Notice("notice-update-aside", {"number": str(number)}))
 
     async def _flush(self) -> None:
@@ -173,53 +199,83 @@ class Receiving:
 
 @dataclass(slots=True)
 class Polling:
-    """Asks Telegram for updates. The next question confirms what came before, and is asked once that is on disk."""
+    """Asks Telegram for updates. The next question confirms what came before, and is asked once that is on disk.
+
+    Only that question has an offset. Later ones have none: what is confirmed does not come again, and a server that has
+    begun to count anew meanwhile is heard. One that forgets nothing is asked with the offset, and without it from time
+    to time.
+    """
 
     receiving: Receiving
     told: Callable[[Notice | None], None]
     """Hears why nothing comes, None while all is well."""
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
+    offset: int | None = None
+    confirmed: int | None = None
+    """The offset of the last question that was answered and had one."""
+    forgets: bool = True
+    brought_at: float = 0.0
+    idle: int = 0
+    """So many answers in a row brought only what was known."""
 
-    async def run(self, bot: telegram.Bot) -> None:
-        """Until cancelled. Begins without an offset: what was taken before is known by its number, and numbers begin
-        anew after a quiet week."""
-        offset: int | None = None
-        asked_at, wait_s = asyncio.get_running_loop().time(), self.first_wait_s
-        webhook_gone = False
+    async def run(self, bot: Caller) -> None:
+        """Until cancelled."""
+        wait_s, webhook_gone = self.first_wait_s, False
         while True:
+            asked: float | None = None
             try:
-                webhook_gone = webhook_gone or await bot.delete_webhook()
-                updates = await self._updates(bot, offset)
-                newest = await self.receiving.take(updates)
-                if updates and (newest is None or (offset is not None and newest < offset)):
-                    await asyncio.sleep(self.first_wait_s)  # nothing in it moves us on: do not ask in a circle
+                webhook_gone = webhook_gone or bool(await bot.ask("deleteWebhook"))
+                began = time.monotonic()
+                updates = await self._updates(bot)
+                pause_s = self._after(await self.receiving.take(updates), len(updates), time.monotonic() - began)
             except TelegramError as error:
                 trouble, asked = reason(error)
                 self.told(trouble)
                 log.warning("no updates", error=str(error), kind=type(error).__name__)
-                await asyncio.sleep(asked if asked is not None else wait_s)
-                wait_s = min(2 * wait_s, self.longest_wait_s)
             except Exception as error:
                 self.told(Notice("telegram-lost", {"error": str(error) or type(error).__name__}))
                 log.exception("updates not taken; Telegram keeps them")
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, self.longest_wait_s)
             else:
                 self.told(None)
-                wait_s, now = self.first_wait_s, asyncio.get_running_loop().time()
-                if newest is not None:
-                    offset, asked_at = newest + 1, now
-                elif now - asked_at > 24 * 3600:
-                    offset = None
+                wait_s = self.first_wait_s
+                await asyncio.sleep(pause_s)
+                continue
+            self.offset = None  # what was not confirmed comes again, and is known
+            await asyncio.sleep(asked if asked is not None else wait_s)
+            wait_s = min(2 * wait_s, self.longest_wait_s)
 
-    async def _updates(self, bot: telegram.Bot, offset: int | None) -> list[Any]:
+    def _after(self, taken: "Taken", count: int, took_s: float) -> float:
+        """What the next question is, and how long it is not asked: not in a circle, whatever the server does."""
+        now, first = time.monotonic(), self.offset is None
+        if self.offset is not None:
+            self.confirmed = self.offset
+        if taken.fresh:
+            self.brought_at, self.idle = now, 0
+        elif count:
+            self.idle += 1
+        if first and not taken.fresh and self._is_confirmed(taken.newest):  # and here it is again
+            self.forgets, self.brought_at, self.offset = False, now, self.confirmed
+        elif taken.newest is not None:
+            self.offset = taken.newest + 1
+        elif not count and (self.forgets or now - self.brought_at > LOOK_AGAIN_S):
+            self.offset = None
+        if count:
+            return self.first_wait_s if self.idle > 1 or taken.newest is None else 0.0
+        return max(0.0, EMPTY_TAKES_S - took_s)
+
+    def _is_confirmed(self, newest: int | None) -> bool:
+        return newest is not None and self.confirmed is not None and newest < self.confirmed
+
+    async def _updates(self, bot: Caller) -> list[Any]:
         """As they came, in JSON: one that the library cannot parse must not keep back the others."""
         asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": list(ALLOWED)}
-        if offset is not None:
-            asked["offset"] = offset
-        answer: Any = await bot.do_api_request("getUpdates", api_kwargs=asked, read_timeout=LONG_POLL_S + 10)
-        return answer if isinstance(answer, list) else []
+        if self.offset is not None:
+            asked["offset"] = self.offset
+        answer = await bot.ask("getUpdates", timeout_s=LONG_POLL_S + 10, **asked)
+        if not isinstance(answer, list):
+            raise OddAnswer("getUpdates: the answer is no list")
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +288,7 @@ class Webhook:
     host: str
     port: int
 
-    async def run(self, bot: telegram.Bot) -> None:
+    async def run(self, bot: Caller) -> None:
         """Until cancelled. What is not on disk is answered with 500, so that Telegram brings it again."""
 
         async def take(request: web.Request) -> web.Response:
@@ -298,4 +354,5 @@ def _moves(update: Update) -> bool:
 
 
 def _is_update(one: Any) -> bool:
-    return isinstance(one, dict) and isinstance(one.get("update_id"), int)
+    number = one.get("update_id") if isinstance(one, dict) else None
+    return type(number) is int and 0 <= number < HIGHEST

@@ -4,18 +4,18 @@ The answer is read as it came, in JSON: an older server leaves out fields that n
 reads nothing at all.
 """
 
-import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import telegram
 from telegram import ChatPermissions
 from telegram.constants import ChatMemberStatus
 from telegram.error import BadRequest
 
 from bot.notices import Notice
-from bot.platforms.base import MissingPermission, Unreachable
+from bot.platforms.base import MissingPermission
+from bot.platforms.telegram.calling import Caller
+from bot.platforms.telegram.moments import LAST_S
 from bot.restrictions import NOTHING, Restriction
 
 SHORTEST_UNTIL = timedelta(seconds=40)
@@ -23,7 +23,6 @@ SHORTEST_UNTIL = timedelta(seconds=40)
 KICKED_FOR = timedelta(seconds=60)
 """A kick is a ban that ends by itself: a process that dies in the middle bans nobody."""
 _SUPERGROUPS_BELOW = -1_000_000_000_000
-warnings.filterwarnings("ignore", "Please use 'Bot.getChat")  # its own method parses all of it or nothing
 
 
 def is_basic(chat: int) -> bool:
@@ -34,7 +33,7 @@ def is_basic(chat: int) -> bool:
 class RestrictedMember:
     """A person in a chat. Telegram ends everything by itself."""
 
-    def __init__(self, bot: telegram.Bot, chat: int, user: int) -> None:
+    def __init__(self, bot: Caller, chat: int, user: int) -> None:
         self._bot = bot
         self._chat = chat
         self._user = user
@@ -46,14 +45,9 @@ class RestrictedMember:
     async def standing(self) -> Restriction:
         """Raises `MissingPermission` for whoever administers the chat."""
         try:
-            asked = {"chat_id": self._chat, "user_id": self._user}
-            answer: Any = await self._bot.do_api_request("getChatMember", api_kwargs=asked)
-        except telegram.error.EndPointNotFound as error:
-            raise Unreachable("Telegram does not know getChatMember") from error
+            answer = await self._bot.object("getChatMember", chat_id=self._chat, user_id=self._user)
         except BadRequest:  # unknown here: what is done about them will be refused for the same reason
             return NOTHING
-        if not isinstance(answer, dict):
-            raise Unreachable("Telegram does not say how a member stands")
         if answer.get("status") in (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR):
             raise MissingPermission(Notice("missing-immune-telegram"))
         return restriction_of(answer)
@@ -88,7 +82,7 @@ class RestrictedMember:
 def restriction_of(member: Mapping[str, Any]) -> Restriction:
     """A ChatMember's restriction: `limits` where they may still write something."""
     until = member.get("until_date") or 0
-    ends = datetime.fromtimestamp(until, UTC) if isinstance(until, int) and 0 < until < 2**40 else None
+    ends = datetime.fromtimestamp(until, UTC) if isinstance(until, int) and 0 < until <= LAST_S else None
     if member.get("status") == ChatMemberStatus.BANNED:
         return Restriction("ban", ends)
     if member.get("status") != ChatMemberStatus.RESTRICTED:

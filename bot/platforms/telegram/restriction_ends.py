@@ -9,6 +9,7 @@ import structlog
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.events import PLATFORM, chat_named, community_of
+from bot.platforms.telegram.moments import moment
 from bot.platforms.telegram.restricted import restriction_of
 from bot.store.lifts import Lift
 
@@ -46,8 +47,8 @@ class RestrictionEnds:
             return
         restriction = restriction_of(now)
         if restriction.kind == "ban" or restriction != restriction_of(change.get("old_chat_member") or {}):
-            moment = datetime.fromtimestamp(int(change.get("date") or 0), UTC)
-            await self._bot.store.restrictions.forget_before(PLATFORM, community_of(chat), str(member), moment)
+            decided = moment(change.get("date"))
+            await self._bot.store.restrictions.forget_before(PLATFORM, community_of(chat), str(member), decided)
 
     async def _lift(self, lift: Lift) -> None:
         try:

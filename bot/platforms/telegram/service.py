@@ -12,8 +12,6 @@ import structlog
 import telegram
 from telegram.constants import ChatMemberStatus
 from telegram.error import ChatMigrated, TelegramError
-from telegram.ext import ExtBot
-from telegram.request import HTTPXRequest
 
 from bot.actions import Action, Delete
 from bot.breaker import Breaker
@@ -24,12 +22,15 @@ from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import NotConnected, Overview, Place, Unreachable
+from bot.platforms.health import Health
+from bot.platforms.telegram.acquaintances import Acquaintances
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.albums import Albums
 from bot.platforms.telegram.answers import Answers
 from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.board import TelegramBoard
+from bot.platforms.telegram.calling import Caller, OddAnswer, Requests
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import (
@@ -52,7 +53,7 @@ from bot.posting import Pace, Posting
 from bot.restrictions import Unchanged
 from bot.setup import Setup
 from bot.store import Case, Store
-from bot.store.steady import Steady
+from bot.store.steady import Steady, damage, leaves, passing
 
 log = structlog.get_logger()
 for name in ("httpx", "httpcore"):  # they write addresses into the log, and the token is part of them
@@ -64,7 +65,8 @@ PACE = Pace(burst=3, within_s=30.0, redraw_s=4.0)
 """Telegram takes 20 messages a minute in a group; edits count."""
 PER_MINUTE = 20
 NAMES_KEPT = 50_000
-GROUPS_LISTED = 20
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+"""Before the next connection is made, where Telegram does not say."""
 FORGET_EVERY_S = 3600.0
 
 
@@ -97,6 +99,7 @@ class Telegram:
         self.trouble: Notice | None = Notice("telegram-connecting")
         """Why nothing is heard at the moment; None while all is well."""
         self.problems: dict[str, list[Notice]] = {}
+        self.health = Health()
         self.groups = Groups(store)
         self.admins = Admins()
         self.linked_channels = LinkedChannels()
@@ -113,13 +116,14 @@ class Telegram:
         )
         self.restriction_ends = RestrictionEnds(self)
         self.albums = Albums(store, lambda key: self.acting.perform(Delete(), self._here(key), NOBODY))
+        self.acquaintances = Acquaintances(self)
         self.board = TelegramBoard(self)
-        self.posting = Posting(store, self.board, PACE)
-        self.receiving = Receiving(store, self._handle, self.notify)
+        self.posting = Posting(store, self.board, PACE, self.health.cards_wait)
+        self.receiving = Receiving(store, self._handle, self.notify, self.health)
         self.commands = Commands(self)
         self.private = Private(self, self.commands)
         self.clicks = Clicks(self)
-        self._bot: ExtBot[Any] | None = None
+        self._bot: Caller | None = None
         self._names: dict[tuple[str, str], int] = {}
 
     def serve(self, moderator: Moderator, desk: Desk) -> None:
@@ -135,21 +139,42 @@ class Telegram:
             group.create_task(self.posting.run())
             group.create_task(self._forget())
             group.create_task(self.restriction_ends.run())
-            wait_s = 1.0
-            while True:
-                try:
-                    async with self._made() as bot:
-                        self._bot, self.trouble, wait_s = bot, None, 1.0
-                        log.info("connected to Telegram", name=bot.username)
-                        await self._listen(bot)
-                except TelegramError as error:
-                    self._bot = None
-                    self.trouble, asked = reason(error)
-                    log.warning("no connection to Telegram", error=str(error), kind=type(error).__name__)
-                    await asyncio.sleep(asked if asked is not None else wait_s)
-                    wait_s = min(2 * wait_s, 60.0)
-                finally:
-                    self._bot = None
+            await self._connected()
+
+    async def _connected(self) -> None:
+        """One connection after the other. Whatever ends one, the next is made a little later; only a store that is
+        damaged ends it all."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            asked: float | None = None
+            try:
+                async with made(self.access) as bot:
+                    look(bot)
+                    self._bot, wait_s = bot, FIRST_WAIT_S
+                    self._heard(None)
+                    log.info("connected to Telegram", name=bot.username)
+                    await self._listen(bot)
+            except TelegramError as error:
+                trouble, asked = reason(error)
+                self._heard(trouble)
+                log.warning("no connection to Telegram", error=str(error), kind=type(error).__name__)
+            except Exception as error:
+                if any(damage(one) or passing(one) for one in leaves(error)):
+                    raise
+                self._heard(Notice("telegram-lost", {"error": type(error).__name__}))
+                log.exception("connection to Telegram ended")
+            finally:
+                self._bot = None
+            await asyncio.sleep(asked if asked is not None else wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _heard(self, trouble: Notice | None) -> None:
+        """Why nothing comes from Telegram; None: all is well."""
+        self.trouble = trouble
+        if trouble is None:
+            self.health.well("outage")
+        else:
+            self.health.fails("outage")
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`. A whole album goes with one of its items."""
@@ -175,7 +200,7 @@ class Telegram:
         self.posting.notify(notice)
 
     @property
-    def api(self) -> ExtBot[Any]:
+    def api(self) -> Caller:
         """The connection; raises `Unreachable` while there is none."""
         if self._bot is None:
             raise NotConnected("not connected to Telegram")
@@ -213,30 +238,32 @@ class Telegram:
         return bool(setup.alert_room) and setup.alert_room not in self.board.lost
 
     async def chosen_group(self, user: int) -> int | None:
-        """The group somebody asks about in private: the one they chose, or the only one there is."""
+        """The group somebody asks about in private: the one they chose, or the only one they can mean."""
         if (chosen := self.groups.chosen(user)) is not None:
             return chosen
-        groups = await self.groups_with(user)
-        return groups[0][0] if len(groups) == 1 else None
+        likely = await self.groups_with(user)
+        if len(likely) != 1 or not await self.is_with(likely[0][0], user):
+            return None
+        return likely[0][0]
 
     async def groups_with(self, user: int) -> list[tuple[int, str]]:
-        """(chat, title) of groups both the bot and somebody are in."""
-        chats = list(self.groups.chats.items())[:GROUPS_LISTED]
-        return [(chat, title) for chat, title in chats if await self.is_with(chat, user)]
+        """(chat, title) of groups in which somebody probably is; see `Acquaintances`."""
+        return await self.acquaintances.groups_of(user)
 
     async def is_with(self, chat: int, user: int) -> bool:
         """Whether somebody is in a group."""
         try:
-            member = await self.api.get_chat_member(chat, user)
+            member = await self.api.object("getChatMember", chat_id=chat, user_id=user)
         except TelegramError:
             return False
-        restricted_out = getattr(member, "is_member", True) is False
-        return member.status not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED) and not restricted_out
+        restricted_out = member.get("is_member") is False
+        here = member.get("status") in list(ChatMemberStatus)
+        return here and member["status"] not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED) and not restricted_out
 
     async def check(self, chat: int) -> list[Notice]:
         """Which rights the bot lacks in a group; [] also where it cannot be asked now."""
         try:
-            mine = await self.api.get_chat_member(chat, self.api.id)
+            mine = await self.api.object("getChatMember", chat_id=chat, user_id=self.api.id)
         except (Unreachable, TelegramError):
             return self.problems.get(self.groups.community_of(chat), [])
         self.problems[self.groups.community_of(chat)] = found = _missing(mine)
@@ -251,19 +278,10 @@ class Telegram:
             if (resting := self.breaker.trouble(community)) is not None:
                 problems.insert(0, resting)
             places.append(Place(community, title or str(chat), policy.mode, self.has_cards(setup), tuple(problems)))
-        return Overview(PLATFORM, self.trouble or self.breaker.trouble(), self.invite, tuple(places))
+        trouble = self.trouble or self.breaker.trouble()
+        return Overview(PLATFORM, trouble, self.invite, tuple(places), self.health.notices())
 
-    def _made(self) -> ExtBot[Any]:
-        base = self.access.api.rstrip("/") or "https://api.telegram.org"
-        return ExtBot(
-            self.access.token,
-            base_url=f"{base}/bot",
-            base_file_url=f"{base}/file/bot",
-            request=HTTPXRequest(connection_pool_size=32, pool_timeout=10.0),
-            rate_limiter=OnlyWords(PER_MINUTE),
-        )
-
-    async def _listen(self, bot: ExtBot[Any]) -> None:
+    async def _listen(self, bot: Caller) -> None:
         """Raises `TelegramError` as it is, not in a group."""
         failed: TelegramError | None = None
         async with asyncio.TaskGroup() as group:
@@ -271,10 +289,7 @@ class Telegram:
             await asyncio.sleep(0)
             await self.posting.resume()
 
-            def told(trouble: Notice | None) -> None:
-                self.trouble = trouble
-
-            source: Polling | Webhook = Polling(self.receiving, told)
+            source: Polling | Webhook = Polling(self.receiving, self._heard)
             if self.access.webhook_url:
                 access = self.access
                 source = Webhook(
@@ -331,6 +346,7 @@ class Telegram:
         chat = message["chat"]
         community = self.groups.community_of(int(chat["id"]))
         await self._known(chat)
+        self.acquaintances.met((message.get("from") or {}).get("id"), int(chat["id"]))
         admins = await self.moderators(int(chat["id"]), message)
         album, late = album_of(message), False
         if album is not None:  # before it can be acted on: then the whole album is to go
@@ -395,6 +411,7 @@ class Telegram:
     async def _greet(self, chat: Json, by: Json) -> bool:
         """One message in a group the bot is new in, with a button to set it up in private. True where it was sent."""
         number, language = int(chat["id"]), language_of(str(by.get("language_code") or "en"))
+        self.acquaintances.met(by.get("id"), number)
         if not await self.groups.greet(number, str(chat.get("title") or ""), Setup(language=language)):
             return False
         lines = [say(language, "telegram-welcome"), *(f"⚠️ {one.text(language)}" for one in await self.check(number))]
@@ -441,13 +458,32 @@ class Telegram:
             await asyncio.sleep(FORGET_EVERY_S)
 
 
+def made(access: Access) -> Caller:
+    """A connection, not yet opened."""
+    base = access.api.rstrip("/") or "https://api.telegram.org"
+    return Caller(
+        access.token,
+        base_url=f"{base}/bot",
+        base_file_url=f"{base}/file/bot",
+        request=Requests(connection_pool_size=32, pool_timeout=10.0),
+        get_updates_request=Requests(),
+        rate_limiter=OnlyWords(PER_MINUTE),
+    )
+
+
 def invite(username: str) -> str:
     """The link that adds the bot to a group as an administrator with exactly the rights it needs."""
     rights = "+".join(right.removeprefix("can_") for right in NEEDED)
     return f"https://t.me/{username}?startgroup=hello&admin={rights}"
 
 
-def _missing(mine: telegram.ChatMember) -> list[Notice]:
-    if mine.status != ChatMemberStatus.ADMINISTRATOR:
+def _missing(mine: Json) -> list[Notice]:
+    if mine.get("status") != ChatMemberStatus.ADMINISTRATOR:
         return [missing_right(right) for right in NEEDED]
-    return [missing_right(right) for right in NEEDED if not getattr(mine, right, False)]
+    return [missing_right(right) for right in NEEDED if mine.get(right) is not True]
+
+
+def look(bot: Caller) -> None:
+    """Without these two nothing works; raises `OddAnswer`."""
+    if not isinstance(bot.id, int) or not isinstance(bot.username, str):
+        raise OddAnswer("getMe: the answer names no bot")

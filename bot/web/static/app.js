@@ -596,12 +596,15 @@ function showStages(stages) {
   line.textContent = `First stage: ${percent(stages.saved)} of the messages were confidently neutral and not read further; ${lost}.`;
 }
 
-/** The figures grow with every message, and servers come and go; half a minute is soon enough. */
+/** The figures grow with every message; half a minute is soon enough. */
 async function followFigures() {
-  if (!$("two-stages").hidden) {
-    const state = await api("GET", "/api/state").catch(() => null);
-    if (state) showStages(state.two_stages);
-  }
+  if ($("two-stages").hidden) return;
+  const state = await api("GET", "/api/state").catch(() => null);
+  if (state) showStages(state.two_stages);
+}
+
+/** Servers come and go, and what does not work is to be seen within ten seconds. */
+async function followPlatforms() {
   const found = await api("GET", "/api/platforms").catch(() => null);
   if (found?.platforms.length) drawPlatforms($("platforms"), found.platforms);
 }
@@ -727,3 +730,4 @@ $("audit").addEventListener("click", lookAtRandom);
 $("card-preview").addEventListener("click", previewCard);
 follow();
 setInterval(followFigures, 30_000);
+setInterval(followPlatforms, 5_000);

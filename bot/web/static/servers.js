@@ -15,6 +15,8 @@ function platform(state) {
   const name = state.platform.charAt(0).toUpperCase() + state.platform.slice(1);
   box.append(node("h3", {}, name));
   if (state.trouble) box.append(node("p", { class: "result warn" }, state.trouble));
+  const faults = state.faults.map((fault) => node("li", { "data-testid": "fault" }, fault));
+  if (faults.length) box.append(node("ul", { class: "result warn" }, ...faults));
   if (state.invite) {
     const link = node("a", { href: state.invite, target: "_blank", rel: "noopener noreferrer", "data-testid": "invite" });
     link.append(state.platform === "telegram" ? "Add the bot to a group on Telegram" : `Add the bot to a server on ${name}`);

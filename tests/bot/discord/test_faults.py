@@ -418,3 +418,6 @@ class Listener:
 
     async def disconnected(self) -> None:
         pass
+
+    def skipped(self, event: str, data: Any) -> None:
+        pass

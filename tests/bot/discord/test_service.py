@@ -83,7 +83,14 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
                 (discord,) = (await answer.json())["platforms"]
             (place,) = discord["places"]
             assert place["name"] == "Friends" and place["mode"] == "enforce" and not place["problems"]
-            assert "scope=bot" in discord["invite"] and not discord["trouble"]
+            assert "scope=bot" in discord["invite"] and not discord["trouble"] and not discord["faults"]
+            server.faults.refuse_connections()
+            server.faults.drop_socket()
+            async with asyncio.timeout(10), ClientSession() as session:
+                while not discord["faults"]:
+                    async with session.get(address + "api/platforms") as answer:
+                        (discord,) = (await answer.json())["platforms"]
+            assert "Not connected since" in discord["faults"][0]
             began = asyncio.get_running_loop().time()
             process.terminate()
             async with asyncio.timeout(10):
@@ -120,7 +127,7 @@ async def test_check_prints_the_invitation_or_what_is_wrong(tmp_path: Path) -> N
             await check_access(Access("wrong.token", api=server.api))
 
 
-async def test_a_discord_that_is_away_is_only_said() -> None:
-    """The link is made from the token itself."""
+async def test_a_discord_that_is_away_is_said_with_the_link() -> None:
+    """Which is made from the token itself."""
     with pytest.raises(Unreachable, match=r"cannot be reached.*client_id=1574858475450662920"):
         await check_access(Access("MTU3NDg1ODQ3NTQ1MDY2MjkyMA.x.y", api="http://127.0.0.1:9/api/v10"))

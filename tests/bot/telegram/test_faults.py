@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from telegram.request import HTTPXRequest
 
 from bot.actions import Ban, Delete
 from bot.events import Author, MessageKey
 from bot.notices import Notice
 from bot.platforms.telegram import answers, limits, receiving, service
+from bot.platforms.telegram.calling import Requests
 from bot.policy import LabelPolicy, Mode, Strikes
 from bot.posting import Pace
 from tests.bot.telegram.conftest import Scene, serving
@@ -36,7 +36,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.posting.RETRY_S", 0.05)
     monkeypatch.setattr(receiving, "RETRY_S", 0.05)
     monkeypatch.setattr(answers, "AGAIN_S", (0.05, 0.1, 0.2, 0.5, 1.0))
-    monkeypatch.setattr(service, "HTTPXRequest", functools.partial(HTTPXRequest, read_timeout=0.3))
+    monkeypatch.setattr(service, "Requests", functools.partial(Requests, read_timeout=0.3))
     for place in (service, receiving):
         monkeypatch.setattr(place, "reason", lambda error: (REASON(error)[0], 0.05))
 
@@ -300,7 +300,7 @@ async def test_a_notice_that_cannot_be_said_keeps_no_card_back(scene: Scene, mon
 @pytest.mark.parametrize("method", ["deleteMessage", "sendMessage", "getChatMember", "getUpdates"])
 async def test_cancelled_in_the_middle(method: str, tmp_path: Path, monkeypatch: Any) -> None:
     """Ends within two seconds, whatever it waits for."""
-    monkeypatch.setattr(service, "HTTPXRequest", HTTPXRequest)
+    monkeypatch.setattr(service, "Requests", Requests)
     async with TelegramServer() as server:
         scene = Scene(server)
         async with serving(scene, tmp_path):

@@ -1,0 +1,78 @@
+"""What does not work on a platform at the moment, for whoever looks: each thing with how often, and since when."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from bot.notices import Notice
+
+Fault = Literal["outage", "cards", "events", "messages", "updates", "commands"]
+"""Not connected; cards that wait; events and messages that could not be read; updates that could not be handled or had
+no number; commands that could not be told to the platform."""
+FORGOTTEN_AFTER = timedelta(hours=24)
+
+
+@dataclass(slots=True)
+class Ailing:
+    """One thing that does not work: how often it failed, first and last."""
+
+    count: int
+    since: datetime
+    last: datetime
+
+
+class Health:
+    """Faults that end are `well` again; those that happened are shown for a day. `held` counts rooms that wait to be
+    read, where the platform has such."""
+
+    def __init__(
+        self, held: Callable[[], int] = lambda: 0, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._held, self._clock = held, clock
+        self._faults: dict[Fault, Ailing] = {}
+        self._cards: dict[str, Ailing] = {}
+        self._held_since: datetime | None = None
+
+    def fails(self, fault: Fault, times: int = 1) -> None:
+        """It happened, or goes on."""
+        self._faults[fault] = self._more(self._faults.get(fault), times)
+
+    def well(self, fault: Fault) -> None:
+        """It is over."""
+        self._faults.pop(fault, None)
+
+    def cards_wait(self, community: str, count: int) -> None:
+        """So many cards or notices of a community were refused or not answered for; 0 where they go through again."""
+        if count:
+            known = self._cards.get(community)
+            self._cards[community] = Ailing(count, known.since if known else self._clock(), self._clock())
+        else:
+            self._cards.pop(community, None)
+
+    def notices(self, community: str = "") -> tuple[Notice, ...]:
+        """What to show, the worst first; of cards only a community's where one is named."""
+        now = self._clock()
+        for fault in [one for one, ailing in self._faults.items() if one not in ("outage", "commands")]:
+            if now - self._faults[fault].last > FORGOTTEN_AFTER:
+                del self._faults[fault]
+        found = {str(fault): ailing for fault, ailing in self._faults.items()}
+        if cards := [ailing for where, ailing in self._cards.items() if community in ("", where)]:
+            found["cards"] = Ailing(sum(one.count for one in cards), min(one.since for one in cards), now)
+        if held := self._held():
+            self._held_since = self._held_since or now
+            found["rooms"] = Ailing(held, self._held_since, now)
+        else:
+            self._held_since = None
+        return tuple(_lines(found))
+
+    def _more(self, known: Ailing | None, times: int) -> Ailing:
+        now = self._clock()
+        return Ailing(times, now, now) if known is None else Ailing(known.count + times, known.since, now)
+
+
+def _lines(found: Mapping[str, Ailing]) -> Iterable[Notice]:
+    for name in ("outage", "cards", "rooms", "messages", "events", "updates", "commands"):
+        if (ailing := found.get(name)) is not None:
+            since = ailing.since.strftime("%Y-%m-%d %H:%M UTC")
+            yield Notice(f"health-{name}", {"count": ailing.count, "since": since})

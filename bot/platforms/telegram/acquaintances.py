@@ -1,0 +1,45 @@
+"""In which groups somebody probably is: a bot cannot ask Telegram for that, only whether they are in one group."""
+
+from typing import TYPE_CHECKING
+
+from bot.platforms.telegram.events import PLATFORM
+
+if TYPE_CHECKING:
+    from bot.platforms.telegram.service import Telegram
+
+KEPT = 50_000
+"""So many people are remembered; of others what they wrote tells."""
+FEW = 3
+"""Where there are at most so many groups in all, Telegram is asked about each of which nothing is known."""
+
+
+class Acquaintances:
+    """Learned from what people wrote, did and administer; kept in memory, and found again in the journal."""
+
+    def __init__(self, bot: "Telegram") -> None:
+        self._bot = bot
+        self._met: dict[int, set[int]] = {}
+
+    def met(self, user: object, chat: int) -> None:
+        """Somebody wrote in this group, or put the bot into it."""
+        if not isinstance(user, int):
+            return
+        self._met.setdefault(user, set()).add(chat)
+        while len(self._met) > KEPT:
+            del self._met[next(iter(self._met))]
+
+    async def groups_of(self, user: int) -> list[tuple[int, str]]:
+        """(chat, title) of each, in the order of their titles. They may have left since: ask `is_with` before that
+        counts."""
+        groups, seal = self._bot.groups, self._bot.store.sealer.author
+        chats = dict(groups.chats)
+        known = {groups.now_at(chat) for chat in self._met.get(user, ())} | set(self._bot.admins.of_whom(user))
+        communities = {groups.community_of(chat) for chat in chats}
+        pairs = [(community, seal(PLATFORM, community, str(user))) for community in communities]
+        wrote = await self._bot.store.written_in(pairs)
+        known |= {chat for chat in chats if groups.community_of(chat) in wrote}
+        if len(chats) <= FEW:
+            known |= {chat for chat in chats.keys() - known if await self._bot.is_with(chat, user)}
+        return sorted(
+            ((chat, chats[chat]) for chat in known & chats.keys()), key=lambda one: (one[1].casefold(), one[0])
+        )
