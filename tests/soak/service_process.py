@@ -7,7 +7,7 @@ line each: {"forked": pid}; {"begun": pid} once that hears signals; {"up": pid} 
 
 Not as in life: the model's process is a stub (`stub_worker.py`), the libraries' pauses before they connect again are
 short, and so is what scales with the day: how far back edits are looked for, how much Telegram takes in a minute, how
-often a digest is drawn again.
+often a digest is drawn again, how long a warning waits for others to name.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from typing import Any
 import discord
 
 import bot.platforms.telegram
-from bot import app, config
+from bot import app, config, warning_pace
 from bot.platforms.discord import catching_up, service
 from bot.platforms.telegram import service as telegram_service
 from model import worker
@@ -58,6 +58,7 @@ def scale() -> None:
     telegram_service.PER_MINUTE = 100_000
     telegram_service.PACE = replace(telegram_service.PACE, redraw_s=0.1)
     service.Pace = functools.partial(service.Pace, redraw_s=0.1)
+    warning_pace.GATHER_S = 0.05
 
 
 def configured(folder: Path, discord_api: str, gateway: str, telegram_api: str) -> config.Config:
