@@ -322,24 +322,33 @@ class Posting:
             log.error("whether a card was posted is not known", community=community, cases=sorted(numbers))
             where = setup.alert_room, SOMEWHERE
         self._unread -= numbers
-        await self._posted(state, cases, where, digest=digest)
-        if is_first and where[1] != SOMEWHERE:  # else the platform may have answered with what was sent before
-            await self._store.cards.record_drawn(self._board.name, *where, drawing.mark)
+        mark = drawing.mark if is_first else None  # else it may have answered with what was sent before
+        await self._posted(state, cases, where, digest=digest, mark=mark)
         if digest and where[1] != SOMEWHERE:
             state.digest, state.taken = where, len(cases)
             state.began = state.redrawn = time.monotonic()
         return where
 
-    async def _posted(self, state: _Community, cases: Sequence[Case], card: tuple[str, str], *, digest: bool) -> None:
-        await self._record(cases, card, digest=digest)
+    async def _posted(
+        self,
+        state: _Community,
+        cases: Sequence[Case],
+        card: tuple[str, str],
+        *,
+        digest: bool,
+        mark: str | None = None,
+    ) -> None:
+        await self._record(cases, card, digest=digest, mark=mark)
         for case in cases:
             state.asked.pop(case.id, None)
             state.posted.append(time.monotonic())
 
-    async def _record(self, cases: Sequence[Case], card: tuple[str, str | None], *, digest: bool) -> None:
+    async def _record(
+        self, cases: Sequence[Case], card: tuple[str, str | None], *, digest: bool, mark: str | None = None
+    ) -> None:
         """All with the same moment, by which they are known to belong together."""
         name, now, post = self._board.name, datetime.now(UTC), self._store.cards.post
-        await asyncio.gather(*(post(case.id, name, *card, digest, now) for case in cases))
+        await asyncio.gather(*(post(case.id, name, *card, digest, now, mark) for case in cases))
 
     async def _redraw(self, community: str, setup: Setup, state: _Community, where: tuple[str, str], case: int) -> None:
         """The whole digest as it is now, or a little later if it was redrawn just before."""

@@ -30,10 +30,19 @@ class Cards:
         self._engine = engine
         self._writer = writer
 
-    async def post(self, case: int, platform: str, room: str, message: str | None, digest: bool, now: datetime) -> None:
-        """The case's card stands here from now on; the one before is forgotten."""
+    async def post(
+        self,
+        case: int,
+        platform: str,
+        room: str,
+        message: str | None,
+        digest: bool,
+        now: datetime,
+        mark: str | None = None,
+    ) -> None:
+        """The case's card stands here from now on; the one before is forgotten. `mark` is what it shows, if known."""
         values = {"platform": platform, "room": room, "message": message, "digest": digest, "posted_at": t.naive(now)}
-        values["drawn"] = None
+        values["drawn"] = mark
         posted = insert(t.card).values(case_id=case, **values)
         posted = posted.on_conflict_do_update(index_elements=["case_id"], set_=values)
 
