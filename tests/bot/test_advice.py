@@ -60,8 +60,7 @@ def test_a_threshold_that_was_raised_is_judged_anew() -> None:
 async def test_names_titles_and_quotes_say_nothing_about_messages(store: Store) -> None:
     """They have a bar of their own, or are not the author's words."""
     for number, flags in enumerate([(), ("name",), ("title",), ("quoted",)]):
-        row = await store.record_seen(said("x", str(number)), now())
-        assert row is not None
+        row = (await store.record_seen(said("x", str(number)), now())).row
         shown = decision_json(Decision(Band.ALERT, Label.HATE, 0.9, 0.5, flags=flags))
         case = await store.record_decision(row, verdict(0.9), shown, "done", now(), case=True)
         assert case is not None
