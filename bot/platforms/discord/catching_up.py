@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +29,7 @@ class CatchingUp:
 
     A gap is on disk before a new event can be, becomes shorter with each page, and is closed only when its room was
     read: after a crash in the middle the rest is read. `on_hold` are rooms that could not be read yet. `opened` takes
-    threads that were opened in the gap, `skipped` hears how many messages could not be read and are left out.
+    threads that were opened in the gap, `skipped` the numbers of messages that could not be read, 0 for one without.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class CatchingUp:
         store: Store,
         receive: Callable[[discord.Message], Coroutine[Any, Any, None]],
         opened: Callable[[discord.Thread], Awaitable[None]],
-        skipped: Callable[[int], None] = lambda count: None,
+        skipped: Callable[[Room, Sequence[int]], Awaitable[None]],
     ) -> None:
         self._store = store
         self._receive = receive
@@ -138,13 +138,13 @@ class CatchingUp:
         moments = [await self._store.communities.greeted(community_of(guild.id)), guild.me and guild.me.joined_at]
         return max((discord.utils.time_snowflake(moment) for moment in moments if moment), default=0)
 
-    async def _one(self, message: discord.Message) -> None:
+    async def _one(self, channel: Room, message: discord.Message) -> None:
         """Raises Discord's errors and the store's. A message that cannot be understood holds no room."""
         try:
             await self._receive(message)
         except PARSE_ERRORS:
             log.exception("a message was skipped", message=message.id)
-            self._skipped(1)
+            await self._skipped(channel, [message.id])
 
     async def _room(self, room: str, channel: Room, after: int, since: int) -> None:
         here = channel.permissions_for(channel.guild.me)
@@ -159,11 +159,11 @@ class CatchingUp:
                 async for page in pages(channel, mark):
                     async with asyncio.TaskGroup() as group:
                         for message in page.messages:
-                            group.create_task(self._one(message))
+                            group.create_task(self._one(channel, message))
                     self.read += len(page.messages)
                     mark = page.newest
                     if page.skipped:
-                        self._skipped(page.skipped)
+                        await self._skipped(channel, page.skipped)
                     if losses == self._losses:
                         await self._store.watermarks.move_gap(PLATFORM, room, after, mark, datetime.now(UTC))
                         after = max(after, mark)

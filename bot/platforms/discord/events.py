@@ -94,6 +94,13 @@ def event_of(message: discord.Message, moderators: frozenset[str], *, wordless: 
     return Message(key, author, text, edited or message.created_at, quoted, attached, unreadable)
 
 
+def unreadable_event(channel: discord.abc.GuildChannel | discord.Thread, number: int) -> Message:
+    """A message of which nothing but its number could be read, so that the journal has it."""
+    room = room_of(channel.id, getattr(channel, "parent_id", None) if isinstance(channel, discord.Thread) else None)
+    key = MessageKey(PLATFORM, community_of(channel.guild.id), room, str(number))
+    return Message(key, NOBODY, "", discord.utils.snowflake_time(number), unreadable="incomplete")
+
+
 def name_event(member: discord.Member, moderators: frozenset[str]) -> Message:
     """The member's name on this server, read as a message."""
     return _named(member.guild.id, NAMES, f"{NAME}{member.id}", member.display_name, _member(member, moderators))

@@ -22,11 +22,12 @@ _PLAIN: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages, oldest first; `newest` is the last number in it, `skipped` how many could not be read at all."""
+    """Messages, oldest first; `newest` is the last number in it. `skipped` are the numbers of those that could not be
+    read at all, 0 for one without a number."""
 
     messages: list[discord.Message]
     newest: int
-    skipped: int
+    skipped: list[int]
 
 
 async def pages(channel: Room, after: int) -> AsyncIterator[Page]:
@@ -37,14 +38,16 @@ async def pages(channel: Room, after: int) -> AsyncIterator[Page]:
         if not isinstance(answer, list):
             raise Unreadable("Discord's history is no list")
         numbered = [(number, one) for one in answer if (number := _number(one)) > after]
-        found = [read(channel, one) for _, one in sorted(numbered, key=lambda pair: pair[0])]
-        messages = [message for message in found if message is not None]
+        found = [(number, read(channel, one)) for number, one in sorted(numbered, key=lambda pair: pair[0])]
+        messages = [message for _, message in found if message is not None]
+        skipped = [number for number, message in found if message is None]
+        skipped += [0 for one in answer if not _number(one)]
         if not numbered:
             if answer and len(answer) >= PAGE:
                 raise Unreadable("a page of Discord's history has no numbers")
             return
         after = max(number for number, _ in numbered)
-        yield Page(messages, after, len(answer) - len(messages))
+        yield Page(messages, after, skipped)
         if len(answer) < PAGE:
             return
 

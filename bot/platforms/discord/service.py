@@ -36,8 +36,10 @@ from bot.platforms.discord.events import (
     name_event,
     room_of,
     told_title,
+    unreadable_event,
 )
 from bot.platforms.discord.gateway import Gateway, supervise
+from bot.platforms.discord.history import Room
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
 from bot.platforms.discord.titles import Titles
@@ -111,9 +113,7 @@ class Discord:
         self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.breaker)
         self.authors = Authors()
         self.titles = Titles(self)
-        self.catching_up = CatchingUp(
-            store, self._receive, self.titles.found, lambda count: self.health.fails("messages", count)
-        )
+        self.catching_up = CatchingUp(store, self._receive, self.titles.found, self._skipped)
         self.health = Health(lambda: len(self.catching_up.on_hold))
         self.posting = Posting(store, DiscordBoard(self), Pace(), self.health.cards_wait)
 
@@ -385,6 +385,12 @@ class Discord:
                 why = f"what it answers cannot be read, {place_of(error)}" if unread else str(error)
                 self.trouble = Notice("discord-lost", {"error": why or type(error).__name__})
                 return None
+
+    async def _skipped(self, channel: Room, numbers: Sequence[int]) -> None:
+        """Messages of which nothing could be read: counted, and journalled where there is a number."""
+        self.health.fails("messages", len(numbers))
+        for number in filter(None, numbers):
+            await self.moderator.receive(unreadable_event(channel, number))
 
     async def _receive(self, message: discord.Message) -> None:
         if message.guild is None or message.author.id == self.own:
