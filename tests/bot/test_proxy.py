@@ -111,7 +111,7 @@ def nginx(folder: Path, port: int, page: int) -> list[str]:
     file.write_text(
         f"daemon off; pid {folder}/pid; error_log stderr; events {{}} http {{ access_log off; {own}\n{example}\n}}"
     )
-    return ["nginx", "-c", str(file), "-p", str(folder)]
+    return [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(file), "-p", str(folder)]
 
 
 PROXIES = {"caddy": caddy, "nginx": nginx}
