@@ -36,7 +36,7 @@ class Backlog:
         platforms: Iterable[str],
         intake: Intake[tuple[int, Message]],
         in_hand: Set[int],
-        queue: Callable[[int, Message, int | None], Awaitable[None]],
+        queue: Callable[[int, Message, int | None, bool], Awaitable[None]],
         finish: Callable[[Journalled, Message], Awaitable[None]],
         caught_up: Callable[[], None],
     ) -> None:
@@ -77,7 +77,7 @@ class Backlog:
             elif row.state in DECIDED:
                 await self._finished(row, old.event)
             else:
-                await self._queue(row.id, old.event, row.tries)
+                await self._queue(row.id, old.event, row.tries, old.revises)
 
     async def _finished(self, row: Journalled, event: Message) -> None:
         """One row that cannot be finished is not in the others' way."""
@@ -104,7 +104,7 @@ class Backlog:
             for name in self._platforms:
                 async for old in self._pages(name, ("shed",)):
                     if old.event is not None:
-                        await self._queue(old.row.id, old.event, None)
+                        await self._queue(old.row.id, old.event, None, old.revises)
             if not self.has_shed:
                 self._caught_up()
 
@@ -116,7 +116,7 @@ class Backlog:
                 if old.row.id not in before:
                     self._unowned.add(old.row.id)
                 elif old.event is not None:
-                    await self._queue(old.row.id, old.event, None)
+                    await self._queue(old.row.id, old.event, None, old.revises)
 
     async def _pages(self, platform: str, states: Sequence[str], tries: int | None = None) -> AsyncIterator[Left]:
         """Rows in these states that nobody has in hand, oldest first."""

@@ -191,9 +191,10 @@ class Moderator:
         await self._backlog.former()
         await self._backlog.run()
 
-    async def _queue_again(self, row: int, event: Message, tries: int | None) -> None:
-        """A row of the journal; nobody remembers whether it is an edit."""
-        self._revising.add(row)
+    async def _queue_again(self, row: int, event: Message, tries: int | None, revises: bool) -> None:
+        """A row that has stood in the journal for a while."""
+        if revises:
+            self._revising.add(row)
         await self._queue(row, event, tries)
 
     async def _queue(self, row: int, event: Message, tries: int | None = None) -> None:

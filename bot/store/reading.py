@@ -65,6 +65,8 @@ class Left:
 
     row: Journalled
     event: Message | None
+    revises: bool
+    """Whether the journal has an earlier revision of the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ class Reading:
     async def event(self, row: int) -> Message | None:
         """The event a journal row was made from; None once its text or author is no longer kept."""
         async with self._engine.connect() as connection:
-            found = (await connection.execute(sa.select(t.message).where(t.message.c.id == row))).one_or_none()
+            found = (await connection.execute(_LEFT.where(t.message.c.id == row))).one_or_none()
         return None if found is None else self._left(found._mapping).event
 
     async def left(
@@ -197,7 +199,7 @@ class Reading:
         if tries is not None:
             wanted = sa.and_(wanted, t.message.c.tries == tries)
         async with self._engine.connect() as connection:
-            rows = await connection.execute(sa.select(t.message).where(wanted).order_by(t.message.c.id).limit(limit))
+            rows = await connection.execute(_LEFT.where(wanted).order_by(t.message.c.id).limit(limit))
             return [self._left(row._mapping) for row in rows]
 
     async def messages(self, community: str, since: datetime, limit: int = 10_000) -> list[Journalled]:
@@ -240,14 +242,12 @@ class Reading:
     def _left(self, row: sa.RowMapping) -> Left:
         old = from_row(row, self.sealer)
         if row["text_sealed"] is None or row["author_sealed"] is None:
-            return Left(old, None)
+            return Left(old, None, bool(row["revises"]))
         author, text = self.sealer.legible(row["author_sealed"]), self.sealer.legible(row["text_sealed"])
         if author is None or text is None:
-            return Left(old, None)
-        return Left(
-            old,
-            Message(old.key, author_from(author), old.text, old.sent_at, old.quoted, old.attached, old.unreadable),
-        )
+            return Left(old, None, bool(row["revises"]))
+        event = Message(old.key, author_from(author), old.text, old.sent_at, old.quoted, old.attached, old.unreadable)
+        return Left(old, event, bool(row["revises"]))
 
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
         query = _CASES.where(wanted).order_by(t.case.c.id.desc()).limit(limit)
@@ -269,6 +269,17 @@ class Reading:
             created_at=row["created_at"].replace(tzinfo=UTC),
             edited=row["edited"] or "",
         )
+
+
+def _every_left() -> sa.Select[Any]:
+    earlier = t.message.alias()
+    names = ("platform", "community", "message")
+    same = (earlier.c[name] == t.message.c[name] for name in names)
+    revises = sa.exists().select_from(earlier).where(*same, earlier.c.id < t.message.c.id)
+    return sa.select(t.message, revises.label("revises"))
+
+
+_LEFT = _every_left()
 
 
 def _every_case() -> sa.Select[Any]:

@@ -14,6 +14,12 @@ MOST = 200
 """Of a message that was edited more often, the first and the latest revisions are looked at, half of them each."""
 
 
+_THIS = t.message.alias()
+_AUTHOR = sa.select(_THIS.c.author)
+_BEFORE = sa.select(t.message, t.case.c.id.label("case_id"), t.case.c.state.label("case_state"), t.case.c.undone)
+_BEFORE = _BEFORE.select_from(t.message.outerjoin(t.case))
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One revision in the journal, and its case if it has one. `answered`: a moderator has said or undone something."""
@@ -34,12 +40,11 @@ class Revisions:
     async def before(self, row: int, key: MessageKey) -> list[Revision]:
         """What was received of this message before journal row `row`, oldest first. A title that somebody else had
         given is no earlier revision of it."""
-        this = t.message.alias()
-        author = sa.select(this.c.author).where(this.c.id == row).scalar_subquery()
-        names = ("platform", "community", "message")
-        mine = sa.and_(*(t.message.c[name] == getattr(key, name) for name in names), t.message.c.author == author)
-        columns = (t.message, t.case.c.id.label("case_id"), t.case.c.state.label("case_state"), t.case.c.undone)
-        query = sa.select(*columns).select_from(t.message.outerjoin(t.case)).where(mine, t.message.c.id < row)
+        query = _BEFORE.where(
+            *(t.message.c[name] == getattr(key, name) for name in ("platform", "community", "message")),
+            t.message.c.id < row,
+            t.message.c.author == _AUTHOR.where(_THIS.c.id == row).scalar_subquery(),
+        )
         async with self._engine.connect() as connection:
             first = list(await connection.execute(query.order_by(t.message.c.id).limit(MOST)))
             if len(first) == MOST:

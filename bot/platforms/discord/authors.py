@@ -5,6 +5,7 @@ Without them an owner's message that is read after an outage would be anybody's.
 
 import asyncio
 import time
+from collections import OrderedDict
 from weakref import WeakValueDictionary
 
 import discord
@@ -20,7 +21,7 @@ class Authors:
     """Members as Discord knows them, a minute old at most, each asked for once however many messages they wrote."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int], Known] = {}
+        self._known: OrderedDict[tuple[int, int], Known] = OrderedDict()
         self._turns: WeakValueDictionary[tuple[int, int], asyncio.Lock] = WeakValueDictionary()
 
     async def complete(self, message: discord.Message) -> None:
@@ -36,8 +37,10 @@ class Authors:
             known = self._known.get(who)
             if known is None or time.monotonic() - known[0] > KEPT_S:
                 known = time.monotonic(), await self._member(guild, author.id)
-                self._known = {key: one for key, one in self._known.items() if time.monotonic() - one[0] <= KEPT_S}
                 self._known[who] = known
+                self._known.move_to_end(who)
+                while time.monotonic() - next(iter(self._known.values()))[0] > KEPT_S:
+                    self._known.popitem(last=False)  # the oldest stand first
         message.author = known[1] or author
 
     async def _member(self, guild: discord.Guild, user: int) -> discord.Member | None:
