@@ -16,6 +16,7 @@ from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import ANSWER_WITHIN_S, refusals
 from bot.platforms.discord.events import PLATFORM, community_of, moderates_by_right
 from bot.platforms.discord.inert import fitting
+from bot.platforms.discord.waits import asked_of
 from bot.platforms.odd_answers import read_by
 from bot.setup import Setup
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TELL_AGAIN_S = (0.5, 5.0)
+LONGEST_WAIT_S = 300.0
+"""Whoever asked does not wait longer; Discord takes answers for fifteen minutes."""
 ALREADY_ANSWERED = 40060
 _LINK = re.compile(r"channels/(\d{15,20})/(\d{15,20})/(\d{15,20})")
 _PAIR = re.compile(r"(\d{15,20})-(\d{15,20})")
@@ -72,7 +75,7 @@ class Asked:
 
     async def tell(self, text: str, **more: Any) -> None:
         """The answer, for whoever asked alone; said again it replaces the one before. Tried again where Discord does
-        not answer: what was asked for may be done by now."""
+        not answer or asks to wait: what was asked for may be done by now."""
         text = fitting(text)
         for wait_s in TELL_AGAIN_S:
             try:
@@ -81,9 +84,14 @@ class Asked:
                 return
             except (discord.DiscordServerError, OSError, aiohttp.ClientError) as error:
                 log.warning("an answer is sent again", error=repr(error))
-                await asyncio.sleep(wait_s)
-                for file in more.get("attachments", ()):
-                    file.reset()
+            except discord.HTTPException as error:
+                wait_s, _ = asked_of(error.response.headers, b"")
+                if error.status != 429 or wait_s > LONGEST_WAIT_S:
+                    raise
+                log.warning("Discord asks to wait with an answer", wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+            for file in more.get("attachments", ()):
+                file.reset()
         await self._say(text, more)
 
     async def _say(self, text: str, more: dict[str, Any]) -> None:

@@ -167,6 +167,16 @@ async def test_a_wait_is_obeyed_wherever_it_stands(scene: Scene, where: str) -> 
     assert scene.discord._waits.left_s(bucket) > WAIT_S - 30
 
 
+async def test_an_answer_waits_as_long_as_discord_asks(scene: Scene) -> None:
+    """A 429 without `Via` on the way to whoever asked: said once it is over, and not before."""
+    path = r"/webhooks/\d+/[^/]+/messages/@original$"
+    headers = {"Retry-After": "1"}
+    scene.server.faults.answer_oddly("PATCH", path, lambda _: (429, b"<html>"), 1, before_effect=True, headers=headers)
+    answer = await scene.runs(scene.mod, "status")
+    await scene.server.until(lambda: "Mode:" in answer.content, timeout_s=9)
+    assert len(scene.server.called("PATCH", path)) == 2
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "wait_s", "everywhere"),
     [
