@@ -60,6 +60,9 @@ async def test_a_message_that_kills_is_tried_three_times_and_shown(store: Store)
             assert case.message.text == KILLER and case.message.state == "failed"
             shown = card(case, "en")
             assert "could not" in shown.lines[0] and not shown.buttons and "Nothing was done" in shown.lines[1]
+            async with asyncio.timeout(10):
+                while not scene.notices:  # it is told after the card is shown
+                    await asyncio.sleep(0.01)
             assert [notice.name for notice in scene.notices] == ["notice-unread"]
             again = len(device.batches)
             await scene.says("ben", KILLER)
