@@ -80,7 +80,8 @@ def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
         return Raised(decision, rest, opens=True)
     worse = touching or before.answered or RANK[decision.band] > RANK[Band(before.row.decision["band"])]
     as_bad = RANK[decision.band] == RANK[before.row.decision["band"]]
-    if not worse and not (as_bad and decision.score >= before.row.decision["score"] - ABOUT):
+    is_kept = bool(done) and not decision.enforced and not before.answered  # its card can still undo what was done
+    if is_kept or (not worse and not (as_bad and decision.score >= before.row.decision["score"] - ABOUT)):
         return Raised(replace(decision, actions=(), counts=False), (), opens=False)
     whole = decision
     if decision.enforced:

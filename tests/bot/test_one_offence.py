@@ -3,7 +3,7 @@
 import pytest
 
 from bot.actions import Timeout, Warn
-from bot.policy import LabelPolicy, Strikes
+from bot.policy import LabelPolicy, Mode, Strikes
 from bot.store import Store
 from model.labels import Label
 from tests.bot.scenes import COMMUNITY, room
@@ -70,6 +70,24 @@ async def test_what_an_earlier_revision_did_is_undone_with_the_card(store: Store
         await scene.edits(message, "HATE more")
         assert scene.chat.did("delete") == [message.key.message] and scene.chat.did("timeout") == [message.key.message]
         await scene.desk.undo(await scene.case(), "dana")
+        assert scene.chat.messages[message.key.message].state == "restored"
+        scene.chat.compose("ann", "may write again", message.sent_at)
+
+
+@pytest.mark.parametrize("since", ["paused", "shadow"])
+async def test_what_was_done_can_be_undone_although_nothing_is_done_any_more(store: Store, since: str) -> None:
+    """Deleted and timed out; then acting stops, and the message is edited: the card keeps its Undo."""
+    async with room(store) as scene:
+        await scene.enforce(hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout")))
+        message = await scene.says("ann", "HATE")
+        if since == "paused":
+            await scene.moderator.cap.pause(COMMUNITY, 1, message.sent_at)
+        else:
+            await scene.moderator.set_mode(COMMUNITY, Mode.SHADOW)
+        await scene.edits(message, "HATE more")
+        case = await scene.case()
+        assert case.message.decision["enforced"] and case.edited == "action"
+        await scene.desk.undo(case, "dana")
         assert scene.chat.messages[message.key.message].state == "restored"
         scene.chat.compose("ann", "may write again", message.sent_at)
 
