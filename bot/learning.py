@@ -17,6 +17,7 @@ from model.adapters import GLOBAL, Registry, read_manifest, scope_of
 from model.choice import Choice
 from model.classifier import AdapterRejected
 from model.norms import PLAIN, Norm, norm_of
+from model.worker import without_secrets
 
 log = structlog.get_logger()
 
@@ -141,7 +142,10 @@ class Learning:
             *self._command,
             stdout=asyncio.subprocess.PIPE,
             cwd=Path(__file__).parents[1],
-            env={"OMP_WAIT_POLICY": "passive", **os.environ},  # its waiting threads leave the cores to the service
+            env={
+                "OMP_WAIT_POLICY": "passive",
+                **without_secrets(os.environ),
+            },  # waiting threads leave the cores to others
         )
         result = ""
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import html
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,8 +55,6 @@ from bot.store import Case, Store
 from bot.store.steady import Steady, damage, leaves, passing
 
 log = structlog.get_logger()
-for name in ("httpx", "httpcore"):  # they write addresses into the log, and the token is part of them
-    logging.getLogger(name).setLevel(logging.WARNING)
 
 NEEDED = ("can_delete_messages", "can_restrict_members")
 """What the link that adds the bot asks for."""
