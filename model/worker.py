@@ -11,11 +11,12 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from model import core_dumps
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict
 from model.labels import LABELS
@@ -145,7 +146,7 @@ class Worker:
         # Waiting threads sleep: spinning ones take the cores from the event loop beside them (docs/LOG.md).
         environment = {
             "OMP_WAIT_POLICY": "passive",
-            **os.environ,
+            **without_secrets(os.environ),
             "OMP_NUM_THREADS": self._command[self._command.index("--threads") + 1],
         }
         self._process = await asyncio.create_subprocess_exec(
@@ -169,6 +170,11 @@ class Worker:
         process._transport.close()  # type: ignore[attr-defined]  # else the pipes linger until garbage collection
 
 
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a process that needs no token: the bot's own settings, DOMOVOI_…, stay with the bot."""
+    return {name: value for name, value in environment.items() if not name.upper().startswith("DOMOVOI_")}
+
+
 def serve(choice: Choice, threads: int) -> None:
     """The child's loop: ends when its input does, so it never outlives its parent."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -178,7 +184,7 @@ def serve(choice: Choice, threads: int) -> None:
     from model.base import BaseNotFound
     from model.scorer import Scorer
 
-    logging.basicConfig(format="%(message)s")
+    logging.basicConfig(format="%(asctime)s [%(levelname)-8s] %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     logging.getLogger("model").setLevel(logging.INFO)  # the memory table, in the parent's log
     torch.set_num_threads(threads)
     failure, scorer = "", None
@@ -209,6 +215,7 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    core_dumps.forbid()
     parser = argparse.ArgumentParser(prog="python -m model.worker", description="Serves one parent; see the module.")
     parser.add_argument("--threads", type=int, default=2)
     add_choice(parser)

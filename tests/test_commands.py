@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import csv
 import json
+import os
 import shutil
 import socket
 import sqlite3
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bot.store import Sealer, Store
@@ -190,3 +192,43 @@ def test_a_spoilt_installation_is_named_and_nothing_is_lost(spoil: str, expected
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 2 and len(errors) == 1 and expected in errors[0], done.stderr
     assert store.read_bytes() == before and "Traceback" not in done.stderr
+
+
+def others_can(folder: Path) -> list[str]:
+    """What in it the group or others have any right to."""
+    return [str(path) for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077]
+
+
+def test_what_the_service_writes_is_for_its_user_alone(tmp_path: Path) -> None:
+    """Database, its log, backups, key and links, whatever the terminal's umask; and what was open is closed."""
+    before = os.umask(0)
+    try:
+        with serving(tmp_path) as address:
+            assert not others_can(tmp_path / "data") and not others_can(tmp_path / "keys")
+        for path in (tmp_path / "data").rglob("*"):  # as an earlier version left it
+            path.chmod(0o777 if path.is_dir() else 0o666)
+        with serving(tmp_path):
+            assert not others_can(tmp_path / "data"), address
+        copy = tmp_path / "copy.db"
+        run("bot", "backup", str(copy), "--config", str(tmp_path / "config.toml"))
+        assert not others_can(copy)
+    finally:
+        os.umask(before)
+
+
+def test_no_core_is_dumped(tmp_path: Path) -> None:
+    """Neither of the service nor of the model's process, whatever the terminal allows."""
+    ask = "import ctypes; from model import core_dumps as c; c.forbid(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "0", done.stderr
+    command = [sys.executable, "-m", *configured(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            next(line for line in process.stdout if "started" in line)
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            assert len(family) >= 2
+            for one in family:
+                assert one.rlimit(psutil.RLIMIT_CORE) == (0, 0), one
+        finally:
+            process.terminate()

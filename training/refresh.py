@@ -13,6 +13,7 @@ import contextlib
 import datetime
 import fcntl
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from rich.console import Console
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
+from model import core_dumps
 from model.adapters import GLOBAL, Manifest, Registry, read_manifest, read_weights, registry_of, scope_of
 from model.base import Base, BaseNotFound, LoraSpec
 from model.calibration import calibrated
@@ -303,4 +305,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    core_dumps.forbid()
+    os.umask(0o077)
     sys.exit(main())
