@@ -1,7 +1,8 @@
-"""python -m bot [run | check | backup FILE | restore [FILE]] [--config FILE]
+"""python -m bot [run | link | check | backup FILE | restore [FILE]] [--config FILE]
     python -m bot replay FILE --text COLUMN [--label COLUMN] [--out REPORT.html] [--community NAME] [--config FILE]
 
 run     the service with its page (the default)
+link    prints a link that signs one browser in to the page, once; the service may run
 check   looks at the configuration, the data folder, the key, the adapter and the device, asks Discord and Telegram
         about their tokens, says what it found, and prints the links that add the bot
 backup  copies the store to a file that can be taken elsewhere; the service may run
@@ -12,6 +13,7 @@ replay  runs a CSV file through the whole pipeline in shadow mode and writes a r
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from bot import app, checking, replay, report
 from bot.config import BadConfig, Config, read_config
 from bot.platforms.base import PlatformRefuses
 from bot.store import Damaged, KeyMissing, NewerStore
+from model import core_dumps
 from model.classifier import AdapterRejected
 from model.table import BadData
 
@@ -37,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = read_config(options.config)
         if options.command == "check":
             return asyncio.run(check(config, options.config, console, errors))
+        elif options.command == "link":
+            console.print(app.new_link(config), soft_wrap=True, markup=False, highlight=False)
         elif options.command == "backup":
             console.print(app.back_up(config, options.file), soft_wrap=True, markup=False)
         elif options.command == "restore":
@@ -46,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 replay_file(config, options.file, options.text, options.label, options.out, errors, options.community)
             )
         else:
-            asyncio.run(app.run(config, lambda url: console.print(f"Domovoi is at {url}", soft_wrap=True)))
+            asyncio.run(app.run(config, lambda url: _announce(console, url)))
     except* KeyboardInterrupt:
         return_status = 130
     except* (
@@ -68,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         return_status = 0
     return return_status
+
+
+def _announce(console: Console, link: str) -> None:
+    console.print(f"Domovoi is at {link}", soft_wrap=True, markup=False, highlight=False)
+    console.print("The link signs one browser in, once; python -m bot link prints another.", soft_wrap=True)
 
 
 async def check(config: Config, path: Path, console: Console, errors: Console) -> int:
@@ -121,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command="run", config=CONFIG)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("run", parents=[common], help="the service with its page (the default)")
+    commands.add_parser("link", parents=[common], help="prints a link that signs one browser in to the page, once")
     commands.add_parser("check", parents=[common], help="looks whether a start would find everything in order")
     saved = commands.add_parser("backup", parents=[common], help="copies the store; the service may run")
     saved.add_argument("file", type=Path)
@@ -136,4 +147,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    core_dumps.forbid()
+    os.umask(0o077)  # what it writes is for its user alone
     sys.exit(main())

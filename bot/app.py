@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from bot.collector import settle
 from bot.config import BadConfig, Config
 from bot.desk import Desk
 from bot.learning import Learning, refresh_command
+from bot.listening import Connections, listening, most_connections
 from bot.models import adapters_of, answering
 from bot.moderator import Moderator
 from bot.notices import Notice
@@ -27,10 +28,16 @@ from bot.platforms.remote import remotes
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.store import Case, Damaged, Sealer, Store
 from bot.store.backups import BY_HAND, Backups, copy_store
+from bot.store.private import close_to_others
 from bot.store.steady import Steady, damage, passing
 from bot.web import server, shapes
+from bot.web.access import Access
 from bot.web.feed import Feed
+from bot.web.guard import LOCAL
+from bot.web.links import Links
 from bot.web.parts import Parts
+from bot.web.providers import Provider, providers
+from bot.web.sign_in import Door
 from model.adapters import GLOBAL
 from model.batcher import Batcher
 from model.coalescing import Coalescing
@@ -56,6 +63,7 @@ class Running:
     port: int
     parts: Parts
     worker: Worker
+    links: Links
 
 
 @contextlib.asynccontextmanager
@@ -64,36 +72,38 @@ async def service(config: Config) -> AsyncIterator[Running]:
 
     Damage to the store's file that is found while it runs ends it: a start repairs what can be repaired.
     """
-    logs.configure([config.discord.token, config.telegram.token])
+    console = config.console
+    logs.configure([config.discord.token, config.telegram.token, console.discord_secret, console.telegram_secret])
+    ways = _ways_in(config)
     data = config.service.data
     database, registry = data / "domovoi.db", adapters_of(config)
     with _only_one(data):
+        if left := await asyncio.to_thread(close_to_others, data):
+            log.warning("others may be able to read these, and their rights cannot be changed", first=str(left[0]))
         sealer = Sealer.from_file(config.service.key, create=not (database.exists() or Backups(database).exist))
         feed = Feed()
-        chat = WebChat(lambda posted: feed.publish("message", message=shapes.posted_json(posted)))
+        chat = WebChat(lambda posted: feed.publish("message", COMMUNITY, message=shapes.posted_json(posted)))
 
         def case_changed(case: Case) -> None:
-            if case.message.key.platform == chat.name:
-                feed.publish("case", case=shapes.case_json(case))
+            feed.publish_case(shapes.case_json(case), case.message.key)
             for platform in away:
                 platform.show(case)
 
         def swapped(adapter: str, problem: str) -> None:
-            feed.publish("adapter", adapter=adapter, norm=shapes.norm_json(learning.norm_of(COMMUNITY)))
+            feed.publish("adapter", adapter=adapter)
             if problem:
                 log.error("adapter rejected", problem=problem)
-                feed.publish("notice", text=problem)
+                feed.publish("notice", is_operators=True, text=problem)
 
         def notice(told: Notice) -> None:
-            where = f"{told.community}: " if told.community not in ("", COMMUNITY) else ""
-            feed.publish("notice", text=where + told.text())
-            if told.community == COMMUNITY:
-                feed.publish("paused", paused=moderator.cap.is_paused(COMMUNITY))
+            feed.publish("notice", told.community, text=told.text())
+            if told.community:
+                feed.publish("paused", told.community, paused=moderator.cap.is_paused(told.community))
             for platform in away:
                 platform.notify(told)
 
         def told_on_the_page(told: Notice) -> None:
-            feed.publish("notice", text=told.text())  # the operator's matter, with names of files
+            feed.publish("notice", is_operators=True, text=told.text())  # with names of files
 
         def stood_in(text: str) -> None:
             log.warning("the model that answers changed", told=text)
@@ -142,6 +152,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 learning,
                 feed,
                 group,
+                Access(away, config.console.operators),
                 model_trouble=model.trouble,
                 tally=model.tally,
                 own_categories=not config.model.choice.embedded,
@@ -167,24 +178,61 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 platform.serve(moderator, desk)
                 platform.adapter_of = learning.adapter_of
                 tasks.append(group.create_task(platform.run()))
-            runner = web.AppRunner(server.build(parts, config.console.origin), access_log=None, shutdown_timeout=2.0)
-            await runner.setup()
+            connections = Connections(most_connections())
+            links = Links(data)
+            door = Door(store, links, ways, config.console.origin, config.console.session_days)
+            page = server.build(parts, door, config.console.origin, connections.middleware())
             try:
-                site = web.TCPSite(runner, config.service.host, config.service.port)
-                try:
-                    await site.start()
-                except OSError as error:
-                    where = f"{config.service.host}:{config.service.port}"
-                    raise PortInUse(
-                        f"cannot listen on {where} ({error.strerror}); stop what runs there, "
-                        f"or set another port under [service] in config.toml"
-                    ) from error
-                yield Running(runner.addresses[0][1], parts, model.worker)
+                async with _listening(config, page, connections) as port:
+                    yield Running(port, parts, model.worker, links)
             finally:
-                feed.close()
-                await runner.cleanup()
                 for task in tasks:
                     task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _listening(config: Config, page: web.Application, connections: Connections) -> AsyncIterator[int]:
+    """Yields the port. Raises `PortInUse`."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(
+                listening(page, connections, config.service.host, config.service.port)
+            )
+        except OSError as error:
+            where = f"{config.service.host}:{config.service.port}"
+            raise PortInUse(
+                f"cannot listen on {where} ({error.strerror}); stop what runs there, "
+                f"or set another port under [service] in config.toml"
+            ) from error
+        yield port
+
+
+def _ways_in(config: Config) -> Sequence[Provider]:
+    """How people sign in. Raises `BadConfig` where others could reach the page and nobody could sign in."""
+    ways, host = providers(config), config.service.host
+    if host not in LOCAL and not ways:
+        raise BadConfig(
+            f'host = "{host}" under [service] opens the page to others, and nobody could sign in: set up a sign-in '
+            f'under [console] (docs/operations.md), or take host = "127.0.0.1" and put a proxy before it'
+        )
+    return ways
+
+
+def new_link(config: Config) -> str:
+    """A link that signs one browser in as the operator, once. Raises `BadConfig`."""
+    base = config.console.origin or f"http://{_shown(config.service.host)}:{config.service.port}"
+    try:
+        return f"{base}/?token={Links(config.service.data).issue()}"
+    except OSError as error:
+        raise BadConfig(
+            f'no link can be made in data_folder = "{config.service.data}" ({error.strerror}); '
+            f"run this as the service's user"
+        ) from None
+
+
+def _shown(host: str) -> str:
+    """As it stands in an address."""
+    return "127.0.0.1" if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
 
 
 async def run(config: Config, announce: Callable[[str], None]) -> None:
@@ -194,13 +242,15 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
     full disk is waited for.
     """
     stop = asyncio.Event()
+    logs.watch(asyncio.get_running_loop())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     while not stop.is_set():
         try:
             async with service(config) as running:
                 settle()
-                announce(f"http://{config.service.host}:{running.port}/")
+                token = running.links.issue()
+                announce(f"http://{_shown(config.service.host)}:{running.port}/?token={token}")
                 log.info("started", adapter=running.parts.registry.current(GLOBAL))
                 await stop.wait()
                 log.info("stopping")

@@ -104,7 +104,7 @@ class Discord(_Section):
     @property
     def token(self) -> str:
         """The token, or ""; raises `BadConfig` where its file cannot be read."""
-        return _token("DOMOVOI_DISCORD_TOKEN", self.token_file, "discord")
+        return _secret("DOMOVOI_DISCORD_TOKEN", self.token_file, "token_file", "discord")
 
 
 class Telegram(_Section):
@@ -130,14 +130,37 @@ class Telegram(_Section):
     @property
     def token(self) -> str:
         """The token, or ""; raises `BadConfig` where its file cannot be read."""
-        return _token("DOMOVOI_TELEGRAM_TOKEN", self.token_file, "telegram")
+        return _secret("DOMOVOI_TELEGRAM_TOKEN", self.token_file, "token_file", "telegram")
 
 
 class Console(_Section):
-    """The page for moderators. `origin` is the address people reach it by through a proxy, such as
-    "https://mod.example.org"; "" for this machine only."""
+    """The page for moderators, and how people sign in to it.
+
+    `origin` is the address people reach it by through a proxy, such as "https://mod.example.org"; "" for this machine
+    only. An account of `operators`, "discord:80351110224678912", may do what whoever runs the service may. A client's
+    secret is `DOMOVOI_DISCORD_CLIENT_SECRET` or lies in `discord_secret_file`, likewise for Telegram. The addresses
+    stand for other servers that sign people in as Discord and Telegram do.
+    """
 
     origin: Annotated[str, Field(pattern=r"^(https?://[^/\s]+)?$")] = ""
+    operators: list[Annotated[str, Field(pattern=r"^(discord|telegram):\d{1,20}$")]] = []
+    session_days: Annotated[int, Field(ge=1, le=90)] = 7
+    discord_client_id: Annotated[str, Field(pattern=r"^\d*$")] = ""
+    discord_secret_file: str = ""
+    discord_address: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] = "https://discord.com"
+    telegram_client_id: Annotated[str, Field(pattern=r"^\d*$")] = ""
+    telegram_secret_file: str = ""
+    telegram_address: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] = "https://oauth.telegram.org"
+
+    @property
+    def discord_secret(self) -> str:
+        """Of Discord's OAuth2 client, or ""; raises `BadConfig` where its file cannot be read."""
+        return _secret("DOMOVOI_DISCORD_CLIENT_SECRET", self.discord_secret_file, "discord_secret_file", "console")
+
+    @property
+    def telegram_secret(self) -> str:
+        """Of Telegram's OpenID client, or ""; raises `BadConfig` where its file cannot be read."""
+        return _secret("DOMOVOI_TELEGRAM_CLIENT_SECRET", self.telegram_secret_file, "telegram_secret_file", "console")
 
 
 class Config(_Section):
@@ -194,16 +217,17 @@ def read_text(path: Path) -> str:
     return raw.decode("utf-8-sig")
 
 
-def _token(name: str, file: str, section: str) -> str:
+def _secret(name: str, file: str, setting: str, section: str) -> str:
     """From the environment, else from the file the section names."""
-    if token := os.environ.get(name, "").strip():
-        return token
+    if secret := os.environ.get(name, "").strip():
+        return secret
     if not file:
         return ""
     try:
-        token = read_text(Path(file).expanduser()).strip()
+        secret = read_text(Path(file).expanduser()).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadConfig(f'token_file = "{file}" under [{section}] cannot be read ({error}); or set {name}') from None
-    if not token.isascii() or len(token.split()) != 1:
-        raise BadConfig(f'token_file = "{file}" under [{section}] must hold the token and nothing else; or set {name}')
-    return token
+        raise BadConfig(f'{setting} = "{file}" under [{section}] cannot be read ({error}); or set {name}') from None
+    if not secret.isascii() or len(secret.split()) != 1:
+        what = "token" if setting == "token_file" else "secret"
+        raise BadConfig(f'{setting} = "{file}" under [{section}] must hold the {what} and nothing else; or set {name}')
+    return secret

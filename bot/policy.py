@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bot.actions import Action, Alert, Ban, Delete, Kick, Timeout, Warn
 from bot.events import Kind, Message
@@ -37,6 +37,9 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+LONGEST_BAN_HOURS, MOST_STRIKES, MOST_EXEMPT = 87_600, 1_000, 1_000
+"""Ten years; longer is for ever, which None says."""
+Name = Annotated[str, Field(max_length=200)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -47,7 +50,7 @@ class LabelPolicy(_Frozen):
     act_at: Probability
     actions: tuple[Literal["delete", "warn", "timeout", "kick", "ban"], ...] = ("delete",)
     timeout_minutes: Annotated[int, Field(ge=1, le=40_320)] = 60
-    ban_hours: Annotated[int | None, Field(ge=1)] = None
+    ban_hours: Annotated[int | None, Field(ge=1, le=LONGEST_BAN_HOURS)] = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -84,8 +87,8 @@ class Strikes(_Frozen):
     """Messages acted on in the last `expire_days` escalate: from the n-th strike the author is also timed out, ..."""
 
     expire_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    timeout_at: Annotated[int | None, Field(ge=1)] = 3
-    ban_at: Annotated[int | None, Field(ge=1)] = None
+    timeout_at: Annotated[int | None, Field(ge=1, le=MOST_STRIKES)] = 3
+    ban_at: Annotated[int | None, Field(ge=1, le=MOST_STRIKES)] = None
 
 
 class Policy(_Frozen):
@@ -99,8 +102,8 @@ class Policy(_Frozen):
     hate: LabelPolicy = LabelPolicy(alert_at=0.5, act_at=0.85)
     offensive: LabelPolicy = LabelPolicy(alert_at=0.7, act_at=0.95, actions=("warn",))
     strikes: Strikes = Strikes()
-    exempt_roles: frozenset[str] = frozenset()
-    exempt_rooms: frozenset[str] = frozenset()
+    exempt_roles: Annotated[frozenset[Name], Field(max_length=MOST_EXEMPT)] = frozenset()
+    exempt_rooms: Annotated[frozenset[Name], Field(max_length=MOST_EXEMPT)] = frozenset()
     names_alert_at: Probability = 0.9
     """Names and titles are never acted on, and shown from this score on, or from a message's where that is higher."""
     max_actions_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 60
@@ -127,6 +130,21 @@ class Policy(_Frozen):
     def of(self, label: Label) -> LabelPolicy:
         """The section of a harmful label."""
         return self.hate if label is Label.HATE else self.offensive
+
+
+def as_far_as_valid(saved: Mapping[str, Any]) -> Policy:
+    """A policy that an older version saved, without the sections that no longer hold; then in shadow mode, since nobody
+    knows what was meant."""
+    try:
+        return Policy.model_validate(saved)
+    except ValidationError as error:
+        wrong = {first["loc"][0] for first in error.errors() if first["loc"]}
+        rest = {name: value for name, value in saved.items() if name not in wrong}
+    try:
+        policy = Policy.model_validate(rest)
+    except ValidationError:
+        policy = Policy()
+    return policy.model_copy(update={"mode": Mode.SHADOW})
 
 
 Preset = Literal["relaxed", "standard", "strict"]

@@ -11,6 +11,7 @@ from bot.actions import Action, Alert
 from bot.events import Author, MessageKey
 from bot.notices import Notice
 from bot.restrictions import Unchanged
+from bot.roles import Person, Role
 
 if TYPE_CHECKING:
     from bot.desk import Desk
@@ -80,6 +81,18 @@ class Remote(Platform, Protocol):
 
     async def overview(self) -> "Overview":
         """How it stands, for the page."""
+        ...
+
+    async def communities(self, person: Person) -> list[str]:
+        """Where an account here may have a role; `role` says which."""
+        ...
+
+    async def role(self, community: str, person: str) -> Role:
+        """What an account may do, by the rights it has at this moment. Raises `Unreachable`."""
+        ...
+
+    async def sees(self, community: str, room: str, person: str) -> bool:
+        """Whether the platform shows an account this room at this moment. Raises `Unreachable`."""
         ...
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot import actions, restrictions
 from bot.actions import Action
 from bot.events import Attached, Author, Message, MessageKey
-from bot.policy import Policy
+from bot.policy import Policy, as_far_as_valid
 from bot.restrictions import Restriction, Unchanged
 from bot.store import tables as t
 from bot.store.sealing import Sealer
@@ -220,7 +220,7 @@ class Reading:
         async with self._engine.connect() as connection:
             query = sa.select(t.policy.c.policy).where(t.policy.c.community == community)
             saved = (await connection.execute(query)).scalar_one_or_none()
-        return Policy() if saved is None else Policy.model_validate(saved)
+        return Policy() if saved is None else as_far_as_valid(saved)
 
     async def corrections(self, community: str, limit: int = 500) -> list[tuple[str, str]]:
         """(text, label) of the community's latest corrections that are still kept, newest first."""

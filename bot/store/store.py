@@ -42,6 +42,7 @@ from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
 from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
+from bot.store.sessions import Sessions
 from bot.store.standings import Standings
 from bot.store.unknown import UnknownKinds
 from bot.store.watermarks import Watermarks
@@ -132,6 +133,7 @@ class Store(Reading):
         self.pauses = Pauses(engine, self._writer)
         self.revisions = Revisions(engine, sealer)
         self.standings = Standings(engine, sealer)
+        self.sessions = Sessions(engine, self._writer, sealer)
 
     @classmethod
     @contextlib.asynccontextmanager

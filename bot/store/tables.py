@@ -178,6 +178,15 @@ pause = Table(
     Column("counted_since", DateTime),  # whoever was acted on before counts no more: a pause ended then
 )
 
+session = Table(
+    "session",
+    metadata,
+    Column("token", String, primary_key=True),  # SHA-256 of what the browser has
+    Column("account", String, nullable=False),  # a pseudonym
+    Column("account_sealed", LargeBinary, nullable=False),  # JSON: platform, id, name
+    Column("ends_at", DateTime, nullable=False),
+)
+
 change_log = Table(
     "change_log",
     metadata,

@@ -8,9 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from bot.flips import flips
-from bot.platforms.webchat import COMMUNITY
+from bot.roles import Role
 from bot.web.guard import REPORT_POLICY
 from bot.web.parts import PARTS, Parts, error_json
+from bot.web.reading import sees
+from bot.web.rights import COMMUNITY_ASKED, ROLE
 from model.adapters import GLOBAL, Manifest, scope_of
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
 
@@ -19,29 +21,33 @@ routes = web.RouteTableDef()
 
 @routes.get("/api/adapters")
 async def adapters(request: web.Request) -> web.Response:
-    """The history of adapters with their figures, newest first: those for all, then each community's own.
+    """The history of adapters with their figures, newest first: those for all, then this community's own; the operator
+    sees those of every community.
 
     `community` is "" for all, `name` what the community is called, or its key where that is not known.
     """
-    parts = request.app[PARTS]
+    parts, asked = request.app[PARTS], request[COMMUNITY_ASKED]
+    is_operator = request[ROLE] is Role.OPERATOR
     standing = await parts.store.lessons.standing()
     names = {place.community: place.name for overview in parts.platforms for place in (await overview()).places}
-    rows = [_row(parts, manifest, "", standing) for manifest in reversed(parts.registry.versions())]
+    rows = [_row(parts, manifest, "", "", standing) for manifest in reversed(parts.registry.versions())]
+    for row in rows:
+        row["has_report"] &= is_operator
     for community in parts.registry.communities():
-        for manifest in reversed(parts.registry.versions(scope_of(community))):
-            row = _row(parts, manifest, community, standing)
-            rows.append({**row, "name": names.get(community) or community})
+        if is_operator or community == asked:
+            for manifest in reversed(parts.registry.versions(scope_of(community))):
+                rows.append(_row(parts, manifest, community, names.get(community) or community, standing))
     return web.json_response({"adapters": rows})
 
 
-def _row(parts: Parts, manifest: Manifest, community: str, standing: frozenset[str]) -> dict[str, Any]:
+def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: frozenset[str]) -> dict[str, Any]:
     measured: Mapping[str, Any] = manifest.metrics.get("held_out") or manifest.metrics.get("davidson") or {}
     adapter = f"{_scope(community)}/{manifest.version}"
     serving = parts.learning.adapter_of(community) if community else parts.learning.serving
     return {
         "version": manifest.version,
         "community": community,
-        "name": "",
+        "name": name,
         "created_at": manifest.created_at,
         "serving": serving == adapter,
         "macro_f1": measured.get("macro_f1"),
@@ -59,8 +65,10 @@ async def changes(request: web.Request) -> web.Response:
     manifest = next((m for m in parts.registry.versions() if m.version == version), None)
     if manifest is None or manifest.parent is None:
         return error_json(f"{version} did not come from an adapter that is still here", 404)
-    messages = await parts.store.messages(COMMUNITY, datetime.now(UTC) - timedelta(days=7))
-    policy, adapter = await parts.moderator.policy(COMMUNITY), f"{GLOBAL}/{version}"
+    community, adapter = request[COMMUNITY_ASKED], f"{GLOBAL}/{version}"
+    rows = await parts.store.messages(community, datetime.now(UTC) - timedelta(days=7))
+    messages = [row for row in rows if await sees(request, row.key)]
+    policy = await parts.moderator.policy(community)
     try:
         looked_at, found = await flips(parts.classifier, messages, manifest.parent, adapter, policy)
     except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
@@ -70,27 +78,43 @@ async def changes(request: web.Request) -> web.Response:
 
 @routes.post("/api/adapters/rollback")
 async def rollback(request: web.Request) -> web.Response:
-    """Back to the adapter before, for all or for `?community=`; the watcher notices within a second."""
-    try:
-        return web.json_response({"adapter": request.app[PARTS].registry.rollback(_asked(request))})
-    except AdapterRejected as error:
-        return error_json(str(error), 409)
+    """Back to the adapter before, for all; the watcher notices within a second."""
+    return _rolled_back(request, GLOBAL)
+
+
+@routes.post("/api/adapters/own/rollback")
+async def rollback_own(request: web.Request) -> web.Response:
+    """The same for this community's own adapter."""
+    return _rolled_back(request, scope_of(request[COMMUNITY_ASKED]))
 
 
 @routes.get("/adapters/{version}/report.html")
 async def report(request: web.Request) -> web.StreamResponse:
-    """The report of an adapter for all, or of one of `?community=`."""
+    """The report of an adapter for all: it quotes messages of all communities."""
+    return _report(request, GLOBAL)
+
+
+@routes.get("/adapters/own/{version}/report.html")
+async def report_own(request: web.Request) -> web.StreamResponse:
+    """The report of this community's own adapter."""
+    return _report(request, scope_of(request[COMMUNITY_ASKED]))
+
+
+def _rolled_back(request: web.Request, scope: str) -> web.Response:
     try:
-        folder = request.app[PARTS].registry.folder(f"{_asked(request)}/{request.match_info['version']}")
+        return web.json_response({"adapter": request.app[PARTS].registry.rollback(scope)})
+    except AdapterRejected as error:
+        return error_json(str(error), 409)
+
+
+def _report(request: web.Request, scope: str) -> web.StreamResponse:
+    try:
+        folder = request.app[PARTS].registry.folder(f"{scope}/{request.match_info['version']}")
     except AdapterRejected as error:
         return error_json(str(error), 404)
     if not (folder / "report.html").is_file():
         return error_json("this adapter has no report", 404)
     return web.FileResponse(folder / "report.html", headers={"Content-Security-Policy": REPORT_POLICY})
-
-
-def _asked(request: web.Request) -> str:
-    return _scope(request.query.get("community", ""))
 
 
 def _scope(community: str) -> str:

@@ -1,7 +1,8 @@
 """Who may call the page: only a browser that loaded it from here, on this machine or through the proxy of `origin`."""
 
+import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -15,11 +16,16 @@ POLICY = (
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 OUTDATED = "the page is outdated; reload it"
-CSRF: web.AppKey[str] = web.AppKey("csrf", str)
+"""static/app.js knows this sentence: it reads its token anew and asks again."""
 
 
-def guard(csrf: str, origin: str = "") -> Middleware:
-    """Middleware: Host against DNS rebinding, Origin and token against forged requests, headers on every answer.
+def csrf_fits(request: web.Request, csrf: str) -> bool:
+    """Whether the request was made by a page that was read in this session."""
+    return secrets.compare_digest(request.headers.get("X-CSRF-Token", "").encode(), csrf.encode())
+
+
+def guard(origin: str = "") -> Middleware:
+    """Middleware: Host against DNS rebinding, Origin against forged requests, headers on every answer.
 
     `origin` is where people reach the page through a proxy, "https://mod.example.org"; "" for this machine only.
     """
@@ -27,32 +33,48 @@ def guard(csrf: str, origin: str = "") -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        asked = urlsplit(f"//{request.host}")
-        is_public = bool(origin) and (asked.hostname, asked.port or public.port) == (public.hostname, public.port)
+        try:
+            asked = urlsplit(f"//{request.host}")
+            port = asked.port or public.port
+            is_public = bool(origin) and (asked.hostname, port) == (public.hostname, public.port)
+        except ValueError:
+            return refused("the Host header names no host", 400)
         if not is_public and asked.hostname not in LOCAL:
             fix = 'name the address people use as origin under [console] in config.toml, such as "https://mod.example.org"'
-            return _refused(f"this page is not served for the host {request.host!r}; {fix}", 421)
+            return refused(f"this page is not served for the host {request.host!r}; {fix}", 421)
         if request.method not in ("GET", "HEAD"):
             came_from = request.headers.get("Origin")
             own = {f"http://{request.host}", *([f"{public.scheme}://{public.netloc}"] if origin else [])}
             if came_from is not None and came_from not in own:
-                return _refused(
+                return refused(
                     f"this request came from another page ({came_from}); if that is how people reach this one, "
                     f"name it as origin under [console] in config.toml",
                     403,
                 )
-            if not secrets.compare_digest(request.headers.get("X-CSRF-Token", "").encode(), csrf.encode()):
-                return _refused(OUTDATED, 403)
-        response = await handler(request)
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            _protect(error.headers)
+            raise
         if not response.prepared:
-            response.headers.setdefault("Content-Security-Policy", POLICY)
-            response.headers["X-Content-Type-Options"] = "nosniff"
-            response.headers["Referrer-Policy"] = "no-referrer"
-            response.headers["Cache-Control"] = "no-store"
+            _protect(response.headers)
         return response
 
     return check
 
 
-def _refused(error: str, status: int) -> web.Response:
+def _protect(headers: MutableMapping[str, str]) -> None:
+    headers.setdefault("Content-Security-Policy", POLICY)
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["Cache-Control"] = "no-store"
+
+
+def refused(error: str, status: int) -> web.Response:
+    """One line that says why not."""
     return web.json_response({"error": error}, status=status)
+
+
+def refusal(kind: type[web.HTTPException], error: str) -> web.HTTPException:
+    """The same, to be raised."""
+    return kind(text=json.dumps({"error": error}), content_type="application/json")

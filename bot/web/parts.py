@@ -12,6 +12,7 @@ from bot.moderator import Moderator
 from bot.platforms.base import Overview
 from bot.platforms.webchat import WebChat
 from bot.store import Store
+from bot.web.access import Access
 from bot.web.feed import Feed
 from model.adapters import Registry
 from model.classifier import Classifier
@@ -31,6 +32,7 @@ class Parts:
     learning: Learning
     feed: Feed
     group: asyncio.TaskGroup
+    access: Access
     model_trouble: Callable[[], str] = lambda: ""
     tally: Tally | None = None
     own_categories: bool = False

@@ -1,128 +1,157 @@
 """The page's routes. Each handler reads the request, asks one part of the service, and answers JSON."""
 
-import asyncio
-import json
-import secrets
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from pydantic import ValidationError
 
 from bot.advice import advise, answered
-from bot.language import LANGUAGES, language_of
 from bot.learning import AlreadyRunning, Refresh
 from bot.notices import Notice
+from bot.platforms.base import Unreachable
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused
 from bot.policy import Band, Policy, band
-from bot.store import Case
+from bot.roles import Role
 from bot.validation import first_place, first_problem
-from bot.web import adapters
+from bot.web import adapters, cases, health, sign_in, stream
 from bot.web.feed import Feed
-from bot.web.guard import CSRF, guard
+from bot.web.guard import guard
+from bot.web.health import HEALTH, Health
 from bot.web.parts import PARTS, Parts, error_json
-from bot.web.shapes import card_json, case_json, norm_json, overview_json, posted_json, tally_json
-from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Verdict
-from model.labels import LABELS, Label
+from bot.web.reading import bad_request, body, shown
+from bot.web.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
+from bot.web.shapes import case_json, norm_json, overview_json, posted_json, tally_json
+from bot.web.sign_in import DOOR, Door
+from bot.web.stream import OPEN_STREAMS
+from model.classifier import Verdict
+from model.labels import LABELS
 
 STATIC = Path(__file__).with_name("static")
-MODERATOR = PEOPLE[-1].name
-AUDIT_CARDS = 10
-"""Random messages that one click puts before a moderator: a minute's work."""
-BASIS = "authored"
-"""What is typed in the try-out chat was written by the moderator who plays all its people."""
 
 routes = web.RouteTableDef()
 
 
-def build(parts: Parts, origin: str = "") -> web.Application:
-    """The page as an aiohttp application; `origin` is where people reach it through a proxy."""
-    csrf = secrets.token_urlsafe(24)
-    app = web.Application(middlewares=[guard(csrf, origin)], client_max_size=2**20)
-    app[PARTS], app[CSRF] = parts, csrf
+def build(parts: Parts, door: Door, origin: str, *first: Middleware) -> web.Application:
+    """The page as an aiohttp application, behind these middlewares and its own.
 
-    async def index(_: web.Request) -> web.Response:
-        page = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{csrf}}", csrf)
-        return web.Response(text=page, content_type="text/html")
-
-    app.router.add_get("/", index)
+    `origin` is where people reach it through a proxy, "" for nowhere.
+    """
+    app = web.Application(middlewares=[*first, guard(origin), rights], client_max_size=2**20)
+    app[PARTS], app[DOOR], app[HEALTH] = parts, door, Health(parts)
+    app[OPEN_STREAMS] = []
     app.router.add_static("/static/", STATIC)
-    app.add_routes(routes)
-    app.add_routes(adapters.routes)
+    for one in (routes, adapters.routes, cases.routes, health.routes, sign_in.routes, stream.routes):
+        app.add_routes(one)
     return app
 
 
-@routes.get("/healthz")
-async def healthz(request: web.Request) -> web.Response:
-    """200 while the classifier answers and the store can be written, 503 otherwise."""
-    parts = request.app[PARTS]
-    if (trouble := parts.moderator.trouble) is not None:
-        return web.json_response({"status": "messages wait", "error": trouble.text()}, status=503)
+@routes.get("/")
+async def index(request: web.Request) -> web.Response:
+    """The page; a link from the terminal signs its browser in first."""
+    door = request.app[DOOR]
+    if "token" in request.query:
+        if (signed_in := await sign_in.by_link(request)) is not None:
+            return signed_in
+        is_in = await door.session(request) is not None
+        return web.Response(status=303, headers={"Location": "/" if is_in else "/sign-in?used"})
+    session = await door.session(request)
+    if session is None:
+        return web.Response(status=303, headers={"Location": "/sign-in"})
+    page = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{csrf}}", session.csrf)
+    return web.Response(text=page, content_type="text/html")
+
+
+@routes.post("/api/sign-out")
+async def sign_out(request: web.Request) -> web.Response:
+    """This browser, all browsers of this account, or everybody: `{"whose": "this" | "mine" | "everybody"}`."""
+    session, whose = request[SESSION], (await body(request)).get("whose", "this")
+    if whose not in ("this", "mine", "everybody"):
+        return error_json('"whose" is one of this, mine, everybody', 400)
+    if whose == "everybody" and not request.app[PARTS].access.is_operator(session.person):
+        return error_json("only whoever runs this service may do that", 403)
+    await request.app[DOOR].end(session, whose)
+    return web.json_response({})
+
+
+@routes.get("/api/me")
+async def me(request: web.Request) -> web.Response:
+    """Who is signed in, and where they may do what."""
+    session, access = request[SESSION], request.app[PARTS].access
     try:
-        async with asyncio.timeout(30):
-            await parts.classifier.classify([Item(TRIAL, parts.learning.serving, alone=True)])
-    except (Unavailable, AdapterRejected, Overloaded, TimeoutError) as error:
-        return web.json_response({"status": "classifier does not answer", "error": str(error)}, status=503)
+        granted = await access.granted(session.person)
+    except Unreachable as error:
+        return error_json(f"{session.person.platform.capitalize()} does not say what you may do ({error})", 503)
     return web.json_response(
-        {"status": "ok", "adapter": parts.learning.serving, "stand_in": bool(parts.model_trouble())}
+        {
+            "name": session.person.name,
+            "csrf": session.csrf,
+            "is_operator": access.is_operator(session.person),
+            "communities": [
+                {"community": one.community, "name": one.name, "role": one.role.name.lower()} for one in granted
+            ],
+        }
     )
 
 
 @routes.get("/api/state")
 async def state(request: web.Request) -> web.Response:
-    """Everything a page shows when it opens or finds its service again, and the token it then sends with each click."""
-    parts = request.app[PARTS]
-    policy = await parts.moderator.policy(COMMUNITY)
-    cases = await parts.store.cases(COMMUNITY)
+    """Everything a page shows of a community when it opens or finds its service again, and the token it then sends with
+    each click."""
+    parts, community, role = request.app[PARTS], request[COMMUNITY_ASKED], request[ROLE]
+    policy = await parts.moderator.policy(community)
+    cases = await parts.store.cases(community)
+    is_trial, is_operator = community == COMMUNITY, role is Role.OPERATOR
     return web.json_response(
         {
-            "csrf": request.app[CSRF],
-            "community": COMMUNITY,
-            "room": ROOM,
-            "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE],
+            "csrf": request[SESSION].csrf,
+            "community": community,
+            "role": role.name.lower(),
+            "room": ROOM if is_trial else "",
+            "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE]
+            if is_trial
+            else [],
             "policy": policy.model_dump(mode="json"),
-            "paused": parts.moderator.cap.is_paused(COMMUNITY),
+            "paused": parts.moderator.cap.is_paused(community),
             "own_categories": parts.own_categories,
-            "adapter": parts.learning.serving,
-            "messages": [posted_json(posted) for posted in parts.chat.messages.values()],
-            "cases": [case_json(case) for case in cases],
-            "notice": _trouble(parts),
-            "refresh": parts.learning.state.to_json() if parts.learning.state else None,
+            "adapter": parts.learning.adapter_of(community),
+            "messages": [posted_json(posted) for posted in parts.chat.messages.values()] if is_trial else [],
+            "cases": [await shown(request, case_json(case), case.message.key) for case in cases],
+            "notice": _trouble(parts, community, is_operator=is_operator),
+            "refresh": parts.learning.state.to_json() if is_operator and parts.learning.state else None,
             "two_stages": tally_json(parts.tally) if parts.tally else None,
-            "norm": norm_json(parts.learning.norm_of(COMMUNITY)),
-            "audit": await parts.store.audit.found(COMMUNITY),
-            "platforms": [overview_json(await overview()) for overview in parts.platforms],
+            "norm": norm_json(parts.learning.norm_of(community)),
+            "audit": await parts.store.audit.found(community),
+            "platforms": await _platforms(request),
         }
     )
 
 
 @routes.get("/api/platforms")
 async def platforms(request: web.Request) -> web.Response:
-    """How the platforms stand, and where the bot is."""
-    found = [overview_json(await overview()) for overview in request.app[PARTS].platforms]
-    return web.json_response({"platforms": found})
+    """How the platforms stand, and where the bot is, as far as this person may know it."""
+    return web.json_response({"platforms": await _platforms(request)})
 
 
-@routes.get("/api/events")
-async def events(request: web.Request) -> web.StreamResponse:
-    """Server-sent events until the page or the service goes."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-    await response.prepare(request)
-    await response.write(b": hello\n\n")
-    async for text in request.app[PARTS].feed.listen():
-        try:
-            await response.write(f"data: {text}\n\n".encode())
-        except ConnectionResetError:
-            break
-    return response
+async def _platforms(request: web.Request) -> list[dict[str, Any]]:
+    parts, person = request.app[PARTS], request[SESSION].person
+    if parts.access.is_operator(person):
+        return [overview_json(await overview()) for overview in parts.platforms]
+    granted = {one.community for one in await parts.access.granted(person)}
+    found = [await overview() for overview in parts.platforms]
+    own = [replace(one, places=tuple(place for place in one.places if place.community in granted)) for one in found]
+    return [overview_json(replace(one, faults=())) for one in own if one.places]
 
 
 @routes.post("/api/messages")
 async def post_message(request: web.Request) -> web.Response:
     """A message into the room; answered once it is in the journal."""
-    parts, data = request.app[PARTS], await _body(request)
+    parts, data = request.app[PARTS], await body(request)
+    if request[COMMUNITY_ASKED] != COMMUNITY:
+        return error_json("only the try-out chat takes messages from the page", 400)
     try:
         event = parts.chat.compose(str(data.get("person", "")), str(data.get("text", "")), datetime.now(UTC))
     except Refused as error:
@@ -132,88 +161,34 @@ async def post_message(request: web.Request) -> web.Response:
     return web.json_response({"message": event.key.message}, status=201)
 
 
-@routes.post("/api/cases/{case}/confirm")
-async def confirm(request: web.Request) -> web.Response:
-    """👍"""
-    case = await _case(request)
-    outcome = await request.app[PARTS].desk.confirm(case, MODERATOR, BASIS)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
-
-
-@routes.post("/api/cases/{case}/correct")
-async def correct(request: web.Request) -> web.Response:
-    """👎 and which label is right."""
-    case, data = await _case(request), await _body(request)
-    if data.get("label") not in list(LABELS):
-        return error_json(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
-    outcome = await request.app[PARTS].desk.correct(case, MODERATOR, Label(data["label"]), BASIS)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
-
-
-@routes.post("/api/cases/{case}/undo")
-async def undo(request: web.Request) -> web.Response:
-    """The action was wrong here."""
-    outcome = await request.app[PARTS].desk.undo(await _case(request), MODERATOR)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
-
-
-@routes.get("/api/cases/{case}/explain")
-async def explain(request: web.Request) -> web.Response:
-    """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
-    parts, case = request.app[PARTS], await _case(request)
-    try:
-        found = await parts.desk.explain_case(case)
-    except (Unavailable, AdapterRejected) as error:
-        return error_json(f"cannot explain at the moment: {error}", 503)
-    return web.json_response(
-        {
-            "words": [asdict(piece) for piece in found.words],
-            "label": found.label,
-            "sentence": case.message.decision["reason"],
-            "nearest": [{"text": text, "label": label, "similarity": share} for text, label, share in found.nearest],
-        }
-    )
-
-
-@routes.get("/api/card")
-async def card(request: web.Request) -> web.Response:
-    """The newest card as a platform's moderators see it, in a language."""
-    parts, language = request.app[PARTS], request.query.get("language", "en")
-    if language not in LANGUAGES:
-        return error_json(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
-    newest, known = await parts.store.cases(COMMUNITY, limit=1), language_of(language)
-    shown = [card_json(await parts.desk.card(case, known), known) for case in newest]
-    return web.json_response({"card": shown[0] if shown else None})
-
-
 @routes.put("/api/policy")
 async def save_policy(request: web.Request) -> web.Response:
     """Saves the whole policy, mode included."""
-    parts = request.app[PARTS]
+    parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
     policy = await _policy(request)
     if policy.categories and not parts.own_categories:
         return error_json(
             "own categories are read by a GPT-J: set another base under [model] in config.toml first", 400
         )
-    before = await parts.moderator.policy(COMMUNITY)
-    await parts.moderator.set_policy(COMMUNITY, policy)
+    before = await parts.moderator.policy(community)
+    await parts.moderator.set_policy(community, policy)
     if before.mode is not policy.mode:
-        await parts.moderator.set_mode(COMMUNITY, policy.mode)  # who says enforce ends a pause, too
-    parts.feed.publish("policy", policy=policy.model_dump(mode="json"))
+        await parts.moderator.set_mode(community, policy.mode)  # who says enforce ends a pause, too
+    parts.feed.publish("policy", community, policy=policy.model_dump(mode="json"))
     return web.json_response({"policy": policy.model_dump(mode="json")})
 
 
 @routes.post("/api/resume")
 async def resume(request: web.Request) -> web.Response:
     """Acts again although the hourly cap was reached."""
-    return web.json_response({"resumed": await request.app[PARTS].moderator.resume(COMMUNITY)})
+    return web.json_response({"resumed": await request.app[PARTS].moderator.resume(request[COMMUNITY_ASKED])})
 
 
 @routes.post("/api/policy/preview")
 async def preview(request: web.Request) -> web.Response:
     """What this policy would have done to the last 7 days, from the probabilities in the journal."""
     parts, policy = request.app[PARTS], await _policy(request)
-    messages = await parts.store.messages(COMMUNITY, datetime.now(UTC) - timedelta(days=7))
+    messages = await parts.store.messages(request[COMMUNITY_ASKED], datetime.now(UTC) - timedelta(days=7))
     verdicts = [Verdict({label: m.probabilities[label] for label in LABELS}, "", m.adapter) for m in messages]
     bands = [band(verdict, policy) for verdict in verdicts]
     acted = [section for reached, section in bands if reached is Band.ACTION and section is not None]
@@ -228,17 +203,9 @@ async def preview(request: web.Request) -> web.Response:
 @routes.get("/api/advice")
 async def advice(request: web.Request) -> web.Response:
     """Thresholds that the moderators' words on the latest cards speak for."""
-    parts = request.app[PARTS]
-    policy, cases = await parts.moderator.policy(COMMUNITY), await parts.store.cases(COMMUNITY, limit=1000)
+    parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
+    policy, cases = await parts.moderator.policy(community), await parts.store.cases(community, limit=1000)
     return web.json_response({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
-
-
-@routes.post("/api/audit")
-async def audit(request: web.Request) -> web.Response:
-    """Cards of a few random messages of the last 7 days that nobody was shown."""
-    parts = request.app[PARTS]
-    opened = await parts.desk.random_cases(COMMUNITY, AUDIT_CARDS)
-    return web.json_response({"opened": len(opened), "audit": await parts.store.audit.found(COMMUNITY)}, status=201)
 
 
 @routes.post("/api/refresh")
@@ -252,44 +219,23 @@ async def refresh(request: web.Request) -> web.Response:
     return web.json_response({}, status=202)
 
 
-def _trouble(parts: Parts) -> str:
-    """What whoever opens the page must know first; "" while all is well."""
+def _trouble(parts: Parts, community: str, *, is_operator: bool) -> str:
+    """What whoever opens the page must know first; "" while all is well. What names files is the operator's."""
     waiting, recovery = parts.moderator.trouble, parts.store.recovery
     repaired = Notice("notice-store-repaired", {"found": str(recovery)}) if recovery and recovery.is_repair else None
-    paused = Notice("page-paused") if parts.moderator.cap.is_paused(COMMUNITY) else None
-    said = (waiting or repaired, paused, parts.model_trouble(), parts.learning.problem)
+    paused = Notice("page-paused") if parts.moderator.cap.is_paused(community) else None
+    own = (parts.model_trouble(), parts.learning.problem) if is_operator else ()
+    said = (waiting or (repaired if is_operator else None), paused, *own)
     return next((one if isinstance(one, str) else one.text() for one in said if one), "")
 
 
 def refresh_event(feed: Feed, told: Refresh) -> None:
     """Passes a refresh's progress to the pages."""
-    feed.publish("refresh", refresh=told.to_json())
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    try:
-        data = await request.json()
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        raise _http_error("send a JSON object")
-    return data
+    feed.publish("refresh", is_operators=True, refresh=told.to_json())
 
 
 async def _policy(request: web.Request) -> Policy:
     try:
-        return Policy.model_validate(await _body(request))
+        return Policy.model_validate(await body(request))
     except ValidationError as error:
-        raise _http_error(f"{first_place(error)}: {first_problem(error)}".removeprefix(": ")) from None
-
-
-async def _case(request: web.Request) -> Case:
-    number = request.match_info["case"]
-    case = await request.app[PARTS].store.case(int(number)) if number.isdecimal() and len(number) < 16 else None
-    if case is None:
-        raise _http_error(f"there is no case {number}")
-    return case
-
-
-def _http_error(text: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=json.dumps({"error": text}), content_type="application/json")
+        raise bad_request(f"{first_place(error)}: {first_problem(error)}".removeprefix(": ")) from None

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -11,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
 from playwright.async_api import Page, async_playwright, expect
 
 from bot.actions import Delete
@@ -22,6 +20,7 @@ from bot.policy import Mode
 from bot.store.store import Journalled
 from model.adapters import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
+from tests.bot.signed_in import link, operator
 
 CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"
@@ -51,7 +50,7 @@ async def page(running: Running) -> AsyncIterator[Page]:
         opened = await browser.new_page()
         errors: list[str] = []
         opened.on("pageerror", lambda error: errors.append(str(error)))
-        await opened.goto(f"http://127.0.0.1:{running.port}/")
+        await opened.goto(link(running))
         yield opened
         await browser.close()
         assert not errors
@@ -269,28 +268,28 @@ async def test_markup_stays_text(page: Page) -> None:
 
 async def test_bad_messages_are_refused_in_one_line(running: Running) -> None:
     """Empty, endless, from nobody: each answer names the thing and the fix, and the room stays as it was."""
-    async with ClientSession(f"http://127.0.0.1:{running.port}") as session:
-        async with session.get("/") as answer:
-            token = re.findall(r'csrf-token" content="([^"]+)"', await answer.text())[0]
+    async with operator(running) as session:
         for body, expected in (
             ({"person": "ann", "text": "  "}, "the message is empty"),
             ({"person": "ann", "text": "x" * 100_000}, "100,000 characters"),
             ({"person": "zed", "text": "hi"}, 'nobody is called "zed"'),
         ):
-            async with session.post("/api/messages", json=body, headers={"X-CSRF-Token": token}) as answer:
+            async with session.post("/api/messages", json=body) as answer:
                 assert answer.status == 400 and expected in (await answer.json())["error"]
     assert not running.parts.chat.messages
 
 
 async def test_only_this_page_may_call(running: Running) -> None:
     """A foreign Host, a foreign Origin and a missing token are all refused."""
-    async with ClientSession(f"http://127.0.0.1:{running.port}") as session:
+    async with operator(running) as session:
+        token = session.headers.pop("X-CSRF-Token")
         async with session.get("/api/state", headers={"Host": "evil.example"}) as answer:
             assert answer.status == 421
         async with session.post("/api/refresh", json={}, headers={"Origin": "http://evil.example"}) as answer:
             assert answer.status == 403
-        async with session.post("/api/refresh", json={}) as answer:
-            assert answer.status == 403
+        for sent in ({}, {"X-CSRF-Token": token[::-1]}):
+            async with session.post("/api/refresh", json={}, headers=sent) as answer:
+                assert answer.status == 403
         async with session.get("/") as answer:
             assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
         async with session.get("/healthz") as answer:
@@ -317,7 +316,7 @@ async def test_a_spoilt_adapter_never_serves(tmp_path: Path) -> None:
     settings = Service(port=0, data_folder=str(data), key_file=str(tmp_path / "keys" / "sealing.key"))
     async with (
         service(Config(service=settings)) as started,
-        ClientSession(f"http://127.0.0.1:{started.port}") as session,
+        operator(started) as session,
     ):
         async with session.get("/healthz") as answer:
             assert answer.status == 200 and "shipped" in (await answer.json())["adapter"]
@@ -326,15 +325,15 @@ async def test_a_spoilt_adapter_never_serves(tmp_path: Path) -> None:
 
 
 async def test_an_open_page_outlives_a_restart(tmp_path: Path) -> None:
-    """Its token is of the start before: a click renews it, and nobody has to reload the page."""
+    """Nobody has to sign in again, or to reload the page."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = Service(port=port, data_folder=str(tmp_path / "data"), key_file=str(tmp_path / "keys" / "sealing.key"))
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = await browser.new_page()
-        async with service(Config(service=settings)):
-            await page.goto(f"http://127.0.0.1:{port}/")
+        async with service(Config(service=settings)) as started:
+            await page.goto(link(started))
             await say(page, "ann", "good morning")
             await expect(page.get_by_text("good morning")).to_be_visible()
         async with service(Config(service=settings)):

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
 from playwright.async_api import async_playwright, expect
 
 from bot import models
@@ -21,6 +20,7 @@ from bot.store.store import Journalled
 from model.adapters import SHIPPED_FOLDER
 from model.classifier import AdapterRejected
 from model.gptj_files import MINI
+from tests.bot.signed_in import link, operator
 
 CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all immigrants, they are vermin and should be deported"
@@ -33,12 +33,11 @@ def configured(folder: Path, **model: object) -> Config:
 
 async def says(running: Running, text: str) -> Journalled:
     """Posts it as the page does; returns its journal row once it is through."""
-    async with ClientSession(f"http://127.0.0.1:{running.port}") as session:
-        async with session.get("/") as answer:
-            token = re.findall(r'csrf-token" content="([^"]+)"', await answer.text())[0]
-        body = {"person": "ann", "text": text}
-        async with session.post("/api/messages", json=body, headers={"X-CSRF-Token": token}) as answer:
-            assert answer.status == 201
+    async with (
+        operator(running) as session,
+        session.post("/api/messages", json={"person": "ann", "text": text}) as answer,
+    ):
+        assert answer.status == 201
 
     async def found() -> Journalled | None:
         rows = await running.parts.store.messages("try-out", datetime.now(UTC) - timedelta(minutes=9))
@@ -56,7 +55,7 @@ async def until(question: Callable[[], Awaitable[Journalled | None]], timeout_s:
 
 async def notice(running: Running) -> str:
     async with (
-        ClientSession(f"http://127.0.0.1:{running.port}") as session,
+        operator(running) as session,
         session.get("/api/state") as answer,
     ):
         return str((await answer.json())["notice"])
@@ -76,7 +75,7 @@ async def test_mini_runs_the_whole_bot(tmp_path: Path) -> None:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = await browser.new_page()
-            await page.goto(f"http://127.0.0.1:{running.port}/")
+            await page.goto(link(running))
             await expect(page.get_by_test_id("two-stages")).to_contain_text("of 1 audited ones 0 were harmful")
             await browser.close()
 

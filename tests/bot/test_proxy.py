@@ -173,9 +173,15 @@ async def proxied(name: str, folder: Path, origin: str = "") -> AsyncIterator[tu
 @pytest.mark.parametrize("name", PROXIES)
 async def test_the_page_works_behind_the_documented_proxy(name: str, folder: Path) -> None:
     """Log in, load, post as a browser would, and hear of it by the feed; no password, no page."""
-    async with proxied(name, folder) as (session, address, _):
+    async with proxied(name, folder) as (session, address, running):
         async with session.get(address + "/") as refused:
             assert refused.status == 401
+        async with session.get(address + "/api/state", headers=HEADERS) as answer:
+            assert answer.status == 401
+        sign_in = {"token": running.links.issue()}
+        async with session.get(address + "/", params=sign_in, headers=HEADERS, allow_redirects=False) as answer:
+            cookie = answer.cookies["__Host-domovoi"]
+            assert cookie["secure"] and cookie["httponly"] and cookie["samesite"] == "Lax"
         async with session.get(address + "/api/state", headers=HEADERS) as answer:
             token = (await answer.json())["csrf"]
         async with session.get(address + "/api/events", headers=HEADERS) as feed:

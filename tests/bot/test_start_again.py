@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, CookieJar
+from yarl import URL
 
 CONFIG = """
 [service]
@@ -129,10 +130,10 @@ async def run(folder: Path, *arguments: str) -> tuple[int, str]:
     return process.returncode, said.decode()
 
 
-async def says(address: str, text: str) -> None:
-    """Somebody writes in the try-out chat."""
-    async with ClientSession(address) as session:
-        async with session.get("/") as page:
+async def says(link: str, text: str) -> None:
+    """Somebody writes in the try-out chat, who came by a link from the terminal."""
+    async with ClientSession(URL(link).origin(), cookie_jar=CookieJar(unsafe=True)) as session:
+        async with session.get(URL(link).relative()) as page:
             found = re.search(r'name="csrf-token" content="([^"]+)"', await page.text())
         assert found is not None
         post = session.post("/api/messages", json={"person": "ann", "text": text}, headers={"X-CSRF-Token": found[1]})
@@ -156,7 +157,10 @@ async def test_backup_and_restore_as_a_person_types_them(tmp_path: Path) -> None
         await says(address[0], "hello")
         status, said = await run(tmp_path, "backup", str(copy))
         assert status == 0 and "sealing.key" in said and texts(copy) == 1
-        await says(address[0], "good morning")
+        status, said = await run(tmp_path, "link")
+        assert status == 0 and said.count("\n") == 1
+        link = URL(address[0]).with_query(URL(said.strip()).query)  # this service has a port of its own choice
+        await says(str(link), "good morning")
         status, said = await run(tmp_path, "restore", str(copy))
         assert status == 2 and "stop it first" in said and said.count("\n") == 1
         assert await ended(process) == 0

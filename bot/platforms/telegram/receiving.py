@@ -26,6 +26,7 @@ from telegram.error import (
     TelegramError,
 )
 
+from bot.listening import Connections, listening, most_connections
 from bot.notices import Notice
 from bot.platforms.base import Unreachable
 from bot.platforms.health import Health
@@ -52,6 +53,7 @@ EMPTY_TAKES_S = 1.0
 """An answer without updates takes so long at least, also where the server does not wait for some."""
 LOOK_AGAIN_S = 60.0
 """A server that forgets nothing is asked without an offset when it was quiet for so long."""
+BODY_WITHIN_S = 10.0
 HIGHEST = 2**53
 """A number from here on is none."""
 NUMBERS_KEPT = timedelta(days=3)
@@ -296,8 +298,9 @@ class Webhook:
             if not hmac.compare_digest(given.encode(), self.secret.encode()):
                 return web.Response(status=403)
             try:
-                update = await request.json()
-            except ValueError:
+                async with asyncio.timeout(BODY_WITHIN_S):
+                    update = await request.json()
+            except (ValueError, RecursionError, TimeoutError):
                 return web.Response(status=400)
             await self.receiving.take([update])
             return web.Response()
@@ -305,14 +308,11 @@ class Webhook:
         app = web.Application(client_max_size=2**20)
         app.router.add_post("/", take)
         app.router.add_post("/{tail:.*}", take)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self.host, self.port).start()
+        connections = Connections(most_connections() // 2)
+        app.middlewares.append(connections.middleware())
+        async with listening(app, connections, self.host, self.port):
             await bot.set_webhook(self.url, secret_token=self.secret, allowed_updates=ALLOWED, max_connections=10)
             await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
 
 
 def reason(error: TelegramError) -> tuple[Notice, float | None]:

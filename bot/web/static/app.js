@@ -1,4 +1,4 @@
-// The try-out chat and the moderators' side. Text that people wrote reaches the page through textContent only.
+// The try-out chat and the moderators' side of one community at a time. Text that people wrote reaches the page through textContent only.
 
 import { drawHistory } from "./plot.js";
 import { drawCard, drawPlatforms } from "./servers.js";
@@ -13,7 +13,10 @@ const CARDS_PER_PAGE = 20;
 const OUTDATED = "the page is outdated; reload it"; // bot/web/guard.py
 
 const $ = (id) => document.getElementById(id);
-let csrf = document.querySelector('meta[name="csrf-token"]').content; // made anew at each start of the service
+let csrf = document.querySelector('meta[name="csrf-token"]').content; // of this session
+let community = new URLSearchParams(location.search).get("community") ?? ""; // "": the first that may be looked at
+let role = "viewer"; // viewer | moderator | owner | operator: what this person may do in it
+let stream = null;
 
 const messages = new Map(); // id -> message, in the order sent
 const cases = new Map(); // id -> case
@@ -55,12 +58,19 @@ function tell(text, isError = false) {
   line.classList.toggle("error", isError);
 }
 
-/** Asks the server; throws an Error whose message is the server's one line. */
-/** Answers with data or raises what the server says; a token of an earlier start is renewed first. */
+const may = (least) => ["viewer", "moderator", "owner", "operator"].indexOf(role) >= ["viewer", "moderator", "owner", "operator"].indexOf(least);
+
+/** The address of something that belongs to the community on show. */
+function here(path) {
+  if (!community || new URLSearchParams(path.split("?")[1] ?? "").has("community")) return path;
+  return `${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams({ community })}`;
+}
+
+/** Answers with data or raises what the server says; an outdated token is renewed first; who is signed out signs in. */
 async function api(method, path, body, renewed = false) {
   let response;
   try {
-    response = await fetch(path, {
+    response = await fetch(here(path), {
       method,
       headers: method === "GET" ? {} : { "Content-Type": "application/json", "X-CSRF-Token": csrf },
       body: method === "GET" ? undefined : JSON.stringify(body ?? {}),
@@ -69,6 +79,7 @@ async function api(method, path, body, renewed = false) {
     throw new Error("Domovoi does not answer; is it running?");
   }
   const data = await response.json().catch(() => ({}));
+  if (response.status === 401) location.assign("/sign-in");
   if (response.status === 403 && data.error === OUTDATED && !renewed) {
     csrf = (await api("GET", "/api/state")).csrf;
     return api(method, path, body, true);
@@ -154,7 +165,7 @@ function heading(item) {
   ];
 }
 
-function history(item) {
+function answered(item) {
   if (item.state === "open") return null;
   const who = item.by || "A moderator";
   const what = {
@@ -259,13 +270,13 @@ function caseNode(item) {
     el("p", { class: "reason" }, item.reason),
     el("p", { class: `done${item.enforced && item.actions.length ? " enforced" : ""}` }, whatWasDone(item)),
     item.edited ? el("p", { class: "muted" }, item.edited) : null,
-    history(item),
-    item.unread ? null : el(
+    answered(item),
+    item.unread || item.hidden ? null : el(
       "div",
       { class: "row" },
-      button("confirm", "👍 Correct", act("confirm"), { disabled: item.state === "confirmed" }),
-      button("wrong", "👎 Wrong label", () => toggle(item.id, "choosing"), { "aria-expanded": String(!!unfolded.choosing) }),
-      item.undoable ? button("undo", "Undo", act("undo")) : null,
+      may("moderator") ? button("confirm", "👍 Correct", act("confirm"), { disabled: item.state === "confirmed" }) : null,
+      may("moderator") ? button("wrong", "👎 Wrong label", () => toggle(item.id, "choosing"), { "aria-expanded": String(!!unfolded.choosing) }) : null,
+      item.undoable && may("moderator") ? button("undo", "Undo", act("undo")) : null,
       button("explain", "Explain", () => explain(item.id), { "aria-expanded": String(!!unfolded.explaining) }),
     ),
     unfolded.choosing ? choices : null,
@@ -519,8 +530,9 @@ async function startRefresh(event) {
 }
 
 function adapterRow(adapter) {
+  const own = adapter.community ? "own/" : "";
   const whose = adapter.community ? `?${new URLSearchParams({ community: adapter.community })}` : "";
-  const report = `/adapters/${encodeURIComponent(adapter.version)}/report.html${whose}`;
+  const report = `/adapters/${own}${encodeURIComponent(adapter.version)}/report.html${whose}`;
   return el(
     "tr",
     { class: adapter.serving ? "serving" : null },
@@ -540,8 +552,8 @@ function adapterRow(adapter) {
       {},
       adapter.has_report ? el("a", { href: report, target: "_blank", rel: "noopener", "aria-label": `Report of ${adapter.version}` }, "report") : "–",
       " ",
-      adapter.parent && !adapter.community ? button("changes", "What changed", (event) => showChanges(event, adapter), { "aria-label": `What changed with ${adapter.version}` }) : null,
-      adapter.serving && adapter.community ? button("rollback-own", "Roll back", (event) => rollBack(event, whose), { "aria-label": `Roll back ${adapter.version} for ${adapter.name}` }) : null,
+      adapter.parent && !adapter.community && may("moderator") ? button("changes", "What changed", (event) => showChanges(event, adapter), { "aria-label": `What changed with ${adapter.version}` }) : null,
+      adapter.serving && adapter.community && may("owner") ? button("rollback-own", "Roll back", (event) => rollBack(event, adapter.community), { "aria-label": `Roll back ${adapter.version} for ${adapter.name}` }) : null,
     ),
   );
 }
@@ -573,11 +585,22 @@ async function loadAdapters() {
   }
 }
 
+/** Back to the adapter before: the one for all, or a community's own. */
 async function rollBack(event, whose = "") {
+  const path = whose ? `/api/adapters/own/rollback?${new URLSearchParams({ community: whose })}` : "/api/adapters/rollback";
   await busy(event.currentTarget, async () => {
-    const { adapter } = await api("POST", `/api/adapters/rollback${whose}`);
+    const { adapter } = await api("POST", path);
     tell(`Rolled back to ${adapter}.`);
   });
+  await loadAdapters();
+}
+
+/** Which adapter serves here, and what it goes by, is asked for: communities differ. */
+async function adapterChanged() {
+  const state = await api("GET", "/api/state").catch(() => null);
+  if (!state) return;
+  showAdapter(state.adapter);
+  showNorm(state.norm);
   await loadAdapters();
 }
 
@@ -619,12 +642,32 @@ function previewCard() {
 
 // ---- the page
 
+/** Who is signed in, and the communities that they may look at. */
+async function loadPerson() {
+  const me = await api("GET", "/api/me");
+  $("who").textContent = me.name;
+  const options = me.communities.map((one) => el("option", { value: one.community }, one.name));
+  $("switch").replaceChildren(...options);
+  $("switch").value = community;
+  $("switcher").hidden = options.length < 2;
+  $("sign-out-everybody").hidden = !me.is_operator;
+}
+
 async function load() {
   const state = await api("GET", "/api/state");
   csrf = state.csrf;
-  document.title = `Domovoi: ${state.room}`;
+  community = state.community;
+  role = state.role;
+  document.title = `Domovoi: ${state.room || state.community}`;
   $("room").textContent = state.room;
   $("community").textContent = state.community;
+  $("chat").hidden = !state.room;
+  document.body.dataset.role = role;
+  document.body.toggleAttribute("data-no-chat", !state.room);
+  if (!state.room) showTab("desk");
+  for (const field of $("policy-form").elements) field.disabled = !may("owner") && field.id !== "policy-preview";
+  for (const [id, least] of [["mode-switch", "owner"], ["refresh", "operator"], ["rollback", "operator"], ["audit", "moderator"]]) $(id).hidden = !may(least);
+  await loadPerson();
   $("own-categories").hidden = !state.own_categories;
   const speaker = $("speak-as").value;
   $("speak-as").replaceChildren(...state.people.map((person) => el("option", { value: person.id }, person.is_moderator ? `${person.name} (moderator)` : person.name)));
@@ -659,9 +702,7 @@ function onEvent(event) {
     case "paused": return showPaused(event.paused);
     case "refresh": return showRefresh(event.refresh);
     case "adapter":
-      showAdapter(event.adapter);
-      showNorm(event.norm);
-      return void loadAdapters();
+      return void adapterChanged();
     case "notice":
       showNotice(event.text);
   }
@@ -669,7 +710,8 @@ function onEvent(event) {
 
 /** Follows the feed. Each (re)connection loads the whole state; what arrives meanwhile is applied after it. */
 function follow() {
-  const source = new EventSource("/api/events");
+  const source = new EventSource(here("/api/events"));
+  stream = source;
   let waiting = [];
   let lost = false;
   source.onopen = async () => {
@@ -691,10 +733,45 @@ function follow() {
     else onEvent(event);
   };
   source.onerror = () => {
+    if (source !== stream) return;
     lost = true;
     tell("Connection lost; trying again …", true);
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 3000); // refused outright: the browser gives up by itself
+    if (source.readyState === EventSource.CLOSED) setTimeout(askAgain, 3000, source); // refused outright: the browser gives up by itself
   };
+}
+
+/** Why the stream was refused is said by the state: who is signed out is sent to sign in. */
+async function askAgain(source) {
+  if (source !== stream) return;
+  try {
+    const { communities } = await api("GET", "/api/me");
+    if (!communities.length) throw new Error("You moderate no community that this bot is in; its owner can give you the rights there.");
+    if (!communities.some((one) => one.community === community)) community = "";
+    follow();
+  } catch (error) {
+    tell(error.message, true);
+    setTimeout(askAgain, 3000, source);
+  }
+}
+
+/** Shows another community. */
+function switchTo(chosen) {
+  community = chosen;
+  history.replaceState(null, "", `?${new URLSearchParams({ community })}`);
+  stream?.close();
+  open.clear();
+  edited(false);
+  $("notice").hidden = true;
+  $("changes").hidden = true;
+  $("previewed").hidden = true;
+  follow();
+}
+
+async function signOut(event, whose) {
+  await busy(event.currentTarget, async () => {
+    await api("POST", "/api/sign-out", { whose });
+    location.assign("/sign-in");
+  });
 }
 
 function showUnseen(count) {
@@ -713,6 +790,8 @@ function showTab(name) {
 buildPolicyForm();
 for (const tab of document.querySelectorAll(".tabs button")) tab.addEventListener("click", () => showTab(tab.dataset.tab));
 for (const link of document.querySelectorAll(".jump a")) link.addEventListener("click", () => ($(link.hash.slice(1)).open = true));
+$("switch").addEventListener("change", () => switchTo($("switch").value));
+for (const whose of ["this", "mine", "everybody"]) $(`sign-out-${whose}`).addEventListener("click", (event) => signOut(event, whose));
 $("resume").addEventListener("click", () => busy($("resume"), () => api("POST", "/api/resume")));
 $("notice-close").addEventListener("click", () => ($("notice").hidden = true));
 $("compose").addEventListener("submit", send);

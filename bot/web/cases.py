@@ -1,0 +1,96 @@
+"""The page's routes about cases: answering them, explaining them, cards of random messages."""
+
+from dataclasses import asdict
+
+from aiohttp import web
+
+from bot.language import LANGUAGES, language_of
+from bot.platforms.webchat import PEOPLE, WebChat
+from bot.store import Case
+from bot.web.parts import PARTS, error_json
+from bot.web.reading import body, sees, visible
+from bot.web.rights import CASE, COMMUNITY_ASKED, SESSION
+from bot.web.shapes import card_json, case_json
+from model.classifier import AdapterRejected, Unavailable
+from model.labels import LABELS, Label
+
+MODERATOR = PEOPLE[-1].name
+AUDIT_CARDS = 10
+"""Random messages that one click puts before a moderator: a minute's work."""
+BASIS = "authored"
+"""What is typed in the try-out chat was written by the moderator who plays all its people."""
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/api/cases/{case}/confirm")
+async def confirm(request: web.Request) -> web.Response:
+    """👍"""
+    case = await visible(request)
+    outcome = await request.app[PARTS].desk.confirm(case, _moderator(request), _basis(case))
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+
+
+@routes.post("/api/cases/{case}/correct")
+async def correct(request: web.Request) -> web.Response:
+    """👎 and which label is right."""
+    case, data = await visible(request), await body(request)
+    if data.get("label") not in list(LABELS):
+        return error_json(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
+    outcome = await request.app[PARTS].desk.correct(case, _moderator(request), Label(data["label"]), _basis(case))
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+
+
+@routes.post("/api/cases/{case}/undo")
+async def undo(request: web.Request) -> web.Response:
+    """The action was wrong here."""
+    outcome = await request.app[PARTS].desk.undo(await visible(request), _moderator(request))
+    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+
+
+@routes.get("/api/cases/{case}/explain")
+async def explain(request: web.Request) -> web.Response:
+    """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
+    parts, case = request.app[PARTS], await visible(request)
+    try:
+        found = await parts.desk.explain_case(case)
+    except (Unavailable, AdapterRejected) as error:
+        return error_json(f"cannot explain at the moment: {error}", 503)
+    return web.json_response(
+        {
+            "words": [asdict(piece) for piece in found.words],
+            "label": found.label,
+            "sentence": case.message.decision["reason"],
+            "nearest": [{"text": text, "label": label, "similarity": share} for text, label, share in found.nearest],
+        }
+    )
+
+
+@routes.get("/api/card")
+async def card(request: web.Request) -> web.Response:
+    """The newest card as a platform's moderators see it, in a language."""
+    parts, language = request.app[PARTS], request.query.get("language", "en")
+    if language not in LANGUAGES:
+        return error_json(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
+    newest, known = await parts.store.cases(request[COMMUNITY_ASKED], limit=1), language_of(language)
+    seen = [case for case in newest if await sees(request, case.message.key)]
+    shown = [card_json(await parts.desk.card(case, known), known) for case in seen]
+    return web.json_response({"card": shown[0] if shown else None})
+
+
+@routes.post("/api/audit")
+async def audit(request: web.Request) -> web.Response:
+    """Cards of a few random messages of the last 7 days that nobody was shown."""
+    parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
+    opened = await parts.desk.random_cases(community, AUDIT_CARDS)
+    return web.json_response({"opened": len(opened), "audit": await parts.store.audit.found(community)}, status=201)
+
+
+def _moderator(request: web.Request) -> str:
+    """As whom somebody answers: their account; the operator of the try-out chat plays its moderator."""
+    person, case = request[SESSION].person, request[CASE]
+    return MODERATOR if case.message.key.platform == WebChat.name else person.key
+
+
+def _basis(case: Case) -> str | None:
+    return BASIS if case.message.key.platform == WebChat.name else None

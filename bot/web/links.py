@@ -1,0 +1,55 @@
+"""One-time links: whoever runs the service signs a browser in with one, as notebooks do.
+
+A link's token is known only to whoever reads the terminal. The folder holds its SHA-256 as an empty file's name, so the
+service and the command `python -m bot link` need nothing else in common. Deleting that file uses the link up.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from pathlib import Path
+
+KEPT_S = 24 * 3600.0
+"""A link that nobody used is void after a day."""
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class Links:
+    """The links of one data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.folder = data / "sign-in"
+
+    def issue(self) -> str:
+        """A new token: 256 random bits as 43 characters. Raises OSError."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        for file in self.folder.iterdir():
+            if not _is_fresh(file):
+                file.unlink(missing_ok=True)
+        token = secrets.token_urlsafe(32)
+        self._file(token).touch(mode=0o600, exist_ok=False)
+        return token
+
+    def redeem(self, token: str) -> bool:
+        """Whether this token was good; from now on it is not, for nobody else either."""
+        if _TOKEN.fullmatch(token) is None:
+            return False
+        file = self._file(token)
+        fresh = _is_fresh(file)
+        try:
+            file.unlink()
+        except OSError:
+            return False
+        return fresh
+
+    def _file(self, token: str) -> Path:
+        return self.folder / hashlib.sha256(token.encode()).hexdigest()
+
+
+def _is_fresh(file: Path) -> bool:
+    try:
+        return time.time() - file.lstat().st_mtime < KEPT_S
+    except OSError:
+        return False

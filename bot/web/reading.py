@@ -1,0 +1,62 @@
+"""What every route may need: the body of a request, and what its reader may see."""
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import web
+
+from bot.events import MessageKey
+from bot.platforms.base import Unreachable
+from bot.store import Case
+from bot.web.access import CANNOT_SEE
+from bot.web.guard import refusal
+from bot.web.parts import PARTS
+from bot.web.rights import CASE, SESSION
+
+BODY_WITHIN_S = 10.0
+
+
+async def body(request: web.Request) -> dict[str, Any]:
+    """A JSON object; raises `HTTPBadRequest`, and `HTTPRequestTimeout` where it comes too slowly."""
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            data = json.loads(await request.text(), parse_constant=_no_number)
+    except TimeoutError:
+        raise refusal(web.HTTPRequestTimeout, "the request did not arrive in time") from None
+    except (ValueError, RecursionError, LookupError):  # LookupError: an encoding that is none
+        data = None
+    if not isinstance(data, dict):
+        raise bad_request("send a JSON object")
+    return data
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+async def shown(request: web.Request, case: dict[str, Any], key: MessageKey) -> dict[str, Any]:
+    """A case without its text, where it stands in a room that the reader cannot see. Raises `Unreachable`."""
+    return case if await sees(request, key) else {**case, "text": CANNOT_SEE, "author": "", "hidden": True}
+
+
+async def sees(request: web.Request, key: MessageKey) -> bool:
+    """Whether the reader can see the room of a message. Raises `Unreachable`."""
+    access = request.app[PARTS].access
+    return await access.sees(request[SESSION].person, key.community, key.platform, key.room)
+
+
+async def visible(request: web.Request) -> Case:
+    """The case that is asked for; nobody answers what they cannot read."""
+    case = request[CASE]
+    try:
+        if await sees(request, case.message.key):
+            return case
+    except Unreachable as error:
+        raise refusal(web.HTTPServiceUnavailable, f"the platform does not answer ({error})") from None
+    raise refusal(web.HTTPForbidden, "this message stands in a room that you cannot see")
+
+
+def bad_request(text: str) -> web.HTTPException:
+    """One line that says what is wrong; to be raised."""
+    return refusal(web.HTTPBadRequest, text)
