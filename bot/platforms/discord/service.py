@@ -121,6 +121,7 @@ class Discord:
         """Names who takes events and questions."""
         self.moderator, self.desk = moderator, desk
         moderator.leave_alone[self.name] = self._is_left_alone
+        desk.basis_of[self.name] = self._basis_of
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -185,6 +186,9 @@ class Discord:
     def basis(self, setup: Setup) -> str | None:
         """By which right corrections teach here: the operator's permission, where the community agreed to it."""
         return f"permission:{self.access.permission}" if self.access.permission and setup.learns else None
+
+    async def _basis_of(self, community: str) -> str | None:
+        return self.basis(await self.setup(community))
 
     def guild(self, community: str) -> discord.Guild | None:
         """The community's server, while it is reachable."""

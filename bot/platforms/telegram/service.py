@@ -220,10 +220,6 @@ class Telegram:
         """This moment."""
         return datetime.now(UTC)
 
-    def basis(self, setup: Setup) -> str | None:
-        """None: here a text teaches by its author's consent, which the desk looks up."""
-        return None
-
     def learning_line(self, setup: Setup) -> str:
         """By what right corrections teach here."""
         return say(setup.language, "telegram-learning")
@@ -334,12 +330,16 @@ class Telegram:
             await self._moved(int(moved_from), int(chat["id"]))
             return
         command = command_of(message, self.api.username) if "edit_date" not in message else None
+        verb, chat_linked, _ = payload(command[1]) if command is not None and command[0] == "start" else ("", None, "")
+        links = verb == "mods" and chat_linked is not None
+        if links and await self.private.link_board(message, chat_linked or 0):
+            return
         # moderators talk about what they see; what a member writes after a command is read like anything else
         read = command is None or (command[1] and self.groups.knows(int(chat["id"])))
         if read and not self.groups.is_board(int(chat["id"])):
             await self._read(message, asks=command is not None)
-        if command is not None:
-            await self._command(message, *command)
+        if command is not None and not links:
+            await self.commands.run(*command, message)
 
     async def _read(self, message: Json, *, asks: bool) -> None:
         """`asks`: it is a command."""
@@ -378,13 +378,6 @@ class Telegram:
         if message.get("sender_chat") is None:
             return admins
         return admins | {await self.linked_channels.of(self.api, chat)}
-
-    async def _command(self, message: Json, name: str, rest: str) -> None:
-        verb, chat, _ = payload(rest)
-        if name == "start" and verb == "mods" and chat is not None:
-            await self.private.link_board(message, chat)
-        else:
-            await self.commands.run(name, rest, message)
 
     async def _standing(self, change: Json) -> None:
         """The bot was added, promoted, demoted or thrown out."""
