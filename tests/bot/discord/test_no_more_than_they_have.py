@@ -8,6 +8,7 @@ import pytest
 
 from bot.events import Author, Message, MessageKey
 from bot.language import say
+from bot.platforms.discord.who_may import COMMANDS
 from bot.policy import LabelPolicy, Mode
 from bot.store import Case
 from model.labels import Label
@@ -240,3 +241,12 @@ async def test_who_moderates_and_does_not_manage_teaches_no_texts_of_their_own(s
     answer = await scene.server.submits(scene.mod, form, {"text": "you walnut", "label": ["hate"]})
     assert answer.content == say("en", "not-allowed-manager")
     assert not await scene.store.corrections(scene.community)
+
+
+async def test_every_command_that_is_registered_is_in_the_table(scene: Scene) -> None:
+    """And the other way round, subcommands among them."""
+    found = set()
+    for command in [one for known in scene.server.commands.values() for one in known.values()]:
+        under = [option["name"] for option in command.get("options", []) if option["type"] == 1]
+        found |= {f"{command['name']} {name}" for name in under} or {command["name"]}
+    assert found == set(COMMANDS)
