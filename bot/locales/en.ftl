@@ -385,7 +385,7 @@ command-setup = Set me up: cards, moderators, how strict
 command-context-explain = Explain
 command-context-report = Report to moderators
 command-link = Make a Telegram group part of this community
-link-code = Write `/link { $code }` to the bot in private on Telegram within ten minutes, as an administrator of that group. From then on both share policy and cases' history.
+link-code = Write `/link { $code }` to the bot in private on Telegram within ten minutes, as a manager of that group (“Change group info” or “Add new admins”). From then on both share one policy, and each answers its own cases.
 
 # Telegram
 card-again = May have been shown before: the bot was interrupted.
@@ -425,7 +425,7 @@ telegram-to-shadow = Switch to shadow
 telegram-in-private = in private
 telegram-link-button = Link with Discord …
 telegram-link-how = On Discord run `/link`; it shows a code. Then write `/link CODE` to me here.
-telegram-linked = Linked: from now on this group shares policy and cases' history with the Discord server.
+telegram-linked = Linked: from now on this group shares one policy with the Discord server, and each answers its own cases.
 telegram-link-bad = I do not know that code; it holds ten minutes and serves once.
 telegram-mydata = Your data in this group:
 telegram-mydata-export = Send me a copy

@@ -376,7 +376,7 @@ command-setup = Настроить меня: карточки, модерато�
 command-context-explain = Explain
 command-context-report = Report to moderators
 command-link = Сделать группу в Telegram частью этого сообщества
-link-code = Напишите боту в Telegram лично `/link { $code }` в течение десяти минут, будучи администратором той группы. После этого правила и история случаев общие.
+link-code = Напишите боту в Telegram лично `/link { $code }` в течение десяти минут, если в той группе у вас есть право «Изменение профиля группы» или «Выбор администраторов». После этого правила общие, а на свои случаи каждый отвечает сам.
 
 # Telegram
 card-again = Возможно, уже показывалось: бот был прерван.
@@ -416,7 +416,7 @@ telegram-to-shadow = Перейти в теневой режим
 telegram-in-private = лично
 telegram-link-button = Связать с Discord …
 telegram-link-how = В Discord выполните `/link`; он покажет код. Потом напишите мне сюда `/link КОД`.
-telegram-linked = Связано: теперь у группы и сервера Discord общие правила и история случаев.
+telegram-linked = Связано: теперь у группы и сервера Discord общие правила, а на свои случаи каждый отвечает сам.
 telegram-link-bad = Я не знаю этого кода; он действует десять минут и один раз.
 telegram-mydata = Ваши данные в этой группе:
 telegram-mydata-export = Прислать копию

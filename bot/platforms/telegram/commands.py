@@ -338,7 +338,7 @@ class Commands:
         await asked.tell(asked.say("learning-example-done", label=asked.say(f"label-{label}")))
 
     async def _link(self, asked: Asked, rest: str) -> None:
-        """The code that Discord's /link showed: from now on both share policy and cases."""
+        """The code that Discord's /link showed: from now on both share one policy."""
         community = await self._bot.linking.redeem(rest)
         if community is None:
             await asked.tell(asked.say("telegram-link-bad"), payload=f"setup_{asked.chat}")
