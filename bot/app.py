@@ -142,6 +142,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 notice=notice,
             )
             desk = Desk(store, moderator, classifier, changed=case_changed)
+            desk.basis_of[chat.name] = chat.basis_of
             parts = Parts(
                 store,
                 moderator,

@@ -2,12 +2,12 @@
 passes the question on."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.cards import Card, card, said_unchanged
-from bot.events import Message
+from bot.events import Message, MessageKey
 from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.moderator import Judged, Moderator
@@ -23,6 +23,15 @@ from model.labels import LABELS, Label
 NOTHING = TakenBack()
 NEAREST_OF = 500
 """Past corrections an explanation is compared with."""
+NEAREST, LOOKED_AT = 3, 12
+"""So many of them are shown, and the likest are asked about until so many may be read."""
+MayRead = Callable[[MessageKey], Awaitable[bool]]
+"""Whether whoever asks may read what was written there."""
+
+
+async def everything(_: MessageKey) -> bool:
+    """For who reads everything of a community."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,49 +87,56 @@ class Desk:
         self._moderator = moderator
         self._classifier = classifier
         self._changed = changed
+        self.basis_of: dict[str, Callable[[str], Awaitable[str | None]]] = {}
+        """By platform: by which right the texts of one of its communities teach, whoever corrects them and wherever;
+        None, or no entry, is by each author's own consent."""
 
-    async def confirm(self, case: Case, moderator: str, basis: str | None) -> Outcome:
+    async def confirm(self, case: Case, moderator: str) -> Outcome:
         """👍: the label was right; a confirmation teaches too, where there is a basis."""
-        return await self._label(case, moderator, Label(case.message.decision["label"]), basis, confirms=True)
+        return await self._label(case, moderator, Label(case.message.decision["label"]), confirms=True)
 
-    async def correct(self, case: Case, moderator: str, label: Label, basis: str | None) -> Outcome:
-        """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back.
-
-        `basis` is what the platform knows of; without one, the author's consent serves.
-        """
-        return await self._label(case, moderator, label, basis, confirms=False)
+    async def correct(self, case: Case, moderator: str, label: Label) -> Outcome:
+        """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back."""
+        return await self._label(case, moderator, label, confirms=False)
 
     async def undo(self, case: Case, moderator: str) -> Outcome:
         """The action was wrong here: it is taken back, and teaches nothing."""
         back = await self._moderator.take_back(case, moderator)
         return Outcome(await self._again(case.id), back=back)
 
-    async def explain(self, text: str, label: Label, verdict: Verdict, community: str) -> Explanation:
-        """Raises `Unavailable` and `AdapterRejected`."""
-        past = await self._store.corrections(community, limit=NEAREST_OF)
+    async def explain(
+        self, text: str, label: Label, verdict: Verdict, community: str, may_read: MayRead = everything
+    ) -> Explanation:
+        """Of past corrections only those that whoever asks may read. Raises `Unavailable` and `AdapterRejected`."""
+        past = await self._store.corrected(community, limit=NEAREST_OF)
         try:
             found = await evidence(self._classifier, text, verdict, label, community)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
-        vectors = await self._classifier.embed([text, *(old for old, _ in past)])
-        near = nearest(vectors[0], vectors[1:])
-        return Explanation(label, found, [(past[i][0], Label(past[i][1]), round(share, 3)) for i, share in near])
+        vectors = await self._classifier.embed([text, *(old for old, *_ in past)])
+        near: list[tuple[str, Label, float]] = []
+        for place, share in nearest(vectors[0], vectors[1:], count=LOOKED_AT):
+            old, said, key = past[place]
+            if len(near) < NEAREST and await may_read(key):
+                near.append((old, Label(said), round(share, 3)))
+        return Explanation(label, found, near)
 
-    async def explain_case(self, case: Case) -> Explanation:
+    async def explain_case(self, case: Case, may_read: MayRead = everything) -> Explanation:
         """The same for the message of a case, by the probabilities it was decided with."""
         message = case.message
         if QUOTED in message.decision.get("flags", []):
-            return await self._explain_quoted(case)
+            return await self._explain_quoted(case, may_read)
         if not message.probabilities:  # nobody could score it, and nobody is to try again
             raise Unavailable(str(message.decision["reason"]))
         verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
-        return await self.explain(message.text, Label(message.decision["label"]), verdict, message.key.community)
+        label, community = Label(message.decision["label"]), message.key.community
+        return await self.explain(message.text, label, verdict, community, may_read)
 
-    async def _explain_quoted(self, case: Case) -> Explanation:
+    async def _explain_quoted(self, case: Case, may_read: MayRead) -> Explanation:
         message = case.message
         judged = await self._moderator.judge(Message(message.key, case.author, message.quoted, message.sent_at))
         label, community = Label(message.decision["label"]), message.key.community
-        return await self.explain(message.quoted, label, judged.verdict, community)
+        return await self.explain(message.quoted, label, judged.verdict, community, may_read)
 
     async def card(self, case: Case, language: Language) -> Card:
         """A case's card with all that was said about it."""
@@ -158,10 +174,10 @@ class Desk:
         opened = await self._store.audit.draw(community, count, now - timedelta(days=7), now)
         return [await self._again(number) for number in opened]
 
-    async def _label(self, case: Case, moderator: str, label: Label, basis: str | None, *, confirms: bool) -> Outcome:
+    async def _label(self, case: Case, moderator: str, label: Label, *, confirms: bool) -> Outcome:
         # what ended the model would end a refresh, too, and a word on what is quoted says nothing about the text
         teaches = not {UNREAD, QUOTED} & set(case.message.decision.get("flags", []))
-        basis = (basis or await self._consent(case)) if teaches else None
+        basis = await self._basis(case) if teaches else None
         now = datetime.now(UTC)
         word = await self._store.record_correction(case.id, moderator, label, basis, now, confirms=confirms)
         if word is Word.SAME:
@@ -170,8 +186,12 @@ class Desk:
         back = await self._moderator.take_back(case, moderator) if neutral else NOTHING
         return Outcome(await self._again(case.id), label, word, basis is not None, back)
 
-    async def _consent(self, case: Case) -> str | None:
-        return await self._store.consents.basis(case.message.key.community, case.message.author)
+    async def _basis(self, case: Case) -> str | None:
+        """From where the text was written and from its author, never from who corrects it."""
+        key = case.message.key
+        of_platform = self.basis_of.get(key.platform)
+        basis = await of_platform(key.community) if of_platform is not None else None
+        return basis or await self._store.consents.basis(key.community, case.message.author)
 
     async def _again(self, number: int) -> Case:
         case = await self._store.case(number)

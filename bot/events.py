@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 
 NAME, TITLE = "name-", "title-"
+EXAMPLES = "examples"
+"""The room of texts that were typed to teach."""
 """How the key of a name or a title begins, behind the chat where that is part of it."""
 
 

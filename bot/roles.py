@@ -1,7 +1,11 @@
 """Who is signed in to the page, and what a role is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+
+from bot.policy import Policy
+from bot.store import Case
 
 OPERATOR = "operator"
 """The platform of whoever runs the service: signed in by a link from its terminal."""
@@ -37,3 +41,19 @@ class Person:
     def key(self) -> str:
         """How the store and config.toml name the account: "discord:80351110224678912"."""
         return f"{self.platform}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account may do in one community at this moment.
+
+    Nobody has the bot do what they may not do by hand: `beyond` names the platform's rights that a policy in force
+    takes and that the account lacks, `beyond_undo` those that it takes to lift what was done about a case.
+    """
+
+    role: Role
+    beyond: Callable[[Policy], list[str]] = lambda policy: []
+    beyond_undo: Callable[[Case], list[str]] = lambda case: []
+
+
+STRANGER, WHOEVER_RUNS_IT = Standing(Role.NOBODY), Standing(Role.OPERATOR)

@@ -237,6 +237,9 @@ posted-back = A moderator restored a message by { $author } that was removed by 
 not-allowed-moderator = Only moderators may do that: it takes “Manage Messages”, “Timeout Members”, or a moderator role from /setup.
 not-allowed-manager = Only those who may “Manage Server” can do that.
 not-here = This works on a server only.
+not-allowed-beyond = I would do or lift what you may not do yourself. That takes { $rights }: somebody who has it has to decide.
+case-hidden = That was written in a channel you cannot read. A moderator who can read it has to answer.
+setup-room-is-read = Not saved: members have written in { $room }, and a channel that cards go to is not read any more. Choose another channel, or first put this one among those left alone.
 no-case = There is no case { $case } on this server.
 no-message = I cannot find that message. Give its link (Copy Message Link) or its id, and make sure I can see the channel.
 not-answering = The model does not answer at the moment ({ $error }). Try again in a minute.
@@ -382,7 +385,7 @@ command-setup = Set me up: cards, moderators, how strict
 command-context-explain = Explain
 command-context-report = Report to moderators
 command-link = Make a Telegram group part of this community
-link-code = Write `/link { $code }` to the bot in private on Telegram within ten minutes, as an administrator of that group. From then on both share policy and cases' history.
+link-code = Write `/link { $code }` to the bot in private on Telegram within ten minutes, as a manager of that group (“Change group info” or “Add new admins”). From then on both share one policy, and each answers its own cases.
 
 # Telegram
 card-again = May have been shown before: the bot was interrupted.
@@ -422,7 +425,7 @@ telegram-to-shadow = Switch to shadow
 telegram-in-private = in private
 telegram-link-button = Link with Discord …
 telegram-link-how = On Discord run `/link`; it shows a code. Then write `/link CODE` to me here.
-telegram-linked = Linked: from now on this group shares policy and cases' history with the Discord server.
+telegram-linked = Linked: from now on this group shares one policy with the Discord server, and each answers its own cases.
 telegram-link-bad = I do not know that code; it holds ten minutes and serves once.
 telegram-mydata = Your data in this group:
 telegram-mydata-export = Send me a copy
@@ -433,7 +436,15 @@ telegram-consent-given = Your messages here may teach the model, when a moderato
 telegram-consent-none = Your messages here do not teach the model.
 telegram-learning = A corrected message teaches only if its author has agreed (/consent); everything else is left out.
 telegram-learning-examples = Moderators can write their own examples, which always teach: /example neutral some text
-not-allowed-admin = Only the group's administrators can do that.
+not-allowed-either-telegram = Only the group's administrators can do that. It takes one of the rights “Delete messages”, “Ban users”, “Change group info”, “Add new admins”.
+not-allowed-moderating-telegram = Only the group's administrators can do that. It takes the right “Delete messages” or “Ban users”.
+not-allowed-managing-telegram = Only the group's administrators can do that. It takes the right “Change group info” or “Add new admins”.
+telegram-not-with = You are not in that group.
+telegram-elsewhere = This button works in private and in the moderators' chat of its group.
+telegram-asked-by-another = Somebody else asked that. Write the command yourself.
+telegram-consent-stranger = You are not in that group and have written nothing there.
+telegram-link-both = Not linked. It takes the right “Change group info” or “Add new admins” in both groups: in the one that is moderated and in this one.
+telegram-link-moderated = Not linked. I moderate this group, and a moderators' chat is not read. Make a new group for the moderators and add me there with the same button.
 warn-author-telegram = { $messages ->
         [one] Your message in { $chat } looks
        *[other] { $messages } messages of yours in { $chat } look

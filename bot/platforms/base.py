@@ -11,11 +11,11 @@ from bot.actions import Action, Alert
 from bot.events import Author, MessageKey
 from bot.notices import Notice
 from bot.restrictions import Unchanged
-from bot.roles import Person, Role
 
 if TYPE_CHECKING:
     from bot.desk import Desk
     from bot.moderator import Moderator
+    from bot.roles import Person, Standing
     from bot.store import Case
 
 
@@ -83,16 +83,16 @@ class Remote(Platform, Protocol):
         """How it stands, for the page."""
         ...
 
-    async def communities(self, person: Person) -> list[str]:
-        """Where an account here may have a role; `role` says which."""
+    async def communities(self, person: "Person") -> list[str]:
+        """Where an account here may have a role; `standing` says which."""
         ...
 
-    async def role(self, community: str, person: str) -> Role:
+    async def standing(self, community: str, person: str) -> "Standing":
         """What an account may do, by the rights it has at this moment. Raises `Unreachable`."""
         ...
 
-    async def sees(self, community: str, room: str, person: str) -> bool:
-        """Whether the platform shows an account this room at this moment. Raises `Unreachable`."""
+    async def may_read(self, key: MessageKey, person: str) -> bool:
+        """Whether the platform shows an account what was written there, at this moment. Raises `Unreachable`."""
         ...
 
 

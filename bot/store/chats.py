@@ -15,10 +15,11 @@ class Chats:
         self._engine = engine
         self._writer = writer
 
-    async def link(self, platform: str, chat: str, community: str) -> None:
-        """From now on what is said in this chat belongs to that community."""
-        row = insert(t.chat).values(platform=platform, chat=chat, community=community)
-        linked = row.on_conflict_do_update(index_elements=["platform", "chat"], set_={"community": community})
+    async def link(self, platform: str, chat: str, community: str, moved_from: str | None = None) -> None:
+        """From now on what is said in this chat belongs to that community; `moved_from` is the number it had before."""
+        values = {"community": community, "moved_from": moved_from}
+        row = insert(t.chat).values(platform=platform, chat=chat, **values)
+        linked = row.on_conflict_do_update(index_elements=["platform", "chat"], set_=values)
 
         def work(connection: sa.Connection) -> None:
             connection.execute(linked)
@@ -30,3 +31,10 @@ class Chats:
         query = sa.select(t.chat.c.chat, t.chat.c.community).where(t.chat.c.platform == platform)
         async with self._engine.connect() as connection:
             return {chat: community for chat, community in (await connection.execute(query)).all()}
+
+    async def moves(self, platform: str) -> dict[str, str]:
+        """The number that each chat had before it moved."""
+        moved = sa.and_(t.chat.c.platform == platform, t.chat.c.moved_from.is_not(None))
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(sa.select(t.chat.c.chat, t.chat.c.moved_from).where(moved))
+            return {chat: old for chat, old in rows.all()}

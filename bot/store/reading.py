@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot import actions, restrictions
 from bot.actions import Action
-from bot.events import Attached, Author, Message, MessageKey
+from bot.events import NAME, TITLE, Attached, Author, Message, MessageKey
 from bot.policy import Policy, as_far_as_valid
 from bot.restrictions import Restriction, Unchanged
 from bot.store import tables as t
@@ -222,18 +222,34 @@ class Reading:
             saved = (await connection.execute(query)).scalar_one_or_none()
         return Policy() if saved is None else as_far_as_valid(saved)
 
+    async def has_messages(self, platform: str, community: str, room: str) -> bool:
+        """Whether a message was read in a room, or in a thread of it. Names and titles are none, nor is what was left
+        alone."""
+        here = sa.or_(t.message.c.room == room, t.message.c.room.startswith(f"{room}/", autoescape=True))
+        found = sa.and_(t.message.c.platform == platform, t.message.c.community == community, here)
+        named = sa.or_(*(t.message.c.message.contains(one, autoescape=True) for one in (NAME, TITLE)))
+        query = sa.select(sa.exists().where(found, ~named, t.message.c.state != "exempt"))
+        async with self._engine.connect() as connection:
+            return bool(await connection.scalar(query))
+
     async def corrections(self, community: str, limit: int = 500) -> list[tuple[str, str]]:
         """(text, label) of the community's latest corrections that are still kept, newest first."""
+        return [(text, label) for text, label, _ in await self.corrected(community, limit)]
+
+    async def corrected(self, community: str, limit: int = 500) -> list[tuple[str, str, MessageKey]]:
+        """The same with where each text was written."""
         source = t.correction.join(t.case).join(t.message)
+        names = ("platform", "community", "room", "message", "revision")
         query = (
-            sa.select(t.message.c.text_sealed, t.correction.c.label)
+            sa.select(t.message.c.text_sealed, t.correction.c.label, *(t.message.c[name] for name in names))
             .select_from(source)
             .where(t.message.c.community == community, t.message.c.text_sealed.is_not(None))
             .order_by(t.correction.c.id.desc())
             .limit(limit)
         )
         async with self._engine.connect() as connection:
-            return [(self.sealer.legible(sealed) or "", label) for sealed, label in await connection.execute(query)]
+            rows = await connection.execute(query)
+            return [(self.sealer.legible(sealed) or "", label, MessageKey(*key)) for sealed, label, *key in rows]
 
     def author(self, event: Message) -> str:
         """The author's pseudonym in this community."""

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.actions import Action, to_json
-from bot.events import Message, MessageKey
+from bot.events import EXAMPLES, Message, MessageKey
 from bot.policy import Band, Decision, Policy
 from bot.restrictions import Unchanged
 from bot.store import journal
@@ -319,7 +319,7 @@ class Store(Reading):
         """
         decision = {"band": t.EXAMPLE, "label": label, "score": 0.0, "threshold": 0.0, "actions": [], "enforced": False}
         written = sa.insert(t.message).values(
-            **_columns(MessageKey(platform, community, "examples", secrets.token_hex(16))),
+            **_columns(MessageKey(platform, community, EXAMPLES, secrets.token_hex(16))),
             author=self.sealer.author(platform, community, moderator.removeprefix(f"{platform}:")),
             text_sealed=self.sealer.seal(text),
             sent_at=t.naive(now),

@@ -167,6 +167,7 @@ chat = Table(
     Column("platform", String, primary_key=True),
     Column("chat", String, primary_key=True),
     Column("community", String, nullable=False),
+    Column("moved_from", String),  # its number before the platform gave it another; NULL for one that never moved
 )
 
 pause = Table(

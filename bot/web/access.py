@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.events import MessageKey
 from bot.platforms.base import Remote
 from bot.platforms.webchat import COMMUNITY
-from bot.roles import OPERATOR, Person, Role
+from bot.roles import OPERATOR, STRANGER, WHOEVER_RUNS_IT, Person, Role, Standing
 
 ASKED_AGAIN_S = 60.0
 MOST_KEPT = 10_000
@@ -38,24 +39,28 @@ class Access:
 
     async def role(self, person: Person, community: str) -> Role:
         """Raises `Unreachable` where the platform cannot be asked: then nobody may do anything."""
+        return (await self.standing(person, community)).role
+
+    async def standing(self, person: Person, community: str) -> Standing:
+        """The same with what the account may do by hand. Raises `Unreachable`."""
         if self.is_operator(person):
-            return Role.OPERATOR
+            return WHOEVER_RUNS_IT
         remote = self._remotes.get(person.platform)
         if remote is None or community == COMMUNITY:
-            return Role.NOBODY
-        key = ("role", person.key, community)
-        role: Role = await self._remembered(key, lambda: remote.role(community, person.id))
-        return role
+            return STRANGER
+        key = ("standing", person.key, community)
+        found: Standing = await self._remembered(key, lambda: remote.standing(community, person.id))
+        return found
 
-    async def sees(self, person: Person, community: str, platform: str, room: str) -> bool:
-        """Whether the platform shows this person the room. Raises `Unreachable`."""
+    async def may_read(self, person: Person, key: MessageKey) -> bool:
+        """Whether the platform shows this person what was written there. Raises `Unreachable`."""
         if self.is_operator(person):
             return True
         remote = self._remotes.get(person.platform)
-        if remote is None or platform != person.platform:
+        if remote is None or key.platform != person.platform:
             return False
-        key = ("sees", person.key, community, room)
-        return bool(await self._remembered(key, lambda: remote.sees(community, room, person.id)))
+        asked = ("may_read", person.key, key.community, key.room)
+        return bool(await self._remembered(asked, lambda: remote.may_read(key, person.id)))
 
     async def granted(self, person: Person) -> list[Granted]:
         """Where this person may at least look, the try-out chat first, then by name. Raises `Unreachable`."""

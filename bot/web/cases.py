@@ -6,9 +6,8 @@ from aiohttp import web
 
 from bot.language import LANGUAGES, language_of
 from bot.platforms.webchat import PEOPLE, WebChat
-from bot.store import Case
 from bot.web.parts import PARTS, error_json
-from bot.web.reading import body, sees, visible
+from bot.web.reading import body, forbid_beyond, sees, visible
 from bot.web.rights import CASE, COMMUNITY_ASKED, SESSION
 from bot.web.shapes import card_json, case_json
 from model.classifier import AdapterRejected, Unavailable
@@ -17,9 +16,6 @@ from model.labels import LABELS, Label
 MODERATOR = PEOPLE[-1].name
 AUDIT_CARDS = 10
 """Random messages that one click puts before a moderator: a minute's work."""
-BASIS = "authored"
-"""What is typed in the try-out chat was written by the moderator who plays all its people."""
-
 routes = web.RouteTableDef()
 
 
@@ -27,7 +23,7 @@ routes = web.RouteTableDef()
 async def confirm(request: web.Request) -> web.Response:
     """👍"""
     case = await visible(request)
-    outcome = await request.app[PARTS].desk.confirm(case, _moderator(request), _basis(case))
+    outcome = await request.app[PARTS].desk.confirm(case, _moderator(request))
     return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
 
 
@@ -37,14 +33,18 @@ async def correct(request: web.Request) -> web.Response:
     case, data = await visible(request), await body(request)
     if data.get("label") not in list(LABELS):
         return error_json(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
-    outcome = await request.app[PARTS].desk.correct(case, _moderator(request), Label(data["label"]), _basis(case))
+    if data["label"] == Label.NEUTRAL:  # takes back what was done
+        await forbid_beyond(request, lambda standing: standing.beyond_undo(case))
+    outcome = await request.app[PARTS].desk.correct(case, _moderator(request), Label(data["label"]))
     return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.post("/api/cases/{case}/undo")
 async def undo(request: web.Request) -> web.Response:
     """The action was wrong here."""
-    outcome = await request.app[PARTS].desk.undo(await visible(request), _moderator(request))
+    case = await visible(request)
+    await forbid_beyond(request, lambda standing: standing.beyond_undo(case))
+    outcome = await request.app[PARTS].desk.undo(case, _moderator(request))
     return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
 
 
@@ -53,7 +53,7 @@ async def explain(request: web.Request) -> web.Response:
     """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
     parts, case = request.app[PARTS], await visible(request)
     try:
-        found = await parts.desk.explain_case(case)
+        found = await parts.desk.explain_case(case, lambda key: sees(request, key))
     except (Unavailable, AdapterRejected) as error:
         return error_json(f"cannot explain at the moment: {error}", 503)
     return web.json_response(
@@ -90,7 +90,3 @@ def _moderator(request: web.Request) -> str:
     """As whom somebody answers: their account; the operator of the try-out chat plays its moderator."""
     person, case = request[SESSION].person, request[CASE]
     return MODERATOR if case.message.key.platform == WebChat.name else person.key
-
-
-def _basis(case: Case) -> str | None:
-    return BASIS if case.message.key.platform == WebChat.name else None

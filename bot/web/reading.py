@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from bot.events import MessageKey
 from bot.platforms.base import Unreachable
+from bot.roles import Standing
 from bot.store import Case
 from bot.web.access import CANNOT_SEE
 from bot.web.guard import refusal
 from bot.web.parts import PARTS
-from bot.web.rights import CASE, SESSION
+from bot.web.rights import CASE, COMMUNITY_ASKED, SESSION
 
 BODY_WITHIN_S = 10.0
 
@@ -42,8 +44,7 @@ async def shown(request: web.Request, case: dict[str, Any], key: MessageKey) -> 
 
 async def sees(request: web.Request, key: MessageKey) -> bool:
     """Whether the reader can see the room of a message. Raises `Unreachable`."""
-    access = request.app[PARTS].access
-    return await access.sees(request[SESSION].person, key.community, key.platform, key.room)
+    return await request.app[PARTS].access.may_read(request[SESSION].person, key)
 
 
 async def visible(request: web.Request) -> Case:
@@ -55,6 +56,14 @@ async def visible(request: web.Request) -> Case:
     except Unreachable as error:
         raise refusal(web.HTTPServiceUnavailable, f"the platform does not answer ({error})") from None
     raise refusal(web.HTTPForbidden, "this message stands in a room that you cannot see")
+
+
+async def forbid_beyond(request: web.Request, find: Callable[[Standing], list[str]]) -> None:
+    """Raises `HTTPForbidden` where the bot would do what the person may not do by hand: `find` names the rights."""
+    standing = await request.app[PARTS].access.standing(request[SESSION].person, request[COMMUNITY_ASKED])
+    if rights := find(standing):
+        names = ", ".join(right.removeprefix("can_").replace("_", " ") for right in rights)
+        raise refusal(web.HTTPForbidden, f"the bot would do for you what you may not do yourself: you lack {names}")
 
 
 def bad_request(text: str) -> web.HTTPException:

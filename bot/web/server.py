@@ -22,7 +22,7 @@ from bot.web.feed import Feed
 from bot.web.guard import guard
 from bot.web.health import HEALTH, Health
 from bot.web.parts import PARTS, Parts, error_json
-from bot.web.reading import bad_request, body, shown
+from bot.web.reading import bad_request, body, forbid_beyond, shown
 from bot.web.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
 from bot.web.shapes import case_json, norm_json, overview_json, posted_json, tally_json
 from bot.web.sign_in import DOOR, Door
@@ -170,6 +170,7 @@ async def save_policy(request: web.Request) -> web.Response:
         return error_json(
             "own categories are read by a GPT-J: set another base under [model] in config.toml first", 400
         )
+    await forbid_beyond(request, lambda standing: standing.beyond(policy))
     before = await parts.moderator.policy(community)
     await parts.moderator.set_policy(community, policy)
     if before.mode is not policy.mode:
@@ -181,7 +182,10 @@ async def save_policy(request: web.Request) -> web.Response:
 @routes.post("/api/resume")
 async def resume(request: web.Request) -> web.Response:
     """Acts again although the hourly cap was reached."""
-    return web.json_response({"resumed": await request.app[PARTS].moderator.resume(request[COMMUNITY_ASKED])})
+    moderator, community = request.app[PARTS].moderator, request[COMMUNITY_ASKED]
+    policy = await moderator.policy(community)
+    await forbid_beyond(request, lambda standing: standing.beyond(policy))
+    return web.json_response({"resumed": await moderator.resume(community)})
 
 
 @routes.post("/api/policy/preview")

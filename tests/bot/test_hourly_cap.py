@@ -128,7 +128,7 @@ async def test_whose_case_was_overturned_is_ordinary_again(store: Store) -> None
         assert not await is_ordinary(scene, await scene.says("ann", "x"))
         case = await scene.case()
         assert case.message.key == ann.key
-        await scene.desk.correct(case, "dana", Label.NEUTRAL, "authored")
+        await scene.desk.correct(case, "dana", Label.NEUTRAL)
         assert await is_ordinary(scene, await scene.says("ann", "y"))
 
 

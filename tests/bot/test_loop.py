@@ -164,7 +164,7 @@ async def test_advice_follows_the_moderators_words(page: Page, running: Running)
         await expect(page.get_by_test_id("case")).to_have_count(number + 1, timeout=30_000)
     await expect(page.get_by_test_id("advice")).to_be_hidden()
     for case in await running.parts.store.cases("try-out"):
-        await running.parts.desk.correct(case, "mo", Label.NEUTRAL, "authored")
+        await running.parts.desk.correct(case, "mo", Label.NEUTRAL)
     advice = page.get_by_test_id("advice")
     await expect(advice).to_contain_text("Of 12 messages shown as offensive only 0 were")
     await advice.get_by_test_id("use-advice").click()

@@ -82,11 +82,12 @@ async def test_enforced_removed_undone_restored(store: Store) -> None:
 async def test_a_correction_to_neutral_restores_and_teaches(store: Store) -> None:
     """The label was wrong: the action is taken back and the text becomes an example."""
     async with community(store) as scene:
+        scene.desk.basis_of["webchat"] = scene.chat.basis_of
         await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         message = await scene.says("ann", "HATE")
         await scene.settled()
         (case,) = await store.cases("try-out")
-        outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL, "authored")
+        outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL)
         assert scene.chat.messages[message].state == "restored" and outcome.case.teaches is True
         assert await store.corrections("try-out") == [("HATE", "neutral")]
 
@@ -101,7 +102,7 @@ async def test_an_author_who_agreed_teaches_without_another_basis(store: Store) 
             await scene.says("ann", f"HATE {agreed}")
             await scene.settled()
             case = (await store.cases("try-out"))[0]
-            outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL, None)
+            outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL)
             assert outcome.case.teaches is agreed and ("nothing" in outcome.text()) is not agreed
 
 

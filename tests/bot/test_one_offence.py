@@ -120,7 +120,7 @@ async def test_a_moderators_hand_holds_for_later_edits_with_the_same_flagged_wor
         if said == "undo":
             await scene.desk.undo(await scene.case(), "dana")
         else:
-            await scene.desk.correct(await scene.case(), "dana", Label.NEUTRAL, "authored")
+            await scene.desk.correct(await scene.case(), "dana", Label.NEUTRAL)
         for text in ("HATE among friends Preview: a nice song", "HATE among frinds", "HATE", "HATE!"):
             await scene.edits(message, text)
             assert scene.chat.did("delete") == [message.key.message]
@@ -133,7 +133,7 @@ async def test_a_confirmed_message_is_not_shown_again_for_the_same_words(store: 
     """👍 is a word, too."""
     async with room(store) as scene:
         message = await scene.says("ann", "HATE")
-        await scene.desk.confirm(await scene.case(), "dana", "authored")
+        await scene.desk.confirm(await scene.case(), "dana")
         await scene.edits(message, "HATE, I said")
         assert (await scene.case()).state == "confirmed"
 

@@ -23,7 +23,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.simulators.odd_bodies import Odd
-from tests.simulators.telegram_state import PERMISSIONS, Chat, Json, Member, Message, User
+from tests.simulators.telegram_state import PERMISSIONS, RIGHTS, Chat, Json, Member, Message, User
 
 LONGEST_TEXT = 4096
 
@@ -143,9 +143,18 @@ class TelegramServer:
         """Whose group it is."""
         return next(member.user for member in chat.members.values() if member.status == "creator")
 
-    def join(self, chat: Chat, user: User, status: str = "member", *, anonymous: bool = False) -> Member:
-        """Somebody is in the group, without an update."""
-        chat.members[user.id] = Member(user, status, anonymous)
+    def join(
+        self,
+        chat: Chat,
+        user: User,
+        status: str = "member",
+        *,
+        anonymous: bool = False,
+        rights: Iterable[str] = RIGHTS,
+    ) -> Member:
+        """Somebody is in the group, without an update; `rights` are an administrator's, by default all."""
+        given = dict.fromkeys(rights, True) if status == "administrator" else {}
+        chat.members[user.id] = Member(user, status, anonymous, rights=given)
         return chat.members[user.id]
 
     def private(self, user: User) -> Chat:

@@ -164,9 +164,9 @@ class Day:
     async def _word(self, service: Service, name: str, label: str) -> None:
         case = await self._case(service, name)
         if str(case.message.decision["label"]) == label:
-            await service.desk.confirm(case, "dana", None)
+            await service.desk.confirm(case, "dana")
         else:
-            await service.desk.correct(case, "dana", Label(label), None)
+            await service.desk.correct(case, "dana", Label(label))
         self.words[case.id] = label
 
 

@@ -3,20 +3,23 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
 import structlog
 
+from bot.events import MessageKey
 from bot.language import Language, language_of, say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.platforms.discord.acting import ANSWER_WITHIN_S, refusals
-from bot.platforms.discord.events import PLATFORM, community_of, moderates_by_right
+from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.inert import fitting
+from bot.platforms.discord.may_read import Readable, may_read, sees
 from bot.platforms.discord.waits import asked_of
+from bot.platforms.discord.who_may import Level, level_of
 from bot.platforms.odd_answers import read_by
 from bot.setup import Setup
 
@@ -31,15 +34,6 @@ LONGEST_WAIT_S = 300.0
 ALREADY_ANSWERED = 40060
 _LINK = re.compile(r"channels/(\d{15,20})/(\d{15,20})/(\d{15,20})")
 _PAIR = re.compile(r"(\d{15,20})-(\d{15,20})")
-Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
-
-
-class Level(IntEnum):
-    """Who may: any member, whoever moderates, whoever manages the server."""
-
-    MEMBER = 0
-    MODERATOR = 1
-    MANAGER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +92,15 @@ class Asked:
         with contextlib.suppress(Unreadable), read_by("discord", "Discord"):  # then it has probably arrived
             await self.interaction.edit_original_response(content=text, **more)
 
+    async def may_read(self, key: MessageKey) -> bool:
+        """Whether whoever asks, and moderates here, may read a text from there; see `reading`."""
+        return await may_read(self.guild, self.member, key)
+
+    def is_too_much(self, rights: Sequence[str]) -> str:
+        """That the bot would do what whoever asks may not do by hand; "" where it would not."""
+        names = ", ".join(f"“{self.say(f'right-{right}')}”" for right in rights)
+        return self.say("not-allowed-beyond", rights=names) if rights else ""
+
     def say(self, name: str, **arguments: str | int | float) -> str:
         """In the server's language."""
         return say(self.language, name, **arguments)
@@ -126,18 +129,17 @@ async def ask(bot: "Discord", interaction: discord.Interaction[Any], needed: Lev
     return Asked(bot, interaction, guild, member, setup, level)
 
 
-def level_of(sent: discord.Permissions, member: discord.Member, setup: Setup) -> Level:
-    """By the roles Discord sent with the click and the rights it counted for them. Who is timed out may nothing.
-
-    Roles count as on the whole server: whoever may delete in one channel only is not shown the others' cases.
-    """
-    may = member.guild_permissions
-    if member.bot or (member.is_timed_out() and not may.administrator):
-        return Level.MEMBER
-    if (may.administrator or may.manage_guild) and (sent.administrator or sent.manage_guild):
-        return Level.MANAGER
-    roles = {str(role.id) for role in member.roles}
-    return Level.MODERATOR if moderates_by_right(may) or roles & setup.moderator_roles else Level.MEMBER
+async def still_manages(bot: "Discord", guild: int, member: int) -> bool:
+    """Whether somebody manages the server, asked of Discord now; False where it does not answer."""
+    there = bot.guild(community_of(guild))
+    if there is None:
+        return False
+    try:
+        async with refusals(there, None, 0):
+            found = await there.fetch_member(member)
+    except (Gone, MissingPermission, RateLimited, Unreachable):
+        return False
+    return level_of(found.guild_permissions, found, await bot.setup(community_of(guild))) >= Level.MANAGER
 
 
 def refers(text: str, guild: int, channel: int | None) -> tuple[int | None, int] | None:
@@ -150,27 +152,13 @@ def refers(text: str, guild: int, channel: int | None) -> tuple[int | None, int]
     return (channel, int(text)) if text.isdecimal() and 15 <= len(text) <= 20 else None
 
 
-async def sees(asked: Asked, channel: Readable) -> bool:
-    """Whether whoever asks can read there; a private thread is seen from inside, or by whoever manages threads."""
-    theirs = channel.permissions_for(asked.member)
-    if not (theirs.view_channel and theirs.read_message_history):
-        return False
-    if isinstance(channel, discord.Thread) and channel.is_private() and not theirs.manage_threads:
-        try:
-            async with refusals(asked.guild, "view_channel", channel.id):
-                await channel.fetch_member(asked.member.id)
-        except (Gone, MissingPermission, RateLimited, Unreachable):
-            return False
-    return True
-
-
 async def fetched(asked: Asked, reference: str) -> discord.Message | None:
     """The message, if it is there and whoever asks may see it."""
     where = refers(reference, asked.guild.id, asked.interaction.channel_id)
     if where is None or where[0] is None:
         return None
     channel = asked.guild.get_channel_or_thread(where[0])
-    if not isinstance(channel, Readable) or not await sees(asked, channel):
+    if not isinstance(channel, Readable) or not await sees(asked.guild, asked.member, channel):
         return None
     try:
         async with refusals(asked.guild, "read_message_history", channel.id):

@@ -13,11 +13,13 @@ from bot.desk import Outcome
 from bot.language import Language, language_of, say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
-from bot.platforms.discord.asking import ALREADY_ANSWERED, Asked, Level, Readable, ask
+from bot.platforms.discord.asking import ALREADY_ANSWERED, Asked, ask
 from bot.platforms.discord.buttons import CaseButton, DigestButton
 from bot.platforms.discord.events import PLATFORM, channel_of
 from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed
+from bot.platforms.discord.may_read import Readable
+from bot.platforms.discord.who_may import BUTTONS, Level, beyond, beyond_undo
 from bot.store import Case
 from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import LABELS, Label
@@ -43,10 +45,17 @@ class Clicks:
     async def case(self, interaction: discord.Interaction[Any], verb: str, number: int, argument: str) -> None:
         """One of a case's buttons."""
         try:
-            if (asked := await ask(self._bot, interaction, Level.MODERATOR)) is None:
+            if (asked := await ask(self._bot, interaction, BUTTONS.get(verb, Level.MANAGER))) is None:
                 return
             if (case := await case_of(asked, number)) is None:
                 await asked.tell(asked.say("no-case", case=str(number)))
+                return
+            if not await asked.may_read(case.message.key):
+                await asked.tell(asked.say("case-hidden"))
+                return
+            lifts = verb == "undo" or (verb == "label" and argument == Label.NEUTRAL)
+            if lifts and (too_much := asked.is_too_much(beyond_undo(asked.member, case, asked.setup))):
+                await asked.tell(too_much)
                 return
             await self._answer(asked, case, verb, argument)
         except Exception:
@@ -56,12 +65,12 @@ class Clicks:
     async def digest(self, interaction: discord.Interaction[Any], first: int) -> None:
         """The next open case of the digest whose first case this is."""
         try:
-            if (asked := await ask(self._bot, interaction, Level.MODERATOR)) is None:
+            if (asked := await ask(self._bot, interaction, BUTTONS["digest"])) is None:
                 return
             card = await self._bot.store.cards.of(first)
             numbers = await self._bot.store.cards.cases_of(PLATFORM, card.room, card.message or "") if card else []
             found = [case for number in numbers if (case := await case_of(asked, number)) is not None]
-            waiting = [case for case in found if case.state == "open"]
+            waiting = [case for case in found if case.state == "open" and await asked.may_read(case.message.key)]
             if not waiting:
                 await asked.tell(asked.say("digest-through"))
                 return
@@ -78,7 +87,11 @@ class Clicks:
     async def resume(self, interaction: discord.Interaction[Any]) -> None:
         """A moderator tells the bot to go on although the hourly cap was reached."""
         try:
-            if (asked := await ask(self._bot, interaction, Level.MODERATOR)) is None:
+            if (asked := await ask(self._bot, interaction, BUTTONS["resume"])) is None:
+                return
+            policy = await self._bot.moderator.policy(asked.community)
+            if too_much := asked.is_too_much(beyond(asked.member, policy, asked.setup)):
+                await asked.tell(too_much)
                 return
             resumed = await self._bot.moderator.resume(asked.community)
             await asked.tell(asked.say("notice-cap-resumed" if resumed else "resume-not-paused"))
@@ -87,10 +100,10 @@ class Clicks:
             await broken(interaction)
 
     async def _answer(self, asked: Asked, case: Case, verb: str, argument: str) -> None:
-        desk, basis = self._bot.desk, self._bot.basis(asked.setup)
+        desk = self._bot.desk
         match verb:
             case "right":
-                await self._outcome(asked, await desk.confirm(case, asked.moderator, basis))
+                await self._outcome(asked, await desk.confirm(case, asked.moderator))
             case "wrong":
                 view = discord.ui.View(timeout=None)
                 for label in LABELS:
@@ -100,7 +113,7 @@ class Clicks:
                 view.stop()
                 await asked.tell(asked.say("which-label"), view=view)
             case "label" if argument in list(LABELS):
-                await self._outcome(asked, await desk.correct(case, asked.moderator, Label(argument), basis))
+                await self._outcome(asked, await desk.correct(case, asked.moderator, Label(argument)))
             case "undo":
                 await self._outcome(asked, await desk.undo(case, asked.moderator))
             case "explain":
@@ -144,9 +157,11 @@ class Clicks:
 
 
 async def case_of(asked: Asked, number: int) -> Case | None:
-    """A case of this server; another server's is as good as none."""
+    """A case of this server; another server's is as good as none, and so is one from a linked group elsewhere."""
     case = await asked.bot.store.case(number)
-    return case if case is not None and case.message.key.community == asked.community else None
+    if case is None or (case.message.key.platform, case.message.key.community) != (PLATFORM, asked.community):
+        return None
+    return case
 
 
 async def explain(asked: Asked, case: Case) -> None:
@@ -155,7 +170,7 @@ async def explain(asked: Asked, case: Case) -> None:
         await asked.tell(asked.say("text-forgotten"))
         return
     try:
-        found = await asked.bot.desk.explain_case(case)
+        found = await asked.bot.desk.explain_case(case, asked.may_read)
     except (Unavailable, AdapterRejected, Overloaded) as error:
         await asked.tell(asked.say("not-answering", error=str(error)))
         return

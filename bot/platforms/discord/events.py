@@ -155,7 +155,7 @@ def author_of(user: discord.abc.User, moderators: frozenset[str], *, is_bot: boo
 
 
 def moderates_by_right(may: discord.Permissions) -> bool:
-    """Whether these rights make somebody a moderator without any role of the set-up."""
+    """Whether these rights make somebody a moderator without any role of the set-up; see `who_may`."""
     return may.administrator or may.manage_guild or may.manage_messages or may.moderate_members
 
 

@@ -9,10 +9,11 @@ from discord import app_commands
 
 from bot.mydata import FILE, as_json
 from bot.patience import Patience
-from bot.platforms.discord.asking import Asked, Level, ask, fetched
+from bot.platforms.discord.asking import Asked, ask, fetched
 from bot.platforms.discord.events import PLATFORM, event_of, room_of
 from bot.platforms.discord.settings import learning_line
 from bot.platforms.discord.translations import described
+from bot.platforms.discord.who_may import COMMANDS
 from model.classifier import AdapterRejected, Overloaded, Unavailable
 
 if TYPE_CHECKING:
@@ -30,29 +31,29 @@ def add_members_commands(tree: app_commands.CommandTree[Any], bot: "Discord") ->
     @tree.command(name="report", description=described("command-report"))
     @app_commands.describe(message=described("command-report-message"))
     async def report_command(interaction: Click, message: str) -> None:
-        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+        if (asked := await ask(bot, interaction, COMMANDS["report"])) is not None:
             await report(asked, patience, await fetched(asked, message))
 
     @tree.context_menu(name=described("command-context-report"))
     async def report_menu(interaction: Click, message: discord.Message) -> None:
-        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+        if (asked := await ask(bot, interaction, COMMANDS["Report to moderators"])) is not None:
             await report(asked, patience, message)
 
     @tree.command(name="privacy", description=described("command-privacy"))
     async def privacy_command(interaction: Click) -> None:
-        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+        if (asked := await ask(bot, interaction, COMMANDS["privacy"])) is not None:
             await asked.tell(asked.say("privacy", days=bot.access.retention_days, learning=learning_line(asked)))
 
     mydata = app_commands.Group(name="mydata", description=described("command-mydata"))
 
     @mydata.command(name="export", description=described("command-mydata-export"))
     async def export_command(interaction: Click) -> None:
-        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+        if (asked := await ask(bot, interaction, COMMANDS["mydata export"])) is not None:
             await export(asked)
 
     @mydata.command(name="erase", description=described("command-mydata-erase"))
     async def erase_command(interaction: Click) -> None:
-        if (asked := await ask(bot, interaction, Level.MEMBER)) is not None:
+        if (asked := await ask(bot, interaction, COMMANDS["mydata erase"])) is not None:
             await erase(asked)
 
     tree.add_command(mydata)

@@ -10,14 +10,15 @@ from bot.events import Author, Message, MessageKey
 from bot.language import said_action
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
-from bot.platforms.discord.asking import Asked, Level, Readable, fetched, refers, sees
+from bot.platforms.discord.asking import Asked, fetched, refers
 from bot.platforms.discord.clicks import case_of, explain, explanation
-from bot.platforms.discord.events import PLATFORM, channel_of, event_of
+from bot.platforms.discord.events import PLATFORM, event_of
 from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed, link
+from bot.platforms.discord.may_read import Readable, sees
 from bot.platforms.discord.rights import shows_cards
+from bot.platforms.discord.who_may import DEEDS
 from bot.policy import Band, Policy, score_of
-from bot.store import Case
 from bot.store.store import decision_json
 from bot.wording import counts_line, mode_line
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Verdict
@@ -30,16 +31,16 @@ SILENT = (Unavailable, AdapterRejected, Overloaded)
 async def explain_message(asked: Asked, reference: str, message: discord.Message | None = None) -> None:
     """By its case where there is one; else read now. Members may ask about their own messages only."""
     where = refers(reference, asked.guild.id, asked.interaction.channel_id)
-    if where is not None and asked.level >= Level.MODERATOR:
+    if where is not None and asked.level >= DEEDS["explain …"]:
         case = await asked.bot.store.case_of(PLATFORM, asked.community, str(where[1]))
-        if case is not None and (case.message.text or case.message.quoted) and await _may_see(asked, case):
+        if case is not None and (case.message.text or case.message.quoted) and await asked.may_read(case.message.key):
             await explain(asked, case)
             return
     message = message or await fetched(asked, reference)
     if message is None:
         await asked.tell(asked.say("no-message"))
         return
-    if asked.level < Level.MODERATOR and message.author.id != asked.member.id:
+    if asked.level < DEEDS["explain …"] and message.author.id != asked.member.id:
         await asked.tell(asked.say("not-allowed-moderator"))
         return
     event = event_of(message, asked.setup.moderator_roles)
@@ -59,7 +60,7 @@ async def test(asked: Asked, text: str) -> None:
 async def preview(asked: Asked, policy: Policy | None = None) -> None:
     """What the policy, or another one, would have made of this channel's last messages."""
     channel = asked.interaction.channel
-    if not isinstance(channel, Readable):
+    if not isinstance(channel, Readable) or not await sees(asked.guild, asked.member, channel):
         await asked.tell(asked.say("preview-none", room="?"))
         return
     events: list[Message] = []
@@ -124,7 +125,7 @@ async def status(asked: Asked) -> None:
 async def show_case(asked: Asked, number: int) -> None:
     """A case's card, for whoever asks alone."""
     case = await case_of(asked, number)
-    if case is None or not await _may_see(asked, case):
+    if case is None or not await asked.may_read(case.message.key):
         await asked.tell(asked.say("no-case", case=str(number)))
         return
     shown = await asked.bot.desk.card(case, asked.language)
@@ -134,7 +135,11 @@ async def show_case(asked: Asked, number: int) -> None:
 async def history(asked: Asked, member: discord.User) -> None:
     """A member's cases, newest first."""
     author = asked.bot.store.sealer.author(PLATFORM, asked.community, str(member.id))
-    cases = [case for case in await asked.bot.store.history(asked.community, author) if await _may_see(asked, case)]
+    cases = [
+        case
+        for case in await asked.bot.store.history(asked.community, author)
+        if await asked.may_read(case.message.key)
+    ]
     lines = [asked.say("history-title", author=f"<@{member.id}>", count=len(cases))]
     for case in cases[:HISTORY_LINES]:
         decision = case.message.decision
@@ -147,34 +152,16 @@ async def history(asked: Asked, member: discord.User) -> None:
     await asked.tell("\n".join(lines))
 
 
-async def _may_see(asked: Asked, case: Case) -> bool:
-    """Where the message stands or stood; a channel that is gone hides nothing from a moderator, one that I cannot ask
-    for does."""
-    number = channel_of(case.message.key.room)
-    channel = asked.guild.get_channel_or_thread(number)
-    if channel is None and number:  # gone, or a thread that is archived
-        try:
-            async with refusals(asked.guild, "view_channel", number):
-                channel = await asked.guild.fetch_channel(number)
-        except Gone:
-            return True
-        except (MissingPermission, RateLimited, Unreachable):
-            return False
-    if isinstance(channel, Readable):
-        return await sees(asked, channel)
-    return channel is None or channel.permissions_for(asked.member).view_channel
-
-
 async def _explain_text(asked: Asked, event: Message, *, stored: bool, quoted: str = "") -> None:
     try:
         judged = await asked.bot.moderator.judge(event)
         decision = decision_json(judged.decision)
         label = _label(judged.verdict, judged.decision.label)
-        found = await asked.bot.desk.explain(event.text, label, judged.verdict, asked.community)
+        found = await asked.bot.desk.explain(event.text, label, judged.verdict, asked.community, asked.may_read)
     except SILENT as error:
         await asked.tell(asked.say("not-answering", error=str(error)))
         return
-    if asked.level < Level.MODERATOR:
+    if asked.level < DEEDS["explain …"]:
         found = found.without_others
     lines, pieces = explained(found, decision, asked.language)
     lines.insert(

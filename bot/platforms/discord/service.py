@@ -21,6 +21,7 @@ from bot.linking import Linking
 from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable, Unreadable
+from bot.platforms.discord import standings
 from bot.platforms.discord.acting import Acting, refusals
 from bot.platforms.discord.authors import Authors
 from bot.platforms.discord.board import DiscordBoard
@@ -50,6 +51,7 @@ from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
 from bot.policy import Policy
 from bot.posting import Pace, Posting
 from bot.restrictions import Unchanged
+from bot.roles import Person, Standing
 from bot.setup import Setup
 from bot.store import Case, Store
 
@@ -121,6 +123,7 @@ class Discord:
         """Names who takes events and questions."""
         self.moderator, self.desk = moderator, desk
         moderator.leave_alone[self.name] = self._is_left_alone
+        desk.basis_of[self.name] = self._basis_of
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -186,6 +189,9 @@ class Discord:
         """By which right corrections teach here: the operator's permission, where the community agreed to it."""
         return f"permission:{self.access.permission}" if self.access.permission and setup.learns else None
 
+    async def _basis_of(self, community: str) -> str | None:
+        return self.basis(await self.setup(community))
+
     def guild(self, community: str) -> discord.Guild | None:
         """The community's server, while it is reachable."""
         guild = self.client.get_guild(guild_of(community)) if self.client is not None else None
@@ -220,6 +226,19 @@ class Discord:
             places.append(Place(community, guild.name, policy.mode, shown, tuple(problems)))
         trouble = self.trouble or self.breaker.trouble()
         return Overview(PLATFORM, trouble, self.invite, tuple(places), self.health.notices())
+
+    async def communities(self, person: Person) -> list[str]:
+        """See `Remote.communities`: the servers that Discord named when the account signed in."""
+        here = {community_of(guild.id) for guild in self.guilds}
+        return [community for community in person.places if community in here]
+
+    async def standing(self, community: str, person: str) -> Standing:
+        """See `standings`."""
+        return await standings.standing(self, community, int(person))
+
+    async def may_read(self, key: MessageKey, person: str) -> bool:
+        """See `standings`."""
+        return await standings.reads(self, key, int(person))
 
     # What the connection tells.
 

@@ -7,8 +7,11 @@ import discord
 from bot.language import LANGUAGES
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
-from bot.platforms.discord.asking import Asked, Level, Readable, ask
+from bot.platforms.discord.asking import Asked, ask
+from bot.platforms.discord.events import PLATFORM
+from bot.platforms.discord.may_read import Readable
 from bot.platforms.discord.moderating import preview
+from bot.platforms.discord.who_may import COMMANDS, LENT, beyond, lacking
 from bot.policy import PRESETS, Mode, Policy, preset_of, with_preset
 from bot.setup import Setup
 
@@ -154,18 +157,21 @@ class SetupView(discord.ui.View):
         await self._set(interaction, setup={"warn": "place" if self._chosen.warn == "dm" else "dm"})
 
     async def _preview(self, interaction: discord.Interaction[Any]) -> None:
-        if (asked := await ask(self._bot, interaction, Level.MANAGER)) is not None:
+        if (asked := await ask(self._bot, interaction, COMMANDS["setup"])) is not None:
             await preview(asked, self._policy)
 
     async def _save(self, interaction: discord.Interaction[Any]) -> None:
         """In force from now on; a first card shows that cards arrive."""
-        if (asked := await ask(self._bot, interaction, Level.MANAGER)) is None:
+        if (asked := await ask(self._bot, interaction, COMMANDS["setup"])) is None:
             return
         setup = self._chosen.model_copy(update={"done": True, "learns": asked.setup.learns})
         moved = setup.alert_room != asked.setup.alert_room
         now = await self._bot.moderator.policy(asked.community)
         fields = ("hate", "offensive", "exempt_roles", "exempt_rooms")
         policy = now.model_copy(update={name: getattr(self._policy, name) for name in fields})
+        if why_not := await _why_not(asked, setup, policy, now):
+            await asked.tell(why_not)
+            return
         await self._bot.moderator.set_policy(asked.community, policy)
         await self._bot.save_setup(asked.guild, setup)
         after = Asked(asked.bot, interaction, asked.guild, asked.member, setup, asked.level)
@@ -176,6 +182,21 @@ class SetupView(discord.ui.View):
         elif not setup.alert_room:
             text = f"{text} {after.say('status-no-alerts')}"
         await after.tell(text)
+
+
+async def _why_not(asked: Asked, setup: Setup, policy: Policy, now: Policy) -> str:
+    """Why this is not saved; "" where it may be. Nobody gives more than they have, and no channel stops being read
+    because cards are to go there: only because somebody said so."""
+    acts_otherwise = (policy.hate, policy.offensive) != (now.hate, now.offensive)
+    if acts_otherwise and (too_much := asked.is_too_much(beyond(asked.member, policy))):
+        return too_much
+    gives_away = setup.moderator_roles - asked.setup.moderator_roles
+    if gives_away and (too_much := asked.is_too_much(lacking(asked.member, frozenset(LENT)))):
+        return too_much
+    room, left_alone = setup.alert_room, {"", asked.setup.alert_room, *policy.exempt_rooms}
+    if room not in left_alone and await asked.bot.store.has_messages(PLATFORM, asked.community, room):
+        return asked.say("setup-room-is-read", room=f"<#{room}>")
+    return ""
 
 
 async def _first_card(asked: Asked) -> str:

@@ -6,8 +6,9 @@ import discord
 from pydantic import ValidationError
 
 from bot.language import Language, say
-from bot.platforms.discord.asking import Asked, Level, ask
+from bot.platforms.discord.asking import Asked, ask
 from bot.platforms.discord.events import PLATFORM, community_of
+from bot.platforms.discord.who_may import DEEDS, beyond
 from bot.policy import Mode, Policy, Preset, with_preset, with_section
 from bot.validation import first_problem
 from bot.wording import policy_lines
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 async def change_mode(asked: Asked, mode: Mode) -> None:
     """Shadow or enforce, from the next decision on."""
+    policy = await asked.bot.moderator.policy(asked.community)
+    if too_much := asked.is_too_much(beyond(asked.member, policy.model_copy(update={"mode": mode}))):
+        await asked.tell(too_much)
+        return
     await asked.bot.moderator.set_mode(asked.community, mode)
     await asked.bot.changed(asked.guild)
     await asked.tell(asked.say(f"mode-set-{mode}"))
@@ -46,6 +51,9 @@ async def change_policy(
             await asked.tell(asked.say("policy-bad", error=first_problem(error)))
             return
     if (preset, alert, act, actions) != (None, None, None, None):
+        if too_much := asked.is_too_much(beyond(asked.member, policy)):
+            await asked.tell(too_much)
+            return
         await asked.bot.moderator.set_policy(asked.community, policy)
         await asked.bot.changed(asked.guild)
     await asked.tell("\n".join(policy_lines(policy, asked.language, left_alone(policy))))
@@ -58,10 +66,10 @@ def left_alone(policy: Policy) -> str:
 
 
 async def learning(asked: Asked) -> None:
-    """Whether corrections teach here and why; managers may change it, moderators write examples."""
+    """Whether corrections teach here and why; managers may change it and write examples."""
     lines = [learning_line(asked), asked.say("learning-examples")]
     view = None
-    if asked.level >= Level.MODERATOR:
+    if asked.level >= DEEDS["learning: write an example"]:
         view = LearningView(asked)
     await asked.tell("\n".join(lines), **({"view": view} if view else {}))
 
@@ -80,7 +88,7 @@ class LearningView(discord.ui.View):
     def __init__(self, asked: Asked) -> None:
         super().__init__(timeout=900)
         self._bot: Discord = asked.bot
-        if asked.level >= Level.MANAGER and asked.bot.access.permission:
+        if asked.level >= DEEDS["learning: on, off"] and asked.bot.access.permission:
             on = not asked.setup.learns
             name = "learning-button-on" if on else "learning-button-off"
             toggle: discord.ui.Button[LearningView] = discord.ui.Button(label=asked.say(name))
@@ -91,7 +99,7 @@ class LearningView(discord.ui.View):
         self.add_item(write)
 
     async def _toggle(self, interaction: discord.Interaction[Any]) -> None:
-        if (asked := await ask(self._bot, interaction, Level.MANAGER)) is None:
+        if (asked := await ask(self._bot, interaction, DEEDS["learning: on, off"])) is None:
             return
         setup = asked.setup.model_copy(update={"learns": not asked.setup.learns})
         await self._bot.save_setup(asked.guild, setup)
@@ -103,7 +111,7 @@ class LearningView(discord.ui.View):
 
 
 class ExampleForm(discord.ui.Modal):
-    """A text and what it is, typed by a moderator to teach with."""
+    """A text and what it is, typed by a manager to teach with."""
 
     def __init__(self, bot: "Discord", language: Language) -> None:
         super().__init__(title=say(language, "learning-example-title"), timeout=900)
@@ -119,7 +127,7 @@ class ExampleForm(discord.ui.Modal):
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Checked again: a form stays open for a while."""
-        if (asked := await ask(self._bot, interaction, Level.MODERATOR)) is None:
+        if (asked := await ask(self._bot, interaction, DEEDS["learning: write an example"])) is None:
             return
         label = Label(self.label.values[0])
         await self._bot.desk.example(asked.community, PLATFORM, asked.moderator, self.text.value, label)

@@ -1,4 +1,4 @@
-"""Who administers a group: asked of Telegram, remembered for a minute."""
+"""Who administers a group and with which rights: asked of Telegram, remembered for a minute."""
 
 import time
 from typing import Any
@@ -7,9 +7,11 @@ from telegram.constants import ChatMemberStatus
 from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot.platforms.telegram.calling import Caller, OddAnswer
+from bot.platforms.telegram.who_may import CHANGE_INFO, DELETE, PROMOTE, RESTRICT
 
 KEPT_S = 60.0
-_HIGH = (ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.OWNER)
+ALL = frozenset({CHANGE_INFO, DELETE, PROMOTE, RESTRICT})
+"""The owner's."""
 
 
 class Admins:
@@ -17,7 +19,7 @@ class Admins:
 
     def __init__(self) -> None:
         self._lists: dict[int, tuple[float, frozenset[int]]] = {}
-        self._single: dict[tuple[int, int], tuple[float, bool]] = {}
+        self._single: dict[tuple[int, int], tuple[float, frozenset[str] | None]] = {}
 
     async def of(self, bot: Caller, chat: int) -> frozenset[int]:
         """Their user ids. An older list serves while Telegram does not answer; with none at all its error is raised, so
@@ -37,15 +39,24 @@ class Admins:
         return found
 
     async def is_one(self, bot: Caller, chat: int, user: int) -> bool:
-        """At the moment of a click; raises Telegram's errors."""
+        """Whether somebody is, whatever they may; raises Telegram's errors."""
+        return await self._rights(bot, chat, user) is not None
+
+    async def rights(self, bot: Caller, chat: int, user: int, *, fresh: bool = False) -> frozenset[str]:
+        """What somebody may in a group, by Telegram's names, at the moment of a click; nothing for who is no
+        administrator. `fresh` asks again, however short ago it was asked. Raises Telegram's errors."""
+        if fresh:
+            self._single.pop((chat, user), None)
+        return await self._rights(bot, chat, user) or frozenset()
+
+    async def _rights(self, bot: Caller, chat: int, user: int) -> frozenset[str] | None:
         known = self._single.get((chat, user))
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
         try:
-            member = await bot.object("getChatMember", chat_id=chat, user_id=user)
-            found = member.get("status") in _HIGH
+            found = _rights_of(await bot.object("getChatMember", chat_id=chat, user_id=user))
         except (BadRequest, Forbidden):
-            found = False
+            found = None
         self._single = {key: kept for key, kept in self._single.items() if time.monotonic() - kept[0] < KEPT_S}
         self._single[chat, user] = (time.monotonic(), found)
         return found
@@ -58,6 +69,15 @@ class Admins:
     def of_whom(self, user: int) -> list[int]:
         """The groups of which somebody is known to be an administrator; nobody is asked."""
         return [chat for chat, (_, admins) in self._lists.items() if user in admins]
+
+
+def _rights_of(member: Any) -> frozenset[str] | None:
+    """None for who administers nothing. A right is only what is exactly true."""
+    if member.get("status") == ChatMemberStatus.OWNER:
+        return ALL
+    if member.get("status") != ChatMemberStatus.ADMINISTRATOR:
+        return None
+    return frozenset(name for name, has in member.items() if name.startswith("can_") and has is True)
 
 
 def _ids(answer: Any) -> frozenset[int]:

@@ -3,15 +3,16 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import telegram
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
+from bot.events import EXAMPLES, MessageKey
 from bot.inert import one_line
 from bot.language import Language, language_of, say
 from bot.platforms.telegram.events import PLATFORM, in_group
+from bot.platforms.telegram.who_may import REFUSALS, Right, follow_from
 from bot.setup import Setup
 
 if TYPE_CHECKING:
@@ -24,25 +25,46 @@ ON_A_PAGE = 8
 Json = Mapping[str, Any]
 
 
-class Level(IntEnum):
-    """Who may: any member, or the group's administrators."""
-
-    MEMBER = 0
-    ADMIN = 1
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question about one group. `user` is 0 for an anonymous administrator; `where` is the chat it was asked in."""
+    """A question about one group. `user` is 0 for whoever writes in a chat's name, and nobody knows what they may;
+    `where` is the chat it was asked in; `rights` are Telegram's names of what the asker may in the group."""
 
     bot: "Telegram"
     chat: int
     where: int
     user: int
     name: str
-    level: Level
+    rights: frozenset[str]
     setup: Setup
     message: Json
+
+    def may(self, needed: Right) -> bool:
+        """Whether whoever asks has one of these rights, if any is needed."""
+        return not needed or bool(needed & follow_from(self.rights))
+
+    def refusal(self, needed: Right) -> str:
+        """Who may instead."""
+        return self.say(REFUSALS[needed] if self.user else "telegram-not-anonymous")
+
+    def is_too_much(self, rights: Sequence[str]) -> str:
+        """That the bot would do what whoever asks may not do by hand; "" where it would not."""
+        names = ", ".join(f"“{self.say(f'right-{right}')}”" for right in rights)
+        return self.say("not-allowed-beyond", rights=names) if rights else ""
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what concerns the group may be shown where it was asked: alone, or in its moderators' chat. A changed
+        app can press any button on any message of the bot's, in whatever chat that stands."""
+        return self.where == self.user or str(self.where) == self.setup.alert_room
+
+    async def may_read(self, key: MessageKey) -> bool:
+        """Whether whoever asks may read a text from there, who moderates this group: what was written in it, or by its
+        managers to teach. Not what was written elsewhere in a community it is linked with."""
+        if key.platform != PLATFORM or key.community not in self.bot.groups.communities_of(self.chat):
+            return False
+        where = key.message.partition(":")[0]
+        return key.room == EXAMPLES or self.bot.groups.now_at(int(where)) == self.chat
 
     @property
     def community(self) -> str:
@@ -78,12 +100,15 @@ class Asked:
             else say(self.language, name, **arguments)
         )
 
-    async def tell(self, text: str, keyboard: InlineKeyboardMarkup | None = None, payload: str = "") -> None:
-        """The answer: where it was asked if that is among moderators or alone, else alone.
+    async def tell(
+        self, text: str, keyboard: InlineKeyboardMarkup | None = None, payload: str = "", *, alone: bool = False
+    ) -> None:
+        """The answer: where it was asked if that is among moderators or alone, else alone; with `alone` never among
+        moderators.
 
         Whoever has never written to the bot cannot be written to: they get a button that leads there and asks again.
         """
-        if self.where != self.chat:
+        if self.where == self.user or (self.where != self.chat and not alone):
             await self.bot.answers.send(self.where, text, self.language, keyboard)
             return
         if self.user and await self.bot.answers.send(self.user, text, self.language, keyboard):
@@ -91,17 +116,17 @@ class Asked:
         url = f"https://t.me/{self.bot.api.username}?start={payload or 'hello'}"
         button = InlineKeyboardMarkup([[InlineKeyboardButton(self.say("telegram-alone-button"), url=url)]])
         topic = self.message.get("message_thread_id") if self.message.get("is_topic_message") else None
-        await self.bot.answers.send(self.chat, self.say("telegram-alone"), self.language, button, topic)
+        await self.bot.answers.send(self.where, self.say("telegram-alone"), self.language, button, topic)
 
 
-async def ask(bot: "Telegram", message: Json, chat: int | None = None) -> Asked | None:
-    """The question as it may be asked. `chat` is the group where it is not the one the message stands in.
+async def ask(bot: "Telegram", message: Json, chat: int | None = None, *, fresh: bool = False) -> Asked | None:
+    """The question as it may be asked. `chat` is the group where it is not the one the message stands in; `fresh` asks
+    Telegram for the rights now.
 
     None where there is no group to ask about: then whoever asked was told to choose one.
     """
     where, sender = message["chat"], message.get("from") or {}
-    anonymous = (message.get("sender_chat") or {}).get("id") == where["id"]
-    user = 0 if anonymous else int(sender.get("id", 0))
+    user = 0 if message.get("sender_chat") else int(sender.get("id", 0))  # who is hidden may be anybody
     name = str(sender.get("first_name") or sender.get("username") or "")
     boards = bot.groups.watched_from(where["id"]) if in_group(message) else []
     if chat is None and in_group(message):
@@ -112,14 +137,13 @@ async def ask(bot: "Telegram", message: Json, chat: int | None = None) -> Asked 
         language = language_of(str(sender.get("language_code") or "en"))
         words = str(message.get("text") or "").split()
         verb = words[0].partition("@")[0].lstrip("/")[:16] if words else "start"
-        text, buttons = choice(bot, await choices(bot, message), language, " ".join([verb, *words[1:]]))
+        text, buttons = choice(bot, await choices(bot, message), language, " ".join([verb, *words[1:]]), user)
         await bot.answers.send(where["id"], text, language, buttons)
         return None
-    if anonymous and chat == where["id"]:  # elsewhere, whoever is hidden may be anybody
-        level = Level.ADMIN
-    else:
-        level = Level.ADMIN if user and await bot.admins.is_one(bot.api, chat, user) else Level.MEMBER
-    return Asked(bot, chat, where["id"], user, name, level, bot.groups.setup_of_chat(chat), message)
+    rights: frozenset[str] = frozenset()
+    if user and not sender.get("is_bot"):
+        rights = await bot.admins.rights(bot.api, chat, user, fresh=fresh)
+    return Asked(bot, chat, where["id"], user, name, rights, bot.groups.setup_of_chat(chat), message)
 
 
 async def choices(bot: "Telegram", message: Json) -> list[tuple[int, str]]:
@@ -131,9 +155,10 @@ async def choices(bot: "Telegram", message: Json) -> list[tuple[int, str]]:
 
 
 def choice(
-    bot: "Telegram", groups: Sequence[tuple[int, str]], language: Language, command: str, page: int = 0
+    bot: "Telegram", groups: Sequence[tuple[int, str]], language: Language, command: str, user: int, page: int = 0
 ) -> tuple[str, InlineKeyboardMarkup | None]:
-    """Which of these groups? A page of buttons; each carries the command, as far as it holds it."""
+    """Which of these groups? A page of buttons; each carries the command, as far as it holds it, and who asked: nobody
+    else can see what a press would do."""
     if not groups:
         return say(language, "telegram-no-group", link=html.escape(bot.invite)), None
     verb = command.partition(" ")[0]
@@ -142,11 +167,11 @@ def choice(
     rows = []
     for chat, title in groups[page * ON_A_PAGE : (page + 1) * ON_A_PAGE]:
         name = one_line(title, 40) or str(chat)
-        rows.append([InlineKeyboardButton(name, callback_data=_fitting(f"in:{chat}:", command, verb))])
+        rows.append([InlineKeyboardButton(name, callback_data=_fitting(f"in:{chat}:{user}:", command, verb))])
     if pages == 1:
         return say(language, "telegram-which-group"), InlineKeyboardMarkup(rows)
     turns = [
-        InlineKeyboardButton(sign, callback_data=_fitting(f"page:{other % pages}:", command, verb))
+        InlineKeyboardButton(sign, callback_data=_fitting(f"page:{other % pages}:{user}:", command, verb))
         for sign, other in (("◀", page - 1), ("▶", page + 1))
     ]
     said = {"count": len(groups), "page": page + 1, "pages": pages}

@@ -14,6 +14,7 @@ from bot.platforms.base import Gone, MissingPermission
 from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
 from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
+from bot.platforms.telegram.who_may import follow_from
 from bot.posting import Drawing, marked
 from bot.setup import Setup
 from bot.store import Case
@@ -53,7 +54,7 @@ class TelegramBoard:
     async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
         """Into the moderators' chat."""
         text, buttons = drawing.content
-        return setup.alert_room, await self._sent(int(setup.alert_room), text, buttons)
+        return setup.alert_room, await self._sent(community, int(setup.alert_room), text, buttons)
 
     async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
         """Where it stands, also if cards go elsewhere by now."""
@@ -71,18 +72,29 @@ class TelegramBoard:
         title, text = self._bot.groups.title_of(community), html.escape(plain(text, LONGEST_NOTICE))
         chat = self._bot.groups.chat_of(community)
         buttons = resume_keyboard(chat, setup.language) if button == RESUME and chat is not None else None
-        await self._sent(int(setup.alert_room), f"<b>{html.escape(title)}</b>: {text}" if title else text, buttons)
+        await self._sent(
+            community, int(setup.alert_room), f"<b>{html.escape(title)}</b>: {text}" if title else text, buttons
+        )
 
-    async def _sent(self, chat: int, text: str, buttons: InlineKeyboardMarkup | None) -> str:
-        """The message's number."""
+    async def _sent(self, community: str, chat: int, text: str, buttons: InlineKeyboardMarkup | None) -> str:
+        """The message's number. Raises `Gone` for the private chat of somebody who may neither moderate nor manage any
+        more."""
         try:
             async with self._bot.acting.refusals(chat, None):
+                if chat > 0 and not await self._may_see(community, chat):
+                    raise Gone(str(chat))
                 sent = await self._bot.api.send(chat, text, buttons)
         except (Gone, MissingPermission):
             self.lost.add(str(chat))
             raise
         self.lost.discard(str(chat))
         return str(sent)
+
+    async def _may_see(self, community: str, user: int) -> bool:
+        group = self._bot.groups.chat_of(community)
+        if group is None:
+            return False
+        return bool(follow_from(await self._bot.admins.rights(self._bot.api, group, user)))
 
     async def _content(
         self, setup: Setup, cases: Sequence[Case], digest: bool, again: bool

@@ -14,9 +14,10 @@ from bot.desk import Outcome
 from bot.inert import plain
 from bot.language import language_of, say
 from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.telegram.asking import Asked, Json, Level, ask, choice, choices
+from bot.platforms.telegram.asking import Asked, Json, ask, choice, choices
 from bot.platforms.telegram.events import PLATFORM, chat_of, topic_of
 from bot.platforms.telegram.layout import block, card_text, fitting, inline, keyboard, label_keyboard
+from bot.platforms.telegram.who_may import BUTTONS, beyond_undo
 from bot.store import Case
 from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import LABELS, Label
@@ -58,14 +59,18 @@ class Clicks:
         await self._bot.answers.answer(lambda _: self._bot.api.answer_callback_query(number, shown, show_alert=alert))
 
     async def _page(self, query: Json, rest: str) -> None:
-        """Another page of groups to choose from."""
+        """Another page of groups to choose from, for whoever asked, where it was asked."""
         number, _, command = rest.partition(":")
+        asker, _, command = command.partition(":")
         message, sender = query.get("message") or {}, query["from"]
-        if not message or not number.isdecimal() or len(number) > 6:
+        if not message or not number.isdecimal() or len(number) > 6 or asker != str(sender["id"]):
+            return
+        where = message["chat"]["id"]
+        if where != sender["id"] and not self._bot.groups.watched_from(where):
             return
         groups = await choices(self._bot, {**message, "from": sender})
         language = language_of(str(sender.get("language_code") or "en"))
-        text, buttons = choice(self._bot, groups, language, command, int(number))
+        text, buttons = choice(self._bot, groups, language, command, sender["id"], int(number))
         await self._bot.answers.answer(
             lambda _: self._bot.api.redraw(message["chat"]["id"], message["message_id"], text, buttons)
         )
@@ -77,21 +82,35 @@ class Clicks:
             return say("en", "no-case", case=number)
         chat = self._bot.groups.now_at(chat_of(case.message.key.message.partition(":")[0]))
         asked = await ask(self._bot, {**query["message"], "from": query["from"], "sender_chat": None}, chat)
-        if asked is None or asked.level < Level.ADMIN:
-            setup = self._bot.groups.setup_of_chat(chat)
-            return say(setup.language, "not-allowed-admin")
+        if asked is None:
+            return ""
+        needed = BUTTONS.get(verb)
+        if needed is None:
+            return asked.say("no-case", case=number)
+        if not asked.may(needed):
+            return asked.refusal(needed)
+        if not asked.is_in_place and not await self._stands_here(case, asked.where):
+            return asked.say("telegram-elsewhere")
         return await self._answer(asked, case, verb, argument, query["message"])
 
+    async def _stands_here(self, case: Case, where: int) -> bool:
+        """Whether the case's card was posted in this chat."""
+        card = await self._bot.store.cards.of(case.id)
+        return card is not None and card.platform == PLATFORM and self._bot.groups.now_at(int(card.room)) == where
+
     async def _answer(self, asked: Asked, case: Case, verb: str, argument: str, message: Json) -> str:
-        desk, basis, moderator = self._bot.desk, self._bot.basis(asked.setup), asked.moderator
+        desk, moderator = self._bot.desk, asked.moderator
+        lifts = verb == "undo" or (verb == "label" and argument == Label.NEUTRAL)
+        if lifts and (too_much := asked.is_too_much(beyond_undo(asked.rights, case))):
+            return too_much
         match verb:
             case "right":
-                return await self._outcome(asked, await desk.confirm(case, moderator, basis), message)
+                return await self._outcome(asked, await desk.confirm(case, moderator), message)
             case "wrong":
                 await self._markup(message, label_keyboard(case, asked.language))
                 return ""
             case "label" if argument in list(LABELS):
-                return await self._outcome(asked, await desk.correct(case, moderator, Label(argument), basis), message)
+                return await self._outcome(asked, await desk.correct(case, moderator, Label(argument)), message)
             case "undo":
                 return await self._outcome(asked, await desk.undo(case, moderator), message)
             case "explain":
@@ -136,7 +155,7 @@ class Clicks:
         """The next open case of a digest: below it, as a message of its own that then goes on to the others."""
         card = await self._bot.store.cards.of(first.id)
         numbers = await self._bot.store.cards.cases_of(PLATFORM, card.room, card.message or "") if card else []
-        found = [case for number in numbers if (case := await self._bot.store.case(number)) is not None]
+        found = [case for case in await self._bot.store.cases_of(numbers) if await asked.may_read(case.message.key)]
         waiting = [case for case in found if case.state == "open"]
         if not waiting:
             return asked.say("digest-through")
@@ -187,7 +206,7 @@ async def explain(asked: Asked, case: Case) -> None:
         await asked.tell(asked.say("text-forgotten"))
         return
     try:
-        found = await asked.bot.desk.explain_case(case)
+        found = await asked.bot.desk.explain_case(case, asked.may_read)
     except (Unavailable, AdapterRejected, Overloaded) as error:
         await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
         return

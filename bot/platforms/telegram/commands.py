@@ -17,10 +17,11 @@ from bot.inert import one_line
 from bot.mydata import FILE, as_json
 from bot.patience import Patience
 from bot.platforms.base import Unreachable
-from bot.platforms.telegram.asking import Asked, Json, Level, ask
+from bot.platforms.telegram.asking import Asked, Json, ask
 from bot.platforms.telegram.clicks import explain, explanation
 from bot.platforms.telegram.events import PLATFORM, event_of, in_group, text_of
 from bot.platforms.telegram.layout import block, card_text, keyboard
+from bot.platforms.telegram.who_may import COMMANDS, DEEDS, Right, beyond
 from bot.policy import PRESETS, Mode, with_preset, with_section
 from bot.store.store import decision_json
 from bot.validation import first_problem
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 SILENT = (Unavailable, AdapterRejected, Overloaded)
 REPORTS, REPORTS_WITHIN_S = 3, 600.0
-MEMBERS = ("explain", "report", "privacy", "mydata", "consent", "learning", "start", "help", "setup")
-MODERATORS = ("test", "status", "mode", "policy", "case", "skip", "example", "link")
 LONGEST_LIST = 1000
 _MARKED = re.compile(r"\*\*([^*`]+)\*\*|`([^`]+)`")
 _COMMAND = re.compile(r"/([a-z]+)(?:@(\w+))?(?:\s+(.*))?", re.DOTALL)
@@ -46,7 +45,7 @@ def command_of(message: Json, username: str) -> tuple[str, str] | None:
     found = _COMMAND.fullmatch(str(message.get("text") or "").strip())
     if found is None or (found[2] or username).casefold() != username.casefold():
         return None
-    return (found[1], (found[3] or "").strip()) if found[1] in MEMBERS + MODERATORS else None
+    return (found[1], (found[3] or "").strip()) if found[1] in COMMANDS else None
 
 
 class Commands:
@@ -56,17 +55,17 @@ class Commands:
         self._bot = bot
         self._patience = Patience(REPORTS, REPORTS_WITHIN_S)
         self._known: dict[str, Callable[[Asked, str], Awaitable[None]]] = {
-            name: getattr(self, f"_{name}") for name in MEMBERS + MODERATORS if hasattr(self, f"_{name}")
+            name: getattr(self, f"_{name}") for name in COMMANDS if hasattr(self, f"_{name}")
         }
 
     async def run(self, name: str, rest: str, message: Json, chat: int | None = None) -> None:
         """A command as it was typed, about `chat` where that is not the chat it stands in."""
-        asked = await ask(self._bot, message, chat)
+        needed = DEEDS.get(f"{name} …" if rest and name == "policy" else name) or COMMANDS.get(name, Right(0))
+        asked = await ask(self._bot, message, chat, fresh=needed is Right.MANAGE)
         if asked is None:
             return
-        if name in MODERATORS and asked.level < Level.ADMIN:
-            refusal = "not-allowed-admin" if asked.user else "telegram-not-anonymous"
-            await asked.tell(asked.say(refusal), payload=f"{name}_{asked.chat}")
+        if not asked.may(needed):
+            await asked.tell(asked.refusal(needed), payload=f"{name}_{asked.chat}")
             return
         work = self._known.get(name)
         if work is None:
@@ -85,27 +84,31 @@ class Commands:
         asked = await ask(self._bot, message)
         if asked is None:
             return
-        if asked.level < Level.ADMIN:
-            await asked.tell(asked.say("not-allowed-admin"))
+        if not asked.may(DEEDS["explain …"]):
+            await asked.tell(asked.refusal(DEEDS["explain …"]))
             return
         await self._explain_text(asked, text_of(message))
 
     async def _explain(self, asked: Asked, rest: str) -> None:
         """The message it answers, or one by its number."""
-        answered = asked.message.get("reply_to_message") or {}
+        # elsewhere the number of the message that is answered names another message of the group, or none
+        answered = (asked.message.get("reply_to_message") if asked.where == asked.chat else None) or {}
         number = int(rest) if rest.isdecimal() and len(rest) < 16 else answered.get("message_id")
         if number is None:
             await asked.tell(asked.say("telegram-reply-to-explain"), payload=f"explain_{asked.chat}")
             return
+        if number != answered.get("message_id"):
+            answered = {}
         address = (PLATFORM, asked.community, f"{asked.chat}:{number}")
         own = bool(asked.user) and (answered.get("from") or {}).get("id") == asked.user
         known = await self._bot.store.journalled(*address)
         own = own or (known is not None and bool(asked.user) and known.author == asked.pseudonym)
-        if asked.level < Level.ADMIN and not own:
-            await asked.tell(asked.say("not-allowed-admin"), payload=f"explain_{asked.chat}_{number}")
+        moderates = asked.may(DEEDS["explain …"])
+        if not moderates and not own:
+            await asked.tell(asked.refusal(DEEDS["explain …"]), payload=f"explain_{asked.chat}_{number}")
             return
         case = await self._bot.store.case_of(*address)
-        if case is not None and asked.level >= Level.ADMIN:
+        if case is not None and moderates:
             await explain(asked, case)
         elif text := (known.text if known is not None else "") or text_of(answered):
             await self._explain_text(asked, text)
@@ -129,11 +132,11 @@ class Commands:
             label = judged.decision.label
             if label not in HARMFUL:
                 label = max(HARMFUL, key=lambda one: judged.verdict.probabilities[one])
-            found = await self._bot.desk.explain(text, label, judged.verdict, asked.community)
+            found = await self._bot.desk.explain(text, label, judged.verdict, asked.community, asked.may_read)
         except SILENT as error:
             await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
             return
-        if asked.level < Level.ADMIN:
+        if not asked.may(DEEDS["explain …"]):
             found = found.without_others
         lines, pieces = explained(found, decision_json(judged.decision), asked.language)
         lines.insert(0, probabilities(judged.verdict.probabilities, asked.language) + ".")
@@ -166,6 +169,10 @@ class Commands:
         if rest not in list(Mode):
             await asked.tell(asked.say("telegram-mode-how"), payload=f"mode_{asked.chat}")
             return
+        policy = await self._bot.moderator.policy(asked.community)
+        if too_much := asked.is_too_much(beyond(asked.rights, policy.model_copy(update={"mode": Mode(rest)}))):
+            await asked.tell(too_much)
+            return
         await self._bot.moderator.set_mode(asked.community, Mode(rest))
         await asked.tell(bold(asked.say(f"mode-set-{rest}")), payload=f"status_{asked.chat}")
 
@@ -193,6 +200,9 @@ class Commands:
             await asked.tell(asked.say("telegram-policy-how"), payload=f"policy_{asked.chat}")
             return
         if words:
+            if too_much := asked.is_too_much(beyond(asked.rights, policy)):
+                await asked.tell(too_much)
+                return
             await self._bot.moderator.set_policy(asked.community, policy)
         alone = one_line(", ".join(sorted(policy.exempt_rooms)), LONGEST_LIST)
         lines = policy_lines(policy, asked.language, alone)
@@ -200,7 +210,7 @@ class Commands:
 
     async def _case(self, asked: Asked, rest: str) -> None:
         case = await self._bot.store.case(int(rest)) if rest.isdecimal() and len(rest) < 16 else None
-        if case is None or case.message.key.community != asked.community:
+        if case is None or not await asked.may_read(case.message.key):
             await asked.tell(
                 asked.say("no-case", case=html.escape(one_line(rest, 16) or "?")), payload=f"case_{asked.chat}"
             )
@@ -251,7 +261,7 @@ class Commands:
                 for what in ("export", "erase")
             ]
             keyboard = InlineKeyboardMarkup(rows)
-            await asked.tell(asked.say("telegram-mydata"), keyboard, payload=f"mydata_{asked.chat}")
+            await asked.tell(asked.say("telegram-mydata"), keyboard, payload=f"mydata_{asked.chat}", alone=True)
 
     async def export(self, asked: Asked) -> None:
         """Every text of whoever asks that is kept, as a file, sent to them alone."""
@@ -292,16 +302,27 @@ class Commands:
                 asked.say(f"telegram-consent-{what}"), callback_data=f"mine:{asked.chat}:{what}"
             )
             text = asked.say("telegram-consent-given" if given else "telegram-consent-none")
-            await asked.tell(text, InlineKeyboardMarkup([[button]]), payload=f"consent_{asked.chat}")
+            buttons = InlineKeyboardMarkup([[button]])
+            await asked.tell(text, buttons, payload=f"consent_{asked.chat}", alone=True)
 
     async def consent(self, asked: Asked, agreed: bool) -> None:
-        """Recorded with its time."""
+        """Recorded with its time: of who is in the group or has written there, about their own texts and nobody else's.
+        Who has left can still take it back."""
+        if agreed and not await self._is_author(asked):
+            await asked.tell(asked.say("telegram-consent-stranger"), alone=True)
+            return
         if agreed:
             await self._bot.store.consents.give(asked.community, asked.pseudonym, datetime.now(UTC))
         else:
             for author, community in asked.own:
                 await self._bot.store.consents.withdraw(community, author, datetime.now(UTC))
-        await asked.tell(asked.say("telegram-consent-given" if agreed else "telegram-consent-none"))
+        await asked.tell(asked.say("telegram-consent-given" if agreed else "telegram-consent-none"), alone=True)
+
+    async def _is_author(self, asked: Asked) -> bool:
+        """Whether there are or can be texts of whoever asks."""
+        if asked.where == asked.chat or await self._bot.is_with(asked.chat, asked.user):
+            return True
+        return bool(await self._bot.store.written_in([(community, author) for author, community in asked.own]))
 
     async def _learning(self, asked: Asked, _: str) -> None:
         lines = [html.escape(self._bot.learning_line(asked.setup)), asked.say("telegram-learning-examples")]
@@ -317,8 +338,8 @@ class Commands:
         await asked.tell(asked.say("learning-example-done", label=asked.say(f"label-{label}")))
 
     async def _link(self, asked: Asked, rest: str) -> None:
-        """The code that Discord's /link showed: from now on both share policy and cases."""
-        community = self._bot.linking.redeem(rest)
+        """The code that Discord's /link showed: from now on both share one policy."""
+        community = await self._bot.linking.redeem(rest)
         if community is None:
             await asked.tell(asked.say("telegram-link-bad"), payload=f"setup_{asked.chat}")
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.inert import one_line
 from bot.platforms.telegram.events import PLATFORM, community_of
+from bot.policy import Policy
 from bot.setup import Setup
 from bot.store import Store
 
@@ -29,6 +30,7 @@ class Groups:
         self._titles: dict[str, str] = {}
         self._links: dict[str, str] = {}
         self._moves: dict[int, int] = {}
+        self._moved_from: dict[int, int] = {}
         self._chosen: dict[int, int] = {}
         self._changing = asyncio.Lock()
         self.loaded = asyncio.Event()
@@ -39,7 +41,9 @@ class Groups:
         self._links = await self._store.chats.all(PLATFORM)
         for chat, community in self._links.items():
             if community.startswith(f"{PLATFORM}-") and own_chat(community) != int(chat):
-                self._moves[own_chat(community)] = int(chat)
+                self._moves[own_chat(community)], self._moved_from[int(chat)] = int(chat), own_chat(community)
+        for new, old in (await self._store.chats.moves(PLATFORM)).items():
+            self._moves[int(old)], self._moved_from[int(new)] = int(new), int(old)
         for one in await self._store.communities.all(PLATFORM):
             self._titles[one.community] = one.name
             self._setups[one.community] = Setup.model_validate(one.setup)
@@ -73,11 +77,11 @@ class Groups:
         """A community's chat: its own, or the first one linked with it; None where there is none."""
         if community.startswith(f"{PLATFORM}-"):
             return self.now_at(own_chat(community))
-        return next((int(chat) for chat, other in self._links.items() if other == community), None)
+        return next((self.now_at(int(chat)) for chat, other in self._links.items() if other == community), None)
 
     def title(self, chat: int) -> str:
         """What a chat is called, "" where it is not known."""
-        return self._titles.get(community_of(chat)) or self._titles.get(self.community_of(chat), "")
+        return self._titles.get(community_of(chat)) or self._titles.get(self._key(chat), "")
 
     def title_of(self, community: str) -> str:
         """The same of a community's own chat."""
@@ -121,7 +125,7 @@ class Groups:
     async def link(self, chat: int, community: str) -> None:
         """What is said in this chat belongs to another platform's community from now on; its own set-up stays."""
         async with self._changing:
-            await self._store.chats.link(PLATFORM, str(chat), community)
+            await self._store.chats.link(PLATFORM, str(chat), community, self._old(chat))
             setup = self.setup_of_chat(chat)
             self._links[str(chat)] = community
             await self._save(self._key(chat), setup.model_dump())
@@ -131,8 +135,8 @@ class Groups:
         if self.now_at(old) == new:
             return False
         community = self.community_of(old)
-        await self._store.chats.link(PLATFORM, str(new), community)
-        self._links[str(new)], self._moves[old] = community, new
+        await self._store.chats.link(PLATFORM, str(new), community, str(old))
+        self._links[str(new)], self._moves[old], self._moved_from[new] = community, new, old
         for key, setup in list(self._setups.items()):
             if setup.alert_room == str(old):
                 await self.change_setup(own_chat(key), alert_room=str(new))
@@ -151,6 +155,17 @@ class Groups:
         own = self._key(where)
         return any(setup.alert_room == str(where) for key, setup in self._setups.items() if key != own)
 
+    async def is_moderated(self, where: int) -> bool:
+        """Whether members are moderated there, or ever were: it was set up, linked, given a policy, or read. Its name
+        and those of its members are read before anybody can say that it is a moderators' chat, and do not count."""
+        own = self._key(where)
+        setup = self._setups.get(own, Setup())
+        if setup.done or setup.alert_room or self.community_of(where) != own:
+            return True
+        if await self._store.policy(own) != Policy():
+            return True
+        return await self._store.has_messages(PLATFORM, own, str(where))
+
     def communities_of(self, chat: int) -> list[str]:
         """Those that texts from this chat belong to: the one it is linked with, and its own from before."""
         return list(dict.fromkeys([self.community_of(chat), self._key(chat)]))
@@ -166,5 +181,13 @@ class Groups:
             del self._chosen[next(iter(self._chosen))]
 
     def _key(self, chat: int) -> str:
+        """Stays the same when the group moves, and when it is linked."""
         community = self.community_of(chat)
-        return community if community.startswith(f"{PLATFORM}-") else community_of(chat)
+        if community.startswith(f"{PLATFORM}-"):
+            return community
+        while chat in self._moved_from:
+            chat = self._moved_from[chat]
+        return community_of(chat)
+
+    def _old(self, chat: int) -> str | None:
+        return str(self._moved_from[chat]) if chat in self._moved_from else None

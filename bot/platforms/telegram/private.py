@@ -9,10 +9,11 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from bot.hourly_cap import RESUME
 from bot.inert import one_line
 from bot.language import LANGUAGES, language_of, say
-from bot.platforms.telegram.asking import Asked, Json, Level, ask
+from bot.platforms.telegram.asking import Asked, Json, ask
 from bot.platforms.telegram.commands import LONGEST_LIST, Commands, bold, command_of
 from bot.platforms.telegram.layout import fitting
-from bot.policy import PRESETS, Mode, preset_of, with_preset
+from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right, beyond
+from bot.policy import PRESETS, Mode, Policy, Preset, preset_of, with_preset
 from bot.setup import Setup
 from bot.wording import mode_line
 
@@ -44,6 +45,7 @@ class Private:
         name, rest = found
         if name == "start" and rest:
             verb, chat, number = payload(rest)
+            chat = None if chat is None else self._bot.groups.now_at(chat)
             if chat is not None and await self._bot.is_with(chat, int((message.get("from") or {}).get("id", 0))):
                 await self._commands.run(verb, number, message, chat)
                 return
@@ -57,7 +59,7 @@ class Private:
 
     async def show(self, asked: Asked) -> None:
         """The set-up as it stands; for a member, what a member can do."""
-        if asked.level < Level.ADMIN:
+        if not asked.may(Right.MANAGE):
             await asked.tell(bold(asked.say("telegram-member")), payload=f"start_{asked.chat}")
             return
         if asked.where == asked.chat:  # set-up is nobody else's business
@@ -69,28 +71,39 @@ class Private:
     async def click(self, query: Json, verb: str, rest: str) -> str:
         """A button of the private chat; returns what Telegram shows for a moment."""
         chat_text, _, what = rest.partition(":")
-        chat = int(chat_text) if _CHAT.fullmatch(chat_text) else 0
+        chat = self._bot.groups.now_at(int(chat_text)) if _CHAT.fullmatch(chat_text) else 0
         if not self._bot.groups.knows(chat) or not query.get("message"):
             return ""
         message = {**query["message"], "from": query["from"], "sender_chat": None}
-        asked = await ask(self._bot, message, chat)
+        needed = BUTTONS[RESUME if what == RESUME else verb]
+        asked = await ask(self._bot, message, chat, fresh=needed is Right.MANAGE)
         if asked is None:
             return ""
+        if not asked.is_in_place:
+            return asked.say("telegram-elsewhere")
         if verb == "in":
+            asker, _, what = what.partition(":")
+            if asker != str(asked.user):
+                return asked.say("telegram-asked-by-another")
             if not await self._bot.is_with(chat, asked.user):
-                return asked.say("not-allowed-admin")
+                return asked.say("telegram-not-with")
             self._bot.groups.choose(asked.user, chat)
             name, _, rest = what.partition(" ")
             await self._commands.run(name, rest, message, chat)
             return ""
         if verb == "mine":
+            if asked.where != asked.user:
+                return asked.say("telegram-elsewhere")
             if what in ("export", "erase"):
                 await (self._commands.export if what == "export" else self._commands.erase)(asked)
             else:
                 await self._commands.consent(asked, what == "yes")
             return ""
-        if asked.level < Level.ADMIN:
-            return asked.say("not-allowed-admin")
+        if not asked.may(needed):
+            return asked.refusal(needed)
+        policy = await self._bot.moderator.policy(asked.community)
+        if too_much := asked.is_too_much(beyond(asked.rights, _after(policy, what))):
+            return too_much
         if what == RESUME:  # below a notice, not on the screen of the set-up
             resumed = await self._bot.moderator.resume(asked.community)
             return "" if resumed else asked.say("resume-not-paused")
@@ -103,17 +116,30 @@ class Private:
         await self._bot.answers.answer(draw)
         return ""
 
-    async def link_board(self, message: Json, chat: int) -> None:
-        """`/start mods_CHAT` in a group: the one tap that makes it the moderators' chat of another."""
-        where, user = message["chat"]["id"], int((message.get("from") or {}).get("id", 0))
-        setup = self._bot.groups.setup_of_chat(chat)
-        if (message.get("sender_chat") or {}).get("id") == where:
-            await self._bot.answers.send(where, say(setup.language, "telegram-not-anonymous"), setup.language)
-            return
-        if not await self._bot.admins.is_one(self._bot.api, chat, user):
-            return
-        await self._bot.change_setup(chat, alert_room=str(where), done=True)
-        await self._bot.answers.send(where, html.escape(say(setup.language, "setup-test-card")), setup.language)
+    async def link_board(self, message: Json, chat: int) -> bool:
+        """`/start mods_CHAT` in a group: the one tap that makes it the moderators' chat of another; False where it does
+        not.
+
+        Takes the right to manage in both, asked of Telegram now. A chat in which members were moderated never becomes
+        one, because a moderators' chat is not read.
+        """
+        bot, where = self._bot, int(message["chat"]["id"])
+        chat = bot.groups.now_at(chat)
+        here = await ask(bot, message, where, fresh=True)
+        if here is None or not bot.groups.knows(chat):
+            return False
+        needed, language = DEEDS["start mods_…"], bot.groups.setup_of_chat(where).language
+        there = await ask(bot, message, chat, fresh=True) if here.may(needed) and here.user else None
+        if there is None or not there.may(needed):
+            refusal = "telegram-link-both" if here.user else "telegram-not-anonymous"
+            await bot.answers.send(where, html.escape(say(language, refusal)), language)
+            return False
+        if where == chat or await bot.groups.is_moderated(where):
+            await bot.answers.send(where, html.escape(say(language, "telegram-link-moderated")), language)
+            return False
+        await bot.change_setup(chat, alert_room=str(where), done=True)
+        await bot.answers.send(where, html.escape(there.say("setup-test-card")), there.language)
+        return True
 
     async def _change(self, asked: Asked, what: str) -> None:
         setup, bot = asked.setup, self._bot
@@ -122,17 +148,14 @@ class Private:
             case "here":
                 await bot.change_setup(asked.chat, alert_room=str(asked.user), done=True)
             case "preset":
-                names, now = list(PRESETS), preset_of(policy)
-                following = names[(names.index(now) + 1) % len(names)] if now else "standard"
-                await bot.moderator.set_policy(asked.community, with_preset(policy, following))
+                await bot.moderator.set_policy(asked.community, _after(policy, what))
             case "language":
                 spoken = LANGUAGES[(LANGUAGES.index(setup.language) + 1) % len(LANGUAGES)]
                 await bot.change_setup(asked.chat, language=spoken)
             case "warn":
                 await bot.change_setup(asked.chat, warn="place" if setup.warn == "dm" else "dm")
             case "mode":
-                other = Mode.SHADOW if policy.mode is Mode.ENFORCE else Mode.ENFORCE
-                await bot.moderator.set_mode(asked.community, other)
+                await bot.moderator.set_mode(asked.community, _after(policy, what).mode)
             case "link":
                 await asked.tell(bold(asked.say("telegram-link-how")))
 
@@ -180,6 +203,24 @@ class Private:
         ]
         title = html.escape(bot.groups.title(chat))
         return f"<b>{title}</b>\n{bold(chr(10).join(lines))}", InlineKeyboardMarkup(rows)
+
+
+def _after(policy: Policy, what: str) -> Policy:
+    """What would be in force after this button."""
+    match what:
+        case "preset":
+            return with_preset(policy, _following_preset(policy))
+        case "mode":
+            return policy.model_copy(update={"mode": Mode.SHADOW if policy.mode is Mode.ENFORCE else Mode.ENFORCE})
+        case _ if what == RESUME:
+            return policy
+        case _:
+            return policy.model_copy(update={"mode": Mode.SHADOW})  # whatever acts stays as it is
+
+
+def _following_preset(policy: Policy) -> Preset:
+    names, now = list(PRESETS), preset_of(policy)
+    return names[(names.index(now) + 1) % len(names)] if now else "standard"
 
 
 def _board(bot: "Telegram", setup: Setup) -> str:

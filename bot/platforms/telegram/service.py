@@ -22,6 +22,7 @@ from bot.moderator import Moderator
 from bot.notices import Notice
 from bot.platforms.base import NotConnected, Overview, Place, Unreachable
 from bot.platforms.health import Health
+from bot.platforms.telegram import standings
 from bot.platforms.telegram.acquaintances import Acquaintances
 from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
@@ -50,6 +51,7 @@ from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, W
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
 from bot.posting import Pace, Posting
 from bot.restrictions import Unchanged
+from bot.roles import Person, Role, Standing
 from bot.setup import Setup
 from bot.store import Case, Store
 from bot.store.steady import Steady, damage, leaves, passing
@@ -217,10 +219,6 @@ class Telegram:
         """This moment."""
         return datetime.now(UTC)
 
-    def basis(self, setup: Setup) -> str | None:
-        """None: here a text teaches by its author's consent, which the desk looks up."""
-        return None
-
     def learning_line(self, setup: Setup) -> str:
         """By what right corrections teach here."""
         return say(setup.language, "telegram-learning")
@@ -278,6 +276,18 @@ class Telegram:
         trouble = self.trouble or self.breaker.trouble()
         return Overview(PLATFORM, trouble, self.invite, tuple(places), self.health.notices())
 
+    async def communities(self, person: Person) -> list[str]:
+        """See `standings`."""
+        return await standings.communities(self, int(person.id))
+
+    async def standing(self, community: str, person: str) -> Standing:
+        """See `standings`."""
+        return await standings.standing(self, community, int(person))
+
+    async def may_read(self, key: MessageKey, person: str) -> bool:
+        """A group's administrators read all of it."""
+        return (await self.standing(key.community, person)).role > Role.NOBODY
+
     async def _listen(self, bot: Caller) -> None:
         """Raises `TelegramError` as it is, not in a group."""
         failed: TelegramError | None = None
@@ -331,12 +341,16 @@ class Telegram:
             await self._moved(int(moved_from), int(chat["id"]))
             return
         command = command_of(message, self.api.username) if "edit_date" not in message else None
+        verb, chat_linked, _ = payload(command[1]) if command is not None and command[0] == "start" else ("", None, "")
+        links = verb == "mods" and chat_linked is not None
+        if links and await self.private.link_board(message, chat_linked or 0):
+            return
         # moderators talk about what they see; what a member writes after a command is read like anything else
         read = command is None or (command[1] and self.groups.knows(int(chat["id"])))
         if read and not self.groups.is_board(int(chat["id"])):
             await self._read(message, asks=command is not None)
-        if command is not None:
-            await self._command(message, *command)
+        if command is not None and not links:
+            await self.commands.run(*command, message)
 
     async def _read(self, message: Json, *, asks: bool) -> None:
         """`asks`: it is a command."""
@@ -375,13 +389,6 @@ class Telegram:
         if message.get("sender_chat") is None:
             return admins
         return admins | {await self.linked_channels.of(self.api, chat)}
-
-    async def _command(self, message: Json, name: str, rest: str) -> None:
-        verb, chat, _ = payload(rest)
-        if name == "start" and verb == "mods" and chat is not None:
-            await self.private.link_board(message, chat)
-        else:
-            await self.commands.run(name, rest, message)
 
     async def _standing(self, change: Json) -> None:
         """The bot was added, promoted, demoted or thrown out."""

@@ -245,8 +245,8 @@ async def test_learning_needs_the_operators_permission_and_the_servers_consent(s
     await scene.server.says(scene.lounge, scene.ben, "HATE two")
     second = (await scene.cards(2))[1]
     assert "next refresh learns" in (await scene.server.clicks(scene.mod, second, "👍 Correct")).content
-    form = await scene.server.clicks(scene.mod, await scene.runs(scene.mod, "learning"), "Write an example")
-    done = await scene.server.submits(scene.mod, form, {"text": "you walnut", "label": ["neutral"]})
+    form = await scene.server.clicks(scene.owner, await scene.runs(scene.owner, "learning"), "Write an example")
+    done = await scene.server.submits(scene.owner, form, {"text": "you walnut", "label": ["neutral"]})
     assert "neutral" in done.content
     taught = await scene.store.corrections(scene.community)
     assert ("you walnut", "neutral") in taught and ("HATE two", "hate") in taught

@@ -11,19 +11,35 @@ from tests.bot.telegram.conftest import Scene
 from tests.simulators.telegram_state import Chat, User
 
 HARSH = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout"))
-ADMINS_ONLY = (
-    "/test x",
-    "/status",
-    "/mode enforce",
-    "/policy strict",
-    "/case 1",
-    "/example neutral x",
-    "/link X",
-    "/skip",
-)
+RIGHTS = {
+    "may delete": ("can_delete_messages",),
+    "may ban": ("can_restrict_members",),
+    "may change info": ("can_change_info",),
+    "may promote": ("can_promote_members",),
+    "may pin": ("can_pin_messages", "can_invite_users", "can_manage_chat"),
+    "may nothing": (),
+    "may change info and delete": ("can_change_info", "can_delete_messages"),
+}
+"""Administrators by what they may."""
+FULL = {"owner", "administrator", "hidden administrator"}
+MODERATORS = FULL | {"may delete", "may ban", "may change info and delete"}
+MANAGERS = FULL | {"may change info", "may promote", "may change info and delete"}
+COMMANDS = {
+    "/test x": MODERATORS,
+    "/case 1": MODERATORS,
+    "/explain 1": MODERATORS,
+    "/status": MODERATORS | MANAGERS,
+    "/policy": MODERATORS | MANAGERS,
+    "/policy strict": MANAGERS,
+    "/mode shadow": MANAGERS,
+    "/mode enforce": MANAGERS,
+    "/example neutral x": MANAGERS,
+    "/link X": MANAGERS,
+    "/skip": MANAGERS,
+}
+"""Who may, of the group that is asked about."""
 EVERYBODY = ("/privacy", "/mydata", "/consent", "/learning")
 BUTTONS = ("right:1", "wrong:1", "label:1:neutral", "undo:1", "explain:1", "back:1", "next:1", "card:1")
-ALLOWED = {"owner", "administrator", "hidden administrator"}
 
 
 async def cast(scene: Scene) -> dict[str, User]:
@@ -40,7 +56,12 @@ async def cast(scene: Scene) -> dict[str, User]:
         "stranger": server.add_user("Stranger"),
         "administrator of another group": server.add_user("Other"),
         "another bot": server.add_user("Bot", is_bot=True),
+        "a bot that administers": server.add_user("Chief", is_bot=True),
+        **{name: server.add_user(name.title().replace(" ", "")) for name in RIGHTS},
     }
+    for name, rights in RIGHTS.items():
+        server.join(scene.group, people[name], "administrator", rights=rights)
+    server.join(scene.group, people["a bot that administers"], "administrator")
     server.join(scene.group, people["hidden administrator"], "administrator", anonymous=True)
     for name, status in (("restricted member", "restricted"), ("who has left", "left"), ("who was banned", "kicked")):
         server.join(scene.group, people[name], status)
@@ -68,56 +89,92 @@ async def answers(scene: Scene, chat: Chat, before: int) -> list[str]:
     return [message.text for message in scene.server.by_bot(chat)[before:]]
 
 
-@pytest.mark.parametrize("place", ["group", "topic", "private", "moderators' chat"])
-async def test_commands_of_administrators(place: str, scene: Scene, tmp_path: Path) -> None:
-    """Nobody else gets through, a refusal changes nothing and says who may; whoever may is answered alone."""
+PLACES = ["group", "topic", "private", "moderators' chat", "another community's group"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_who_may_command_what_where(place: str, scene: Scene, tmp_path: Path) -> None:
+    """Every actor with every set of rights, every command, everywhere: whoever may not changes nothing, is told who
+    may, and the group sees neither. What a group's administrators may counts for that group alone."""
     people = await cast(scene)
+    elsewhere = next(chat for chat in scene.server.chats.values() if chat.title == "Elsewhere")
     await scene.server.says(scene.group, scene.ben, "HATE")
     await scene.cards()
+    here = {"moderators' chat": scene.board, "another community's group": elsewhere}.get(place, scene.group)
     for name, person in people.items():
         private = scene.server.private(person)
-        for command in ADMINS_ONLY:
-            before, state = len(scene.server.by_bot(private)), kept(tmp_path)
-            in_group, on_board = len(scene.server.by_bot(scene.group)), len(scene.server.by_bot(scene.board))
+        for command, allowed in COMMANDS.items():
+            chats = [private, scene.board] if here is scene.board else [private]
+            before, state = [len(scene.server.by_bot(chat)) for chat in chats], kept(tmp_path)
+            in_group = len(scene.server.by_bot(here))
             if place == "private":
                 scene.telegram.groups.choose(person.id, scene.group.id)
-                await scene.server.says(private, person, command)
-            elif place == "moderators' chat":
-                await scene.server.says(scene.board, person, command)
-            else:
-                topic = {"message_thread_id": 7, "is_topic_message": True} if place == "topic" else {}
-                await scene.server.says(scene.group, person, command, **topic)
-            told = await answers(scene, private, before)
-            if place == "moderators' chat":
-                told += await answers(scene, scene.board, on_board)
-            if name in ALLOWED:
-                assert told and not any("administrators can" in text for text in told), (name, command, told)
-            else:
-                assert told and all("administrators can" in text for text in told), (name, command, told)
+            topic = {"message_thread_id": 7, "is_topic_message": True} if place == "topic" else {}
+            await scene.server.says(private if place == "private" else here, person, command, **topic)
+            told = [text for chat, seen in zip(chats, before, strict=True) for text in await answers(scene, chat, seen)]
+            may = name in allowed if here is not elsewhere else name == "administrator of another group"
+            assert told and any("administrators can" in text for text in told) is not may, (name, command, told)
+            beyond = command == "/mode enforce" and may and name not in FULL | {"administrator of another group"}
+            assert any("may not do yourself" in text for text in told) is beyond, (name, command, told)
+            if not may or beyond:
                 assert kept(tmp_path) == state, (name, command)
-            assert len(scene.server.by_bot(scene.group)) == in_group
+            assert here is scene.board or len(scene.server.by_bot(here)) == in_group
         await scene.policy()
 
 
-async def test_buttons_of_a_card(scene: Scene, tmp_path: Path) -> None:
-    """A click counts only from an administrator of the group the case is from, wherever the card stands."""
+@pytest.mark.parametrize("place", ["card", "private", "another group"])
+async def test_who_may_press_what_where(place: str, scene: Scene, tmp_path: Path) -> None:
+    """A click counts only from who may moderate the group the case is from, on its card or alone: a changed app can
+    press any button on any of the bot's messages."""
     people = await cast(scene)
-    await scene.enforce(hate=HARSH)
     await scene.server.says(scene.group, scene.ben, "HATE")
     card = await scene.card()
-    await scene.settled()
+    elsewhere = next(chat for chat in scene.server.chats.values() if chat.title == "Elsewhere")
     for name, person in people.items():
-        if name in ALLOWED:
-            continue
+        shown = card.data
+        if place == "private":
+            shown = scene.server.write(scene.server.private(person), scene.server.bot, "x").data
+        if place == "another group":
+            shown = scene.server.by_bot(elsewhere)[0].data
         for button in BUTTONS:
+            state, said = kept(tmp_path), [len(chat.messages) for chat in scene.server.chats.values()]
+            text = await pressed(scene, person, shown, button)
+            assert ("administrators" in text) is (name not in MODERATORS), (name, button, text)
+            if name not in MODERATORS or place == "another group":
+                assert kept(tmp_path) == state and said == [len(chat.messages) for chat in scene.server.chats.values()]
+                assert name not in MODERATORS or "works in private" in text
+    assert scene.server.by_bot(elsewhere)[0].data["text"].startswith("Hello"), "the greeting stands as it was"
+
+
+SET_UP = ("here", "preset", "warn", "mode", "link", "resume", "language")
+
+
+async def test_who_may_press_the_buttons_of_the_set_up(scene: Scene, tmp_path: Path) -> None:
+    """Whoever may manage the bot; to act again after a pause is for moderators."""
+    people = await cast(scene)
+    for name, person in people.items():
+        shown = scene.server.write(scene.server.private(person), scene.server.bot, "x").data
+        for what in SET_UP:
             state = kept(tmp_path)
-            query = {"id": f"{name}{button}", "from": person.payload(), "message": card.data, "chat_instance": "1"}
-            scene.server.push({"callback_query": query | {"data": button}})
-            await scene.server.until(lambda number=query["id"]: number in scene.server.answers)  # type: ignore[misc]
-            assert "administrators" in str(scene.server.answers[query["id"]].get("text")), (name, button)
-            assert kept(tmp_path) == state
-    for name in ALLOWED:
-        assert "administrators" not in await scene.server.clicks(people[name], card, "👍 Correct")
+            text = await pressed(scene, person, shown, f"set:{scene.group.id}:{what}")
+            allowed = MODERATORS if what == "resume" else MANAGERS
+            assert ("administrators" in text) is (name not in allowed), (name, what, text)
+            if name not in allowed:
+                assert kept(tmp_path) == state
+            elif what == "mode":
+                assert ("may not do yourself" in text) is (name not in FULL), (name, text)
+        await scene.policy()
+        await scene.telegram.change_setup(scene.group.id, language="en")
+
+
+async def pressed(scene: Scene, person: User, shown: dict[str, Any], data: str) -> str:
+    """What Telegram shows whoever presses a button with this data on this message, whether it has one or not."""
+    scene.server._queries += 1
+    number = f"p{scene.server._queries}"
+    query = {"id": number, "from": person.payload(), "message": shown, "chat_instance": "1", "data": data}
+    scene.server.push({"callback_query": query})
+    await scene.server.until(lambda: number in scene.server.answers)
+    return str(scene.server.answers[number].get("text") or "")
 
 
 async def test_forged_buttons_do_nothing(scene: Scene, tmp_path: Path) -> None:

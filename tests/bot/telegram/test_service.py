@@ -37,8 +37,8 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
             assert "Linked" in await scene.asks(scene.owner, f"/link {code}")
             await server.says(scene.group, scene.ann, HATEFUL + ", once more")
             await scene.cards(3)
-            history = await other.runs(other.owner, "case", number=3)
-            assert "once more" in str(history.embeds)
+            elsewhere = await other.runs(other.owner, "case", number=3)
+            assert "no case 3" in elsewhere.content and "once more" in await scene.asks(scene.owner, "/case 3")
             async with ClientSession() as session, session.get(address + "api/platforms") as answer:
                 found = {one["platform"]: one for one in (await answer.json())["platforms"]}
             assert "startgroup=" in found["telegram"]["invite"]

@@ -1,0 +1,62 @@
+"""Whether a member of a server may read what was written in one of its rooms."""
+
+import discord
+
+from bot.events import EXAMPLES, MessageKey
+from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.events import NAMES, PLATFORM, channel_of, community_of
+
+Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
+
+
+async def sees(guild: discord.Guild, member: discord.Member, channel: Readable) -> bool:
+    """Whether a member can read there; a private thread is seen from inside, or by whoever manages threads."""
+    try:
+        theirs = channel.permissions_for(member)
+    except discord.ClientException:  # a thread in a channel that I do not see
+        return False
+    if not (theirs.view_channel and theirs.read_message_history):
+        return False
+    if isinstance(channel, discord.Thread) and channel.is_private() and not theirs.manage_threads:
+        try:
+            async with refusals(guild, "view_channel", channel.id):
+                await channel.fetch_member(member.id)
+        except (Gone, MissingPermission, RateLimited, Unreachable):
+            return False
+    return True
+
+
+async def may_read(guild: discord.Guild, member: discord.Member, key: MessageKey) -> bool:
+    """Whether a moderator sees the room that a text was written in; names and what was typed to teach are for all. Of a
+    room that is gone nobody can tell any more who saw it, so it takes who sees them all. Another platform's texts are
+    not for here."""
+    if key.platform != PLATFORM or key.community != community_of(guild.id):
+        return False
+    if key.room in (NAMES, EXAMPLES):
+        return True
+    number = channel_of(key.room)
+    channel = guild.get_channel_or_thread(number)
+    if channel is None:  # gone, or a thread that is archived
+        try:
+            async with refusals(guild, "view_channel", number):
+                channel = await guild.fetch_channel(number)
+        except Gone:
+            return _sees_all(guild, member, key.room)
+        except (MissingPermission, RateLimited, Unreachable):
+            return False
+    if isinstance(channel, Readable):
+        return await sees(guild, member, channel)
+    return channel.permissions_for(member).view_channel
+
+
+def _sees_all(guild: discord.Guild, member: discord.Member, room: str) -> bool:
+    """Whether nothing is hidden from a member: on the server, or in the channel whose thread is gone."""
+    if member.guild_permissions.administrator:
+        return True
+    parent, _, thread = room.rpartition("/")
+    channel = guild.get_channel(int(parent)) if thread and parent.isdecimal() else None
+    if channel is None:
+        return False
+    theirs = channel.permissions_for(member)
+    return theirs.view_channel and theirs.read_message_history and theirs.manage_threads

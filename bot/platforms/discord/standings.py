@@ -1,0 +1,52 @@
+"""What an account may do on a server, asked of Discord for the page: no click tells it there."""
+
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.events import MessageKey
+from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
+from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.may_read import may_read
+from bot.platforms.discord.who_may import Level, beyond, beyond_undo, level_of
+from bot.roles import STRANGER, Role, Standing
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.service import Discord
+
+ROLES = {Level.MANAGER: Role.OWNER, Level.MODERATOR: Role.MODERATOR}
+
+
+async def standing(bot: "Discord", community: str, person: int) -> Standing:
+    """Who may look into the audit log, and nothing more, is a viewer. Raises `Unreachable`."""
+    if (found := await _member(bot, community, person)) is None:
+        return STRANGER
+    _, member = found
+    may, setup = member.guild_permissions, await bot.setup(community)
+    role = ROLES.get(level_of(may, member, setup), Role.VIEWER if may.view_audit_log else Role.NOBODY)
+    return Standing(role, lambda policy: beyond(member, policy), lambda case: beyond_undo(member, case, setup))
+
+
+async def reads(bot: "Discord", key: MessageKey, person: int) -> bool:
+    """Raises `Unreachable`."""
+    found = await _member(bot, key.community, person)
+    return found is not None and await may_read(*found, key)
+
+
+async def _member(bot: "Discord", community: str, person: int) -> tuple[discord.Guild, discord.Member] | None:
+    """As Discord has them now; None for who is not on the server, and where the bot is not."""
+    if bot.client is None:
+        raise NotConnected("not connected to Discord")
+    try:
+        guild = bot.guild(community)
+    except ValueError:
+        guild = None
+    if guild is None:
+        return None
+    try:
+        async with refusals(guild, None, 0):
+            return guild, await guild.fetch_member(person)
+    except Gone:
+        return None
+    except (MissingPermission, RateLimited) as error:
+        raise Unreachable(str(error)) from error

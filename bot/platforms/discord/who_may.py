@@ -1,0 +1,106 @@
+"""Who may do what on a server: every command and button with the right it takes. docs/discord.md shows this table.
+
+Nobody can have the bot do what they may not do by hand: what lifts a timeout or a ban, and what makes the bot act,
+takes the right for that. A role from /setup lends these rights for the cards' buttons and nothing else, so only
+somebody who has them gives it away.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+import discord
+
+from bot.actions import Ban, Timeout, decided
+from bot.platforms.discord.events import moderates_by_right
+from bot.platforms.discord.rights import in_use, right_for
+from bot.policy import Mode, Policy
+from bot.setup import Setup
+from bot.store import Case
+
+LENT = ("manage_messages", "moderate_members", "kick_members", "ban_members")
+"""What a role from /setup stands for when a card's button is pressed: all that a policy can have the bot do."""
+
+
+class Level(IntEnum):
+    """Who may: any member, whoever moderates, whoever manages the server."""
+
+    MEMBER = 0
+    MODERATOR = 1
+    MANAGER = 2
+
+
+COMMANDS: Mapping[str, Level] = {
+    "explain": Level.MEMBER,  # about their own messages
+    "Explain": Level.MEMBER,
+    "report": Level.MEMBER,
+    "Report to moderators": Level.MEMBER,
+    "privacy": Level.MEMBER,
+    "mydata export": Level.MEMBER,
+    "mydata erase": Level.MEMBER,
+    "learning": Level.MEMBER,
+    "test": Level.MODERATOR,
+    "preview": Level.MODERATOR,
+    "status": Level.MODERATOR,
+    "case": Level.MODERATOR,
+    "history": Level.MODERATOR,
+    "policy": Level.MODERATOR,
+    "setup": Level.MANAGER,
+    "mode": Level.MANAGER,
+    "link": Level.MANAGER,
+}
+DEEDS: Mapping[str, Level] = {
+    "explain …": Level.MODERATOR,  # about others' messages
+    "policy …": Level.MANAGER,
+    "learning: on, off": Level.MANAGER,
+    "learning: write an example": Level.MANAGER,
+}
+"""What a command takes more for than its name does."""
+BUTTONS: Mapping[str, Level] = {
+    "right": Level.MODERATOR,
+    "wrong": Level.MODERATOR,
+    "label": Level.MODERATOR,
+    "undo": Level.MODERATOR,
+    "explain": Level.MODERATOR,
+    "back": Level.MODERATOR,
+    "digest": Level.MODERATOR,
+    "resume": Level.MODERATOR,
+}
+
+
+def level_of(sent: discord.Permissions, member: discord.Member, setup: Setup) -> Level:
+    """By the roles Discord sent with the click and the rights it counted for them. Who is timed out may nothing.
+
+    Roles count as on the whole server: whoever may delete in one channel only is not shown the others' cases.
+    """
+    may = member.guild_permissions
+    if member.bot or (member.is_timed_out() and not may.administrator):
+        return Level.MEMBER
+    if (may.administrator or may.manage_guild) and (sent.administrator or sent.manage_guild):
+        return Level.MANAGER
+    return Level.MODERATOR if moderates_by_right(may) or lends(member, setup) else Level.MEMBER
+
+
+def lends(member: discord.Member, setup: Setup) -> bool:
+    """Whether a member has a role from /setup."""
+    return bool({str(role.id) for role in member.roles} & setup.moderator_roles)
+
+
+def beyond(member: discord.Member, policy: Policy, setup: Setup | None = None) -> list[str]:
+    """The rights that this policy makes the bot use and that a member lacks; [] where it only shows. With `setup` a
+    role from it counts."""
+    wanted = in_use(policy) if policy.mode is Mode.ENFORCE else frozenset()
+    return lacking(member, wanted, setup)
+
+
+def beyond_undo(member: discord.Member, case: Case, setup: Setup) -> list[str]:
+    """The rights that it takes to lift what was done about a case, and that a member lacks."""
+    done = decided(case.message.decision) if case.message.decision.get("enforced") else ()
+    lifted = {right_for(action) for action in done if isinstance(action, Timeout | Ban)}
+    return lacking(member, frozenset(right for right in lifted if right), setup)
+
+
+def lacking(member: discord.Member, wanted: frozenset[str], setup: Setup | None = None) -> list[str]:
+    """Those of these rights that a member has not, on the whole server."""
+    if setup is not None and lends(member, setup):
+        wanted -= set(LENT)
+    return sorted(right for right in wanted if not getattr(member.guild_permissions, right))

@@ -1,0 +1,106 @@
+"""Who may do what in a group: every command and button with the right it takes. docs/telegram.md shows this table.
+
+A right follows from what Telegram lets an administrator do, never from being an administrator alone. Nobody can have
+the bot do what they may not do by hand: what lifts a mute or a ban, and what makes the bot act, takes the right for
+that.
+"""
+
+from collections.abc import Mapping
+from enum import Flag, auto
+
+from bot.actions import Action, Ban, Delete, Kick, Timeout, decided
+from bot.hourly_cap import RESUME
+from bot.policy import Mode, Policy
+from bot.store import Case
+
+DELETE, RESTRICT = "can_delete_messages", "can_restrict_members"
+CHANGE_INFO, PROMOTE = "can_change_info", "can_promote_members"
+
+
+class Right(Flag):
+    """To moderate: `DELETE` or `RESTRICT`. To manage the bot: `CHANGE_INFO` or `PROMOTE`. The owner has all."""
+
+    MODERATE = auto()
+    MANAGE = auto()
+
+
+EVERYBODY, EITHER = Right(0), Right.MODERATE | Right.MANAGE
+COMMANDS: Mapping[str, Right] = {
+    "start": EVERYBODY,
+    "help": EVERYBODY,
+    "setup": EVERYBODY,  # a member is told what members can do
+    "explain": EVERYBODY,  # about their own messages
+    "report": EVERYBODY,
+    "privacy": EVERYBODY,
+    "mydata": EVERYBODY,
+    "consent": EVERYBODY,
+    "learning": EVERYBODY,
+    "status": EITHER,
+    "policy": EITHER,
+    "test": Right.MODERATE,
+    "case": Right.MODERATE,
+    "mode": Right.MANAGE,
+    "skip": Right.MANAGE,
+    "example": Right.MANAGE,
+    "link": Right.MANAGE,
+}
+DEEDS: Mapping[str, Right] = {
+    "policy …": Right.MANAGE,
+    "explain …": Right.MODERATE,  # about others' messages
+    "start mods_…": Right.MANAGE,  # in both chats
+}
+"""What a command takes more for than its name does."""
+BUTTONS: Mapping[str, Right] = {
+    "in": EVERYBODY,
+    "page": EVERYBODY,
+    "mine": EVERYBODY,
+    "set": Right.MANAGE,
+    RESUME: Right.MODERATE,
+    "right": Right.MODERATE,
+    "wrong": Right.MODERATE,
+    "label": Right.MODERATE,
+    "undo": Right.MODERATE,
+    "explain": Right.MODERATE,
+    "back": Right.MODERATE,
+    "next": Right.MODERATE,
+    "card": Right.MODERATE,
+}
+REFUSALS: Mapping[Right, str] = {
+    EITHER: "not-allowed-either-telegram",
+    Right.MODERATE: "not-allowed-moderating-telegram",
+    Right.MANAGE: "not-allowed-managing-telegram",
+}
+
+
+def follow_from(rights: frozenset[str]) -> Right:
+    """What somebody may who has these rights of Telegram's."""
+    found = Right.MODERATE if rights & {DELETE, RESTRICT} else EVERYBODY
+    return found | Right.MANAGE if rights & {CHANGE_INFO, PROMOTE} else found
+
+
+def right_for(action: Action) -> str | None:
+    """The right of Telegram's that an action takes."""
+    match action:
+        case Delete():
+            return DELETE
+        case Timeout() | Kick() | Ban():
+            return RESTRICT
+        case _:
+            return None
+
+
+def beyond(rights: frozenset[str], policy: Policy) -> list[str]:
+    """The rights that this policy makes the bot use and that are not among these; [] where it only shows."""
+    if policy.mode is Mode.SHADOW:
+        return []
+    wanted: list[Action] = [*policy.hate.build(), *policy.offensive.build()]
+    if policy.strikes.timeout_at is not None or policy.strikes.ban_at is not None:
+        wanted.append(Ban())
+    return sorted({right for action in wanted if (right := right_for(action)) is not None} - rights)
+
+
+def beyond_undo(rights: frozenset[str], case: Case) -> list[str]:
+    """The rights that it takes to lift what was done about a case and that are not among these."""
+    done = decided(case.message.decision) if case.message.decision.get("enforced") else ()
+    lifted = {RESTRICT for action in done if isinstance(action, Timeout | Ban)}
+    return sorted(lifted - rights)
