@@ -17,7 +17,7 @@ class Feed:
 
     def publish(self, kind: str, **data: Any) -> None:
         """Tells every page; never waits."""
-        text = json.dumps({"type": kind, **data})
+        text = json.dumps({"type": kind, **data}, allow_nan=False)
         for page in list(self._pages):
             if page.qsize() >= MAX_BEHIND:
                 self._pages.discard(page)

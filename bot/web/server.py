@@ -22,9 +22,9 @@ from bot.validation import first_place, first_problem
 from bot.web import adapters
 from bot.web.feed import Feed
 from bot.web.guard import CSRF, guard
-from bot.web.parts import PARTS, Parts, error_json
+from bot.web.parts import PARTS, Parts, answer_json, error_json, loads
 from bot.web.shapes import card_json, case_json, norm_json, overview_json, posted_json, tally_json
-from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Verdict
+from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Unscorable, Verdict
 from model.labels import LABELS, Label
 
 STATIC = Path(__file__).with_name("static")
@@ -59,15 +59,13 @@ async def healthz(request: web.Request) -> web.Response:
     """200 while the classifier answers and the store can be written, 503 otherwise."""
     parts = request.app[PARTS]
     if (trouble := parts.moderator.trouble) is not None:
-        return web.json_response({"status": "messages wait", "error": trouble.text()}, status=503)
+        return answer_json({"status": "messages wait", "error": trouble.text()}, status=503)
     try:
         async with asyncio.timeout(30):
             await parts.classifier.classify([Item(TRIAL, parts.learning.serving, alone=True)])
-    except (Unavailable, AdapterRejected, Overloaded, TimeoutError) as error:
-        return web.json_response({"status": "classifier does not answer", "error": str(error)}, status=503)
-    return web.json_response(
-        {"status": "ok", "adapter": parts.learning.serving, "stand_in": bool(parts.model_trouble())}
-    )
+    except (Unavailable, Unscorable, AdapterRejected, Overloaded, TimeoutError) as error:
+        return answer_json({"status": "classifier does not answer", "error": str(error)}, status=503)
+    return answer_json({"status": "ok", "adapter": parts.learning.serving, "stand_in": bool(parts.model_trouble())})
 
 
 @routes.get("/api/state")
@@ -76,7 +74,7 @@ async def state(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     policy = await parts.moderator.policy(COMMUNITY)
     cases = await parts.store.cases(COMMUNITY)
-    return web.json_response(
+    return answer_json(
         {
             "csrf": request.app[CSRF],
             "community": COMMUNITY,
@@ -102,7 +100,7 @@ async def state(request: web.Request) -> web.Response:
 async def platforms(request: web.Request) -> web.Response:
     """How the platforms stand, and where the bot is."""
     found = [overview_json(await overview()) for overview in request.app[PARTS].platforms]
-    return web.json_response({"platforms": found})
+    return answer_json({"platforms": found})
 
 
 @routes.get("/api/events")
@@ -129,7 +127,7 @@ async def post_message(request: web.Request) -> web.Response:
         return error_json(str(error), 400)
     parts.chat.show(event)
     await parts.moderator.receive(event)
-    return web.json_response({"message": event.key.message}, status=201)
+    return answer_json({"message": event.key.message}, status=201)
 
 
 @routes.post("/api/cases/{case}/confirm")
@@ -137,7 +135,7 @@ async def confirm(request: web.Request) -> web.Response:
     """👍"""
     case = await _case(request)
     outcome = await request.app[PARTS].desk.confirm(case, MODERATOR, BASIS)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+    return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.post("/api/cases/{case}/correct")
@@ -147,14 +145,14 @@ async def correct(request: web.Request) -> web.Response:
     if data.get("label") not in list(LABELS):
         return error_json(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
     outcome = await request.app[PARTS].desk.correct(case, MODERATOR, Label(data["label"]), BASIS)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+    return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.post("/api/cases/{case}/undo")
 async def undo(request: web.Request) -> web.Response:
     """The action was wrong here."""
     outcome = await request.app[PARTS].desk.undo(await _case(request), MODERATOR)
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+    return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.get("/api/cases/{case}/explain")
@@ -163,9 +161,9 @@ async def explain(request: web.Request) -> web.Response:
     parts, case = request.app[PARTS], await _case(request)
     try:
         found = await parts.desk.explain_case(case)
-    except (Unavailable, AdapterRejected) as error:
+    except (Unavailable, Unscorable, AdapterRejected) as error:
         return error_json(f"cannot explain at the moment: {error}", 503)
-    return web.json_response(
+    return answer_json(
         {
             "words": [asdict(piece) for piece in found.words],
             "label": found.label,
@@ -183,7 +181,7 @@ async def card(request: web.Request) -> web.Response:
         return error_json(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
     newest, known = await parts.store.cases(COMMUNITY, limit=1), language_of(language)
     shown = [card_json(await parts.desk.card(case, known), known) for case in newest]
-    return web.json_response({"card": shown[0] if shown else None})
+    return answer_json({"card": shown[0] if shown else None})
 
 
 @routes.put("/api/policy")
@@ -200,13 +198,13 @@ async def save_policy(request: web.Request) -> web.Response:
     if before.mode is not policy.mode:
         await parts.moderator.set_mode(COMMUNITY, policy.mode)  # who says enforce ends a pause, too
     parts.feed.publish("policy", policy=policy.model_dump(mode="json"))
-    return web.json_response({"policy": policy.model_dump(mode="json")})
+    return answer_json({"policy": policy.model_dump(mode="json")})
 
 
 @routes.post("/api/resume")
 async def resume(request: web.Request) -> web.Response:
     """Acts again although the hourly cap was reached."""
-    return web.json_response({"resumed": await request.app[PARTS].moderator.resume(COMMUNITY)})
+    return answer_json({"resumed": await request.app[PARTS].moderator.resume(COMMUNITY)})
 
 
 @routes.post("/api/policy/preview")
@@ -222,7 +220,7 @@ async def preview(request: web.Request) -> web.Response:
     sentence = (
         f"In the last 7 days this would have alerted on {alerted} of {len(messages)} messages and removed {removed}."
     )
-    return web.json_response({"sentence": sentence})
+    return answer_json({"sentence": sentence})
 
 
 @routes.get("/api/advice")
@@ -230,7 +228,7 @@ async def advice(request: web.Request) -> web.Response:
     """Thresholds that the moderators' words on the latest cards speak for."""
     parts = request.app[PARTS]
     policy, cases = await parts.moderator.policy(COMMUNITY), await parts.store.cases(COMMUNITY, limit=1000)
-    return web.json_response({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
+    return answer_json({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
 
 
 @routes.post("/api/audit")
@@ -238,7 +236,7 @@ async def audit(request: web.Request) -> web.Response:
     """Cards of a few random messages of the last 7 days that nobody was shown."""
     parts = request.app[PARTS]
     opened = await parts.desk.random_cases(COMMUNITY, AUDIT_CARDS)
-    return web.json_response({"opened": len(opened), "audit": await parts.store.audit.found(COMMUNITY)}, status=201)
+    return answer_json({"opened": len(opened), "audit": await parts.store.audit.found(COMMUNITY)}, status=201)
 
 
 @routes.post("/api/refresh")
@@ -249,7 +247,7 @@ async def refresh(request: web.Request) -> web.Response:
         parts.learning.start(parts.group)
     except AlreadyRunning as error:
         return error_json(str(error), 409)
-    return web.json_response({}, status=202)
+    return answer_json({}, status=202)
 
 
 def _trouble(parts: Parts) -> str:
@@ -268,7 +266,7 @@ def refresh_event(feed: Feed, told: Refresh) -> None:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        data = await request.json()
+        data = await request.json(loads=loads)
     except ValueError:
         data = None
     if not isinstance(data, dict):
