@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from bot import logs
 from bot.collector import settle
 from bot.config import BadConfig, Config
 from bot.desk import Desk
-from bot.learning import Learning, refresh_command
+from bot.learning import Doubting, Learning, refresh_command
 from bot.models import adapters_of, answering
 from bot.moderator import Moderator
 from bot.notices import Notice
@@ -31,8 +31,8 @@ from bot.store.steady import Steady, damage, passing
 from bot.web import server, shapes
 from bot.web.feed import Feed
 from bot.web.parts import Parts
-from model.adapters import GLOBAL
 from model.batcher import Batcher
+from model.classifier import TRIAL, Item
 from model.coalescing import Coalescing
 from model.worker import Worker
 
@@ -111,7 +111,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 max_batch_tokens=config.model.max_batch_tokens,
                 max_waiting_tokens=config.model.max_waiting_tokens,
             )
-            classifier = Coalescing(batcher)
+            classifier = Doubting(Coalescing(batcher), lambda: learning.doubt())
             command = refresh_command(
                 database,
                 config.service.key,
@@ -122,7 +122,11 @@ async def service(config: Config) -> AsyncIterator[Running]:
             )
             away += remotes(config, store)
             platforms: dict[str, Platform] = {chat.name: chat, **{platform.name: platform for platform in away}}
-            learning = Learning(store, registry, command, lambda told: server.refresh_event(feed, told))
+            learning = Learning(
+                store, registry, command, lambda told: server.refresh_event(feed, told), _trial(model.worker)
+            )
+            if learning.problem:
+                log.error("adapter rejected", problem=learning.problem)  # and the page says so
             moderator = Moderator(
                 store,
                 classifier,
@@ -201,7 +205,7 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
             async with service(config) as running:
                 settle()
                 announce(f"http://{config.service.host}:{running.port}/")
-                log.info("started", adapter=running.parts.registry.current(GLOBAL))
+                log.info("started", adapter=running.parts.learning.serving)
                 await stop.wait()
                 log.info("stopping")
         except* (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as group:
@@ -239,6 +243,15 @@ def restore(config: Config, source: Path | None) -> str:
             return str(backups.restore(BY_HAND, source))
         except (OSError, sqlite3.Error) as error:
             raise Damaged(f"the store cannot be restored ({error}); make room, and look at the disk") from error
+
+
+def _trial(worker: Worker) -> Callable[[str], Awaitable[None]]:
+    """The base's own process takes an adapter and scores a text with it."""
+
+    async def ask(adapter: str) -> None:
+        await worker.classify([Item(TRIAL, adapter, alone=True)])
+
+    return ask
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
