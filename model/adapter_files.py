@@ -54,18 +54,19 @@ def read_file(path: Path) -> bytes:
         raise
     except OSError as error:
         raise _problem(path, error) from error
-    with os.fdopen(handle, "rb") as file:
+    try:
         before = os.fstat(handle)
         if not stat.S_ISREG(before.st_mode):
             kind = next((name for is_kind, name in _KINDS if is_kind(before.st_mode)), "something else")
             raise AdapterRejected(f"{path}: is {kind}, not a plain file")
         if before.st_size > limit:
             raise AdapterRejected(f"{path}: {before.st_size} bytes, at most {limit} are read")
-        try:
-            content = file.read(limit + 1)
-        except OSError as error:
-            raise _problem(path, error) from error
+        content = _read(handle, before.st_size + 1)
         after = os.fstat(handle)
+    except OSError as error:
+        raise _problem(path, error) from error
+    finally:
+        os.close(handle)
     if len(content) != before.st_size or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise AdapterRejected(f"{path}: was changed while it was read")
     return content
@@ -176,6 +177,14 @@ def _open(path: Path) -> int:
         return os.open(path.name, flags, dir_fd=walked)
     finally:
         os.close(walked)
+
+
+def _read(handle: int, most: int) -> bytes:
+    pieces: list[bytes] = []
+    while most > 0 and (piece := os.read(handle, most)):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def _problem(path: Path, error: OSError) -> Exception:

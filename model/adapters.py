@@ -109,7 +109,8 @@ def _check_fields(data: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is {type(data[name]).__name__}")
     if not 0.05 <= data["temperature"] <= 20:
         raise ValueError(f"temperature {data['temperature']} is not between 0.05 and 20")
-    _check_name(data["version"])
+    if not _NAME.fullmatch(data["version"]):
+        raise ValueError(f"version {data['version']!r:.80} is no plain name")
     files = data["files"]
     if WEIGHTS_FILE not in files:
         raise ValueError(f"files does not name {WEIGHTS_FILE}")
