@@ -1,4 +1,4 @@
-"""The real service while somebody writes into its adapters' folder: the last sound adapter serves, and people are told."""
+"""The real service while somebody writes into its adapters' folder: the last sound adapter serves, and it is said."""
 
 import asyncio
 import contextlib
