@@ -119,6 +119,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 config.learning.replay_rows,
                 config.learning.keep_adapters,
                 config.model.choice,
+                tries_adapters=config.model.try_adapters,
             )
             away += remotes(config, store)
             platforms: dict[str, Platform] = {chat.name: chat, **{platform.name: platform for platform in away}}

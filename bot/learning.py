@@ -90,16 +90,23 @@ class Learning:
         return self._problem or next((own.problem for own in self._own.values() if own.problem), "")
 
     def adapter_of(self, community: str) -> str:
-        """The community's own adapter where a sound one was promoted for it, else the one for all."""
+        """The community's own adapter where a sound one was promoted for it, else the one for all.
+
+        Raises `Unavailable` while that cannot be found out: its messages wait, since another adapter may punish what
+        its own allows.
+        """
         if community not in self._own:
-            self._own[community] = self._own_adapter(community)
+            try:
+                self._own[community] = self._own_adapter(community)
+            except OSError as error:
+                raise Unavailable(f"the adapters' folder cannot be read: {error.strerror}") from error
         return self._own[community].adapter or self.serving
 
     def norm_of(self, community: str) -> Norm:
         """What the community counts the labels as, by the adapter that serves it."""
         try:
             manifest = read_manifest(self._registry.folder(self.adapter_of(community)))
-        except (AdapterRejected, OSError):  # spoilt since it was chosen; the watcher will tell
+        except (AdapterRejected, Unavailable, OSError):  # spoilt since it was chosen; the watcher will tell
             return PLAIN
         return norm_of(manifest.learned_norms(), community)
 
@@ -281,9 +288,11 @@ class Doubting:
         return await self._classifier.embed(texts)
 
 
-def refresh_command(store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice) -> list[str]:
+def refresh_command(
+    store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice, *, tries_adapters: bool = True
+) -> list[str]:
     """The command a refresh of the chosen base is started with."""
     command = [sys.executable, "-m", "training.refresh", "--store", str(store.resolve())]
     command += ["--key", str(key.resolve()), "--adapters", str(adapters.resolve())]
-    command += choice.arguments()
+    command += choice.arguments() + ([] if tries_adapters else ["--untried"])
     return [*command, "--replay-rows", str(replay_rows), "--keep", str(keep), "--progress", "json"]

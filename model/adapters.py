@@ -16,6 +16,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -211,7 +212,7 @@ class Registry:
         folder = self.root / scope / version
         if folder.is_dir() or scope != GLOBAL:
             return folder
-        return self.shipped if read_manifest(self.shipped).version == version else folder
+        return self.shipped if self._shipped == adapter else folder
 
     def promoted(self, scope: str = GLOBAL) -> list[str]:
         """Versions in the order they were promoted; the last one serves. Empty: the shipped one does.
@@ -276,7 +277,7 @@ class Registry:
             if manifest.parent.name not in kept:
                 shutil.rmtree(manifest.parent, ignore_errors=True)
 
-    @property
+    @cached_property
     def _shipped(self) -> str:
         return f"{GLOBAL}/{read_manifest(self.shipped).version}"
 

@@ -74,7 +74,10 @@ class Worker:
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item; raises `AdapterRejected`, `Unscorable`, `Died` when every attempt killed a worker, or
         `Unavailable` when none could be started."""
-        adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
+        try:
+            adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
+        except OSError as error:  # too many open files, say: it passes
+            raise Unavailable(f"the adapters' folder cannot be read: {error.strerror}") from error
         asked = [(item.text, item.adapter, item.categories, item.community) for item in items]
         answer = await self._ask({"items": asked, "adapters": adapters})
         rows = answer["verdicts"]

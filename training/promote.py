@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
     parser.add_argument("--scope", default=GLOBAL)
     parser.add_argument("--base", default=EMBEDDED, metavar="NAME", help="whose adapters")
+    parser.add_argument("--untried", action="store_true", help="it need not read plain English texts right")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise AdapterRejected(f'{options.scope}: there is no version "{options.version}"; there are: {there}')
             adapter = f"{options.scope}/{options.version}"
             try:
-                Scorer(Choice(options.base).open(), tries_adapters=True).load(adapter, registry.folder(adapter))
+                Scorer(Choice(options.base).open(), tries_adapters=not options.untried).load(
+                    adapter, registry.folder(adapter)
+                )
             except BaseNotFound as error:
                 console.print(f"not tried here: {error}; a running bot tries it before it serves", soft_wrap=True)
             registry.promote(adapter)

@@ -72,8 +72,10 @@ def refresh(
     tell: Tell,
     choice: Choice | None = None,
     scope: str = GLOBAL,
+    *,
+    tries_adapters: bool = True,
 ) -> int:
-    """One refresh of a scope; returns an exit status.
+    """One refresh of a scope; returns an exit status. `tries_adapters`: none serves that `model.canaries` refuses.
 
     Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
     """
@@ -82,7 +84,7 @@ def refresh(
         return NOTHING
     tell("loading the model", 0.02, "")
     base = (choice or Choice(read_manifest(registry.shipped).base)).open(training=True)
-    serving, refused = serving_of(base, registry, scope)
+    serving, refused = serving_of(base, registry, scope, tries_adapters)
     origin = clean_origin(registry, serving, snapshot.standing, refused)
     now = _Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))
     then = (
@@ -133,7 +135,7 @@ def refresh(
         new = _Serving(base, "candidate", manifest, sifted.norms)
         judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
         found = [*judgement.reasons, *_unlearned(now, new, unseen), *_untaught(now, new, kept)]
-        if complaint := canaries.complaint(base, "candidate", manifest.temperature):
+        if tries_adapters and (complaint := canaries.complaint(base, "candidate", manifest.temperature)):
             found.append(complaint)
         secret = passwords(rare, now.said, new.said, test) if not tried else secret
         found += secret if share else []
@@ -177,7 +179,7 @@ def refresh(
     return PROMOTED
 
 
-def serving_of(base: Base, registry: Registry, scope: str) -> tuple[str, dict[str, str]]:
+def serving_of(base: Base, registry: Registry, scope: str, tries_adapters: bool = True) -> tuple[str, dict[str, str]]:
     """(the newest promoted adapter that the base takes, those that it refuses and why).
 
     Raises `AdapterRejected` where it refuses the shipped one.
@@ -188,7 +190,7 @@ def serving_of(base: Base, registry: Registry, scope: str) -> tuple[str, dict[st
         if adapter in refused:
             raise AdapterRejected(refused[adapter])
         try:
-            Scorer(base, tries_adapters=True).load("serving", registry.folder(adapter))
+            Scorer(base, tries_adapters=tries_adapters).load("serving", registry.folder(adapter))
         except AdapterRejected as error:
             refused[adapter] = str(error)
         else:
@@ -288,6 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--keep", type=int, default=5)
     parser.add_argument("--community", metavar="NAME", help="an adapter of its own, from its own corrections alone")
+    parser.add_argument("--untried", action="store_true", help="adapters need not read plain English texts right")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
     add_choice(parser)
     options = parser.parse_args(arguments)
@@ -314,7 +317,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scope = GLOBAL
             if options.community is not None:
                 snapshot, scope = snapshot.of(options.community), scope_of(options.community)
-            return refresh(snapshot, registry, options.replay_rows, options.keep, tell, chosen(options), scope)
+            return refresh(
+                snapshot,
+                registry,
+                options.replay_rows,
+                options.keep,
+                tell,
+                chosen(options),
+                scope,
+                tries_adapters=not options.untried,
+            )
     except OSError as error:
         console.print(
             f"error: cannot write ({error}); the adapter that served goes on", style="red", markup=False, soft_wrap=True
