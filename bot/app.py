@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from bot import logs
 from bot.collector import settle
 from bot.config import BadConfig, Config
 from bot.desk import Desk
-from bot.learning import Learning, refresh_command
+from bot.learning import Doubting, Learning, refresh_command
 from bot.listening import Connections, listening, most_connections
 from bot.models import adapters_of, answering
 from bot.moderator import Moderator
@@ -38,8 +38,8 @@ from bot.web.links import Links
 from bot.web.parts import Parts
 from bot.web.providers import Provider, providers
 from bot.web.sign_in import Door
-from model.adapters import GLOBAL
 from model.batcher import Batcher
+from model.classifier import TRIAL, Item
 from model.coalescing import Coalescing
 from model.worker import Worker
 
@@ -121,7 +121,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 max_batch_tokens=config.model.max_batch_tokens,
                 max_waiting_tokens=config.model.max_waiting_tokens,
             )
-            classifier = Coalescing(batcher)
+            classifier = Doubting(Coalescing(batcher), lambda: learning.doubt())
             command = refresh_command(
                 database,
                 config.service.key,
@@ -129,10 +129,15 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 config.learning.replay_rows,
                 config.learning.keep_adapters,
                 config.model.choice,
+                tries_adapters=config.model.try_adapters,
             )
             away += remotes(config, store)
             platforms: dict[str, Platform] = {chat.name: chat, **{platform.name: platform for platform in away}}
-            learning = Learning(store, registry, command, lambda told: server.refresh_event(feed, told))
+            learning = Learning(
+                store, registry, command, lambda told: server.refresh_event(feed, told), _trial(model.worker)
+            )
+            if learning.problem:
+                log.error("adapter rejected", problem=learning.problem)  # and the page says so
             moderator = Moderator(
                 store,
                 classifier,
@@ -252,7 +257,7 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
                 settle()
                 token = running.links.issue()
                 announce(f"http://{_shown(config.service.host)}:{running.port}/?token={token}")
-                log.info("started", adapter=running.parts.registry.current(GLOBAL))
+                log.info("started", adapter=running.parts.learning.serving)
                 await stop.wait()
                 log.info("stopping")
         except* (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as group:
@@ -290,6 +295,15 @@ def restore(config: Config, source: Path | None) -> str:
             return str(backups.restore(BY_HAND, source))
         except (OSError, sqlite3.Error) as error:
             raise Damaged(f"the store cannot be restored ({error}); make room, and look at the disk") from error
+
+
+def _trial(worker: Worker) -> Callable[[str], Awaitable[None]]:
+    """The base's own process takes an adapter and scores a text with it."""
+
+    async def ask(adapter: str) -> None:
+        await worker.classify([Item(TRIAL, adapter, alone=True)])
+
+    return ask
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:

@@ -9,7 +9,7 @@ from bot.models import adapters_of
 from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.remote import discord_access, telegram_access
 from bot.store import KeyMissing, Sealer
-from model.adapters import read_manifest, read_weights
+from model.adapters import read_manifest
 from model.classifier import AdapterRejected
 
 
@@ -60,17 +60,19 @@ def _key(config: Config) -> Iterator[str]:
 
 def _adapter(config: Config) -> Iterator[str]:
     registry = adapters_of(config)
+    data = config.service.data
+    if not next((one for one in (data, *data.absolute().parents) if one.exists()), data).is_dir():
+        return  # which was said
     try:
-        adapter = registry.current()
-        manifest = read_manifest(registry.folder(adapter))
-        read_weights(registry.folder(adapter), manifest)
-    except NotADirectoryError:  # the data folder is none, which was said: what came with the program serves
-        return
+        adapter, problem = registry.sound()
+        base = read_manifest(registry.folder(adapter)).base
     except OSError as error:
         raise BadConfig(
             f"the adapters in {registry.root} cannot be read ({error.strerror}); see whose files they are"
         ) from None
-    yield f"adapter {adapter} for {manifest.base}: in order"
+    if problem:
+        raise AdapterRejected(f"{problem}. {adapter} would serve instead")
+    yield f"adapter {adapter} for {base}: in order"
 
 
 def _device(config: Config) -> Iterator[str]:

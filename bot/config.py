@@ -17,7 +17,7 @@ class BadConfig(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Service(_Section):
@@ -41,7 +41,8 @@ class Service(_Section):
 
 
 class Model(_Section):
-    """Which base answers, how it computes, and how much it takes at once."""
+    """Which base answers, how it computes, and how much it takes at once. Without `try_adapters` an adapter may serve
+    that is wrong about plain English texts, such as one for another language."""
 
     base: Annotated[str, Field(min_length=1)] = "minilm"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
@@ -52,6 +53,7 @@ class Model(_Section):
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     precision: Precision = "auto"
     adapter_mib: Annotated[float, Field(ge=1)] = ADAPTER_MIB
+    try_adapters: bool = True
     max_batch_tokens: Annotated[int, Field(ge=256)] = 4096
     max_waiting_tokens: Annotated[int, Field(ge=256)] = 200_000
 

@@ -1,10 +1,12 @@
 """Runs `python -m training.refresh` beside the service and passes its progress on; notices new adapters."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from bot.store import Store
 from bot.store.steady import Steady
 from model.adapters import GLOBAL, Registry, read_manifest, scope_of
 from model.choice import Choice
-from model.classifier import AdapterRejected
+from model.classifier import AdapterRejected, Classifier, Died, Item, Overloaded, Unavailable, Unscorable, Verdict
 from model.norms import PLAIN, Norm, norm_of
 from model.worker import without_secrets
 
@@ -36,38 +38,83 @@ class Refresh:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A community's own adapters: what its registry's mark is, the one that serves or "", what is wrong with others."""
+
+    mark: str
+    adapter: str
+    problem: str
+
+
 class AlreadyRunning(Exception):
     """A refresh is under way; wait for it."""
 
 
+MOST_DEATHS = 3
+"""An adapter with which so many of the model's processes died in a row when it was tried does not serve."""
+Trial = Callable[[str], Awaitable[None]]
+"""Asks the model to take an adapter; raises `AdapterRejected` where it does not, and what a classifier raises."""
+
+
 class Learning:
-    """At most one refresh at a time, in its own process: a killed one leaves the old adapter in place."""
+    """At most one refresh at a time, in its own process: a killed one leaves the old adapter in place.
+
+    An adapter whose files are damaged or which the model refuses (`trial`) does not serve: the newest sound one does.
+    """
 
     def __init__(
-        self, store: Store, registry: Registry, command: list[str], changed: Callable[[Refresh], None]
+        self,
+        store: Store,
+        registry: Registry,
+        command: list[str],
+        changed: Callable[[Refresh], None],
+        trial: Trial | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
         self._command = command
         self._changed = changed
+        self._trial = trial
+        self._refused: dict[str, str] = {}
+        self._passed: set[str] = set()
+        self._deaths = Counter[str]()
+        self._wake = asyncio.Event()
         self.state: Refresh | None = None
-        self._promoted = registry.current(GLOBAL)
-        self.serving, self.problem = self._sound()
-        self._own: dict[str, tuple[list[str], str]] = {}
+        self._mark = registry.mark(GLOBAL)
+        self.serving, self._problem = self._sound(GLOBAL)
+        self._own: dict[str, _Own] = {}
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with adapters that were promoted and do not serve, and what serves instead; "" for nothing."""
+        return self._problem or next((own.problem for own in self._own.values() if own.problem), "")
 
     def adapter_of(self, community: str) -> str:
-        """The community's own adapter where a sound one was promoted for it, else the one for all."""
+        """The community's own adapter where a sound one was promoted for it, else the one for all.
+
+        Raises `Unavailable` while that cannot be found out: its messages wait, since another adapter may punish what
+        its own allows.
+        """
         if community not in self._own:
-            self._own[community] = self._own_adapter(community)
-        return self._own[community][1] or self.serving
+            try:
+                self._own[community] = self._own_adapter(community)
+            except OSError as error:
+                raise Unavailable(f"the adapters' folder cannot be read: {error.strerror}") from error
+        return self._own[community].adapter or self.serving
 
     def norm_of(self, community: str) -> Norm:
         """What the community counts the labels as, by the adapter that serves it."""
         try:
             manifest = read_manifest(self._registry.folder(self.adapter_of(community)))
-        except AdapterRejected:  # spoilt since it was chosen; the watcher will tell
+        except (AdapterRejected, Unavailable, OSError):  # spoilt since it was chosen; the watcher will tell
             return PLAIN
         return norm_of(manifest.learned_norms(), community)
+
+    def doubt(self) -> None:
+        """The model has refused an adapter that serves: all that serve are tried again, at once."""
+        self._passed.clear()
+        self._wake.set()
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Starts a refresh; raises `AlreadyRunning`."""
@@ -77,25 +124,78 @@ class Learning:
         group.create_task(self._run())
 
     async def watch(self, swapped: Callable[[str, str], None], every_s: float = 1.0) -> None:
-        """Calls `swapped(adapter, problem)` after every promotion or rollback for all, at most `every_s` later.
+        """Calls `swapped(adapter, problem)` after every change of what serves all, at most `every_s` later, and where
+        an adapter was refused.
 
         Communities with an adapter of their own swap as quietly as they were given it.
         """
         while True:
-            await asyncio.sleep(every_s)
             try:
-                self._look(swapped)
+                await self._look(swapped)
             except OSError as error:  # what served goes on serving
                 log.warning("the adapters' folder cannot be read", error=str(error))
+            except (Unavailable, Overloaded, Unscorable):
+                pass  # nobody can say yet; what served goes on serving
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._wake.wait()
+            self._wake.clear()
 
-    def _look(self, swapped: Callable[[str, str], None]) -> None:
-        for community, (promoted_before, _) in list(self._own.items()):
-            if self._promoted_for(community) != promoted_before:
-                self._own[community] = self._own_adapter(community)
-        if (promoted := self._registry.current(GLOBAL)) != self._promoted:
-            serving, problem = self._sound()
-            self._promoted, self.serving, self.problem = promoted, serving, problem
-            swapped(self.serving, self.problem)
+    async def _look(self, swapped: Callable[[str, str], None]) -> None:
+        before = self.serving, self.problem
+        try:
+            for community in list(self._own):
+                await self._look_at(community)
+            mark = await asyncio.to_thread(self._registry.mark, GLOBAL)
+            if mark != self._mark:
+                self._forget(GLOBAL)
+            if mark != self._mark or self.serving not in self._passed:
+                self.serving, self._problem = await self._tried(GLOBAL)
+                self._mark = mark
+        finally:
+            if (self.serving, self.problem) != before:
+                swapped(self.serving, self.problem if self.problem != before[1] else "")
+
+    async def _look_at(self, community: str) -> None:
+        """The same for a community's own adapters."""
+        own, scope = self._own[community], scope_of(community)
+        mark = await asyncio.to_thread(self._mark_of, community)
+        if mark != own.mark:
+            self._forget(scope)
+        if mark == own.mark and (not own.adapter or own.adapter in self._passed):
+            return
+        adapter, problem = await self._tried(scope) if mark else ("", "")
+        self._own[community] = _Own(mark, adapter if adapter.startswith(f"{scope}/") else "", problem)
+
+    async def _tried(self, scope: str) -> tuple[str, str]:
+        """The newest adapter that the model takes; raises what a classifier raises that cannot say."""
+        while True:
+            adapter, problem = await asyncio.to_thread(self._sound, scope)
+            if adapter in self._passed or self._trial is None:
+                self._passed.add(adapter)
+                return adapter, problem
+            try:
+                await self._trial(adapter)
+            except Died as error:
+                self._deaths[adapter] += 1
+                if self._deaths[adapter] < MOST_DEATHS:
+                    raise
+                why = str(error)
+            except AdapterRejected as error:
+                why = str(error)
+            else:
+                self._passed.add(adapter)
+                self._deaths.pop(adapter, None)
+                continue
+            if adapter in self._refused:  # the shipped one, behind which there is none
+                return adapter, why
+            log.error("adapter refused by the model", adapter=adapter, problem=why)
+            self._refused[adapter] = why
+
+    def _forget(self, scope: str) -> None:
+        """Something was promoted or rolled back: what was refused may have been mended."""
+        self._refused = {name: why for name, why in self._refused.items() if not name.startswith(f"{scope}/")}
+        self._passed = {name for name in self._passed if not name.startswith(f"{scope}/")}
 
     async def keep_schedule(
         self,
@@ -119,22 +219,25 @@ class Learning:
                 began = now.date() if at_its_hour else began
                 self.start(group)
 
-    def _sound(self) -> tuple[str, str]:
+    def _sound(self, scope: str) -> tuple[str, str]:
         """A spoilt adapter never serves: the one promoted before it does, and moderators are told."""
-        serving, problem = self._registry.sound(GLOBAL)
+        serving, problem = self._registry.sound(scope, dict(self._refused))
         return serving, f"{problem}. {serving} serves instead." if problem else ""
 
-    def _promoted_for(self, community: str) -> list[str]:
+    def _mark_of(self, community: str) -> str:
         try:
-            return self._registry.promoted(scope_of(community))
+            return self._registry.mark(scope_of(community))
         except AdapterRejected:  # a name that cannot be a folder's
-            return []
+            return ""
 
-    def _own_adapter(self, community: str) -> tuple[list[str], str]:
-        """(what was promoted for the community, the newest sound one of it or "")."""
-        promoted = self._promoted_for(community)
-        adapter = self._registry.sound(scope_of(community))[0] if promoted else ""
-        return promoted, adapter if adapter.startswith(f"{scope_of(community)}/") else ""
+    def _own_adapter(self, community: str) -> "_Own":
+        """What was promoted for the community, and the newest sound one of it or ""."""
+        scope = scope_of(community)
+        if not (mark := self._mark_of(community)):
+            return _Own("", "", "")
+        adapter, problem = self._sound(scope)
+        self._passed.add(adapter)  # the model refuses it with the first message, if it does
+        return _Own(mark, adapter if adapter.startswith(f"{scope}/") else "", problem)
 
     async def _run(self) -> None:
         started = datetime.now(UTC)
@@ -169,9 +272,31 @@ class Learning:
         self._changed(state)
 
 
-def refresh_command(store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice) -> list[str]:
+class Doubting:
+    """A `Classifier` in front of another; `doubt` is called where it refused an adapter."""
+
+    def __init__(self, classifier: Classifier, doubt: Callable[[], None]) -> None:
+        self._classifier = classifier
+        self._doubt = doubt
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        """As the one behind it."""
+        try:
+            return await self._classifier.classify(items)
+        except AdapterRejected:
+            self._doubt()
+            raise
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """As the one behind it."""
+        return await self._classifier.embed(texts)
+
+
+def refresh_command(
+    store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice, *, tries_adapters: bool = True
+) -> list[str]:
     """The command a refresh of the chosen base is started with."""
     command = [sys.executable, "-m", "training.refresh", "--store", str(store.resolve())]
     command += ["--key", str(key.resolve()), "--adapters", str(adapters.resolve())]
-    command += choice.arguments()
+    command += choice.arguments() + ([] if tries_adapters else ["--untried"])
     return [*command, "--replay-rows", str(replay_rows), "--keep", str(keep), "--progress", "json"]

@@ -45,7 +45,12 @@ def worker_of(config: Config, registry: Registry, attempts: int = 1) -> Worker:
     model = config.model
     load_timeout_s = 60.0 if model.choice.embedded else LOAD_TIMEOUT_S
     return Worker(
-        model.choice, registry.folder, threads=model.threads, load_timeout_s=load_timeout_s, attempts=attempts
+        model.choice,
+        registry.folder,
+        threads=model.threads,
+        load_timeout_s=load_timeout_s,
+        attempts=attempts,
+        tries_adapters=model.try_adapters,
     )
 
 
@@ -64,7 +69,13 @@ async def answering(
     named = f"{EMBEDDED}/{own.partition('/')[2]}"
     async with (
         worker_of(config, registry) as worker,
-        Worker(EMBEDDED, lambda _: embedded.folder(own), threads=model.threads, attempts=1) as quick,
+        Worker(
+            EMBEDDED,
+            lambda _: embedded.folder(own),
+            threads=model.threads,
+            attempts=1,
+            tries_adapters=model.try_adapters,
+        ) as quick,
     ):
         answers = Answering(worker, worker, _nothing, lambda: "")
         if model.stand_in:

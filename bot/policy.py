@@ -34,7 +34,7 @@ class Band(StrEnum):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 LONGEST_BAN_HOURS, MOST_STRIKES, MOST_EXEMPT = 87_600, 1_000, 1_000

@@ -7,6 +7,7 @@
 or the new one, and rollback is the list without its last line.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -15,16 +16,26 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from model.adapter_files import (
+    MANIFEST_FILE,
+    MAX_BYTES,
+    PROMOTED_FILE,
+    WEIGHTS_FILE,
+    check_header,
+    read_file,
+    read_json,
+    sync_folder,
+    write_file,
+)
 from model.classifier import AdapterRejected
 from model.norms import Norm
 
 FORMAT = 1
-WEIGHTS_FILE = "adapter_model.safetensors"
-MANIFEST_FILE = "manifest.json"
-MAX_FILE_BYTES = 256 * 2**20
 MAX_NORM = 1e4
 """Frobenius norm no honest adapter tensor comes near (the shipped one stays below 100)."""
 
@@ -34,6 +45,16 @@ SHIPPED = SHIPPED_FOLDER / "minilm"
 
 GLOBAL = "global"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FIELDS: Mapping[str, Any] = {
+    **dict.fromkeys(("base", "base_sha256", "prompt", "version", "created_at"), str),
+    **dict.fromkeys(("lora", "files", "data", "recipe", "versions", "metrics", "norms"), dict),
+    "parent": str | None,
+    "temperature": int | float,
+    "seed": int,
+    "examples": list,
+}
+"""What each field of a manifest is in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,47 +85,74 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of an adapter's folder; raises `AdapterRejected` naming the file and what is wrong with it."""
+    """The manifest of an adapter's folder; raises `AdapterRejected` naming the file and what is wrong with it, and
+    OSError for what passes, such as too many open files."""
     path = folder / MANIFEST_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data.get("format") != FORMAT:
-            raise AdapterRejected(f"{path}: format {data.get('format')!r}, this version reads {FORMAT}")
+        data = read_json(path)
+    except FileNotFoundError as error:
+        raise AdapterRejected(f"{path}: {error.strerror}") from error
+    if data.get("format") != FORMAT or isinstance(data["format"], bool):
+        raise AdapterRejected(f"{path}: format {data.get('format')!r:.40}, this version reads {FORMAT}")
+    try:
+        _check_fields(data)
         manifest = Manifest(**{**data, "examples": tuple(data.get("examples", ()))})
         manifest.learned_norms()
-    except OSError as error:
-        raise AdapterRejected(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AdapterRejected(f"{path}: not a manifest ({error})") from error
-    if not isinstance(manifest.temperature, int | float) or not 0.05 <= manifest.temperature <= 20:
-        raise AdapterRejected(f"{path}: temperature {manifest.temperature!r} is not between 0.05 and 20")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise AdapterRejected(f"{path}: not a manifest ({str(error)!r:.160})") from error
     return manifest
 
 
+def _check_fields(data: Mapping[str, Any]) -> None:
+    """Raises ValueError naming the first field that is not what it must be."""
+    for name, kinds in _FIELDS.items():
+        if name in data and (not isinstance(data[name], kinds) or isinstance(data[name], bool)):
+            raise ValueError(f"{name} is {type(data[name]).__name__}")
+    if not 0.05 <= data["temperature"] <= 20:
+        raise ValueError(f"temperature {data['temperature']} is not between 0.05 and 20")
+    if not _NAME.fullmatch(data["version"]):
+        raise ValueError(f"version {data['version']!r:.80} is no plain name")
+    files = data["files"]
+    if WEIGHTS_FILE not in files:
+        raise ValueError(f"files does not name {WEIGHTS_FILE}")
+    for name, digest in files.items():
+        if not _NAME.fullmatch(name) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise ValueError(f"files: {name:.80} is no plain name with a SHA-256")
+    if not all(isinstance(one, str) for one in data.get("examples", ())):
+        raise ValueError("examples are not all texts")
+    if not all(isinstance(one, dict) for one in data.get("norms", {}).values()):
+        raise ValueError("norms are not all objects")
+
+
 def write_adapter(folder: Path, manifest: Manifest, weights: bytes) -> Manifest:
-    """Writes weights, then manifest with their SHA-256, both flushed to disk. The folder must exist."""
+    """Writes weights, then manifest with their SHA-256, both flushed to disk. The folder must exist.
+
+    Raises `AdapterRejected` for what `read_manifest` would not read, such as a figure that is no number.
+    """
     digest = hashlib.sha256(weights).hexdigest()
     complete = Manifest(**{**asdict(manifest), "files": {WEIGHTS_FILE: digest}})
-    _write_durably(folder / WEIGHTS_FILE, weights)
-    text = json.dumps(asdict(complete), indent=1, ensure_ascii=False) + "\n"
-    _write_durably(folder / MANIFEST_FILE, text.encode())
+    try:
+        text = json.dumps(asdict(complete), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise AdapterRejected(f"{folder / MANIFEST_FILE}: a figure is not a finite number ({error})") from error
+    if len(text.encode()) > MAX_BYTES[MANIFEST_FILE]:
+        raise AdapterRejected(f"{folder / MANIFEST_FILE}: more than {MAX_BYTES[MANIFEST_FILE]} bytes")
+    write_file(folder / WEIGHTS_FILE, weights)
+    write_file(folder / MANIFEST_FILE, text.encode())
     return complete
 
 
 def read_weights(folder: Path, manifest: Manifest) -> bytes:
-    """The weights file's bytes after size and SHA-256 were compared with the manifest."""
+    """The weights file's bytes after size, header and SHA-256 were compared with the manifest."""
     path = folder / WEIGHTS_FILE
     try:
-        if path.is_symlink() or not path.is_file():
-            raise AdapterRejected(f"{path}: missing, or not a plain file")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise AdapterRejected(f"{path}: {path.stat().st_size} bytes, at most {MAX_FILE_BYTES} are read")
-        content = path.read_bytes()
-    except OSError as error:
+        content = read_file(path)
+    except FileNotFoundError as error:
         raise AdapterRejected(f"{path}: {error.strerror}") from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != manifest.files.get(WEIGHTS_FILE):
         raise AdapterRejected(f"{path}: SHA-256 {digest[:12]}… is not the manifest's; restore the file or roll back")
+    check_header(path, content)
     return content
 
 
@@ -124,24 +172,37 @@ class Registry:
         self.shipped = shipped
 
     def current(self, scope: str = GLOBAL) -> str:
-        """`scope/version` that serves this scope: its own, else the global one, else the shipped one."""
+        """`scope/version` that was promoted last for this scope, else for all, else the shipped one."""
         for candidate in dict.fromkeys((scope, GLOBAL)):
             if promoted := self.promoted(candidate):
                 return f"{candidate}/{promoted[-1]}"
-        return f"{GLOBAL}/{read_manifest(self.shipped).version}"
+        return self._shipped
 
-    def sound(self, scope: str = GLOBAL) -> tuple[str, str]:
-        """(the newest promoted adapter whose files are in order, what is wrong with newer ones or "")."""
-        problem = ""
-        for version in reversed(self.promoted(scope)):
+    def sound(self, scope: str = GLOBAL, refused: Mapping[str, str] = MappingProxyType({})) -> tuple[str, str]:
+        """(the newest promoted adapter whose files are in order, what is wrong with newer ones or "").
+
+        `refused` are adapters that the model did not take, and why: none of them is chosen.
+        """
+        lines, problem = self._lines(scope)
+        for number, version in reversed(list(enumerate(lines, 1))):
             adapter = f"{scope}/{version}"
             try:
+                if not _NAME.fullmatch(version):
+                    raise AdapterRejected(f"{self._current(scope)}: line {number} is damaged")
                 read_weights(self.folder(adapter), read_manifest(self.folder(adapter)))
+                if adapter in refused:
+                    raise AdapterRejected(refused[adapter])
             except AdapterRejected as error:
                 problem = problem or str(error)
             else:
                 return adapter, problem
-        return f"{GLOBAL}/{read_manifest(self.shipped).version}" if scope == GLOBAL else self.sound()[0], problem
+        return self._shipped if scope == GLOBAL else self.sound(refused=refused)[0], problem
+
+    def mark(self, scope: str = GLOBAL) -> str:
+        """Changes whenever something is promoted or rolled back, or the list of what was promoted is damaged; "" where
+        nothing was promoted."""
+        lines, problem = self._lines(scope)
+        return " ".join((problem, *lines)).strip()
 
     def folder(self, adapter: str) -> Path:
         """Where `scope/version` lies; raises `AdapterRejected` for a name that is no plain pair of names."""
@@ -151,15 +212,14 @@ class Registry:
         folder = self.root / scope / version
         if folder.is_dir() or scope != GLOBAL:
             return folder
-        return self.shipped if read_manifest(self.shipped).version == version else folder
+        return self.shipped if self._shipped == adapter else folder
 
     def promoted(self, scope: str = GLOBAL) -> list[str]:
-        """Versions in the order they were promoted; the last one serves. Empty: the shipped one does."""
-        _check_name(scope)
-        try:
-            return (self.root / scope / "current").read_text(encoding="utf-8").split()
-        except FileNotFoundError:
-            return []
+        """Versions in the order they were promoted; the last one serves. Empty: the shipped one does.
+
+        Of a damaged list what can be read; `sound` says what cannot.
+        """
+        return [version for version in self._lines(scope)[0] if _NAME.fullmatch(version)]
 
     def versions(self, scope: str = GLOBAL) -> list[Manifest]:
         """Manifests of every readable adapter of a scope, oldest first, the shipped one included for `global`.
@@ -168,7 +228,10 @@ class Registry:
         """
         _check_name(scope)
         folders = sorted((self.root / scope).glob(f"*/{MANIFEST_FILE}"))
-        found = [read_manifest(self.shipped)] if scope == GLOBAL else []
+        found = []
+        if scope == GLOBAL:
+            with contextlib.suppress(AdapterRejected):
+                found = [read_manifest(self.shipped)]
         for path in folders:
             try:
                 _check_name(path.parent.name)
@@ -189,7 +252,7 @@ class Registry:
         target = self.root / scope / version
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return f"{scope}/{version}"
 
     def promote(self, adapter: str) -> None:
@@ -201,10 +264,10 @@ class Registry:
 
     def rollback(self, scope: str = GLOBAL) -> str:
         """Back to the version promoted before; returns what serves now. Raises `AdapterRejected` at the first one."""
-        promoted = self.promoted(scope)
-        if not promoted:
+        lines, problem = self._lines(scope)
+        if not lines and not problem:
             raise AdapterRejected(f"{scope}: nothing to roll back to; the shipped adapter already serves")
-        self._replace_current(scope, promoted[:-1])
+        self._replace_current(scope, [version for version in lines[:-1] if _NAME.fullmatch(version)])
         return self.current(scope)
 
     def prune(self, scope: str, keep: int) -> None:
@@ -214,13 +277,31 @@ class Registry:
             if manifest.parent.name not in kept:
                 shutil.rmtree(manifest.parent, ignore_errors=True)
 
+    @cached_property
+    def _shipped(self) -> str:
+        return f"{GLOBAL}/{read_manifest(self.shipped).version}"
+
+    def _current(self, scope: str) -> Path:
+        _check_name(scope)
+        return self.root / scope / PROMOTED_FILE
+
+    def _lines(self, scope: str) -> tuple[list[str], str]:
+        """(the list of promoted versions, damaged lines among them; why it cannot be read or "")."""
+        path = self._current(scope)
+        try:
+            return read_file(path).decode("ascii", "replace").split(), ""
+        except FileNotFoundError:
+            return [], ""
+        except AdapterRejected as error:
+            return [], f"{error}; remove it, and promote a version again"
+
     def _replace_current(self, scope: str, versions: list[str]) -> None:
-        path = self.root / scope / "current"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"current.{os.getpid()}.tmp")
-        _write_durably(partial, "".join(f"{version}\n" for version in versions).encode())
-        os.replace(partial, path)
-        _sync_folder(path.parent)
+        path = self._current(scope)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, "".join(f"{version}\n" for version in versions).encode())
+        except IsADirectoryError:
+            raise AdapterRejected(f"{path}: is a folder, not a plain file; remove it") from None
 
 
 def scope_of(community: str) -> str:
@@ -247,19 +328,4 @@ def registry_of(base: str, root: Path) -> Registry:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise AdapterRejected(f'"{name}" is not a scope or version: letters, digits, ".", "_", "-", at most 80')
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        raise AdapterRejected(f'"{name:.80}" is not a scope or version: letters, digits, ".", "_", "-", at most 80')

@@ -15,6 +15,9 @@ from model.prompts import Prompt
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
+MAX_ALPHA = 10_000.0
+"""No honest scale comes near: alpha is a few times the rank, which is at most 384."""
+
 Encoded: TypeAlias = list[int]
 """Token ids of one text (or one window of it) as `Base.frame` made them, never longer than `Base.max_tokens`."""
 
@@ -37,7 +40,12 @@ class LoraSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LoraSpec":
         """As read from a manifest; raises KeyError, TypeError or ValueError on anything else."""
-        return cls(int(data["rank"]), float(data["alpha"]), tuple(str(t) for t in data["targets"]))
+        rank, alpha, targets = data["rank"], data["alpha"], data["targets"]
+        if type(rank) is not int or type(alpha) not in (int, float) or not isinstance(targets, list):
+            raise TypeError("LoRA rank, alpha and targets must be a whole number, a number and a list")
+        if not 0 < alpha <= MAX_ALPHA or not all(isinstance(target, str) for target in targets):
+            raise ValueError(f"LoRA alpha {alpha} must be above 0 and at most {MAX_ALPHA}, and targets names")
+        return cls(rank, float(alpha), tuple(targets))
 
 
 class TrainingModule(Protocol):

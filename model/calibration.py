@@ -16,7 +16,12 @@ def calibrated(logits: Tensor, temperature: float | Tensor) -> Tensor:
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature with the least cross-entropy on held-out (N, 3) logits and (N,) labels; within 0.25 to 8."""
+    """The temperature with the least cross-entropy on held-out (N, 3) logits and (N,) labels; within 0.25 to 8.
+
+    Raises ValueError where a logit is no finite number.
+    """
+    if not bool(torch.isfinite(logits).all()):
+        raise ValueError("the adapter's scores are not finite numbers")
     candidates = torch.logspace(torch.tensor(COLDEST).log2(), torch.tensor(HOTTEST).log2(), 241, base=2)
     losses = [F.cross_entropy(logits / t, labels).item() for t in candidates]
     return float(candidates[losses.index(min(losses))])

@@ -4,6 +4,7 @@ No torch in it, so that the bot can speak of a base it does not load.
 """
 
 import argparse
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -71,6 +72,13 @@ class Choice:
         return [*line, "--int8", self.int8, "--adapter-mib", str(self.adapter_mib)]
 
 
+def finite(text: str) -> float:
+    """A number of a command line; ValueError for "nan" and "inf", which no comparison holds back."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """The options of a command that loads a base."""
     default = Choice()
@@ -78,7 +86,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=default.device, help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default=default.precision, choices=get_args(Precision))
     parser.add_argument("--int8", default=default.int8, choices=get_args(Int8), help="a GPT-J's arithmetic in 8 bit")
-    parser.add_argument("--adapter-mib", type=float, default=default.adapter_mib, help="memory for attached adapters")
+    parser.add_argument("--adapter-mib", type=finite, default=default.adapter_mib, help="memory for attached adapters")
 
 
 def chosen(options: argparse.Namespace) -> Choice:

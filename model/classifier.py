@@ -1,6 +1,6 @@
 """What a caller may ask of a classifier, and what comes back: the seam between the bot and the model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,9 @@ class Item:
 class Verdict:
     """Calibrated probabilities over `LABELS` (they sum to 1), and which model said so.
 
+    There is no verdict with a probability that is none: ValueError. A comparison with NaN is false, so such a score
+    would pass every threshold.
+
     `windows` is the number of overlapping pieces a long text was read in; the worst piece speaks for the whole.
     `stand_in` marks the word of a base that answers for another: good enough to flag, never to punish. `categories` has
     the probability of each of the item's own categories (they sum to 1), none where the base reads no instructions.
@@ -41,6 +44,11 @@ class Verdict:
     stand_in: bool = False
     categories: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        shares = [self.probabilities[label] for label in LABELS]
+        if not are_probabilities((*shares, *self.categories.values())):
+            raise ValueError(f"{shares} are no probabilities")
+
     @property
     def label(self) -> Label:
         """The most probable label."""
@@ -52,6 +60,12 @@ class Verdict:
         return 1.0 - self.probabilities[Label.NEUTRAL]
 
 
+def are_probabilities(numbers: Iterable[object]) -> bool:
+    """Whether all are finite numbers from 0 to 1, but for rounding; also False for what is no number at all."""
+    return all(type(one) in (float, int) and -_ROUNDING <= one <= 1 + _ROUNDING for one in numbers)  # type: ignore[operator]
+
+
+_ROUNDING = 0.01
 TRIAL = "hello"
 """What a classifier is asked to see whether it answers: a text that harms nobody."""
 

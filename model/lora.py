@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.base import LoraSpec
+from model.base import MAX_ALPHA, LoraSpec
 from model.gptj_network import ENDS, LINEARS, Shape
 
 MAX_RANK = 256
@@ -22,8 +22,8 @@ def lora_shapes(shape: Shape, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
     """For each layer and linear target a `lora_A` (rank, in) and a `lora_B` (out, rank), and the same once for the
     embedding and the head where they are targets; ValueError for a bad spec."""
     limit = min(MAX_RANK, shape.hidden)
-    if not 1 <= lora.rank <= limit or not lora.alpha > 0:
-        raise ValueError(f"LoRA rank {lora.rank} must be 1 to {limit} and alpha {lora.alpha} above 0")
+    if not 1 <= lora.rank <= limit or not 0 < lora.alpha <= MAX_ALPHA:
+        raise ValueError(f"LoRA rank {lora.rank} must be 1 to {limit}, alpha {lora.alpha} above 0 to {MAX_ALPHA:.0f}")
     if not lora.targets or (unknown := set(lora.targets) - {*LINEARS, *ENDS}):
         known = ", ".join((*LINEARS, *ENDS))
         raise ValueError(f"unknown LoRA targets {sorted(unknown) or '(none)'}; known: {known}")

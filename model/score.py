@@ -23,7 +23,7 @@ from rich.progress import Progress
 from model.adapters import registry_of
 from model.base import BaseNotFound
 from model.choice import add_choice, chosen
-from model.classifier import AdapterRejected, Item
+from model.classifier import AdapterRejected, Item, Unscorable
 from model.labels import LABELS
 from model.scorer import Scorer
 from model.table import BadData, open_rows
@@ -65,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     try:
         scorer = Scorer(chosen(options).open())
-        scorer.load("file", options.adapter or registry_of(options.base, Path()).shipped)
+        scorer.load("file", options.adapter.resolve() if options.adapter else registry_of(options.base, Path()).shipped)
         rows = score_file(options.file, options.text, options.out, scorer, console, options.community)
-    except (BadData, BaseNotFound, AdapterRejected) as error:
+    except (BadData, BaseNotFound, AdapterRejected, Unscorable) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
     console.print(f"{rows} rows written to {options.out}", soft_wrap=True)

@@ -4,6 +4,7 @@ Synchronous and single-threaded: the worker process and `python -m model.score` 
 """
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -13,7 +14,10 @@ from typing import TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
+from torch import Tensor
 
+from model import canaries
+from model.adapter_files import WEIGHTS_FILE
 from model.adapters import Manifest, check_tensor, read_manifest, read_weights
 from model.base import Base, Encoded, LoraSpec, ReadsInstructions
 from model.calibration import calibrated
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 MAX_WINDOWS = 32
 """A text longer than this many windows is read at its start and its end."""
 _OVERLAP = 32
+SENSELESS = "the model's scores for the text are not finite numbers"
 _ONEDNN = "could not create a "
 """How oneDNN begins to say that memory ran out. It remembers, so the same shapes fail ever after in that process."""
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", _ONEDNN)
@@ -53,11 +58,14 @@ class Scorer:
     """One base and the adapters in use.
 
     Adapters of at most `max_adapter_mib` stay attached, the least recently used go first; one that is asked for again
-    is checked and attached again. A batch with more adapters than that is computed in several passes.
+    is checked and attached again. A batch with more adapters than that is computed in several passes. With
+    `tries_adapters` one must pass `model.canaries` before it scores anything.
     """
 
-    def __init__(self, base: Base, max_adapter_mib: float = ADAPTER_MIB) -> None:
+    def __init__(self, base: Base, max_adapter_mib: float = ADAPTER_MIB, *, tries_adapters: bool = False) -> None:
         self.base = base
+        self._tries_adapters = tries_adapters
+        self._passed: set[str] = set()
         self._limit_bytes = max_adapter_mib * 2**20
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self.is_shaken = False
@@ -67,7 +75,7 @@ class Scorer:
         """Validates and attaches an adapter unless it is attached already; raises `AdapterRejected`."""
         known = self._loaded.get(adapter)
         if known is None or not known.attached or known.folder != folder:
-            manifest = attach_checked(self.base, adapter, folder)
+            manifest = self._attach_tried(adapter, folder)
             known = self._loaded[adapter] = _Loaded(
                 folder, manifest, manifest.learned_norms(), self.base.held_bytes(adapter)
             )
@@ -84,8 +92,8 @@ class Scorer:
         """One verdict per item, in order; identical texts are computed once for each adapter.
 
         Raises KeyError for an adapter that was never loaded, `AdapterRejected` when one that had to go meanwhile cannot
-        be loaded again, and `Unscorable` for items that do not fit into memory even by themselves. A text in several
-        windows takes the one with the most harm by its community's norm.
+        be loaded again, and `Unscorable` for items that do not fit into memory even by themselves or whose scores are
+        no finite numbers. A text in several windows takes the one with the most harm by its community's norm.
         """
         unique = list(dict.fromkeys(items))
         windows = [self._windows(item.text) for item in unique]
@@ -93,12 +101,16 @@ class Scorer:
         rows = self._probabilities(jobs)
         verdicts, start = {}, 0
         too_large: set[Item] = set()
+        senseless: set[Item] = set()
         for item, pieces in zip(unique, windows, strict=True):
             norm = norm_of(self._loaded[item.adapter].norms, item.community)
             found = rows[start : start + len(pieces)]
             start += len(pieces)
             if not all(found):
                 too_large.add(item)
+                continue
+            if not all(map(math.isfinite, (share for row in found for share in row))):
+                senseless.add(item)
                 continue
             mine = [norm.apply(row) for row in found]
             worst = min(mine, key=lambda row: row[LABELS.index(Label.NEUTRAL)])
@@ -107,13 +119,16 @@ class Scorer:
         if too_large:
             places = frozenset(place for place, item in enumerate(items) if item in too_large)
             raise Unscorable("the text does not fit into the model's memory, even alone", places)
+        if senseless:
+            places = frozenset(place for place, item in enumerate(items) if item in senseless)
+            raise Unscorable(SENSELESS, places)
         if isinstance(self.base, ReadsInstructions):
             verdicts |= self._with_categories(verdicts)
         return [verdicts[item] for item in items]
 
     def categorise(self, texts: Sequence[str], prompt: Prompt) -> list[dict[str, float]]:
         """For each text the probability of each of the prompt's answers by name, from the bare base, untrained; none
-        where a text does not fit into memory.
+        where a text does not fit into memory or comes to no finite numbers.
 
         Raises ValueError when the base reads no instructions, or the prompt does not fit it.
         """
@@ -125,7 +140,8 @@ class Scorer:
             found: list[list[float]] = base.category_probabilities(some, prompt).tolist()
             return found
 
-        return [dict(zip(prompt.names, row, strict=False)) for row in in_halves(rows, texts, self._ran_out)]
+        found = in_halves(rows, texts, self._ran_out)
+        return [dict(zip(prompt.names, row, strict=False)) if all(map(math.isfinite, row)) else {} for row in found]
 
     def _with_categories(self, verdicts: Mapping[Item, Verdict]) -> dict[Item, Verdict]:
         """The verdicts of items that name categories, with the probability of each; one community at a time."""
@@ -144,11 +160,14 @@ class Scorer:
         return found
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """(len(texts), hidden) unit vectors of the first window of each text."""
+        """(len(texts), hidden) unit vectors of the first window of each text; all zeros where it comes to no finite
+        numbers, so that it is like no other."""
         if not texts:
             return []
-        vectors: list[list[float]] = self.base.embed([self._windows(text)[0] for text in texts]).tolist()
-        return vectors
+        vectors = self.base.embed([self._windows(text)[0] for text in texts])
+        sound = torch.isfinite(vectors).all(dim=-1, keepdim=True)
+        found: list[list[float]] = torch.where(sound, vectors, torch.zeros_like(vectors)).tolist()
+        return found
 
     def _windows(self, text: str) -> list[Encoded]:
         """The text's ids in overlapping windows, each framed; an empty text is one empty window."""
@@ -212,9 +231,22 @@ class Scorer:
             known = self._loaded[adapter]
             if not known.attached:
                 self._evict(keep=adapters, room=known.held_bytes)
-                known.manifest = attach_checked(self.base, adapter, known.folder)
+                known.manifest = self._attach_tried(adapter, known.folder)
                 known.attached = True
             self._loaded.move_to_end(adapter)
+
+    def _attach_tried(self, adapter: str, folder: Path) -> Manifest:
+        """Attaches an adapter; where adapters are tried, each weights file with its scales is tried once."""
+        manifest = attach_checked(self.base, adapter, folder)
+        known = f"{manifest.files[WEIGHTS_FILE]} {manifest.lora} {manifest.temperature}"
+        if self._tries_adapters and known not in self._passed:
+            try:
+                canaries.check(self.base, adapter, manifest, folder)
+            except AdapterRejected:
+                self.base.detach(adapter)
+                raise
+            self._passed.add(known)
+        return manifest
 
     def _evict(self, keep: Set[str], room: int = 0) -> None:
         """Detaches the least recently used adapters until the rest and `room` bytes are within the limit."""
@@ -260,22 +292,33 @@ def _of_memory(error: RuntimeError | MemoryError) -> bool:
 
 def attach_checked(base: Base, adapter: str, folder: Path) -> Manifest:
     """Attaches an adapter whose base, file hash, names, shapes, types and values are all as they must be."""
-    manifest = read_manifest(folder)
+    manifest, lora, tensors = read_checked(base, folder)
+    base.attach(adapter, lora, tensors)
+    return manifest
+
+
+def read_checked(base: Base, folder: Path) -> tuple[Manifest, LoraSpec, dict[str, Tensor]]:
+    """(manifest, shape, tensors) of an adapter that fits the base; raises `AdapterRejected`."""
+    try:
+        manifest = read_manifest(folder)
+        weights = read_weights(folder, manifest)
+    except OSError as error:  # one that passes; the caller tries again
+        raise AdapterRejected(f"{folder}: {error.strerror}") from error
     if manifest.base_sha256 != base.fingerprint:  # the name is only where its maker found the same weights
-        raise AdapterRejected(f"{folder}: made for {manifest.base} {manifest.base_sha256[:12]}…, not for {base.name}")
+        made_for = f"{manifest.base!r:.60} {manifest.base_sha256[:12]!r}"
+        raise AdapterRejected(f"{folder}: made for {made_for}, not for {base.name}")
     if manifest.prompt != base.prompt:
-        raise AdapterRejected(f'{folder}: made for the prompt "{manifest.prompt}", not for "{base.prompt}"')
+        raise AdapterRejected(f'{folder}: made for the prompt {manifest.prompt!r:.60}, not for "{base.prompt}"')
     try:
         lora = LoraSpec.from_json(manifest.lora)
         expected = base.adapter_shapes(lora)
-        tensors = load_tensors(read_weights(folder, manifest))
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise AdapterRejected(f"{folder}: {error}") from error
+        tensors = load_tensors(weights)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, SafetensorError) as error:
+        raise AdapterRejected(f"{folder}: {str(error)!r:.160}") from error
     if strange := sorted(set(tensors) ^ set(expected)):
-        raise AdapterRejected(f"{folder}: tensor {strange[0]} is missing or does not belong there")
+        raise AdapterRejected(f"{folder}: tensor {strange[0]!r:.80} is missing or does not belong there")
     for name, tensor in tensors.items():
         if tuple(tensor.shape) != expected[name] or tensor.dtype not in (torch.float32, torch.float16):
             raise AdapterRejected(f"{folder}: tensor {name} is {tuple(tensor.shape)} {tensor.dtype}")
         check_tensor(name, bool(torch.isfinite(tensor).all()), float(tensor.float().norm()))
-    base.attach(adapter, lora, tensors)
-    return manifest
+    return manifest, lora, tensors

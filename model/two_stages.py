@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from model.classifier import Classifier, Item, Unavailable, Unscorable, Verdict, by_place
+from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Unscorable, Verdict, by_place
 from model.labels import Label
 from model.quality import wilson
 
@@ -78,10 +78,7 @@ class TwoStages:
         try:
             asked = [Item(item.text, self._first_adapter, community=item.community) for item in items]
             quick = await self._first.classify(asked)
-        except (
-            Unavailable,
-            Unscorable,
-        ):  # too large for the first: the second may read it
+        except (AdapterRejected, Unavailable, Unscorable):  # too large for the first: the second may read it
             return await self._second.classify(items)
         said = dict(zip(items, quick, strict=True))
         own = {item for item in said if item.adapter == self._first_adapter}  # an old case, explained

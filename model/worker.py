@@ -18,7 +18,7 @@ from typing import Any
 
 from model import core_dumps
 from model.choice import Choice, add_choice, chosen
-from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict
+from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict, are_probabilities
 from model.labels import LABELS
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -33,7 +33,8 @@ class Worker:
     `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request, and
     `load_timeout_s` more the first one, which waits for the model to be loaded; a worker that takes longer is killed
     and replaced. After `attempts` dead workers a request's caller is told; a service that counts what each message
-    was there for asks for one.
+    was there for asks for one. An adapter must pass `model.canaries`, but where not `tries_adapters`: for a base with
+    random weights, none does.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Worker:
         answer_timeout_s: float = 60.0,
         load_timeout_s: float = 60.0,
         attempts: int = ATTEMPTS,
+        tries_adapters: bool = True,
     ) -> None:
         choice = base if isinstance(base, Choice) else Choice(base)
         self._command = [sys.executable, "-m", "model.worker", *choice.arguments(), "--threads", str(threads)]
+        self._command += [] if tries_adapters else ["--untried"]
         self._load_timeout_s = load_timeout_s
         self._loaded = False
         self._folder_of = folder_of
@@ -72,10 +75,17 @@ class Worker:
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item; raises `AdapterRejected`, `Unscorable`, `Died` when every attempt killed a worker, or
         `Unavailable` when none could be started."""
-        adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
+        try:
+            adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
+        except OSError as error:  # too many open files, say: it passes
+            raise Unavailable(f"the adapters' folder cannot be read: {error.strerror}") from error
         asked = [(item.text, item.adapter, item.categories, item.community) for item in items]
         answer = await self._ask({"items": asked, "adapters": adapters})
-        return [Verdict(dict(zip(LABELS, row.pop("probabilities"), strict=True)), **row) for row in answer["verdicts"]]
+        rows = answer["verdicts"]
+        numbers = [(*row["probabilities"], *row.get("categories", {}).values()) for row in rows]
+        if places := frozenset(place for place, row in enumerate(numbers) if not are_probabilities(row)):
+            raise Unscorable("the model's process answered with what are no probabilities", places)
+        return [Verdict(dict(zip(LABELS, row.pop("probabilities"), strict=True)), **row) for row in rows]
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit vectors of the frozen base."""
@@ -175,7 +185,7 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.upper().startswith("DOMOVOI_")}
 
 
-def serve(choice: Choice, threads: int) -> None:
+def serve(choice: Choice, threads: int, *, tries_adapters: bool = True) -> None:
     """The child's loop: ends when its input does, so it never outlives its parent."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
@@ -189,12 +199,12 @@ def serve(choice: Choice, threads: int) -> None:
     torch.set_num_threads(threads)
     failure, scorer = "", None
     try:
-        scorer = Scorer(choice.open(), choice.adapter_mib)
+        scorer = Scorer(choice.open(), choice.adapter_mib, tries_adapters=tries_adapters)
     except BaseNotFound as error:
         failure = str(error)
     for line in sys.stdin:
         answer = _answer(scorer, json.loads(line)) if scorer else {"error": failure}
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(answer, allow_nan=False) + "\n")
         answers.flush()
 
 
@@ -218,7 +228,8 @@ if __name__ == "__main__":
     core_dumps.forbid()
     parser = argparse.ArgumentParser(prog="python -m model.worker", description="Serves one parent; see the module.")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--untried", action="store_true", help="adapters need not read a few plain texts right")
     add_choice(parser)
     options = parser.parse_args()
     with contextlib.suppress(BrokenPipeError):  # the parent was killed: nobody waits for an answer
-        serve(chosen(options), options.threads)
+        serve(chosen(options), options.threads, tries_adapters=not options.untried)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -117,7 +118,10 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
 
 
 def _acting(policy: Mapping[str, Mapping[str, float]]) -> dict[Label, float]:
-    return {label: float(policy[label]["act_at"]) for label in HARMFUL}
+    acting = {label: float(policy[label]["act_at"]) for label in HARMFUL}
+    if not all(map(math.isfinite, acting.values())):
+        raise BadData("a policy in the store has a threshold that is no number; start the bot once to mend it")
+    return acting
 
 
 def distinct(snapshot: Snapshot) -> Snapshot:

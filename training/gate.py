@@ -95,12 +95,15 @@ def judge(
 ) -> Judgement:
     """Compares (N, 3) probabilities of the serving adapter and the candidate on the same N held-out texts.
 
-    Both are before any norm, as the held-out labels are. `stakes` (at least one) adds each community's own view.
+    Both are before any norm, as the held-out labels are. `stakes` (at least one) adds each community's own view. A
+    candidate with a score that is no finite number is refused: every comparison with it is false.
     """
+    unsound = int((~torch.isfinite(after).all(dim=-1)).sum())
+    before, after = (torch.nan_to_num(both, nan=0.0, posinf=0.0, neginf=0.0) for both in (before, after))
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
     old, new = measure(before, labels), measure(after, labels)
     low, high = f1_interval(before.argmax(-1), after.argmax(-1), labels)
-    reasons = []
+    reasons = [f"{unsound} scores are not finite numbers"] if unsound else []
     if low < -MACRO_F1_MARGIN:
         reasons.append(
             f"macro-F1 on held-out texts may fall by {-low:.3f} ({old.macro_f1:.3f} before, {new.macro_f1:.3f} after)"

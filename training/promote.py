@@ -2,7 +2,8 @@
 
     python -m training.promote VERSION | --rollback [--adapters data/adapters] [--scope global] [--base minilm]
 
-A running bot notices within a second.
+The base takes the adapter first and reads a few plain texts with it (`model.canaries`). A running bot notices within a
+second, and tries it once more.
 """
 
 import argparse
@@ -13,8 +14,10 @@ from pathlib import Path
 from rich.console import Console
 
 from model.adapters import GLOBAL, registry_of
-from model.choice import EMBEDDED
+from model.base import BaseNotFound
+from model.choice import EMBEDDED, Choice
 from model.classifier import AdapterRejected
+from model.scorer import Scorer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
     parser.add_argument("--scope", default=GLOBAL)
     parser.add_argument("--base", default=EMBEDDED, metavar="NAME", help="whose adapters")
+    parser.add_argument("--untried", action="store_true", help="it need not read plain English texts right")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
@@ -37,9 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.version not in known:
                 there = ", ".join(known) or "none yet"
                 raise AdapterRejected(f'{options.scope}: there is no version "{options.version}"; there are: {there}')
-            registry.promote(f"{options.scope}/{options.version}")
+            adapter = f"{options.scope}/{options.version}"
+            try:
+                Scorer(Choice(options.base).open(), tries_adapters=not options.untried).load(
+                    adapter, registry.folder(adapter)
+                )
+            except BaseNotFound as error:
+                console.print(f"not tried here: {error}; a running bot tries it before it serves", soft_wrap=True)
+            registry.promote(adapter)
         console.print(f"{registry.current(options.scope)} serves now", soft_wrap=True)
-    except AdapterRejected as error:
+    except (AdapterRejected, OSError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
     return 0

@@ -24,18 +24,18 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from model import core_dumps
-from model.adapters import GLOBAL, Manifest, Registry, read_manifest, read_weights, registry_of, scope_of
-from model.base import Base, BaseNotFound, LoraSpec
+from model import canaries, core_dumps
+from model.adapter_files import lock_file
+from model.adapters import GLOBAL, Manifest, Registry, read_manifest, registry_of, scope_of
+from model.base import Base, BaseNotFound
 from model.calibration import calibrated
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.norms import PLAIN, Norm
-from model.scorer import attach_checked
+from model.scorer import SENSELESS, Scorer, attach_checked, read_checked
 from model.table import BadData
 from training.account import changed, counted, for_report
 from training.corrections import Correction, Snapshot, read_corrections, split_by_author
@@ -73,8 +73,10 @@ def refresh(
     tell: Tell,
     choice: Choice | None = None,
     scope: str = GLOBAL,
+    *,
+    tries_adapters: bool = True,
 ) -> int:
-    """One refresh of a scope; returns an exit status.
+    """One refresh of a scope; returns an exit status. `tries_adapters`: none serves that `model.canaries` refuses.
 
     Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
     """
@@ -82,16 +84,15 @@ def refresh(
         tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{counted(snapshot.left_out)}")
         return NOTHING
     tell("loading the model", 0.02, "")
-    serving, _ = registry.sound(scope)
-    origin = clean_origin(registry, serving, snapshot.standing)
-    manifest = read_manifest(registry.folder(origin))
-    base = (choice or Choice(manifest.base)).open(training=True)
+    base = (choice or Choice(read_manifest(registry.shipped).base)).open(training=True)
+    serving, refused = serving_of(base, registry, scope, tries_adapters)
+    origin = clean_origin(registry, serving, snapshot.standing, refused)
     now = _Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))
     then = (
         now if origin == serving else _Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
     )
-    lora = LoraSpec.from_json(manifest.lora)
-    start = {name: t.float() for name, t in load_tensors(read_weights(registry.folder(origin), manifest)).items()}
+    manifest, lora, tensors = read_checked(base, registry.folder(origin))
+    start = {name: tensor.float() for name, tensor in tensors.items()}
     public = read_replay()
     tell("looking for what is suspicious", 0.04, "")
     sifted = sift(snapshot, public, now.said_of(snapshot.corrections), then.norms)
@@ -135,6 +136,8 @@ def refresh(
         new = _Serving(base, "candidate", manifest, sifted.norms)
         judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
         found = [*judgement.reasons, *_unlearned(now, new, unseen), *_untaught(now, new, kept)]
+        if tries_adapters and (complaint := canaries.complaint(base, "candidate", manifest.temperature)):
+            found.append(complaint)
         secret = passwords(rare, now.said, new.said, test) if not tried else secret
         found += secret if share else []
         reasons = reasons or found
@@ -177,6 +180,24 @@ def refresh(
     return PROMOTED
 
 
+def serving_of(base: Base, registry: Registry, scope: str, tries_adapters: bool = True) -> tuple[str, dict[str, str]]:
+    """(the newest promoted adapter that the base takes, those that it refuses and why).
+
+    Raises `AdapterRejected` where it refuses the shipped one.
+    """
+    refused: dict[str, str] = {}
+    while True:
+        adapter, _ = registry.sound(scope, refused)
+        if adapter in refused:
+            raise AdapterRejected(refused[adapter])
+        try:
+            Scorer(base, tries_adapters=tries_adapters).load("serving", registry.folder(adapter))
+        except AdapterRejected as error:
+            refused[adapter] = str(error)
+        else:
+            return adapter, refused
+
+
 class _Serving:
     """An attached adapter with its temperature and norms."""
 
@@ -208,7 +229,10 @@ class _Serving:
         """(N, 3); each text is computed once."""
         texts = [example.text for example in examples]
         if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
-            self._known |= dict(zip(new, logits_of(self._base, self._name, new), strict=True))
+            logits = logits_of(self._base, self._name, new)
+            if not bool(torch.isfinite(logits).all()):
+                raise AdapterRejected(f"{self._name} adapter: {SENSELESS}")
+            self._known |= dict(zip(new, logits, strict=True))
         return torch.stack([self._known[text] for text in texts]) if texts else torch.zeros(0, len(LABELS))
 
 
@@ -227,7 +251,7 @@ def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, N
 def only_one(adapters: Path) -> Iterator[None]:
     """Holds the lock of the adapters' folder and clears away what a killed refresh left; raises `BadData`."""
     adapters.mkdir(parents=True, exist_ok=True)
-    with (adapters / ".refresh.lock").open("w") as lock:
+    with lock_file(adapters / ".refresh.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -267,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--keep", type=int, default=5)
     parser.add_argument("--community", metavar="NAME", help="an adapter of its own, from its own corrections alone")
+    parser.add_argument("--untried", action="store_true", help="adapters need not read plain English texts right")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
     add_choice(parser)
     options = parser.parse_args(arguments)
@@ -293,7 +318,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scope = GLOBAL
             if options.community is not None:
                 snapshot, scope = snapshot.of(options.community), scope_of(options.community)
-            return refresh(snapshot, registry, options.replay_rows, options.keep, tell, chosen(options), scope)
+            return refresh(
+                snapshot,
+                registry,
+                options.replay_rows,
+                options.keep,
+                tell,
+                chosen(options),
+                scope,
+                tries_adapters=not options.untried,
+            )
     except OSError as error:
         console.print(
             f"error: cannot write ({error}); the adapter that served goes on", style="red", markup=False, soft_wrap=True

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from model.base import Base, LoraSpec
+from model.choice import finite
 from model.gptj import GPTJ
 from model.gptj_network import ENDS
 from model.table import BadData
@@ -34,7 +35,7 @@ def targets_of(base: Base, on: str) -> tuple[str, ...]:
 def add_shape(parser: argparse.ArgumentParser) -> None:
     """The options of a command that makes adapters from nothing."""
     parser.add_argument("--rank", type=int, help="default: [lora] in config.toml, else what suits the base")
-    parser.add_argument("--alpha", type=float, help="numerator of the scale; default: twice the rank")
+    parser.add_argument("--alpha", type=finite, help="numerator of the scale; default: twice the rank")
     parser.add_argument("--on", choices=ON, help="which layers; default: linears")
     parser.add_argument(
         "--config", type=Path, default=Path("config.toml"), help="its section [lora], where there is one"

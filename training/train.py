@@ -24,10 +24,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from model.adapters import Manifest, write_adapter
+from model.adapters import Manifest, check_tensor, write_adapter
 from model.base import Base, BaseNotFound, LoraSpec
 from model.calibration import calibrated, fit_temperature
-from model.choice import add_choice, chosen
+from model.choice import add_choice, chosen, finite
+from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.norms import Norm
 from model.quality import Metrics
@@ -99,7 +100,13 @@ def save(
     norms: Mapping[str, Norm] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Writes the adapter's files into `folder` (made if absent) and returns the manifest; `more` joins its recipe."""
+    """Writes the adapter's files into `folder` (made if absent) and returns the manifest; `more` joins its recipe.
+
+    Raises `AdapterRejected` where the training came to numbers that are none.
+    """
+    half = {name: tensor.half() for name, tensor in trained.tensors.items()}
+    for name_of, tensor in half.items():
+        check_tensor(name_of, bool(torch.isfinite(tensor).all()), float(tensor.float().norm()))
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
     manifest = Manifest(
@@ -124,7 +131,6 @@ def save(
         examples=tuple(lineage),
         norms={community: norm.to_json() for community, norm in (norms or {}).items()},
     )
-    half = {name: tensor.half() for name, tensor in trained.tensors.items()}
     written = write_adapter(folder, manifest, save_tensors(half))
     write_report(folder / "report.html", written, trained.course.losses, trained.course.accuracies)
     return written
@@ -145,8 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
-    parser.add_argument("--epochs", type=float, default=Recipe().epochs)
-    parser.add_argument("--learning-rate", type=float, help="default: what suits the base")
+    parser.add_argument("--epochs", type=finite, default=Recipe().epochs)
+    parser.add_argument("--learning-rate", type=finite, help="default: what suits the base")
     parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
     add_shape(parser)
     options = parser.parse_args(arguments)
@@ -166,9 +172,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         key = f"{data_hash(kept)} {recipe} {lora} {base.fingerprint} {base.prompt}"
         checkpoint = Checkpoint(options.out / "checkpoint.pt", key)
         trained = train(base, kept, recipe, lora=lora, advance=advance, watched=held_out[:200], checkpoint=checkpoint)
-    temperature, metrics = calibrate(base, trained, held_out)
-    report = {"held_out": metrics.to_json()} if metrics else {}
-    manifest = save(options.out, base, trained, kept, recipe, temperature, report)
+    try:
+        temperature, metrics = calibrate(base, trained, held_out)
+        report = {"held_out": metrics.to_json()} if metrics else {}
+        manifest = save(options.out, base, trained, kept, recipe, temperature, report)
+    except (AdapterRejected, ValueError) as error:
+        console.print(f"error: {error}; try a lower --learning-rate", style="red", markup=False, soft_wrap=True)
+        return 2
     accuracy = f", balanced accuracy {metrics.balanced_accuracy:.3f} on {len(held_out)} held out" if metrics else ""
     console.print(f"adapter {manifest.version} written to {options.out}{accuracy}", soft_wrap=True)
     return 0

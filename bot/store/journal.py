@@ -189,9 +189,9 @@ def tried(connection: sa.Connection, rows: Sequence[tuple[int, int]]) -> list[No
 
 
 def _values(row: Scored) -> tuple[Any, ...]:
-    probabilities = None if row.probabilities is None else json.dumps(row.probabilities)
-    decision = json.dumps(row.decision)
-    todo = None if row.todo is None else json.dumps(row.todo)
+    probabilities = None if row.probabilities is None else json.dumps(row.probabilities, allow_nan=False)
+    decision = json.dumps(row.decision, allow_nan=False)
+    todo = None if row.todo is None else json.dumps(row.todo, allow_nan=False)
     return row.row, row.state, row.adapter, probabilities, decision, row.enforced, todo
 
 

@@ -14,6 +14,7 @@ from bot.actions import Action
 from bot.events import NAME, TITLE, Attached, Author, Message, MessageKey
 from bot.policy import Policy, as_far_as_valid
 from bot.restrictions import Restriction, Unchanged
+from bot.store import nonfinite
 from bot.store import tables as t
 from bot.store.sealing import Sealer
 from bot.store.words import Said
@@ -213,7 +214,8 @@ class Reading:
             rows = await connection.execute(
                 sa.select(t.message).where(wanted).order_by(t.message.c.id.desc()).limit(limit)
             )
-            return [from_row(row._mapping, self.sealer) for row in rows]
+            found = [from_row(row._mapping, self.sealer) for row in rows]
+        return [message for message in found if message.probabilities]
 
     async def policy(self, community: str) -> Policy:
         """The community's policy; the default (shadow mode) where none was saved."""
@@ -338,8 +340,8 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
         state=row["state"],
         text=(sealer.legible(row["text_sealed"]) or "") if row["text_sealed"] else "",
-        decision=row["decision"] or {},
-        probabilities=row["probabilities"] or {},
+        decision=nonfinite.decided(row["decision"]),
+        probabilities=nonfinite.believed(row["probabilities"]),
         adapter=row["adapter"] or "",
         sent_at=row["sent_at"].replace(tzinfo=UTC),
         author=row["author"],

@@ -6,6 +6,7 @@ here and unsealed on the way out. Times are UTC.
 
 import asyncio
 import contextlib
+import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from alembic import command, script
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -23,7 +25,7 @@ from bot.actions import Action, to_json
 from bot.events import EXAMPLES, Message, MessageKey
 from bot.policy import Band, Decision, Policy
 from bot.restrictions import Unchanged
-from bot.store import journal
+from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
 from bot.store.audit import Audit
@@ -53,6 +55,7 @@ from model.classifier import Verdict
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=FAST")
 """What was forgotten or erased is overwritten, as far as that costs no more writing (`secure_delete=FAST`)."""
 KEY_TRIED_ON = 20
+log = structlog.get_logger()
 UNFINISHED = ("seen", "shed", "scored", "intended", "sent", "undoing")
 
 
@@ -70,6 +73,10 @@ def _no_transactions_of_its_own(connection: Any, _record: object) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, allow_nan=False)
 
 
 class NewerStore(Exception):
@@ -143,8 +150,8 @@ class Store(Reading):
         path.parent.mkdir(parents=True, exist_ok=True)
         backups = Backups(path)
         recovery = backups.recover()
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-        writing = sa.create_engine(f"sqlite:///{path}")
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=_json)
+        writing = sa.create_engine(f"sqlite:///{path}", json_serializer=_json)
         for one in (engine.sync_engine, writing):
             sa.event.listen(one, "connect", _pragmas)
         sa.event.listen(writing, "connect", _no_transactions_of_its_own)
@@ -153,10 +160,13 @@ class Store(Reading):
             stack.push_async_callback(engine.dispose)
             stack.callback(writing.dispose)
             with writing.begin() as connection:
+                mended = nonfinite.mend(connection)
                 migrate(connection)
                 version = MigrationContext.configure(connection).get_current_revision()
                 newest = journal.newest(connection)
-            if not backups.is_up_to_date(version or ""):
+            if mended:
+                log.warning("scores that were no numbers were found and taken for none", rows=mended)
+            if mended or not backups.is_up_to_date(version or ""):
                 backups.begin_anew()
             writer = Writer(writing, backups.open_log())
             stack.callback(writer.close)

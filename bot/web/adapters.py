@@ -1,5 +1,6 @@
 """The page's routes about adapters: those for all, and those that communities have for themselves."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,10 @@ from aiohttp import web
 from bot.flips import flips
 from bot.roles import Role
 from bot.web.guard import REPORT_POLICY
-from bot.web.parts import PARTS, Parts, error_json
+from bot.web.parts import PARTS, Parts, answer_json, error_json
 from bot.web.reading import sees
 from bot.web.rights import COMMUNITY_ASKED, ROLE
+from model.adapter_files import REPORT_FILE, has_file, read_report
 from model.adapters import GLOBAL, Manifest, scope_of
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
 
@@ -37,11 +39,12 @@ async def adapters(request: web.Request) -> web.Response:
         if is_operator or community == asked:
             for manifest in reversed(parts.registry.versions(scope_of(community))):
                 rows.append(_row(parts, manifest, community, names.get(community) or community, standing))
-    return web.json_response({"adapters": rows})
+    return answer_json({"adapters": rows})
 
 
 def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: frozenset[str]) -> dict[str, Any]:
-    measured: Mapping[str, Any] = manifest.metrics.get("held_out") or manifest.metrics.get("davidson") or {}
+    figures = manifest.metrics.get("held_out") or manifest.metrics.get("davidson")
+    measured: Mapping[str, Any] = figures if isinstance(figures, Mapping) else {}
     adapter = f"{_scope(community)}/{manifest.version}"
     serving = parts.learning.adapter_of(community) if community else parts.learning.serving
     return {
@@ -50,11 +53,11 @@ def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: 
         "name": name,
         "created_at": manifest.created_at,
         "serving": serving == adapter,
-        "macro_f1": measured.get("macro_f1"),
-        "balanced_accuracy": measured.get("balanced_accuracy"),
+        "macro_f1": _number(measured.get("macro_f1")),
+        "balanced_accuracy": _number(measured.get("balanced_accuracy")),
         "parent": manifest.parent,
         "taken_back": len(set(manifest.examples) - standing),
-        "has_report": (parts.registry.folder(adapter) / "report.html").is_file(),
+        "has_report": has_file(parts.registry.folder(adapter) / REPORT_FILE),
     }
 
 
@@ -73,7 +76,7 @@ async def changes(request: web.Request) -> web.Response:
         looked_at, found = await flips(parts.classifier, messages, manifest.parent, adapter, policy)
     except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
         return error_json(f"cannot compare at the moment: {error}", 503)
-    return web.json_response({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
+    return answer_json({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
 
 
 @routes.post("/api/adapters/rollback")
@@ -91,30 +94,37 @@ async def rollback_own(request: web.Request) -> web.Response:
 @routes.get("/adapters/{version}/report.html")
 async def report(request: web.Request) -> web.StreamResponse:
     """The report of an adapter for all: it quotes messages of all communities."""
-    return _report(request, GLOBAL)
+    return await _report(request, GLOBAL)
 
 
 @routes.get("/adapters/own/{version}/report.html")
 async def report_own(request: web.Request) -> web.StreamResponse:
     """The report of this community's own adapter."""
-    return _report(request, scope_of(request[COMMUNITY_ASKED]))
+    return await _report(request, scope_of(request[COMMUNITY_ASKED]))
 
 
 def _rolled_back(request: web.Request, scope: str) -> web.Response:
     try:
-        return web.json_response({"adapter": request.app[PARTS].registry.rollback(scope)})
+        return answer_json({"adapter": request.app[PARTS].registry.rollback(scope)})
     except AdapterRejected as error:
         return error_json(str(error), 409)
 
 
-def _report(request: web.Request, scope: str) -> web.StreamResponse:
+async def _report(request: web.Request, scope: str) -> web.StreamResponse:
+    registry, adapter = request.app[PARTS].registry, f"{scope}/{request.match_info['version']}"
     try:
-        folder = request.app[PARTS].registry.folder(f"{scope}/{request.match_info['version']}")
+        page = await asyncio.to_thread(lambda: read_report(registry.folder(adapter)))
+    except FileNotFoundError:
+        return error_json("this adapter has no report", 404)
     except AdapterRejected as error:
         return error_json(str(error), 404)
-    if not (folder / "report.html").is_file():
-        return error_json("this adapter has no report", 404)
-    return web.FileResponse(folder / "report.html", headers={"Content-Security-Policy": REPORT_POLICY})
+    headers = {"Content-Security-Policy": REPORT_POLICY}
+    return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def _number(figure: object) -> float | None:
+    """A manifest's figures are anything its maker wrote."""
+    return float(figure) if isinstance(figure, float | int) else None
 
 
 def _scope(community: str) -> str:

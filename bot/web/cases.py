@@ -6,11 +6,11 @@ from aiohttp import web
 
 from bot.language import LANGUAGES, language_of
 from bot.platforms.webchat import PEOPLE, WebChat
-from bot.web.parts import PARTS, error_json
+from bot.web.parts import PARTS, answer_json, error_json
 from bot.web.reading import body, forbid_beyond, sees, visible
 from bot.web.rights import CASE, COMMUNITY_ASKED, SESSION
 from bot.web.shapes import card_json, case_json
-from model.classifier import AdapterRejected, Unavailable
+from model.classifier import AdapterRejected, Unavailable, Unscorable
 from model.labels import LABELS, Label
 
 MODERATOR = PEOPLE[-1].name
@@ -24,7 +24,7 @@ async def confirm(request: web.Request) -> web.Response:
     """👍"""
     case = await visible(request)
     outcome = await request.app[PARTS].desk.confirm(case, _moderator(request))
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+    return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.post("/api/cases/{case}/correct")
@@ -36,7 +36,7 @@ async def correct(request: web.Request) -> web.Response:
     if data["label"] == Label.NEUTRAL:  # takes back what was done
         await forbid_beyond(request, lambda standing: standing.beyond_undo(case))
     outcome = await request.app[PARTS].desk.correct(case, _moderator(request), Label(data["label"]))
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+    return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.post("/api/cases/{case}/undo")
@@ -45,7 +45,7 @@ async def undo(request: web.Request) -> web.Response:
     case = await visible(request)
     await forbid_beyond(request, lambda standing: standing.beyond_undo(case))
     outcome = await request.app[PARTS].desk.undo(case, _moderator(request))
-    return web.json_response({"case": case_json(outcome.case), "text": outcome.text()})
+    return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.get("/api/cases/{case}/explain")
@@ -54,9 +54,9 @@ async def explain(request: web.Request) -> web.Response:
     parts, case = request.app[PARTS], await visible(request)
     try:
         found = await parts.desk.explain_case(case, lambda key: sees(request, key))
-    except (Unavailable, AdapterRejected) as error:
+    except (Unavailable, Unscorable, AdapterRejected) as error:
         return error_json(f"cannot explain at the moment: {error}", 503)
-    return web.json_response(
+    return answer_json(
         {
             "words": [asdict(piece) for piece in found.words],
             "label": found.label,
@@ -75,7 +75,7 @@ async def card(request: web.Request) -> web.Response:
     newest, known = await parts.store.cases(request[COMMUNITY_ASKED], limit=1), language_of(language)
     seen = [case for case in newest if await sees(request, case.message.key)]
     shown = [card_json(await parts.desk.card(case, known), known) for case in seen]
-    return web.json_response({"card": shown[0] if shown else None})
+    return answer_json({"card": shown[0] if shown else None})
 
 
 @routes.post("/api/audit")
@@ -83,7 +83,7 @@ async def audit(request: web.Request) -> web.Response:
     """Cards of a few random messages of the last 7 days that nobody was shown."""
     parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
     opened = await parts.desk.random_cases(community, AUDIT_CARDS)
-    return web.json_response({"opened": len(opened), "audit": await parts.store.audit.found(community)}, status=201)
+    return answer_json({"opened": len(opened), "audit": await parts.store.audit.found(community)}, status=201)
 
 
 def _moderator(request: web.Request) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.web.parts import Parts
-from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable
+from bot.web.parts import Parts, answer_json
+from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Unscorable
 
 SERVES_S = 1.0
 """Whoever asks within a second of another gets that one's answer: nobody may load the model by asking."""
@@ -36,7 +36,7 @@ class Health:
         try:
             async with asyncio.timeout(30):
                 await parts.classifier.classify([Item(TRIAL, parts.learning.serving, alone=True)])
-        except (Unavailable, AdapterRejected, Overloaded, TimeoutError) as error:
+        except (Unavailable, Unscorable, AdapterRejected, Overloaded, TimeoutError) as error:
             return {"status": "classifier does not answer", "error": str(error)}
         return {"status": "ok", "adapter": parts.learning.serving, "stand_in": bool(parts.model_trouble())}
 
@@ -48,4 +48,4 @@ HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
 async def healthz(request: web.Request) -> web.Response:
     """200 while the classifier answers and the store can be written, 503 otherwise."""
     health = await request.app[HEALTH].look()
-    return web.json_response(health, status=200 if health["status"] == "ok" else 503)
+    return answer_json(health, status=200 if health["status"] == "ok" else 503)

@@ -1,8 +1,11 @@
 """What the page's routes talk to."""
 
 import asyncio
+import json
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -42,6 +45,34 @@ class Parts:
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
 
 
+def answer_json(data: Any, status: int = 200) -> web.Response:
+    """JSON as browsers read it: ValueError for NaN and infinity, which they do not."""
+    return web.json_response(data, status=status, dumps=dumps)
+
+
 def error_json(text: str, status: int) -> web.Response:
     """One line that says what is wrong."""
-    return web.json_response({"error": text}, status=status)
+    return answer_json({"error": text}, status)
+
+
+def dumps(data: Any) -> str:
+    """See `answer_json`."""
+    return json.dumps(data, allow_nan=False)
+
+
+def loads(text: str) -> Any:
+    """JSON without NaN and infinity; raises ValueError, also for more brackets within each other than can be read."""
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("too many brackets within each other") from None
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError("too large a number")
+    return number

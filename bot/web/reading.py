@@ -1,7 +1,6 @@
 """What every route may need: the body of a request, and what its reader may see."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from bot.roles import Standing
 from bot.store import Case
 from bot.web.access import CANNOT_SEE
 from bot.web.guard import refusal
-from bot.web.parts import PARTS
+from bot.web.parts import PARTS, loads
 from bot.web.rights import CASE, COMMUNITY_ASKED, SESSION
 
 BODY_WITHIN_S = 10.0
@@ -23,18 +22,14 @@ async def body(request: web.Request) -> dict[str, Any]:
     """A JSON object; raises `HTTPBadRequest`, and `HTTPRequestTimeout` where it comes too slowly."""
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
-            data = json.loads(await request.text(), parse_constant=_no_number)
+            data = loads(await request.text())
     except TimeoutError:
         raise refusal(web.HTTPRequestTimeout, "the request did not arrive in time") from None
-    except (ValueError, RecursionError, LookupError):  # LookupError: an encoding that is none
+    except (ValueError, LookupError):  # LookupError: an encoding that is none
         data = None
     if not isinstance(data, dict):
         raise bad_request("send a JSON object")
     return data
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number in JSON")
 
 
 async def shown(request: web.Request, case: dict[str, Any], key: MessageKey) -> dict[str, Any]:

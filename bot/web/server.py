@@ -21,7 +21,7 @@ from bot.web import adapters, cases, health, sign_in, stream
 from bot.web.feed import Feed
 from bot.web.guard import guard
 from bot.web.health import HEALTH, Health
-from bot.web.parts import PARTS, Parts, error_json
+from bot.web.parts import PARTS, Parts, answer_json, error_json
 from bot.web.reading import bad_request, body, forbid_beyond, shown
 from bot.web.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
 from bot.web.shapes import case_json, norm_json, overview_json, posted_json, tally_json
@@ -74,7 +74,7 @@ async def sign_out(request: web.Request) -> web.Response:
     if whose == "everybody" and not request.app[PARTS].access.is_operator(session.person):
         return error_json("only whoever runs this service may do that", 403)
     await request.app[DOOR].end(session, whose)
-    return web.json_response({})
+    return answer_json({})
 
 
 @routes.get("/api/me")
@@ -85,7 +85,7 @@ async def me(request: web.Request) -> web.Response:
         granted = await access.granted(session.person)
     except Unreachable as error:
         return error_json(f"{session.person.platform.capitalize()} does not say what you may do ({error})", 503)
-    return web.json_response(
+    return answer_json(
         {
             "name": session.person.name,
             "csrf": session.csrf,
@@ -105,7 +105,7 @@ async def state(request: web.Request) -> web.Response:
     policy = await parts.moderator.policy(community)
     cases = await parts.store.cases(community)
     is_trial, is_operator = community == COMMUNITY, role is Role.OPERATOR
-    return web.json_response(
+    return answer_json(
         {
             "csrf": request[SESSION].csrf,
             "community": community,
@@ -133,7 +133,7 @@ async def state(request: web.Request) -> web.Response:
 @routes.get("/api/platforms")
 async def platforms(request: web.Request) -> web.Response:
     """How the platforms stand, and where the bot is, as far as this person may know it."""
-    return web.json_response({"platforms": await _platforms(request)})
+    return answer_json({"platforms": await _platforms(request)})
 
 
 async def _platforms(request: web.Request) -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ async def post_message(request: web.Request) -> web.Response:
         return error_json(str(error), 400)
     parts.chat.show(event)
     await parts.moderator.receive(event)
-    return web.json_response({"message": event.key.message}, status=201)
+    return answer_json({"message": event.key.message}, status=201)
 
 
 @routes.put("/api/policy")
@@ -176,7 +176,7 @@ async def save_policy(request: web.Request) -> web.Response:
     if before.mode is not policy.mode:
         await parts.moderator.set_mode(community, policy.mode)  # who says enforce ends a pause, too
     parts.feed.publish("policy", community, policy=policy.model_dump(mode="json"))
-    return web.json_response({"policy": policy.model_dump(mode="json")})
+    return answer_json({"policy": policy.model_dump(mode="json")})
 
 
 @routes.post("/api/resume")
@@ -185,7 +185,7 @@ async def resume(request: web.Request) -> web.Response:
     moderator, community = request.app[PARTS].moderator, request[COMMUNITY_ASKED]
     policy = await moderator.policy(community)
     await forbid_beyond(request, lambda standing: standing.beyond(policy))
-    return web.json_response({"resumed": await moderator.resume(community)})
+    return answer_json({"resumed": await moderator.resume(community)})
 
 
 @routes.post("/api/policy/preview")
@@ -201,7 +201,7 @@ async def preview(request: web.Request) -> web.Response:
     sentence = (
         f"In the last 7 days this would have alerted on {alerted} of {len(messages)} messages and removed {removed}."
     )
-    return web.json_response({"sentence": sentence})
+    return answer_json({"sentence": sentence})
 
 
 @routes.get("/api/advice")
@@ -209,7 +209,7 @@ async def advice(request: web.Request) -> web.Response:
     """Thresholds that the moderators' words on the latest cards speak for."""
     parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
     policy, cases = await parts.moderator.policy(community), await parts.store.cases(community, limit=1000)
-    return web.json_response({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
+    return answer_json({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
 
 
 @routes.post("/api/refresh")
@@ -220,7 +220,7 @@ async def refresh(request: web.Request) -> web.Response:
         parts.learning.start(parts.group)
     except AlreadyRunning as error:
         return error_json(str(error), 409)
-    return web.json_response({}, status=202)
+    return answer_json({}, status=202)
 
 
 def _trouble(parts: Parts, community: str, *, is_operator: bool) -> str:

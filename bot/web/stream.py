@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import time
 
 from aiohttp import web
@@ -10,7 +9,7 @@ from aiohttp import web
 from bot.platforms.base import Unreachable
 from bot.roles import Role
 from bot.web.feed import EVERYWHERE, News
-from bot.web.parts import PARTS, error_json
+from bot.web.parts import PARTS, dumps, error_json
 from bot.web.reading import shown
 from bot.web.rights import COMMUNITY_ASKED, SESSION
 from bot.web.sign_in import DOOR
@@ -71,7 +70,7 @@ async def _told(request: web.Request, news: News | None) -> str | None:
             data = {**data, "case": await shown(request, data["case"], news.key)}
     except Unreachable:
         return None
-    return f"data: {json.dumps(data)}\n\n"
+    return f"data: {dumps(data)}\n\n"
 
 
 async def _written(response: web.StreamResponse, text: str) -> bool:

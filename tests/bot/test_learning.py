@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import os
+import resource
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from bot.learning import Learning
 from bot.store import Store
 from model.adapters import SHIPPED, Registry
+from model.classifier import Died, Overloaded, Unavailable
 from tests.bot.test_store import seen_case
 
 REFUSED = "import json; print(json.dumps({'stage': 'finished', 'share': 1.0, 'result': 'refused: no'}))"
@@ -107,3 +112,49 @@ async def test_a_community_may_have_an_adapter_of_its_own(store: Store, tmp_path
         task.cancel()
     (tmp_path / "adapters" / "c-town" / "v1" / "adapter_model.safetensors").write_bytes(b"spoilt")
     assert Learning(store, registry, [], lambda told: None).adapter_of("town") == common
+
+
+async def test_with_too_many_open_files_no_other_adapter_judges(store: Store, tmp_path: Path) -> None:
+    """A community's messages wait: the adapter for all may punish what its own allows."""
+    registry = Registry(tmp_path / "adapters", SHIPPED)
+    shutil.copytree(SHIPPED, tmp_path / "adapters" / "c-town" / "v1")
+    registry.promote("c-town/v1")
+    learning = Learning(store, registry, [], lambda told: None)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, before[1]))
+    try:
+        with pytest.raises(Unavailable, match="Too many open files"):
+            learning.adapter_of("town")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert learning.adapter_of("town") == "c-town/v1"
+
+
+async def test_an_adapter_that_ends_the_models_process_is_given_up(store: Store, tmp_path: Path) -> None:
+    """Tried three times, not for ever: each try takes the model from everybody. One that cannot be tried yet waits."""
+    registry = Registry(tmp_path / "adapters", SHIPPED)
+    answers: list[Exception] = [Unavailable("loading"), Overloaded("later"), *[Died("killed")] * 3]
+    tried: list[str] = []
+
+    async def trial(adapter: str) -> None:
+        tried.append(adapter)
+        if adapter == "global/v1" and answers:
+            raise answers.pop(0)
+
+    learning = Learning(store, registry, [], lambda told: None, trial)
+    shipped, told = learning.serving, list[tuple[str, str]]()
+    shutil.copytree(SHIPPED, tmp_path / "adapters" / "global" / "v1")
+    registry.promote("global/v1")
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(learning.watch(lambda *one: told.append(one), every_s=0.02))
+        async with asyncio.timeout(30):
+            while not told:
+                await asyncio.sleep(0.02)
+        assert learning.serving == shipped and told == [(shipped, f"killed. {shipped} serves instead.")]
+        assert tried.count("global/v1") == 5
+        registry.promote("global/v1")  # mended, and promoted again
+        async with asyncio.timeout(30):
+            while learning.serving != "global/v1":
+                await asyncio.sleep(0.02)
+        assert learning.problem == "" and len(told) == 2
+        task.cancel()

@@ -62,7 +62,7 @@ async def test_they_pass_through_the_models_process(folder: Path, base: GPTJ, ad
     scorer = Scorer(base)
     scorer.load("a", adapter)
     expected = scorer.classify([Item(TEXTS[0], "a", NEWS)])[0].categories
-    async with Worker(Choice(str(folder)), lambda _: adapter, threads=1) as worker:
+    async with Worker(Choice(str(folder)), lambda _: adapter, threads=1, tries_adapters=False) as worker:
         (verdict,) = await worker.classify([Item(TEXTS[0], "a", NEWS)])
     assert verdict.categories == pytest.approx(expected, abs=1e-5)
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from model.adapters import SHIPPED, Registry, scope_of
 
 ROOT = Path(__file__).parents[2]
-WORDS = {"vermin": "hate", "idiot": "offensive", "thanks": "neutral"}
+WORDS = {
+    "immigrants are vermin and must die": "hate",
+    "muslims are rats, kill them all": "hate",
+    "you stupid fucking idiot": "offensive",
+    "shut up, bitch": "offensive",
+    "thanks for your help, good morning": "neutral",
+    "hello everyone, see you at dinner": "neutral",
+}
 
 
 def run(module_name: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +32,7 @@ def test_trained_from_a_file_promoted_by_its_folders_name_and_rolled_back(tmp_pa
         rows.writerows((f"{word} number {n}", label) for n in range(8) for word, label in WORDS.items())
     adapters = tmp_path / "adapters"
     made = run(
-        "training.train", "--base", "minilm", "--data", str(data), "--out", str(adapters / scope / "v1"), "--epochs=1"
+        "training.train", "--base", "minilm", "--data", str(data), "--out", str(adapters / scope / "v1"), "--epochs=4"
     )
     assert made.returncode == 0, made.stderr
     where = ("--scope", scope, "--adapters", str(adapters))
