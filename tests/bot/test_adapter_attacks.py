@@ -18,6 +18,7 @@ from bot.app import Running, service
 from bot.config import Config, Service
 from model.adapters import SHIPPED, Registry, read_manifest, scope_of
 from model.labels import Label
+from tests.bot.signed_in import operator
 from tests.model.test_adapter_files import ODD_FILES, adapter, edit, replaced
 from tests.model.test_canaries import HOSTILE, made
 
@@ -62,7 +63,7 @@ async def started(folder: Path) -> AsyncIterator[Scene]:
     settings = Service(port=0, data_folder=str(folder / "data"), key_file=str(folder / KEY))
     async with (
         service(Config(service=settings)) as running,
-        ClientSession(f"http://127.0.0.1:{running.port}") as session,
+        operator(running) as session,
     ):
         yield Scene(running, session)
 
@@ -214,7 +215,7 @@ async def test_a_report_that_is_a_link_to_the_sealing_key(tmp_path: Path, odd: s
         for path in ("/adapters/v1/report.html", "/adapters/..%2Fv1/report.html", "/adapters/%2e%2e/report.html"):
             async with scene.session.get(path) as answer:
                 assert answer.status == 404 and "00112233" not in await answer.text()
-        async with scene.session.get("/adapters/v2/report.html?community=town") as answer:
+        async with scene.session.get("/adapters/own/v2/report.html?community=town") as answer:
             assert answer.status == 200 and answer.content_type == "text/html"
             assert (
                 "<h1>Adapter" in await answer.text()

@@ -22,6 +22,7 @@ from bot.policy import Mode, Policy
 from bot.store import Sealer, Store
 from bot.web.parts import dumps, loads
 from model.labels import Label
+from tests.bot.signed_in import operator
 from training.corrections import read_corrections
 from training.refresh import NOTHING
 
@@ -77,7 +78,7 @@ async def test_a_store_that_holds_nan_opens_and_everything_over_it_works(
     capfd.readouterr()
     async with (
         started(tmp_path) as running,
-        ClientSession(f"http://127.0.0.1:{running.port}") as session,
+        operator(running) as session,
     ):
         assert capfd.readouterr().out.count("scores that were no numbers") == 1
         state = await asked(session, "GET", "/api/state")
@@ -152,7 +153,7 @@ async def test_a_policy_with_a_number_that_is_none_is_not_saved(tmp_path: Path) 
     """Over a real request: Python's JSON would take it."""
     async with (
         started(tmp_path) as running,
-        ClientSession(f"http://127.0.0.1:{running.port}") as session,
+        operator(running) as session,
     ):
         state = await asked(session, "GET", "/api/state")
         policy = state["policy"]
