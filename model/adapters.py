@@ -316,6 +316,7 @@ def registry_of(base: str, root: Path) -> Registry:
     """
     if (shipped := SHIPPED_FOLDER / base).parent == SHIPPED_FOLDER and shipped.is_dir():
         return Registry(root if shipped == SHIPPED else root / f"@{base}", shipped)
+    base = re.sub(r"@[0-9a-f]{40}$", "", base)  # a hub repository's commit; the manifest has it
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", base).strip("-.")[-60:].lstrip("-.") or "base"
     registry = Registry(root / f"@{name}", root / f"@{name}" / "first")
     if not (registry.shipped / MANIFEST_FILE).is_file():

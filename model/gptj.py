@@ -278,7 +278,7 @@ def open_gptj(
         return GPTJ(
             network,
             encode,
-            name=source,
+            name=checkpoint.name,
             fingerprint=fingerprint,
             prompt=prompt,
             batch_tokens=batch_tokens,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -29,7 +30,9 @@ MINI = Path(__file__).with_name("mini")
 SAMPLED = 1024
 """Elements of each tensor that go into a fingerprint."""
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+KNOWN = {"eleutherai/gpt-j-6b": "47e169305d2e8376be1d31e765533382721b2cc1"}
+"""Commits of hub repositories that need not be named."""
+_HUB_ID = re.compile(r"([\w.-]+/[\w.-]+?)(?:@([0-9a-f]{40}))?")
 
 
 class Encoder:
@@ -50,7 +53,7 @@ class Encoder:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A GPT-J whose config and tokenizer were read, but no weights yet."""
+    """A GPT-J whose config and tokenizer were read, but no weights yet. `revision` is a hub repository's commit."""
 
     name: str
     config: str  # config.json
@@ -61,6 +64,7 @@ class Checkpoint:
     Weights of a prepared folder stay on disk until each is taken, in the types they have there.
     """
     prepared: bool = False
+    revision: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -108,16 +112,26 @@ class DeviceWeights:
 
 
 def open_checkpoint(source: str) -> Checkpoint:
-    """Finds `source` and reads what is small of it; raises `BaseNotFound` with the fix."""
+    """Finds `source` and reads what is small of it; raises `BaseNotFound` with the fix.
+
+    A hub id names a commit behind an @: what a branch or a tag stands for can be exchanged by whoever owns it.
+    """
     folder = MINI if source == "mini" else Path(source)
     if source == "mini" and not folder.is_dir():
         raise BaseNotFound(f"{folder} is missing; make it with: python -m training.pretrain")
-    if not folder.is_dir() and not _HUB_ID.fullmatch(source):
-        raise BaseNotFound(f"{source}: no such folder, nor a hub id like EleutherAI/gpt-j-6b")
+    if folder.is_dir():
+        with _readable(source):
+            return _prepared(source, folder) if (folder / PREPARED_FILE).is_file() else _plain(source, str(folder))
+    if (known := _HUB_ID.fullmatch(source)) is None:
+        raise BaseNotFound(f"{source}: no such folder, nor a hub id like EleutherAI/gpt-j-6b@COMMIT")
+    name, revision = known[1], known[2] or KNOWN.get(known[1].lower())
+    if revision is None:
+        raise BaseNotFound(
+            f"{source}: no such folder; if it is a hub id, name the commit to download as well, all 40 digits of it: "
+            f"{name}@COMMIT"
+        )
     with _readable(source):
-        if (folder / PREPARED_FILE).is_file():
-            return _prepared(source, folder)
-        return _plain(source, str(folder) if folder.is_dir() else source)
+        return _plain(f"{name}@{revision}", name, revision)
 
 
 @contextlib.contextmanager
@@ -125,7 +139,7 @@ def _readable(source: str) -> Iterator[None]:
     """Whatever a library says about a bad checkpoint becomes one line that names the source."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, EOFError, UnpicklingError, SafetensorError) as error:
         first = str(error).strip().splitlines()[:1] or [type(error).__name__]
         hub = "" if Path(source).is_dir() or source == "mini" else " (no folder of that name here; taken for a hub id)"
         raise BaseNotFound(f"{source}: cannot be read as a GPT-J{hub}: {first[0]}") from error
@@ -153,35 +167,42 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _plain(name: str, place: str) -> Checkpoint:
-    """Through transformers, which knows every way a checkpoint is stored."""
+def _plain(name: str, place: str, revision: str = "") -> Checkpoint:
+    """Through transformers, which knows every way a checkpoint is stored: safetensors where there are any, else torch's
+    files by its loader for weights alone, which runs no code of theirs."""
     from transformers import AutoTokenizer, GPTJConfig, GPTJForCausalLM
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()  # the worker's log is no terminal
     folder = Path(place)
+    at = {"revision": revision} if revision else {}
     if folder.is_dir():
         config = (folder / "config.json").read_text(encoding="utf-8")
     else:
-        config = GPTJConfig.from_pretrained(place).to_json_string(use_diff=False)
+        config = GPTJConfig.from_pretrained(place, **at).to_json_string(use_diff=False)
     shape = Shape.from_json(config)
     if (folder / "tokenizer.json").is_file():
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     else:
-        tokenizer = AutoTokenizer.from_pretrained(place).backend_tokenizer
+        tokenizer = AutoTokenizer.from_pretrained(place, **at).backend_tokenizer
 
     def load(dtype: torch.dtype) -> tuple[Tensors, str]:
         with _readable(name):
             model, found = GPTJForCausalLM.from_pretrained(
-                place, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+                place,
+                **at,
+                dtype=dtype,
+                weights_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
             if absent := sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}):
                 raise ValueError(f"tensor {absent[0]} is missing or of another size")  # it would be random otherwise
             state = {key: tensor.detach() for key, tensor in model.state_dict().items()}
             return Tensors(state=state), fingerprint(shape, state)
 
-    return Checkpoint(name, config, tokenizer, load)
+    return Checkpoint(name, config, tokenizer, load, revision=revision)
 
 
 def _prepared(name: str, folder: Path) -> Checkpoint:
@@ -199,7 +220,9 @@ def _prepared(name: str, folder: Path) -> Checkpoint:
             weights = [folder / file for file in manifest["files"] if file.endswith(".safetensors")]
             return Tensors(files=dict(_names(weights))), str(manifest["fingerprint"])
 
-    return Checkpoint(name, config, Tokenizer.from_file(str(folder / "tokenizer.json")), load, prepared=True)
+    return Checkpoint(
+        name, config, Tokenizer.from_file(str(folder / "tokenizer.json")), load, True, str(manifest.get("revision", ""))
+    )
 
 
 def _names(files: list[Path]) -> Iterator[tuple[str, Path]]:

@@ -57,7 +57,8 @@ def prepare(source: str, out: Path, console: Console, shard_bytes: int = SHARD_B
         files = sorted(path.name for path in partial.iterdir())
         manifest = {
             "format": FORMAT,
-            "source": source,
+            "source": checkpoint.name,
+            "revision": checkpoint.revision,
             "fingerprint": fingerprint,
             "files": {name: file_hash(partial / name) for name in files},
             "versions": {name: version(name) for name in ("torch", "transformers", "bitsandbytes", "safetensors")},

@@ -250,8 +250,11 @@ def test_a_folder_that_is_no_gptj_is_refused_in_one_line(tmp_path: Path, spoil: 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder's name with a typo looks like a hub id: the message says what it was taken for."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(BaseNotFound, match="taken for a hub id") as refused:
+    with pytest.raises(BaseNotFound, match="name the commit") as refused:
         open_base("models/gpt-j-in8")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(BaseNotFound, match="taken for a hub id") as refused:
+        open_base(f"models/gpt-j-in8@{'0' * 40}")
     assert "\n" not in str(refused.value)
 
 
