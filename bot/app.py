@@ -44,6 +44,8 @@ from model.coalescing import Coalescing
 from model.worker import Worker
 
 BACKUP_EVERY_S, BACKUP_AGAIN_S = 24 * 3600.0, 600.0
+ERASED_WITHIN_S = 3600.0
+"""What somebody had erased is out of the backups after so long."""
 START_AGAIN_S = 2.0
 log = structlog.get_logger()
 
@@ -325,11 +327,17 @@ async def _retention(store: Store, days: int) -> None:
 
 
 async def _backups(store: Store, notice: Callable[[Notice], None]) -> None:
-    """Once a day, counted from the last backup and not from the start; one that fails is told and tried again."""
+    """Once a day, counted from the last backup and not from the start; within an hour where somebody had something
+    erased. One that fails is told and tried again."""
+    age_s = await asyncio.to_thread(lambda: store.backups.newest_age_s)
+    await store.mine.look_for_erased(datetime.now(UTC) - timedelta(seconds=age_s or 0.0))
     while True:
         try:
             age_s = await asyncio.to_thread(lambda: store.backups.newest_age_s)
-            await asyncio.sleep(max(0.0, BACKUP_EVERY_S - (age_s if age_s is not None else BACKUP_EVERY_S)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, BACKUP_EVERY_S - (BACKUP_EVERY_S if age_s is None else age_s))):
+                    await store.mine.erased.wait()
+                    await asyncio.sleep(max(0.0, ERASED_WITHIN_S - (age_s or 0.0)))
             await store.back_up()
             log.info("backed up", folder=str(store.backups.folder))
         except Damaged as error:

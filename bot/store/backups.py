@@ -92,8 +92,8 @@ class Backups:
         _sync(self.folder)
         return fresh
 
-    def finish(self) -> None:
-        """Checks the copy and lets older backups go, with the changes that led up to the oldest one that stays.
+    def finish(self, keep: int = KEEP) -> None:
+        """Checks the copy and lets older backups than `keep` go, with the changes that led up to the oldest that stays.
 
         Raises `Damaged` where the copy is not sound: then the older ones stay.
         """
@@ -108,11 +108,11 @@ class Backups:
         os.replace(self._partial, self._backup(number))
         _sync(self.folder)
         numbers = self._numbers()
-        for old in numbers[:-KEEP]:
+        for old in numbers[:-keep]:
             self._backup(old).unlink(missing_ok=True)
             self._digest_of(old).unlink(missing_ok=True)
         for old in self._logs():
-            if old < numbers[-KEEP:][0]:
+            if old < numbers[-keep:][0]:
                 self._log(old).unlink(missing_ok=True)
         for apart in self.folder.glob("before-*"):
             if time.time() - apart.stat().st_mtime > KEPT_APART_S:

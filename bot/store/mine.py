@@ -1,5 +1,6 @@
 """What an author may ask of the store: what it keeps of them, and that it keeps it no longer."""
 
+import asyncio
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -19,6 +20,8 @@ class Mine:
         self._engine = engine
         self._writer = writer
         self._sealer = sealer
+        self.erased = asyncio.Event()
+        """Something was erased that may lie in a backup."""
 
     async def export(self, author: str, community: str) -> list[Journalled]:
         """All the author's messages in a community whose text is still kept, oldest first."""
@@ -44,7 +47,18 @@ class Mine:
             connection.execute(unreported)
             return connection.execute(erased).rowcount
 
-        return await self._writer.write(work)
+        count = await self._writer.write(work)
+        if count:
+            self.erased.set()
+            await self._writer.empty_wal()
+        return count
+
+    async def look_for_erased(self, since: datetime) -> None:
+        """Sets `erased` where a former process erased something after that moment."""
+        query = sa.select(sa.exists().where(t.message.c.erased_at > t.naive(since)))
+        async with self._engine.connect() as connection:
+            if await connection.scalar(query):
+                self.erased.set()
 
 
 def _of(author: str, community: str) -> sa.ColumnElement[bool]:

@@ -29,7 +29,7 @@ from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
 from bot.store.audit import Audit
-from bot.store.backups import Backups, Recovery
+from bot.store.backups import KEEP, Backups, Recovery
 from bot.store.cards import Cards
 from bot.store.chats import Chats
 from bot.store.communities import Communities
@@ -45,6 +45,7 @@ from bot.store.restrictions import Restrictions
 from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
 from bot.store.sessions import Sessions
+from bot.store.soundness import overwrite_freed
 from bot.store.standings import Standings
 from bot.store.unknown import UnknownKinds
 from bot.store.watermarks import Watermarks
@@ -52,8 +53,8 @@ from bot.store.words import Word, weigh
 from bot.store.writer import Writer
 from model.classifier import Verdict
 
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=FAST")
-"""What was forgotten or erased is overwritten, as far as that costs no more writing (`secure_delete=FAST`)."""
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=ON")
+"""What was forgotten or erased is overwritten (`secure_delete`)."""
 KEY_TRIED_ON = 20
 log = structlog.get_logger()
 UNFINISHED = ("seen", "shed", "scored", "intended", "sent", "undoing")
@@ -150,8 +151,10 @@ class Store(Reading):
         path.parent.mkdir(parents=True, exist_ok=True)
         backups = Backups(path)
         recovery = backups.recover()
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=_json)
-        writing = sa.create_engine(f"sqlite:///{path}", json_serializer=_json)
+        if overwrite_freed(path):
+            log.info("what an earlier version had left of forgotten texts in the store's free pages is overwritten")
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=_json, hide_parameters=True)
+        writing = sa.create_engine(f"sqlite:///{path}", json_serializer=_json, hide_parameters=True)
         for one in (engine.sync_engine, writing):
             sa.event.listen(one, "connect", _pragmas)
         sa.event.listen(writing, "connect", _no_transactions_of_its_own)
@@ -178,9 +181,19 @@ class Store(Reading):
 
     async def back_up(self) -> None:
         """A backup of what is committed by now; writing waits only while it is copied. Raises `Damaged`, OSError and
-        the library's errors, and then older backups stay."""
-        await self._writer.between(self.backups.copy)
-        await asyncio.to_thread(self.backups.finish)
+        the library's errors, and then older backups stay.
+
+        What somebody erased since the last one is not to lie in older ones: then it is the only one.
+        """
+        keep = 1 if self.mine.erased.is_set() else KEEP
+        self.mine.erased.clear()
+        try:
+            await self._writer.between(self.backups.copy)
+            await asyncio.to_thread(self.backups.finish, keep)
+        except BaseException:
+            if keep == 1:
+                self.mine.erased.set()
+            raise
 
     async def record_seen(self, event: Message, now: datetime) -> journal.Seen | None:
         """Commits a message before anything else happens to it; None when this revision is known already."""
@@ -412,7 +425,10 @@ class Store(Reading):
             connection.execute(ended)
             return connection.execute(forgotten).rowcount
 
-        return await self._writer.write(work)
+        count = await self._writer.write(work)
+        if count:
+            await self._writer.empty_wal()
+        return count
 
     async def record_refresh(self, started_at: datetime, finished_at: datetime, outcome: str) -> None:
         """One line of the refresh history."""

@@ -92,6 +92,15 @@ class Writer:
 
         await asyncio.get_running_loop().run_in_executor(self._thread, turn)
 
+    async def empty_wal(self) -> None:
+        """The write-ahead log has what was overwritten as it was before: it is emptied, unless somebody reads."""
+
+        def turn() -> None:
+            with self._engine.connect() as connection:
+                connection.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, turn)
+
     def close(self) -> None:
         """Waits for the commit that is under way; nothing can be written any more."""
         self._closed = True
