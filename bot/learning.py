@@ -132,7 +132,7 @@ class Learning:
         while True:
             try:
                 await self._look(swapped)
-            except OSError as error:  # what served goes on serving
+            except (OSError, AdapterRejected) as error:  # what served goes on serving
                 log.warning("the adapters' folder cannot be read", error=str(error))
             except (Unavailable, Overloaded, Unscorable):
                 pass  # nobody can say yet; what served goes on serving
@@ -144,8 +144,9 @@ class Learning:
     async def _look(self, swapped: Callable[[str, str], None]) -> None:
         before = self.serving, self.problem
         try:
-            for community in list(self._own):
-                await self._look_at(community)
+            marks = await asyncio.to_thread(lambda: {name: self._mark_of(name) for name in list(self._own)})
+            for community, mark_of_own in marks.items():
+                await self._look_at(community, mark_of_own)
             mark = await asyncio.to_thread(self._registry.mark, GLOBAL)
             if mark != self._mark:
                 self._forget(GLOBAL)
@@ -156,10 +157,9 @@ class Learning:
             if (self.serving, self.problem) != before:
                 swapped(self.serving, self.problem if self.problem != before[1] else "")
 
-    async def _look_at(self, community: str) -> None:
+    async def _look_at(self, community: str, mark: str) -> None:
         """The same for a community's own adapters."""
         own, scope = self._own[community], scope_of(community)
-        mark = await asyncio.to_thread(self._mark_of, community)
         if mark != own.mark:
             self._forget(scope)
         if mark == own.mark and (not own.adapter or own.adapter in self._passed):

@@ -174,7 +174,10 @@ async def swaps(scores: int, count: int, seed: int, folder: Path) -> SwapResult:
     slowest_s = 0.0
     async with Store.open(folder / "domovoi.db", Sealer(bytes(range(32)))) as store:
         learning = Learning(store, registry, [], lambda told: None)
-        async with Worker("minilm", registry.folder, threads=1) as worker, asyncio.TaskGroup() as group:
+        async with (
+            Worker("minilm", registry.folder, threads=1, tries_adapters=False) as worker,
+            asyncio.TaskGroup() as group,
+        ):
             known = await _known(worker, names)
             watched = Watched(worker)
             batcher = Batcher(watched, max_batch_tokens=BATCH_TOKENS)
