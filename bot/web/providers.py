@@ -75,10 +75,9 @@ class DiscordProvider:
 
     name, title = "discord", "Discord"
 
-    def __init__(self, client: str, secret: str, address: str, api: str) -> None:
+    def __init__(self, client: str, secret: str, address: str) -> None:
         self._client, self._secret = client, secret
-        self._authorize = f"{address}/oauth2/authorize"
-        self._api = api
+        self._authorize, self._api = f"{address}/oauth2/authorize", f"{address}/api/v10"
 
     def address(self, attempt: Attempt, back: str) -> str:
         """Discord's page that asks whether this application may know the account."""
@@ -147,8 +146,7 @@ def providers(config: Config) -> Sequence[Provider]:
             raise BadConfig(f"sign-in with {name.capitalize()} lacks {lacks} (under [console] in config.toml)")
     made: list[Provider] = []
     if console.discord_client_id:
-        api = config.discord.api or f"{console.discord_address}/api/v10"
-        made.append(DiscordProvider(*pairs["discord"], console.discord_address, api.rstrip("/")))
+        made.append(DiscordProvider(*pairs["discord"], console.discord_address))
     if console.telegram_client_id:
         made.append(TelegramProvider(*pairs["telegram"], console.telegram_address))
     return made

@@ -88,6 +88,7 @@ async def me(request: web.Request) -> web.Response:
     return answer_json(
         {
             "name": session.person.name,
+            "key": session.person.key,
             "csrf": session.csrf,
             "is_operator": access.is_operator(session.person),
             "communities": [

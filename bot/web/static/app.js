@@ -16,6 +16,7 @@ const $ = (id) => document.getElementById(id);
 let csrf = document.querySelector('meta[name="csrf-token"]').content; // of this session
 let community = new URLSearchParams(location.search).get("community") ?? ""; // "": the first that may be looked at
 let role = "viewer"; // viewer | moderator | owner | operator: what this person may do in it
+let person = {}; // who is signed in
 let stream = null;
 
 const messages = new Map(); // id -> message, in the order sent
@@ -167,7 +168,7 @@ function heading(item) {
 
 function answered(item) {
   if (item.state === "open") return null;
-  const who = item.by || "A moderator";
+  const who = item.by === person.key ? person.name : item.by || "A moderator";
   const what = {
     confirmed: `${who} confirmed: ${item.label}`,
     corrected: `${who} corrected: ${item.label} → ${item.corrected_label}`,
@@ -646,6 +647,10 @@ function previewCard() {
 async function loadPerson() {
   const me = await api("GET", "/api/me");
   $("who").textContent = me.name;
+  person = me;
+  const name = me.communities.find((one) => one.community === community)?.name ?? community;
+  $("desk-title").textContent = $("chat").hidden ? name : "Moderators";
+  document.title = `Domovoi: ${name}`;
   const options = me.communities.map((one) => el("option", { value: one.community }, one.name));
   $("switch").replaceChildren(...options);
   $("switch").value = community;
@@ -658,7 +663,6 @@ async function load() {
   csrf = state.csrf;
   community = state.community;
   role = state.role;
-  document.title = `Domovoi: ${state.room || state.community}`;
   $("room").textContent = state.room;
   $("community").textContent = state.community;
   $("chat").hidden = !state.room;
@@ -667,8 +671,8 @@ async function load() {
   if (!state.room) showTab("desk");
   for (const field of $("policy-form").elements) field.disabled = !may("owner") && field.id !== "policy-preview";
   for (const [id, least] of [["mode-switch", "owner"], ["refresh", "operator"], ["rollback", "operator"], ["audit", "moderator"]]) $(id).hidden = !may(least);
-  await loadPerson();
   $("own-categories").hidden = !state.own_categories;
+  await loadPerson();
   const speaker = $("speak-as").value;
   $("speak-as").replaceChildren(...state.people.map((person) => el("option", { value: person.id }, person.is_moderator ? `${person.name} (moderator)` : person.name)));
   if (state.people.some((person) => person.id === speaker)) $("speak-as").value = speaker;
