@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,11 +33,10 @@ from bot.store.steady import Steady, damage, passing
 from bot.web import server, shapes
 from bot.web.access import Access
 from bot.web.feed import Feed
-from bot.web.guard import LOCAL
 from bot.web.links import Links
 from bot.web.parts import Parts
-from bot.web.providers import Provider, providers
 from bot.web.sign_in import Door
+from bot.web.ways_in import ways_in
 from model.batcher import Batcher
 from model.classifier import TRIAL, Item
 from model.coalescing import Coalescing
@@ -76,7 +75,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
     """
     console = config.console
     logs.configure([config.discord.token, config.telegram.token, console.discord_secret, console.telegram_secret])
-    ways = _ways_in(config)
+    ways = ways_in(config)
     data = config.service.data
     database, registry = data / "domovoi.db", adapters_of(config)
     with _only_one(data):
@@ -213,17 +212,6 @@ async def _listening(config: Config, page: web.Application, connections: Connect
                 f"or set another port under [service] in config.toml"
             ) from error
         yield port
-
-
-def _ways_in(config: Config) -> Sequence[Provider]:
-    """How people sign in. Raises `BadConfig` where others could reach the page and nobody could sign in."""
-    ways, host = providers(config), config.service.host
-    if host not in LOCAL and not ways:
-        raise BadConfig(
-            f'host = "{host}" under [service] opens the page to others, and nobody could sign in: set up a sign-in '
-            f'under [console] (docs/operations.md), or take host = "127.0.0.1" and put a proxy before it'
-        )
-    return ways
 
 
 def new_link(config: Config) -> str:

@@ -9,6 +9,7 @@ from bot.models import adapters_of
 from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.remote import discord_access, telegram_access
 from bot.store import KeyMissing, Sealer
+from bot.web.ways_in import ways_in
 from model.adapters import read_manifest
 from model.classifier import AdapterRejected
 
@@ -16,7 +17,7 @@ from model.classifier import AdapterRejected
 async def check(config: Config, path: Path) -> AsyncIterator[tuple[bool, str]]:
     """(whether it is in order, one line) of each thing, in order; the configuration was read from `path`."""
     yield True, f"configuration {path}: in order"
-    for one in (_folder, _key, _adapter, _device):
+    for one in (_folder, _key, _adapter, _device, _page):
         try:
             for line in one(config):
                 yield True, line
@@ -82,6 +83,12 @@ def _device(config: Config) -> Iterator[str]:
         yield f"device {config.model.choice.resolved_device()}: in order"
     except BaseNotFound as error:
         raise BadConfig(f"{error} (under [model] in config.toml)") from None
+
+
+def _page(config: Config) -> Iterator[str]:
+    ways = [way.title for way in ways_in(config)]
+    who = f"people sign in with {' or '.join(ways)}" if ways else "for whoever runs the service alone"
+    yield f"page on {config.service.host}:{config.service.port}: {who}"
 
 
 async def _discord(config: Config) -> list[str]:

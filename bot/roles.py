@@ -39,8 +39,8 @@ class Person:
 
     @property
     def key(self) -> str:
-        """How the store and config.toml name the account: "discord:80351110224678912"."""
-        return f"{self.platform}:{self.id}"
+        """How the store and config.toml name the account: "discord:80351110224678912", or "Operator"."""
+        return "Operator" if self.platform == OPERATOR else f"{self.platform}:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ def check(tmp: Path, config: bytes | str = b"", **environment: str) -> subproces
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
 
 
+SIGN_IN = '[console]\ndiscord_client_id = "1574858475450662920"\n'
+
+
 def test_all_is_well(tmp_path: Path) -> None:
     """And nothing was made."""
     done = check(tmp_path)
@@ -126,3 +129,21 @@ def test_what_a_start_cannot_use_ends_it_with_the_same_line(tmp_path: Path) -> N
     command = [sys.executable, "-m", "bot", "run"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "data_folder" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("extra", "expected"), [("", "whoever runs the service alone"), (SIGN_IN, "with Discord")])
+def test_the_page_and_its_door_are_looked_at(extra: str, expected: str, tmp_path: Path) -> None:
+    """Who can sign in."""
+    done = check(tmp_path, extra, DOMOVOI_DISCORD_CLIENT_SECRET="a-secret" if extra else "")
+    assert done.returncode == 0 and expected in done.stdout, done
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [(SIGN_IN, "DOMOVOI_DISCORD_CLIENT_SECRET"), ('[service]\nhost = "192.0.2.1"\n', "nobody could sign in")],
+)
+def test_a_page_without_a_door_is_named(config: str, expected: str, tmp_path: Path) -> None:
+    """Half a sign-in, and none for a host that others can reach."""
+    done = check(tmp_path, config)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and expected in line and "[console]" in line

@@ -6,11 +6,10 @@ whose signature, issuer, audience, age and nonce are checked; its older widget i
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
@@ -22,6 +21,7 @@ from joserfc.jwk import KeySet
 
 from bot.config import BadConfig, Config
 from bot.roles import Person
+from bot.web.ways_in import Attempt, Provider, SignInFailed
 
 ANSWER_WITHIN_S = 15.0
 LARGEST_ANSWER = 2**20
@@ -34,40 +34,6 @@ MOST_PLACES = 200
 """Servers an account can be on, as Discord allows."""
 OLDEST_S = 300
 """An ID token is new when it comes."""
-
-
-class SignInFailed(Exception):
-    """The provider did not say who this is; the message is one line for whoever signs in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What a sign-in under way is known by: `state` goes through the browser, `verifier` never leaves the service."""
-
-    provider: str
-    state: str
-    verifier: str
-    nonce: str
-
-
-def attempt(provider: str) -> Attempt:
-    """A new one; every value has at least 256 random bits."""
-    return Attempt(provider, secrets.token_urlsafe(32), secrets.token_urlsafe(48), secrets.token_urlsafe(32))
-
-
-class Provider(Protocol):
-    """Somebody who says who people are."""
-
-    name: str
-    title: str
-
-    def address(self, attempt: Attempt, back: str) -> str:
-        """Where the browser goes to; it comes back to `back` with a code."""
-        ...
-
-    async def person(self, attempt: Attempt, code: str, back: str) -> Person:
-        """Whose code this is. Raises `SignInFailed`."""
-        ...
 
 
 class DiscordProvider:

@@ -22,7 +22,7 @@ from bot.roles import OPERATOR, Person
 from bot.store import KeyMissing, Store
 from bot.web.guard import refusal
 from bot.web.links import Links
-from bot.web.providers import Attempt, Provider, SignInFailed, attempt
+from bot.web.ways_in import Attempt, Provider, SignInFailed, attempt
 
 ATTEMPT_S = 600
 """A sign-in takes ten minutes at most."""
