@@ -17,8 +17,8 @@ from bot.web.guard import OUTDATED, Handler, csrf_fits, refusal, refused
 from bot.web.parts import PARTS
 from bot.web.sign_in import DOOR, Session
 
-LONGEST_CASE = 15
-"""Digits of a case's number."""
+LONGEST_CASE, LONGEST_COMMUNITY = 15, 100
+"""Digits of a case's number, characters of a community's."""
 SESSION: web.RequestKey[Session] = web.RequestKey("session", Session)
 COMMUNITY_ASKED: web.RequestKey[str] = web.RequestKey("community", str)
 ROLE: web.RequestKey[Role] = web.RequestKey("role", Role)
@@ -92,7 +92,7 @@ async def _settle(request: web.Request, person: Person, right: Right) -> None:
         case = await _case(request)
         community = case.message.key.community if case is not None else ""
     else:
-        case, community = None, request.query.get("community", "") or await _first(request, person)
+        case, community = None, request.query.get("community", "")[:LONGEST_COMMUNITY] or await _first(request, person)
     role = await access.role(person, community) if community or access.is_operator(person) else Role.NOBODY
     if right.where == "case" and case is None and role is Role.OPERATOR:
         raise refusal(web.HTTPBadRequest, f"there is no case {request.match_info['case']}")
