@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 replay_file(config, options.file, options.text, options.label, options.out, errors, options.community)
             )
         else:
-            asyncio.run(app.run(config, lambda url: _announce(console, url)))
+            asyncio.run(app.run(config, lambda page, link: _announce(console, page, link)))
     except* KeyboardInterrupt:
         return_status = 130
     except* (
@@ -75,9 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return return_status
 
 
-def _announce(console: Console, link: str) -> None:
-    console.print(f"Domovoi is at {link}", soft_wrap=True, markup=False, highlight=False)
-    console.print("The link signs one browser in, once; python -m bot link prints another.", soft_wrap=True)
+def _announce(console: Console, page: str, link: str) -> None:
+    for line in (
+        f"Domovoi is at {page}",
+        f"Open {link} to sign in: it works once, and python -m bot link prints another.",
+    ):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 async def check(config: Config, path: Path, console: Console, errors: Console) -> int:

@@ -231,8 +231,8 @@ def _shown(host: str) -> str:
     return "127.0.0.1" if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
 
 
-async def run(config: Config, announce: Callable[[str], None]) -> None:
-    """The service until SIGTERM or SIGINT.
+async def run(config: Config, announce: Callable[[str, str], None]) -> None:
+    """The service until SIGTERM or SIGINT; `announce` gets the page's address and a link that signs in to it, once.
 
     A fault of the store that nobody could wait out ends it and starts it again: damage is repaired then, a lock or a
     full disk is waited for.
@@ -245,8 +245,8 @@ async def run(config: Config, announce: Callable[[str], None]) -> None:
         try:
             async with service(config) as running:
                 settle()
-                token = running.links.issue()
-                announce(f"http://{_shown(config.service.host)}:{running.port}/?token={token}")
+                page = f"http://{_shown(config.service.host)}:{running.port}/"
+                announce(page, f"{page}?token={running.links.issue()}")
                 log.info("started", adapter=running.parts.learning.serving)
                 await stop.wait()
                 log.info("stopping")

@@ -151,8 +151,6 @@ class Store(Reading):
         path.parent.mkdir(parents=True, exist_ok=True)
         backups = Backups(path)
         recovery = backups.recover()
-        if overwrite_freed(path):
-            log.info("what an earlier version had left of forgotten texts in the store's free pages is overwritten")
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=_json, hide_parameters=True)
         writing = sa.create_engine(f"sqlite:///{path}", json_serializer=_json, hide_parameters=True)
         for one in (engine.sync_engine, writing):
@@ -167,6 +165,8 @@ class Store(Reading):
                 migrate(connection)
                 version = MigrationContext.configure(connection).get_current_revision()
                 newest = journal.newest(connection)
+            if overwrite_freed(path):
+                log.info("what an earlier version had left of forgotten texts in the store's free pages is overwritten")
             if mended:
                 log.warning("scores that were no numbers were found and taken for none", rows=mended)
             if mended or not backups.is_up_to_date(version or ""):

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from aiohttp import ClientSession, CookieJar
+from yarl import URL
 
 from bot.app import Running
 
@@ -14,12 +15,18 @@ def link(running: Running) -> str:
 
 
 @contextlib.asynccontextmanager
-async def operator(running: Running) -> AsyncIterator[ClientSession]:
-    """Whoever runs the service, with the token that clicks take."""
-    address = f"http://127.0.0.1:{running.port}"
-    async with ClientSession(address, cookie_jar=CookieJar(unsafe=True)) as session:
-        async with session.get("/", params={"token": running.links.issue()}) as answer:
+async def by_link(address: str) -> AsyncIterator[ClientSession]:
+    """Whoever read this link in the terminal, with the token that clicks take."""
+    async with ClientSession(URL(address).origin(), cookie_jar=CookieJar(unsafe=True)) as session:
+        async with session.get(URL(address).relative()) as answer:
             assert answer.status == 200 and answer.url.path == "/"
         async with session.get("/api/state") as answer:
             session.headers["X-CSRF-Token"] = (await answer.json())["csrf"]
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def operator(running: Running) -> AsyncIterator[ClientSession]:
+    """Whoever runs the service."""
+    async with by_link(link(running)) as session:
         yield session

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, CookieJar
 from yarl import URL
+
+from tests.bot.signed_in import by_link
 
 CONFIG = """
 [service]
@@ -132,13 +133,8 @@ async def run(folder: Path, *arguments: str) -> tuple[int, str]:
 
 async def says(link: str, text: str) -> None:
     """Somebody writes in the try-out chat, who came by a link from the terminal."""
-    async with ClientSession(URL(link).origin(), cookie_jar=CookieJar(unsafe=True)) as session:
-        async with session.get(URL(link).relative()) as page:
-            found = re.search(r'name="csrf-token" content="([^"]+)"', await page.text())
-        assert found is not None
-        post = session.post("/api/messages", json={"person": "ann", "text": text}, headers={"X-CSRF-Token": found[1]})
-        async with post as answer:
-            assert answer.status == 201, await answer.text()
+    async with by_link(link) as session, session.post("/api/messages", json={"person": "ann", "text": text}) as answer:
+        assert answer.status == 201, await answer.text()
 
 
 def texts(database: Path) -> int:
@@ -152,7 +148,7 @@ async def test_backup_and_restore_as_a_person_types_them(tmp_path: Path) -> None
     as well. What cannot be done is one line, and changes nothing."""
     copy, database = tmp_path / "copy.db", tmp_path / "data" / "domovoi.db"
     async with service(tmp_path) as process:
-        address = re.search(r"http://\S+", await told(process, "Domovoi is at"))
+        address = re.search(r"http://\S+token=\S+", await told(process, "to sign in"))
         assert address is not None
         await says(address[0], "hello")
         status, said = await run(tmp_path, "backup", str(copy))

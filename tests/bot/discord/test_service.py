@@ -1,6 +1,7 @@
 """The whole service as its owner starts it: another process, the real model, the simulated Discord."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
@@ -9,12 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
 
 from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.discord import Access
 from bot.platforms.discord.checking import check_access
 from tests.bot.discord.conftest import Scene, by_name
+from tests.bot.signed_in import by_link
 from tests.simulators.discord_server import DiscordServer
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +39,7 @@ def environment(server: DiscordServer, path: Path) -> dict[str, str]:
 async def started(
     server: DiscordServer, path: Path, **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """`python -m bot run` with more in its environment, and the address it prints."""
+    """`python -m bot run` with more in its environment, and the link it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bot", "run"),
@@ -50,7 +51,7 @@ async def started(
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):
-            while not (found := re.search(r"http://127\.0\.0\.1:\d+/", (await process.stdout.readline()).decode())):
+            while not (found := re.search(r"http://\S+token=\S+", (await process.stdout.readline()).decode())):
                 pass
         yield process, found[0]
     finally:
@@ -64,7 +65,7 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
     """Greeted, set up, a card from the real model, enforce, removed, undone; SIGTERM ends it within seconds."""
     async with DiscordServer() as server:
         scene = Scene(server)
-        async with started(server, tmp_path) as (process, address):
+        async with started(server, tmp_path) as (process, link), contextlib.AsyncExitStack() as stack:
             await server.until(lambda: by_name(server, "setup"), timeout_s=30)
             await server.until(lambda: server.dm(scene.owner).messages, timeout_s=30)
             screen = await scene.runs(scene.owner, "setup")
@@ -79,16 +80,17 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
             await server.until(lambda: second.deleted, timeout_s=15)
             explained = await server.clicks(scene.owner, card, "Explain")
             assert "`vermin`" in explained.content or "`refugees,`" in explained.content
-            async with ClientSession() as session, session.get(address + "api/platforms") as answer:
+            page = await stack.enter_async_context(by_link(link))
+            async with page.get("/api/platforms") as answer:
                 (discord,) = (await answer.json())["platforms"]
             (place,) = discord["places"]
             assert place["name"] == "Friends" and place["mode"] == "enforce" and not place["problems"]
             assert "scope=bot" in discord["invite"] and not discord["trouble"] and not discord["faults"]
             server.faults.refuse_connections()
             server.faults.drop_socket()
-            async with asyncio.timeout(10), ClientSession() as session:
+            async with asyncio.timeout(10):
                 while not discord["faults"]:
-                    async with session.get(address + "api/platforms") as answer:
+                    async with page.get("/api/platforms") as answer:
                         (discord,) = (await answer.json())["platforms"]
             assert "Not connected since" in discord["faults"][0]
             began = asyncio.get_running_loop().time()

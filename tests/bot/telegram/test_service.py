@@ -4,10 +4,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from aiohttp import ClientSession
-
 from tests.bot.discord.conftest import Scene as DiscordScene
 from tests.bot.discord.test_service import HATEFUL, environment, started
+from tests.bot.signed_in import by_link
 from tests.bot.telegram.conftest import Scene
 from tests.bot.telegram.test_onboarding import board_link, screen
 from tests.simulators.discord_server import DiscordServer
@@ -19,7 +18,7 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
     async with DiscordServer() as discord, TelegramServer() as server:
         scene, other = Scene(server), DiscordScene(discord)
         more = {"DOMOVOI_TELEGRAM_TOKEN": server.token, "DOMOVOI_TELEGRAM_API": server.api}
-        async with started(discord, tmp_path, **more) as (process, address):
+        async with started(discord, tmp_path, **more) as (process, link):
             await server.until(lambda: server.called("deleteWebhook"), timeout_s=30)
             await server.adds_bot(scene.group, scene.owner)
             await server.until(lambda: server.by_bot(scene.group), timeout_s=10)
@@ -39,7 +38,7 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
             await scene.cards(3)
             elsewhere = await other.runs(other.owner, "case", number=3)
             assert "no case 3" in elsewhere.content and "once more" in await scene.asks(scene.owner, "/case 3")
-            async with ClientSession() as session, session.get(address + "api/platforms") as answer:
+            async with by_link(link) as page, page.get("/api/platforms") as answer:
                 found = {one["platform"]: one for one in (await answer.json())["platforms"]}
             assert "startgroup=" in found["telegram"]["invite"]
             assert {place["name"] for place in found["telegram"]["places"]} >= {"Friends"}
