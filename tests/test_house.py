@@ -104,3 +104,11 @@ def test_the_readme_names_only_what_is_there() -> None:
     for module in re.findall(r"python -m ([a-z]+(?:\.[a-z]+)?)", readme):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def test_every_promise_of_security_has_its_tests() -> None:
+    """The files that SECURITY.md names are there."""
+    named = re.findall(r"`((?:bot|model|training)/[\w*/]*test_\w+|test_\w+)`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 20
+    for name in named:
+        assert list((ROOT / "tests").glob(f"{name}.py")), name
