@@ -13,7 +13,8 @@ install: .venv/installed
 
 test: .venv/developing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/model tests/training
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/model --ignore tests/training # these mind the time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/bot
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/model --ignore tests/training --ignore tests/bot # these mind the time
 
 soak: .venv/developing ## the promises of the README kept for a long time: about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --out benchmarks/SOAK.md
