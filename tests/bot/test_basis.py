@@ -41,7 +41,7 @@ def lessons(tmp_path: Path) -> list[tuple[str, str]]:
 
 
 async def test_the_page_makes_no_lesson_of_another_platforms_text(running: Running, tmp_path: Path) -> None:
-    """A click there on a case of Telegram or Discord is the operator's word, and teaches nothing until the author agrees.
+    """A click there on a case of Telegram or Discord is the operator's word: it teaches once its author agrees.
     Without a sign-in it is refused. What is typed on the page is the moderator's own."""
     cases = [await reported(running, *where) for where in (("telegram", "telegram--5"), ("discord", "discord-5"))]
     async with ClientSession(f"http://127.0.0.1:{running.port}") as stranger:
