@@ -9,7 +9,7 @@ unless neither the model nor a norm explains so much of it that malice cannot be
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from model.quality import wilson
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.norms import BELIEVED, MISTAKES, MOST_WORDS, by_community, learn_norm, mistaken, priors, votes
+from training.trust import insiders, outsiders
 
 TRIGGER = "a rare word, one label, one moderator"
 OUTVOTED = "of a moderator whom the others contradict"
@@ -78,6 +79,28 @@ def sift(snapshot: Snapshot, public: Sequence[Example], said: Tensor, norms: Map
     aside |= _of(snapshot, aside, said, lambda words, rows: contradictions(words, normed(words, rows, found)))
     kept = {community: norm for community, norm in found.items() if norm.changes}
     return Sifted(snapshot.without(aside), kept, [each.sentence for each in alone.values()])
+
+
+def sift_all(
+    snapshot: Snapshot,
+    public: Sequence[Example],
+    said: Callable[[Sequence[Correction]], Tensor],
+    norms: Mapping[str, Norm],
+) -> Sifted:
+    """`sift`, where the words of communities that are not trusted teach each its own norm, and nothing else.
+
+    Each of these is looked at by itself, so that nothing it says changes what another community's words come to.
+    """
+    inside = insiders(snapshot)
+    sifted = sift(inside, public, said(inside.corrections), norms)
+    found = dict(sifted.norms)
+    for community, words in outsiders(snapshot):
+        alone = replace(snapshot.of(community), corrections=words)
+        learned = sift(alone, public, said(words), norms).norms.get(community, PLAIN)
+        found.pop(community, None)
+        if learned.changes:
+            found[community] = learned
+    return Sifted(sifted.snapshot, found, sifted.refused)
 
 
 def normed(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> Tensor:

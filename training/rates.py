@@ -1,0 +1,94 @@
+"""How much of what is plainly hateful is acted on, and shown, by the thresholds a new community starts with.
+
+Accuracy does not see an adapter that has become unsure: a slur called hate with 0.6 instead of 0.9 is called right and
+no longer acted on. And of many small losses each is forgiven. So these shares are compared with those of the adapter
+it would replace, and of the shipped one that all come from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from model.labels import LABELS, Label
+from training.examples import Example
+from training.slurs import SOURCE
+
+ACTING: Mapping[Label, float] = {Label.HATE: 0.85, Label.OFFENSIVE: 0.95}
+"""The action thresholds a new community starts with."""
+ALERTING: Mapping[Label, float] = {Label.HATE: 0.5, Label.OFFENSIVE: 0.7}
+"""From these on its moderators are shown a message."""
+SENTENCES = ("derogation", "threat", "exclusion", "implicit", "profane_hate")
+STEP = 0.03
+"""One refresh may lose so much of a slice, or one text of it."""
+DRIFT = 0.05
+"""All refreshes together, since the shipped adapter."""
+ONE_SLUR = 0.3
+"""Of a single slur's few sentences, so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Shares of a slice's texts that reach an action threshold, and that moderators are shown."""
+
+    acted: float
+    shown: float
+    texts: int
+
+
+def rates(probabilities: Tensor, held_out: Sequence[Example]) -> dict[str, Rates]:
+    """Of each slice of the (N, 3) probabilities of the N texts that has any; single slurs last, named as they are."""
+    found = {}
+    for name, rows in _slices(held_out).items():
+        mine = probabilities[rows]
+        found[name] = Rates(share_at(mine, ACTING), share_at(mine, ALERTING), len(rows))
+    return found
+
+
+def share_at(probabilities: Tensor, thresholds: Mapping[Label, float]) -> float:
+    """Share that reaches a threshold; the score of *offensive* includes *hate* (docs/concepts.md)."""
+    hate, offensive = (probabilities[:, LABELS.index(label)] for label in (Label.HATE, Label.OFFENSIVE))
+    reached = (hate >= thresholds[Label.HATE]) | (hate + offensive >= thresholds[Label.OFFENSIVE])
+    return float(reached.float().mean())
+
+
+def lost(before: Mapping[str, Rates], after: Mapping[str, Rates], *, since_shipped: bool = False) -> list[str]:
+    """Why a candidate may not serve, one sentence a slice; `before` is the shipped adapter's where `since_shipped`."""
+    reasons = []
+    for name, was in before.items():
+        single = name.startswith(SOURCE) and name != SOURCE
+        most = ONE_SLUR if single else DRIFT if since_shipped else STEP
+        allowed = max(1.0, most * was.texts) + 1e-6
+        now = after[name]
+        pairs = {"acted on": (was.acted, now.acted), "shown": (was.shown, now.shown)}
+        for what, (share, left) in pairs.items():
+            if (share - left) * was.texts > allowed:
+                since = " by the shipped adapter" if since_shipped else ""
+                reasons.append(f"{name} {what}: {left:.1%} instead of {share:.1%}{since}")
+                break
+    return reasons
+
+
+def is_slur(example: Example) -> bool:
+    """Whether it is one of the sentences that only these shares are about."""
+    return example.source.startswith(SOURCE)
+
+
+def _slices(held_out: Sequence[Example]) -> dict[str, list[int]]:
+    hateful = [(n, each.source) for n, each in enumerate(held_out) if each.label is Label.HATE]
+    found = {
+        SOURCE: [n for n, source in hateful if source.startswith(SOURCE)],
+        "hateful sentences": [n for n, source in hateful if source in SENTENCES],
+        "hateful tweets": [n for n, source in hateful if source in ("davidson", "mix")],
+    }
+    for n, source in hateful:
+        if source.startswith(SOURCE):
+            found.setdefault(source, []).append(n)
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def worst_slur(before: Mapping[str, Rates], after: Mapping[str, Rates]) -> str:
+    """The single slur that lost most, "" where none has."""
+    singles = [name for name in before if name.startswith(SOURCE) and name != SOURCE]
+    worst = max(singles, key=lambda name: before[name].acted - after[name].acted, default="")
+    return worst if worst and before[worst].acted > after[worst].acted else ""
