@@ -16,7 +16,7 @@ from model.quality import Metrics
 from training.evaluate import flagged_share, measure
 from training.examples import Example
 from training.prevalence import Prevalence
-from training.rates import ACTING, Rates, is_slur, lost, rates, share_at, worst_slur
+from training.rates import ACTING, Rates, is_single, is_slur, lost, rates, share_at, worst_slur
 
 MACRO_F1_MARGIN = 0.02
 """The 90 % interval of the change in macro-F1 must lie above minus this: a candidate that may be worse is refused."""
@@ -111,7 +111,7 @@ class Judgement:
         before, after, shipped = self.found
         rows = []
         for name in before:
-            if name.partition(":")[2] and name != worst_slur(before, after):
+            if is_single(name) and name != worst_slur(before, after):
                 continue
             since = f" (shipped: {shipped[name].acted:.1%})" if shipped else ""
             rows.append((f"acted on, of {name}{since}", f"{before[name].acted:.1%}", f"{after[name].acted:.1%}"))

@@ -19,12 +19,13 @@ ACTING: Mapping[Label, float] = {Label.HATE: 0.85, Label.OFFENSIVE: 0.95}
 ALERTING: Mapping[Label, float] = {Label.HATE: 0.5, Label.OFFENSIVE: 0.7}
 """From these on its moderators are shown a message."""
 SENTENCES = ("derogation", "threat", "exclusion", "implicit", "profane_hate")
-STEP = 0.03
-"""One refresh may lose so much of a slice, or one text of it."""
-DRIFT = 0.05
-"""All refreshes together, since the shipped adapter."""
+STEP_ACTED, STEP_SHOWN = 0.12, 0.05
+"""One refresh may lose so much of a slice, or one text of it. Honest words about other texts make an adapter surer or
+less sure, so what is acted on moves by up to 0.1, and what is shown by up to 0.04 (benchmarks/RESULTS.md)."""
+DRIFT_ACTED, DRIFT_SHOWN = 0.15, 0.08
+"""All refreshes together may, since the shipped adapter."""
 ONE_SLUR = 0.3
-"""Of a single slur's few sentences, so much."""
+"""So much of a single slur's few sentences may be shown no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +56,24 @@ def share_at(probabilities: Tensor, thresholds: Mapping[Label, float]) -> float:
 def lost(before: Mapping[str, Rates], after: Mapping[str, Rates], *, since_shipped: bool = False) -> list[str]:
     """Why a candidate may not serve, one sentence a slice; `before` is the shipped adapter's where `since_shipped`."""
     reasons = []
+    since = " by the shipped adapter" if since_shipped else ""
+    most_acted, most_shown = (DRIFT_ACTED, DRIFT_SHOWN) if since_shipped else (STEP_ACTED, STEP_SHOWN)
     for name, was in before.items():
-        single = name.startswith(SOURCE) and name != SOURCE
-        most = ONE_SLUR if single else DRIFT if since_shipped else STEP
-        allowed = max(1.0, most * was.texts) + 1e-6
         now = after[name]
-        pairs = {"acted on": (was.acted, now.acted), "shown": (was.shown, now.shown)}
-        for what, (share, left) in pairs.items():
-            if (share - left) * was.texts > allowed:
-                since = " by the shipped adapter" if since_shipped else ""
+        if is_single(name):
+            most_acted, most_shown = 1.0, ONE_SLUR
+        for what, share, left, most in (
+            ("acted on", was.acted, now.acted, most_acted),
+            ("shown", was.shown, now.shown, most_shown),
+        ):
+            if (share - left) * was.texts > max(1.0, most * was.texts) + 1e-6:
                 reasons.append(f"{name} {what}: {left:.1%} instead of {share:.1%}{since}")
-                break
     return reasons
+
+
+def is_single(name: str) -> bool:
+    """Whether a slice is a single slur's."""
+    return name.startswith(f"{SOURCE}: ")
 
 
 def is_slur(example: Example) -> bool:
@@ -89,6 +96,6 @@ def _slices(held_out: Sequence[Example]) -> dict[str, list[int]]:
 
 def worst_slur(before: Mapping[str, Rates], after: Mapping[str, Rates]) -> str:
     """The single slur that lost most, "" where none has."""
-    singles = [name for name in before if name.startswith(SOURCE) and name != SOURCE]
-    worst = max(singles, key=lambda name: before[name].acted - after[name].acted, default="")
-    return worst if worst and before[worst].acted > after[worst].acted else ""
+    singles = filter(is_single, before)
+    worst = max(singles, key=lambda name: before[name].shown - after[name].shown, default="")
+    return worst if worst and before[worst].shown > after[worst].shown else ""
