@@ -93,7 +93,7 @@ class Learning(_Section):
     def _names(cls, trusted: list[str]) -> list[str]:
         if wrong := [name for name in trusted if not _COMMUNITY.fullmatch(name)]:
             raise ValueError(
-                f'"{wrong[0]:.60}" is no community; write "try-out", "discord-" and the number of a server, or '
+                f'{wrong[0][:60]!r} is no community; write "try-out", "discord-" and the number of a server, or '
                 f'"telegram-" and that of a group (with its minus), as a refresh names it'
             )
         return trusted
