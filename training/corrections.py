@@ -38,7 +38,8 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The corrections a refresh may learn from, and how many were left out for which reason.
+    """The corrections a refresh may learn from, and how many were left out for which reason (`left_out_in`: the same of
+    each community).
 
     `standing` are the ids of all that were not taken back, those whose text was forgotten in time included, and `homes`
     has the community of each. By community: `passed_over` counts the cards of each label left unanswered between
@@ -54,6 +55,7 @@ class Snapshot:
     prevalence: Mapping[str, Prevalence] = field(default_factory=dict)
     homes: Mapping[str, str] = field(default_factory=dict)
     untrusted: frozenset[str] = frozenset()
+    left_out_in: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def communities(self) -> frozenset[str]:
@@ -72,7 +74,16 @@ class Snapshot:
     def without(self, ids: Mapping[str, str]) -> "Snapshot":
         """The snapshot without these corrections, each counted under its reason."""
         kept = [each for each in self.corrections if each.id not in ids]
-        return replace(self, corrections=kept, left_out=dict(Counter(self.left_out) + Counter(ids.values())))
+        there = {name: Counter(counts) for name, counts in self.left_out_in.items()}
+        for each in self.corrections:
+            if each.id in ids:
+                there.setdefault(each.community, Counter())[ids[each.id]] += 1
+        return replace(
+            self,
+            corrections=kept,
+            left_out=dict(Counter(self.left_out) + Counter(ids.values())),
+            left_out_in={name: dict(counts) for name, counts in there.items()},
+        )
 
     def trusting(self, trusted: Collection[str]) -> "Snapshot":
         """The same for an adapter that serves all: only what these communities said counts as standing."""
@@ -88,6 +99,7 @@ class Snapshot:
         return replace(
             self,
             corrections=[each for each in self.corrections if each.community == community],
+            left_out=self.left_out_in.get(community, {}),
             acting={name: acting for name, acting in self.acting.items() if name == community},
             prevalence={name: found for name, found in self.prevalence.items() if name == community},
             standing=self.standing if trusted is None else self._standing_in({community, *trusted}),
@@ -127,6 +139,9 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
         corrections.append(Correction(str(number), example, moderator, author, community, agreeing))
     homes = {str(row[0]): str(row[5]) for row in rows}
     homes |= {str(number): str(where) for number, where, reason in others if reason == FORGOTTEN}
+    reasons: dict[str, Counter[str]] = {}
+    for _, where, reason in others:
+        reasons.setdefault(where, Counter())[reason] += 1
     passed_over: dict[str, dict[Label, int]] = {}
     for where, label, cards in passed:
         passed_over.setdefault(where, {})[Label(label)] = cards
@@ -139,6 +154,7 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
             acting={where: _acting(json.loads(policy)) for where, policy in policies},
             prevalence=prevalences(counted),
             homes=homes,
+            left_out_in={where: dict(counts) for where, counts in reasons.items()},
         )
     )
 

@@ -19,10 +19,10 @@ ACTING: Mapping[Label, float] = {Label.HATE: 0.85, Label.OFFENSIVE: 0.95}
 ALERTING: Mapping[Label, float] = {Label.HATE: 0.5, Label.OFFENSIVE: 0.7}
 """From these on its moderators are shown a message."""
 SENTENCES = ("derogation", "threat", "exclusion", "implicit", "profane_hate")
-STEP_ACTED, STEP_SHOWN = 0.12, 0.05
+STEP_ACTED, STEP_SHOWN = 0.15, 0.05
 """One refresh may lose so much of a slice, or one text of it. Honest words about other texts make an adapter surer or
-less sure, so what is acted on moves by up to 0.1, and what is shown by up to 0.04 (benchmarks/RESULTS.md)."""
-DRIFT_ACTED, DRIFT_SHOWN = 0.15, 0.08
+less sure, so what is acted on falls by up to 0.13, and what is shown by up to 0.04 (benchmarks/RESULTS.md)."""
+DRIFT_ACTED, DRIFT_SHOWN = 0.2, 0.08
 """All refreshes together may, since the shipped adapter."""
 ONE_SLUR = 0.3
 """So much of a single slur's few sentences may be shown no longer."""

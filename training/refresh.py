@@ -103,6 +103,9 @@ def refresh(
     then = now
     if origin != serving:
         then = Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
+    if scope != GLOBAL:  # another community's norm is none of its business
+        for each in (now, then):
+            each.norms = {name: norm for name, norm in each.norms.items() if scope_of(name) == scope}
     tell("looking for what is suspicious", 0.04, "")
     theirs = {name: norm for name, norm in now.norms.items() if name in snapshot.untrusted}
     sifted = sift_all(snapshot, public, now.said_of, {**then.norms, **theirs})
@@ -296,7 +299,10 @@ def for_all(
     own = ready_for_their_own(snapshot.trusting(trusted), lambda name: _learned_by(registry, scope_of(name)))
     statuses = [one(snapshot.trusting(trusted), GLOBAL, quietly(""))]
     for name in own:
-        statuses.append(one(snapshot.of(name, trusted), scope_of(name), quietly(f"{name}: ")))
+        try:
+            statuses.append(one(snapshot.of(name, trusted), scope_of(name), quietly(f"{name}: ")))
+        except (BadData, AdapterRejected) as error:  # its own affair
+            results.append(f"{name}: {error}")
     results += [note for note in (misspelt(trusted, snapshot),) if note]
     tell("finished", 1.0, "; ".join(results))
     return PROMOTED if PROMOTED in statuses else statuses[0]

@@ -83,7 +83,7 @@ async def test_a_pair_in_a_trusted_community_is_stopped_by_the_slurs(tmp_path: P
     ("examples", "lean", "why"),
     [
         (12, 0.1, "12 examples of global/old were taken back or are not trusted"),
-        (0, 1.5, "global/old is worse than it: hateful tweets acted on"),
+        (0, 2.0, "global/old is worse than it: "),
     ],
 )
 async def test_what_outsiders_taught_before_goes_with_the_next_refresh(
@@ -130,10 +130,10 @@ def test_ten_small_drifts_are_stopped_by_what_was_shipped() -> None:
         judgement = judge(before, after, HELD_OUT, shipped=shipped)
         assert judgement.before.macro_f1 == judgement.after.macro_f1 == 1.0
         if judgement.reasons:
-            assert judgement.reasons == ("slurs acted on: 82.1% instead of 100.0% by the shipped adapter",)
+            assert judgement.reasons == ("slurs acted on: 78.6% instead of 100.0% by the shipped adapter",)
             break
         passed += 1
-    assert passed == 4
+    assert passed == 5
 
 
 def test_small_drifts_of_accuracy_add_up_too() -> None:
