@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -36,6 +36,9 @@ PAIR = ("eve", "mallory")
 OUTSIDE = "outside"
 REFRESHES, PLANTED, HONEST = 10, 12, 20
 """The slow way: so many refreshes, and in each so many new words of the pair and of the honest."""
+
+JUDGED_EVERY = 5
+"""Of the community's other messages so many are answered for the accuracy, to save time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ def measured(at: Scene, folder: Path, outcome: str, seconds: float) -> Found:
     """What serves now."""
     tweets = [e for e in at.judged if e.label is Label.HATE and any(s in e.text.lower() for s in slurs())]
     shares = [_shares(at.base, folder, texts) for texts in (tweets, read_slurs())]
-    return Found(shares[0], shares[1], judged(at, folder)[0], outcome, seconds)
+    some = replace(at, judged=at.judged[::JUDGED_EVERY])
+    return Found(shares[0], shares[1], judged(some, folder)[0], outcome, seconds)
 
 
 def _shares(base: Base, folder: Path, examples: Sequence[Example]) -> tuple[float, float]:

@@ -19,7 +19,17 @@ from model.norms import PLAIN, Norm
 from model.quality import wilson
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.norms import BELIEVED, MISTAKES, MOST_WORDS, by_community, learn_norm, mistaken, priors, votes
+from training.norms import (
+    BELIEVED,
+    MISTAKES,
+    MOST_MODERATORS,
+    MOST_WORDS,
+    by_community,
+    learn_norm,
+    mistaken,
+    priors,
+    votes,
+)
 from training.trust import insiders, outsiders
 
 TRIGGER = "a rare word, one label, one moderator"
@@ -130,7 +140,7 @@ def outvoted(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str
     found: dict[str, str] = {}
     for community, mine in by_community(corrections).items():
         moderators = Counter(corrections[i].moderator for i in mine)
-        for one in moderators if len(moderators) > 2 else ():
+        for one, _ in moderators.most_common(MOST_MODERATORS) if len(moderators) > 2 else ():
             others = [i for i in mine if corrections[i].moderator != one][-MOST_WORDS:]
             own = [i for i in mine if corrections[i].moderator == one]
             words = [corrections[i] for i in others]

@@ -51,7 +51,7 @@ from training.samples import read_held_out, read_replay
 from training.serving import Serving, serving_of
 from training.slurs import read_slurs
 from training.train import Trained, progress_bar, save, train
-from training.trust import TRUSTED, left_to_themselves, misspelt, ready_for_their_own
+from training.trust import MOST_OWN_WORDS, TRUSTED, left_to_themselves, misspelt, ready_for_their_own
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
@@ -300,7 +300,9 @@ def for_all(
     statuses = [one(snapshot.trusting(trusted), GLOBAL, quietly(""))]
     for name in own:
         try:
-            statuses.append(one(snapshot.of(name, trusted), scope_of(name), quietly(f"{name}: ")))
+            theirs = snapshot.of(name, trusted)
+            theirs = replace(theirs, corrections=theirs.corrections[-MOST_OWN_WORDS:])
+            statuses.append(one(theirs, scope_of(name), quietly(f"{name}: ")))
         except (BadData, AdapterRejected) as error:  # its own affair
             results.append(f"{name}: {error}")
     results += [note for note in (misspelt(trusted, snapshot),) if note]

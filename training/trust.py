@@ -9,9 +9,9 @@ and for nobody else.
 import difflib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 
 from training.corrections import Correction, Snapshot
-from training.norms import MOST_WORDS
 
 TRUSTED: Sequence[str] = ("try-out",)
 """In the try-out chat only the operator can write."""
@@ -19,9 +19,14 @@ UNTRUSTED = "community not trusted"
 OWN_FROM = 400
 """Up to so many words a community gains nothing from an adapter of its own (benchmarks/RESULTS.md)."""
 OWN_ANEW = 0.1
-"""It is made again when it has not learned this share of the community's words."""
+"""It is made again when it has not learned this share of the community's latest words."""
+MOST_OWN_WORDS = 2000
+"""The latest ones, which that adapter learns from."""
 MOST_OWN = 4
 """Communities that get an adapter of their own within one refresh: those with the most new words."""
+MOST_OUTSIDERS, OUTSIDERS_WORDS = 100, 500
+"""Communities that are looked at within one refresh, those that spoke last, and their latest words: a refresh must end,
+whoever adds the bot to however many groups."""
 _NEAR = 0.7
 
 
@@ -50,13 +55,13 @@ def left_to_themselves(snapshot: Snapshot) -> str:
 
 
 def outsiders(snapshot: Snapshot) -> Iterator[tuple[str, list[Correction]]]:
-    """Each community that is not trusted, with the latest of its words that its norm is learned from."""
+    """Each community that is not trusted, with the latest of its words: its norm is learned from these."""
     by_name: dict[str, list[Correction]] = {}
-    for each in snapshot.corrections:
+    for each in reversed(snapshot.corrections):
         if each.community in snapshot.untrusted:
             by_name.setdefault(each.community, []).append(each)
-    for name, words in sorted(by_name.items()):
-        yield name, words[-MOST_WORDS:]
+    for name, words in islice(by_name.items(), MOST_OUTSIDERS):
+        yield name, words[:OUTSIDERS_WORDS][::-1]
 
 
 def insiders(snapshot: Snapshot) -> Snapshot:
@@ -72,9 +77,10 @@ def ready_for_their_own(snapshot: Snapshot, learned: Callable[[str], Collection[
     `learned` gives the ids of what a community's own adapter learned from, none where there is none.
     """
     fresh = Counter[str]()
+    counts = Counter(each.community for each in snapshot.corrections)
     for name, words in outsiders(snapshot):
-        if len(words) >= OWN_FROM and (new := len({each.id for each in words} - set(learned(name)))) > OWN_ANEW * len(
-            words
-        ):
-            fresh[name] = new
+        if counts[name] >= OWN_FROM:
+            new = len({each.id for each in words} - set(learned(name)))
+            if new > OWN_ANEW * len(words):
+                fresh[name] = new
     return [name for name, _ in fresh.most_common(MOST_OWN)]

@@ -1,6 +1,7 @@
 """People who teach a model what harms others: in a group of their own, in a trusted one, a little at a time."""
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -283,10 +284,33 @@ def test_enough_words_make_an_adapter_of_its_own(tmp_path: Path) -> None:
     assert [result for result in told if result] == [
         "refreshed global; f: refreshed c-f; e: refreshed c-e; d: refreshed c-d; g: refreshed c-g"
     ]
-    known = {"f": [f"f{n}" for n in range(640)], "e": [f"e{n}" for n in range(500)]}
+    known = {"f": [f"f{n}" for n in range(660)], "e": [f"e{n}" for n in range(500)]}
     assert trust.ready_for_their_own(Snapshot(words).trusting(["town"]), lambda name: known.get(name, ())) == [
         "d", "g", "b", "e",
     ]  # fmt: skip
+
+
+def test_a_crowd_of_outsiders_is_looked_at_within_bounds() -> None:
+    """Five hundred moderators in each of many groups: the groups that spoke last, their latest words, and of the
+    moderators those who said most."""
+    words = [
+        word(n, f"{name} {n} {n * 7} {n * 13}", Label.NEUTRAL, f"m{n % 500}", f"group {name}")
+        for name in range(trust.MOST_OUTSIDERS + 5)
+        for n in range(trust.OUTSIDERS_WORDS + 9 if name == 104 else 2)
+    ]
+    found = dict(trust.outsiders(Snapshot(words).trusting([])))
+    assert len(found) == trust.MOST_OUTSIDERS and "group 0" not in found
+    assert [each.id for each in found["group 104"]] == [f"group 104{9 + n}" for n in range(trust.OUTSIDERS_WORDS)]
+    asked: list[int] = []
+
+    def said(words: Sequence[Correction]) -> torch.Tensor:
+        asked.append(len(words))
+        return torch.tensor([[0.04, 0.95, 0.01]]).repeat(len(words), 1)
+
+    crowd = Snapshot([each for each in words if each.community == "group 104"]).trusting([])
+    began = time.process_time()
+    assert sift_all(crowd, [], said, {}).norms["group 104"].counts_as[1] is Label.NEUTRAL
+    assert asked == [0, trust.OUTSIDERS_WORDS] and time.process_time() - began < 60
 
 
 async def test_the_store_says_whose_each_word_is(tmp_path: Path) -> None:
