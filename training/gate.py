@@ -1,7 +1,7 @@
 """Whether a candidate may serve: it must not be worse than the adapter it would replace, and not worse for anybody.
 
-Nor may it be worse than the shipped adapter that all come from: of ten small losses each would be forgiven, their sum
-is not.
+Nor may it be worse than the adapter that it began with, which no correction made: of ten small losses each would be
+forgiven, their sum is not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ CALIBRATION_BUDGET = 0.15
 IDENTITY_SLICES = ("identity_neutral", "identity_positive", "in_group", "negated", "counter_speech")
 """Harmless sentences that name a group: the ones a careless model flags."""
 DRIFT_FACTOR = 1.5
-"""Against the shipped adapter each margin is so many times as wide: an honest refresh may use up its own, and the next
+"""Against the first adapter each margin is so many times as wide: an honest refresh may use up its own, and the next
 one, too, goes on."""
 _DRAWS = 2000
 
@@ -71,8 +71,8 @@ class Judgement:
 
     `f1_interval` is the 90 % interval of the change in macro-F1; `flagged` and `acted_on` are shares (before, after),
     `acted_on` of the community where most is acted on; `daily` is (before, after) of each community with an audit.
-    `found` has what is acted on of plain hate by (serving, candidate, shipped), the last one empty if not given, and
-    `shipped` what macro-F1 of the shipped adapter is.
+    `rates` has what is acted on of plain hate by (serving, candidate, first), the last one empty if not given, and
+    `first` how good the first adapter is.
     """
 
     before: Metrics
@@ -82,8 +82,8 @@ class Judgement:
     acted_on: tuple[float, float]
     daily: Mapping[str, tuple[DailyMix, DailyMix]]
     reasons: tuple[str, ...]
-    found: tuple[Mapping[str, Rates], Mapping[str, Rates], Mapping[str, Rates]] = ({}, {}, {})
-    shipped: Metrics | None = None
+    rates: tuple[Mapping[str, Rates], Mapping[str, Rates], Mapping[str, Rates]] = ({}, {}, {})
+    first: Metrics | None = None
 
     @property
     def compared(self) -> list[tuple[str, str, str]]:
@@ -102,18 +102,18 @@ class Judgement:
                 (f"{among}: harmful and missed", f"{was.missed:.1f}", f"{now.missed:.1f}"),
                 (f"{name}: flags that are right", f"{was.right:.1%}", f"{now.right:.1%}"),
             ]
-        if self.shipped is not None:
-            rows.append(("macro-F1 of the shipped adapter, and after", f"{self.shipped.macro_f1:.3f}", f"{f1[1]:.3f}"))
+        if self.first is not None:
+            rows.append(("macro-F1 at the beginning, and after", f"{self.first.macro_f1:.3f}", f"{f1[1]:.3f}"))
         return rows
 
     def _compared_rates(self) -> list[tuple[str, str, str]]:
         """Of each slice of plain hate, and of the single slur that lost most."""
-        before, after, shipped = self.found
+        before, after, first = self.rates
         rows = []
         for name in before:
             if is_single(name) and name != worst_slur(before, after):
                 continue
-            since = f" (shipped: {shipped[name].acted:.1%})" if shipped else ""
+            since = f" (at the beginning: {first[name].acted:.1%})" if first else ""
             rows.append((f"acted on, of {name}{since}", f"{before[name].acted:.1%}", f"{after[name].acted:.1%}"))
             rows.append((f"shown, of {name}", f"{before[name].shown:.1%}", f"{after[name].shown:.1%}"))
         return rows
@@ -124,21 +124,21 @@ def judge(
     after: Tensor,
     held_out: Sequence[Example],
     stakes: Sequence[Stake] = (NEW_COMMUNITY,),
-    shipped: Tensor | None = None,
+    first: Tensor | None = None,
 ) -> Judgement:
     """Compares (N, 3) probabilities of the serving adapter and the candidate on the same N held-out texts.
 
     All are before any norm, as the held-out labels are. `stakes` (at least one) adds each community's own view, and
-    `shipped` that of the adapter all come from. A candidate with a score that is no finite number is refused: every
+    `first` that of the adapter it began with. A candidate with a score that is no finite number is refused: every
     comparison with it is false.
     """
     unsound = int((~torch.isfinite(after).all(dim=-1)).sum())
     before, after = (torch.nan_to_num(both, nan=0.0, posinf=0.0, neginf=0.0) for both in (before, after))
     was_found, now_found = rates(before, held_out), rates(after, held_out)
-    shipped_found = rates(shipped, held_out) if shipped is not None else {}
+    first_found = rates(first, held_out) if first is not None else {}
     general = [i for i, example in enumerate(held_out) if not is_slur(example)]
     held_out, before, after = [held_out[i] for i in general], before[general], after[general]
-    shipped = shipped[general] if shipped is not None else None
+    first = first[general] if first is not None else None
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
     old, new = measure(before, labels), measure(after, labels)
     low, high = f1_interval(before.argmax(-1), after.argmax(-1), labels)
@@ -173,13 +173,13 @@ def judge(
     if new.calibration_error > max(CALIBRATION_BUDGET, old.calibration_error):
         reasons.append(f"calibration error {new.calibration_error:.3f} is above {CALIBRATION_BUDGET:.3f}")
     worst = max(acted, key=lambda both: both[1], default=(0.0, 0.0))
-    first = None
-    if shipped is not None:
-        first = measure(shipped, labels)
-        reasons += lost(shipped_found, now_found, since_shipped=True)
-        reasons += _drifted(shipped, after, labels, slices)
-    found = (was_found, now_found, shipped_found)
-    return Judgement(old, new, (low, high), flagged, worst, daily, tuple(reasons), found, first)
+    began = None
+    if first is not None:
+        began = measure(first, labels)
+        reasons += lost(first_found, now_found, since_first=True)
+        reasons += _drifted(first, after, labels, slices)
+    found = (was_found, now_found, first_found)
+    return Judgement(old, new, (low, high), flagged, worst, daily, tuple(reasons), found, began)
 
 
 def acted_on_too_much(before: Tensor, after: Tensor, held_out: Sequence[Example], stake: Stake) -> str:
@@ -204,20 +204,20 @@ def _too_much(was: float, now: float, stake: Stake) -> str:
     return f"harmless texts acted on{where}: {now:.1%} instead of {was:.1%}"
 
 
-def _drifted(shipped: Tensor, after: Tensor, labels: Tensor, slices: Mapping[str, list[int]]) -> list[str]:
-    """Why a candidate is too far from the shipped adapter, by how often each is right."""
+def _drifted(first: Tensor, after: Tensor, labels: Tensor, slices: Mapping[str, list[int]]) -> list[str]:
+    """Why a candidate is too far from the first adapter, by how often each is right."""
     reasons = []
-    low, _ = f1_interval(shipped.argmax(-1), after.argmax(-1), labels)
+    low, _ = f1_interval(first.argmax(-1), after.argmax(-1), labels)
     if low < -DRIFT_FACTOR * MACRO_F1_MARGIN:
-        reasons.append(f"macro-F1 on held-out texts may have fallen by {-low:.3f} since the shipped adapter")
+        reasons.append(f"macro-F1 on held-out texts may have fallen by {-low:.3f} since the beginning")
     for name, rows in slices.items():
-        was, now = flagged_share(shipped[rows]), flagged_share(after[rows])
+        was, now = flagged_share(first[rows]), flagged_share(after[rows])
         if rows and (now - was) * len(rows) > DRIFT_FACTOR * max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
-            reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%} by the shipped adapter")
+            reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%} at the beginning")
     if harmless := slices["harmless texts"]:
-        was, now = share_at(shipped[harmless], ACTING), share_at(after[harmless], ACTING)
+        was, now = share_at(first[harmless], ACTING), share_at(after[harmless], ACTING)
         if now > max(FALSE_ACTION_BUDGET, was + DRIFT_FACTOR * FALSE_ACTION_MARGIN):
-            reasons.append(f"harmless texts acted on: {now:.1%} instead of {was:.1%} by the shipped adapter")
+            reasons.append(f"harmless texts acted on: {now:.1%} instead of {was:.1%} at the beginning")
     return reasons
 
 

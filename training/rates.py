@@ -2,7 +2,7 @@
 
 Accuracy does not see an adapter that has become unsure: a slur called hate with 0.6 instead of 0.9 is called right and
 no longer acted on. And of many small losses each is forgiven. So these shares are compared with those of the adapter
-it would replace, and of the shipped one that all come from.
+it would replace, and of the first one, which no correction made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ STEP_ACTED, STEP_SHOWN = 0.15, 0.05
 """One refresh may lose so much of a slice, or one text of it. Honest words about other texts make an adapter surer or
 less sure, so what is acted on falls by up to 0.13, and what is shown by up to 0.04 (benchmarks/RESULTS.md)."""
 DRIFT_ACTED, DRIFT_SHOWN = 0.2, 0.08
-"""All refreshes together may, since the shipped adapter."""
+"""All refreshes together may, since the first adapter."""
 ONE_SLUR = 0.3
 """So much of a single slur's few sentences may be shown no longer."""
 
@@ -53,11 +53,11 @@ def share_at(probabilities: Tensor, thresholds: Mapping[Label, float]) -> float:
     return float(reached.float().mean())
 
 
-def lost(before: Mapping[str, Rates], after: Mapping[str, Rates], *, since_shipped: bool = False) -> list[str]:
-    """Why a candidate may not serve, one sentence a slice; `before` is the shipped adapter's where `since_shipped`."""
+def lost(before: Mapping[str, Rates], after: Mapping[str, Rates], *, since_first: bool = False) -> list[str]:
+    """Why a candidate may not serve, one sentence a slice; `before` is the first adapter's where `since_first`."""
     reasons = []
-    since = " by the shipped adapter" if since_shipped else ""
-    most_acted, most_shown = (DRIFT_ACTED, DRIFT_SHOWN) if since_shipped else (STEP_ACTED, STEP_SHOWN)
+    since = " at the beginning" if since_first else ""
+    most_acted, most_shown = (DRIFT_ACTED, DRIFT_SHOWN) if since_first else (STEP_ACTED, STEP_SHOWN)
     for name, was in before.items():
         now = after[name]
         if is_single(name):

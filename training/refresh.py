@@ -42,7 +42,7 @@ from training.corrections import Correction, Snapshot, read_corrections, split_b
 from training.examples import Example, without
 from training.fit import Course, Recipe
 from training.gate import NEW_COMMUNITY, Stake, acted_on_too_much, judge
-from training.lineage import clean_origin
+from training.lineage import ANCESTOR, ancestor_of, clean_origin
 from training.mixture import contrasts, gather, taught
 from training.passwords import passwords
 from training.quarantine import rare_words, sift_all
@@ -97,9 +97,10 @@ def refresh(
     if origin != serving:
         gone = len(set(now.manifest.examples) - snapshot.standing)
         why = f"{gone} examples of {serving} were taken back or are not trusted"
-    shipped = now
-    if registry.folder(serving) != registry.shipped:
-        shipped = Serving(base, "shipped", attach_checked(base, "shipped", registry.shipped))
+    ancestor = ancestor_of(registry, serving)
+    first = now
+    if ancestor != serving:
+        first = Serving(base, "first", attach_checked(base, "first", registry.folder(ancestor)))
     then = now
     if origin != serving:
         then = Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
@@ -112,9 +113,9 @@ def refresh(
     known = {each.example.key: each.example.label for each in sifted.snapshot.corrections}
     test = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
     test = [*without(test, []), *read_slurs()]
-    if drift := judge(then.said(test), then.said(test), test, shipped=shipped.said(test)).reasons:
+    if drift := judge(then.said(test), then.said(test), test, first=first.said(test)).reasons:
         why = f"{origin} is worse than it: {'; '.join(drift)}"
-        origin, then = f"{GLOBAL}/{read_manifest(registry.shipped).version}", shipped
+        origin, then = ancestor, first
     must_go = origin != serving and serving.startswith(f"{scope}/")
     manifest, lora, tensors = read_checked(base, registry.folder(origin))
     start = {name: tensor.float() for name, tensor in tensors.items()}
@@ -157,7 +158,7 @@ def refresh(
         candidate = replace(trained, tensors=_between(start, trained.tensors, share))
         base.attach("candidate", candidate.lora, candidate.tensors)
         new = Serving(base, "candidate", manifest, norms)
-        judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, norms), shipped.said(test))
+        judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, norms), first.said(test))
         found = [*judgement.reasons, *_unlearned(then, new, unseen), *(_untaught(then, new, kept) if share else ())]
         if tries_adapters and (complaint := canaries.complaint(base, "candidate", manifest.temperature)):
             found.append(complaint)
@@ -191,7 +192,7 @@ def refresh(
     staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
         lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in snapshot.corrections)]))
-        names = dict(name=version, parent=origin, lineage=lineage, norms=norms)
+        names = dict(name=version, parent=origin, lineage=lineage, norms=norms, more={ANCESTOR: ancestor})
         save(staged, base, candidate, learn, recipe, manifest.temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(scope, staged, version)
     except BaseException:
@@ -199,7 +200,7 @@ def refresh(
         raise
     tell("promoting", 0.99, "")
     registry.promote(adapter)
-    registry.prune(scope, keep)
+    registry.prune(scope, keep, ancestor)
     tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{left_out}{notes}")
     return PROMOTED
 

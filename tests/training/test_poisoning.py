@@ -95,7 +95,7 @@ async def test_what_outsiders_taught_before_goes_with_the_next_refresh(
     options = await agreed(tmp_path, OUTSIDE, [JARGON.format(n) for n in range(12)])
     registry = Registry(tmp_path / "adapters", SHIPPED)
     learned = tuple(str(n + 1) for n in range(examples))
-    made(registry.root / GLOBAL / "old", leaning(LABELS.index(Label.NEUTRAL), lean), examples=learned)
+    made(registry.root / GLOBAL / "old", leaning(2, lean), examples=learned, parent=SHIPPED_NAME)
     registry.promote("global/old")
     done = run("training.refresh", *options)
     assert done.returncode == module.PROMOTED, done.stderr
@@ -128,10 +128,10 @@ def test_ten_small_drifts_are_stopped_by_what_was_shipped() -> None:
     for number in range(10):
         before, after = saying(5 * number), saying(5 * number + 5)
         assert not judge(before, after, HELD_OUT).reasons
-        judgement = judge(before, after, HELD_OUT, shipped=shipped)
+        judgement = judge(before, after, HELD_OUT, first=shipped)
         assert judgement.before.macro_f1 == judgement.after.macro_f1 == 1.0
         if judgement.reasons:
-            assert judgement.reasons == ("slurs acted on: 78.6% instead of 100.0% by the shipped adapter",)
+            assert judgement.reasons == ("slurs acted on: 78.6% instead of 100.0% at the beginning",)
             break
         passed += 1
     assert passed == 5
@@ -148,8 +148,8 @@ def test_small_drifts_of_accuracy_add_up_too() -> None:
         return rows
 
     shipped = wrong(0.05)
-    steps = [judge(wrong(at / 100), wrong((at + 1) / 100), HELD_OUT, shipped=shipped).reasons for at in range(5, 15)]
-    assert not steps[0] and any("since the shipped adapter" in reason for reason in steps[-1])
+    steps = [judge(wrong(at / 100), wrong((at + 1) / 100), HELD_OUT, first=shipped).reasons for at in range(5, 15)]
+    assert not steps[0] and any("since the beginning" in reason for reason in steps[-1])
 
 
 @pytest.mark.parametrize(("left", "refused"), [(7, False), (6, True)])
@@ -165,7 +165,7 @@ def test_one_slur_alone_may_not_become_harmless(left: int, refused: bool) -> Non
 def test_slurs_count_for_nothing_but_themselves() -> None:
     """They are all hateful: in macro-F1 or calibration they would hide what else got worse."""
     with_them, without = (judge(saying(5)[:n], saying(9)[:n], HELD_OUT[:n]) for n in (len(HELD_OUT), 700))
-    assert with_them.after.macro_f1 == without.after.macro_f1 and "slurs" not in without.found[0]
+    assert with_them.after.macro_f1 == without.after.macro_f1 and "slurs" not in without.rates[0]
     assert ("acted on, of slurs", "96.4%", "93.6%") in with_them.compared
 
 
