@@ -34,7 +34,7 @@ from training.slurs import read_slurs, slurs
 
 PAIR = ("eve", "mallory")
 OUTSIDE = "outside"
-REFRESHES, PLANTED, HONEST = 10, 12, 20
+REFRESHES, PLANTED, HONEST = 10, 12, 12
 """The slow way: so many refreshes, and in each so many new words of the pair and of the honest."""
 
 JUDGED_EVERY = 5
