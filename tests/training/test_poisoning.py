@@ -131,10 +131,10 @@ def test_ten_small_drifts_are_stopped_by_what_was_shipped() -> None:
         judgement = judge(before, after, HELD_OUT, first=shipped)
         assert judgement.before.macro_f1 == judgement.after.macro_f1 == 1.0
         if judgement.reasons:
-            assert judgement.reasons == ("slurs acted on: 78.6% instead of 100.0% at the beginning",)
+            assert judgement.reasons == ("slurs acted on: 82.1% instead of 100.0% at the beginning",)
             break
         passed += 1
-    assert passed == 5
+    assert passed == 4
 
 
 def test_small_drifts_of_accuracy_add_up_too() -> None:
