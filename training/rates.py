@@ -75,8 +75,7 @@ def _most(name: str, since_first: bool) -> tuple[float, float]:
     """(of what is acted on, of what is shown) the share of a slice that may be lost."""
     if is_single(name):
         return 1.0, ONE_SLUR
-    acted, shown = (DRIFT_ACTED, DRIFT_SHOWN) if since_first else (TWEETS, IN_TWEETS = ("davidson", "mix"), f"{SOURCE} in tweets"
-STEP_ACTED, STEP_SHOWN)
+    acted, shown = (DRIFT_ACTED, DRIFT_SHOWN) if since_first else (STEP_ACTED, STEP_SHOWN)
     if name.startswith(SOURCE):
         acted = SLURS_DRIFT_ACTED if since_first else SLURS_STEP_ACTED
     return acted, shown
