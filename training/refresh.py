@@ -113,7 +113,7 @@ def refresh(
     known = {each.example.key: each.example.label for each in sifted.snapshot.corrections}
     test = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
     test = [*without(test, []), *read_slurs()]
-    if drift := judge(then.said(test), then.said(test), test, first=first.said(test)).reasons:
+    if drift := judge(then.said(test), then.said(test), test, [NEW_COMMUNITY], first.said(test)).reasons:
         why = f"{origin} is worse than it: {'; '.join(drift)}"
         origin, then = ancestor, first
     must_go = origin != serving and serving.startswith(f"{scope}/")
