@@ -1,7 +1,7 @@
 """Whether corrections make the bot better: simulated moderators on texts the adapter never learned from.
 
     python -m benchmarks.learning --data ../shared/data/davidson.csv [--counts 25,50,100,200,400] [--out REPORT.html]
-        [--norm allowed|public] [--rows NAME]... [--own]
+        [--norm allowed|public] [--rows NAME]... [--own] [--poison]
 
 Two communities: in one profanity is allowed and hate is not, in the other the labels mean what they mean in public.
 Their moderators see what the bot flags, and an audit of the rest, in the file's order, and say what it is; 5 % of
@@ -10,13 +10,14 @@ number of corrections a refresh runs from the shipped adapter, with the project'
 and without them, and the result answers the community's other messages. Then the same with all words under one name,
 which nobody outvotes. At last a back door: a rare word planted in hateful texts that one moderator calls neutral. All
 are texts of the tenths that `training.ship` holds out. `--rows` names the rows wanted, and there is no back door then.
+`--poison` is about pairs who agree with each other, and about slow drift (`benchmarks/poisoning.py`).
 """
 
 import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +64,7 @@ KINDS = (
     ("30 % malicious, one name, the honest words alone", 0.3, "honest as one", True),
 )
 """(name, share of malicious words, whose words are heard and whether under one name, with the defences)."""
+Said = Callable[[Sequence[Correction]], Tensor]
 NORMS = {"allowed": "profanity is allowed", "public": "labels as in public"}
 
 
@@ -175,11 +177,12 @@ def undefended() -> Iterator[None]:
     """A refresh that learns whatever it is told and promotes whatever comes out."""
     judge = gate.judge
 
-    def learn(snapshot: Snapshot, public: object, said: Tensor, before: Mapping[str, Norm]) -> quarantine.Sifted:
-        return quarantine.Sifted(snapshot, {COMMUNITY: learn_norm(snapshot.corrections, said)})
+    def learn(snapshot: Snapshot, public: object, said: Said, before: Mapping[str, Norm]) -> quarantine.Sifted:
+        words = snapshot.corrections
+        return quarantine.Sifted(snapshot, {COMMUNITY: learn_norm(words, said(words))})
 
     with (
-        patch.object(module, "sift", learn),
+        patch.object(module, "sift_all", learn),
         patch.object(module, "contrasts", lambda *_, **__: []),
         patch.object(module, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
         patch.object(module, "_unlearned", lambda *_: []),
@@ -330,6 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--norm", choices=NORMS, help="one community only")
     parser.add_argument("--rows", action="append", default=[], choices=[kind[0] for kind in KINDS], metavar="NAME")
     parser.add_argument("--own", action="store_true", help="instead: one adapter for both, or each its own")
+    parser.add_argument("--poison", action="store_true", help="instead: pairs who agree, and slow drift")
     parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--out", type=Path, metavar="REPORT.html")
     options = parser.parse_args(arguments)
@@ -340,6 +344,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.own:
             Console(width=160).print(own_or_shared(options.data, counts, options.replay_rows, console))
+            return 0
+        if options.poison:
+            from benchmarks.poisoning import poison  # it measures with what is here
+
+            at = scene(options.data, "public", 400)
+            Console(width=160).print(poison(at, options.replay_rows, console))
             return 0
         for norm in [options.norm] if options.norm else NORMS:
             at = scene(options.data, norm, max(counts))

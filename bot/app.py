@@ -130,12 +130,18 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 config.learning.replay_rows,
                 config.learning.keep_adapters,
                 config.model.choice,
+                trusted=config.learning.trusted,
                 tries_adapters=config.model.try_adapters,
             )
             away += remotes(config, store)
             platforms: dict[str, Platform] = {chat.name: chat, **{platform.name: platform for platform in away}}
             learning = Learning(
-                store, registry, command, lambda told: server.refresh_event(feed, told), _trial(model.worker)
+                store,
+                registry,
+                command,
+                lambda told: server.refresh_event(feed, told),
+                _trial(model.worker),
+                config.learning.trusted,
             )
             if learning.problem:
                 log.error("adapter rejected", problem=learning.problem)  # and the page says so

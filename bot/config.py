@@ -2,14 +2,17 @@
 
 import codecs
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bot.validation import first_place, first_problem
 from model.choice import ADAPTER_MIB, Choice, Int8, Precision
+
+_COMMUNITY = re.compile(r"try-out|discord-\d{1,20}|telegram--?\d{1,20}")
 
 
 class BadConfig(Exception):
@@ -74,12 +77,26 @@ class Model(_Section):
 
 
 class Learning(_Section):
-    """When a refresh is made by itself, and how. `refresh_hour` is the local clock's."""
+    """When a refresh is made by itself, and how. `refresh_hour` is the local clock's.
+
+    `trusted` communities teach what serves all; the others teach what serves themselves.
+    """
 
     refresh_after: Annotated[int, Field(ge=0)] = 0
     refresh_hour: Annotated[int, Field(ge=0, le=23)] | None = None
+    trusted: list[str] = ["try-out"]
     replay_rows: Annotated[int, Field(ge=0)] = 2300
     keep_adapters: Annotated[int, Field(ge=2, le=1000)] = 5
+
+    @field_validator("trusted")
+    @classmethod
+    def _names(cls, trusted: list[str]) -> list[str]:
+        if wrong := [name for name in trusted if not _COMMUNITY.fullmatch(name)]:
+            raise ValueError(
+                f'{wrong[0][:60]!r} is no community; write "try-out", "discord-" and the number of a server, or '
+                f'"telegram-" and that of a group (with its minus), as a refresh names it'
+            )
+        return trusted
 
 
 class Lora(_Section):

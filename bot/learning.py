@@ -51,6 +51,8 @@ class AlreadyRunning(Exception):
     """A refresh is under way; wait for it."""
 
 
+TRUSTED: Sequence[str] = ("try-out",)
+"""Communities that teach what serves all where the operator names no others."""
 MOST_DEATHS = 3
 """An adapter with which so many of the model's processes died in a row when it was tried does not serve."""
 Trial = Callable[[str], Awaitable[None]]
@@ -70,12 +72,14 @@ class Learning:
         command: list[str],
         changed: Callable[[Refresh], None],
         trial: Trial | None = None,
+        trusted: Sequence[str] = TRUSTED,
     ) -> None:
         self._store = store
         self._registry = registry
         self._command = command
         self._changed = changed
         self._trial = trial
+        self.trusted = frozenset(trusted)
         self._refused: dict[str, str] = {}
         self._passed: set[str] = set()
         self._deaths = Counter[str]()
@@ -205,8 +209,9 @@ class Learning:
         every_s: float = 30.0,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """Starts a refresh once `after` corrections teach that came since the last one (0: never), and in this `hour`
-        of the local day if there are any. One that was refused counts: it is not tried again with nothing new."""
+        """Starts a refresh once `after` corrections came since the last one that teach what serves all (0: never), and
+        in this `hour` of the local day if there are any that teach at all. One that was refused counts: it is not tried
+        again with nothing new. So nobody who is not trusted can have one made more often than once a day."""
         began: date | None = None
         steady = Steady()
         while after or hour is not None:
@@ -214,8 +219,8 @@ class Learning:
             if self.state is not None and self.state.running:
                 continue
             fresh, now = await steady(self._store.lessons.since_refresh), clock()
-            at_its_hour = hour is not None and now.hour == hour and now.date() != began and fresh > 0
-            if at_its_hour or 0 < after <= fresh:
+            at_its_hour = hour is not None and now.hour == hour and now.date() != began and fresh.total() > 0
+            if at_its_hour or 0 < after <= sum(fresh[community] for community in self.trusted):
                 began = now.date() if at_its_hour else began
                 self.start(group)
 
@@ -293,10 +298,19 @@ class Doubting:
 
 
 def refresh_command(
-    store: Path, key: Path, adapters: Path, replay_rows: int, keep: int, choice: Choice, *, tries_adapters: bool = True
+    store: Path,
+    key: Path,
+    adapters: Path,
+    replay_rows: int,
+    keep: int,
+    choice: Choice,
+    *,
+    trusted: Sequence[str] = TRUSTED,
+    tries_adapters: bool = True,
 ) -> list[str]:
-    """The command a refresh of the chosen base is started with."""
+    """The command a refresh of the chosen base is started with; without anybody `trusted` it says so."""
     command = [sys.executable, "-m", "training.refresh", "--store", str(store.resolve())]
     command += ["--key", str(key.resolve()), "--adapters", str(adapters.resolve())]
     command += choice.arguments() + ([] if tries_adapters else ["--untried"])
+    command += [f"--trusted={community}" for community in trusted or [""]]
     return [*command, "--replay-rows", str(replay_rows), "--keep", str(keep), "--progress", "json"]

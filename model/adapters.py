@@ -270,9 +270,9 @@ class Registry:
         self._replace_current(scope, [version for version in lines[:-1] if _NAME.fullmatch(version)])
         return self.current(scope)
 
-    def prune(self, scope: str, keep: int) -> None:
-        """Deletes all but the last `keep` promoted versions; the one that serves always stays."""
-        kept = set(self.promoted(scope)[-max(keep, 1) :])
+    def prune(self, scope: str, keep: int, ancestor: str = "") -> None:
+        """Deletes all but the last `keep` promoted versions; the one that serves and its `ancestor` always stay."""
+        kept = {*self.promoted(scope)[-max(keep, 1) :], ancestor.removeprefix(f"{scope}/")}
         for manifest in (self.root / scope).glob(f"*/{MANIFEST_FILE}"):
             if manifest.parent.name not in kept:
                 shutil.rmtree(manifest.parent, ignore_errors=True)

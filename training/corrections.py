@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,11 +38,13 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The corrections a refresh may learn from, and how many were left out for which reason.
+    """The corrections a refresh may learn from, and how many were left out for which reason (`left_out_in`: the same of
+    each community).
 
-    `standing` are the ids of all that were not taken back, those whose text was forgotten in time included. By
-    community: `passed_over` counts the cards of each label left unanswered between answered ones, `acting` has the
-    action thresholds, `prevalence` the share of each label among all messages where enough were looked at.
+    `standing` are the ids of all that were not taken back, those whose text was forgotten in time included, and `homes`
+    has the community of each. By community: `passed_over` counts the cards of each label left unanswered between
+    answered ones, `acting` has the action thresholds, `prevalence` the share of each label among all messages where
+    enough were looked at. What `untrusted` communities say teaches their norms, and no weights.
     """
 
     corrections: Sequence[Correction]
@@ -51,6 +53,15 @@ class Snapshot:
     passed_over: Mapping[str, Mapping[Label, int]] = field(default_factory=dict)
     acting: Mapping[str, Mapping[Label, float]] = field(default_factory=dict)
     prevalence: Mapping[str, Prevalence] = field(default_factory=dict)
+    homes: Mapping[str, str] = field(default_factory=dict)
+    untrusted: frozenset[str] = frozenset()
+    left_out_in: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def communities(self) -> frozenset[str]:
+        """All that the store knows something of."""
+        said = (each.community for each in self.corrections)
+        return frozenset([*said, *self.homes.values(), *self.acting, *self.prevalence])
 
     @property
     def sha256(self) -> str:
@@ -63,16 +74,41 @@ class Snapshot:
     def without(self, ids: Mapping[str, str]) -> "Snapshot":
         """The snapshot without these corrections, each counted under its reason."""
         kept = [each for each in self.corrections if each.id not in ids]
-        return replace(self, corrections=kept, left_out=dict(Counter(self.left_out) + Counter(ids.values())))
+        there = {name: Counter(counts) for name, counts in self.left_out_in.items()}
+        for each in self.corrections:
+            if each.id in ids:
+                there.setdefault(each.community, Counter())[ids[each.id]] += 1
+        return replace(
+            self,
+            corrections=kept,
+            left_out=dict(Counter(self.left_out) + Counter(ids.values())),
+            left_out_in={name: dict(counts) for name, counts in there.items()},
+        )
 
-    def of(self, community: str) -> "Snapshot":
-        """One community's corrections alone, and what is known of it."""
+    def trusting(self, trusted: Collection[str]) -> "Snapshot":
+        """The same for an adapter that serves all: only what these communities said counts as standing."""
+        return replace(
+            self, untrusted=self.communities - frozenset(trusted), standing=self._standing_in(frozenset(trusted))
+        )
+
+    def of(self, community: str, trusted: Collection[str] | None = None) -> "Snapshot":
+        """One community's corrections alone, and what is known of it, for an adapter of its own.
+
+        That may have come from one that learned from the `trusted` communities (None: from any).
+        """
         return replace(
             self,
             corrections=[each for each in self.corrections if each.community == community],
+            left_out=self.left_out_in.get(community, {}),
             acting={name: acting for name, acting in self.acting.items() if name == community},
             prevalence={name: found for name, found in self.prevalence.items() if name == community},
+            standing=self.standing if trusted is None else self._standing_in({community, *trusted}),
+            untrusted=frozenset(),
         )
+
+    def _standing_in(self, communities: Set[str]) -> frozenset[str]:
+        homes = {**{each.id: each.community for each in self.corrections}, **self.homes}
+        return frozenset(id for id in self.standing if homes.get(id) in communities)
 
 
 def read_corrections(store: Path, key: Path) -> Snapshot:
@@ -87,7 +123,7 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
     try:
         with contextlib.closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(f"SELECT {columns} FROM training_example ORDER BY id").fetchall()  # noqa: S608
-            others = connection.execute("SELECT id, reason FROM training_left_out").fetchall()
+            others = connection.execute("SELECT id, community, reason FROM training_left_out").fetchall()
             passed = connection.execute("SELECT community, label, cards FROM training_passed_over").fetchall()
             policies = connection.execute("SELECT community, policy FROM training_policy").fetchall()
             counted = connection.execute("SELECT community, band, label, messages FROM training_audit").fetchall()
@@ -101,18 +137,24 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
             raise BadData(f"{key}: not the key this store was sealed with") from error
         example = Example(text, Label(label), "correction")
         corrections.append(Correction(str(number), example, moderator, author, community, agreeing))
-    standing = {str(row[0]) for row in rows} | {str(number) for number, reason in others if reason == FORGOTTEN}
+    homes = {str(row[0]): str(row[5]) for row in rows}
+    homes |= {str(number): str(where) for number, where, reason in others if reason == FORGOTTEN}
+    reasons: dict[str, Counter[str]] = {}
+    for _, where, reason in others:
+        reasons.setdefault(where, Counter())[reason] += 1
     passed_over: dict[str, dict[Label, int]] = {}
     for where, label, cards in passed:
         passed_over.setdefault(where, {})[Label(label)] = cards
     return distinct(
         Snapshot(
             corrections,
-            left_out=dict(Counter(reason for _, reason in others)),
-            standing=frozenset(standing),
+            left_out=dict(Counter(reason for *_, reason in others)),
+            standing=frozenset(homes),
             passed_over=passed_over,
             acting={where: _acting(json.loads(policy)) for where, policy in policies},
             prevalence=prevalences(counted),
+            homes=homes,
+            left_out_in={where: dict(counts) for where, counts in reasons.items()},
         )
     )
 

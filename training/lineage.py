@@ -9,6 +9,9 @@ from collections.abc import Collection, Set
 from model.adapters import GLOBAL, Registry, read_manifest
 from model.classifier import AdapterRejected
 
+ANCESTOR = "ancestor"
+"""In a manifest's recipe: the adapter that no correction made, from which refreshes began."""
+
 
 def clean_origin(registry: Registry, serving: str, standing: Set[str], refused: Collection[str] = ()) -> str:
     """The serving adapter, or the newest before it that learned only from what stands; at worst the shipped one.
@@ -27,3 +30,21 @@ def clean_origin(registry: Registry, serving: str, standing: Set[str], refused: 
         if set(learned) <= standing:
             return adapter
     return f"{GLOBAL}/{read_manifest(registry.shipped).version}"
+
+
+def ancestor_of(registry: Registry, adapter: str) -> str:
+    """The adapter without a parent that this one comes from: made by hand, or shipped; the shipped one where that is
+    not here any more."""
+    shipped = f"{GLOBAL}/{read_manifest(registry.shipped).version}"
+    seen = set[str]()
+    try:
+        while adapter not in seen:
+            seen.add(adapter)
+            manifest = read_manifest(registry.folder(adapter))
+            if manifest.parent is None:
+                return adapter
+            named = manifest.recipe.get(ANCESTOR)
+            adapter = named if isinstance(named, str) else manifest.parent
+    except AdapterRejected:
+        pass
+    return shipped

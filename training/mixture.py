@@ -1,12 +1,14 @@
 """What a refresh learns: the moderators' words, public texts as they were answered before, and contrasts to both.
 
-A few hundred words must not drag the rest along, in three ways: public texts keep their answers (Li and Hoiem 2016,
-"Learning without Forgetting"), all words together have a bounded weight, and words about common labels weigh less, so
-that a community's many offensive messages do not make rare hate harder to see.
+A few hundred words must not drag the rest along, in four ways: public texts keep their answers (Li and Hoiem 2016,
+"Learning without Forgetting"), all words together have a bounded weight, no community and no moderator among several
+has more than half of that, and words about common labels weigh less, so that a community's many offensive messages do
+not make rare hate harder to see.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -21,6 +23,11 @@ from training.quarantine import rare_words
 
 WORDS_SHARE, LEAST_WEIGHT = 0.12, 0.25
 """All words together weigh at most so much of what the public texts weigh; yet each at least so much of one text."""
+MOST_WEIGHT = 0.5
+"""However many they are, all words together weigh at most so much of what the public texts weigh."""
+COMMUNITY_SHARE, MODERATOR_SHARE = 0.5, 0.5
+"""Of that a community has at most so much, where there are several, and a moderator so much of what their community
+has, where there are several. Who moderates several communities has no more than one of them."""
 MAX_REPEATS = 8
 MAX_WEIGHT = 6.0
 """Of a word about a rare label, against one about a label as common as the others."""
@@ -75,12 +82,54 @@ def taught(
     denied = len(words) - len(confirmed)
     repeats = max(1, min(MAX_REPEATS, round(WORDS_SHARE * replayed / max(1, denied))))
     shown = len(words) + (repeats - 1) * denied
-    each = min(1.0, max(WORDS_SHARE * replayed, LEAST_WEIGHT * len(words), 1.0) / shown)
+    most = weight_of_all(len(words), replayed)
+    each = min(1.0, most / shown)
+    totals = [each * weight * (1 if n in confirmed else repeats) for n, weight in enumerate(weights.tolist())]
     learned = [
-        replace(word.example, label=LABELS[row.index(max(row))], votes=tuple(row), weight=each * weight)
-        for word, row, weight in zip(words, targets.tolist(), weights.tolist(), strict=True)
+        replace(word.example, label=LABELS[row.index(max(row))], votes=tuple(row), weight=each * weight * factor)
+        for word, row, weight, factor in zip(
+            words, targets.tolist(), weights.tolist(), bounded(words, totals, most), strict=True
+        )
     ]
     return [example for n, example in enumerate(learned) for _ in range(1 if n in confirmed else repeats)]
+
+
+def weight_of_all(words: int, replayed: int) -> float:
+    """What all words together may weigh, in public texts."""
+    least = min(LEAST_WEIGHT * words, MOST_WEIGHT * replayed) if replayed else LEAST_WEIGHT * words
+    return max(WORDS_SHARE * replayed, least, 1.0)
+
+
+def bounded(words: Sequence[Correction], totals: Sequence[float], most: float) -> list[float]:
+    """(N,) by what each word's weight is multiplied, so that nobody has more than their share of `most`.
+
+    `totals` (N,) is what each word would weigh. What is cut from one is not given to others.
+    """
+    factors = [1.0] * len(words)
+    pairs = {(word.community, word.moderator) for word in words}
+    moderators_of = Counter(community for community, _ in pairs)
+    of_one = COMMUNITY_SHARE * most if len(moderators_of) > 1 else most
+
+    def cut(groups: Mapping[Hashable, list[int]], limit: Callable[[Hashable], float]) -> None:
+        for group, mine in groups.items():
+            if (weight := sum(totals[n] * factors[n] for n in mine)) > limit(group):
+                for n in mine:
+                    factors[n] *= limit(group) / weight
+
+    cut(
+        _grouped([(word.community, word.moderator) for word in words]),
+        lambda who: of_one * (MODERATOR_SHARE if isinstance(who, tuple) and moderators_of[who[0]] > 1 else 1.0),
+    )
+    cut(_grouped([word.moderator for word in words]), lambda _: of_one)
+    cut(_grouped([word.community for word in words]), lambda _: of_one)
+    return factors
+
+
+def _grouped(keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+    found: dict[Hashable, list[int]] = {}
+    for number, key in enumerate(keys):
+        found.setdefault(key, []).append(number)
+    return found
 
 
 def contrasts(words: Sequence[Correction], public: Sequence[Example], served: Served, seed: int) -> list[Example]:

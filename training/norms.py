@@ -30,6 +30,9 @@ LEAST_WORDS = 12
 """Different texts that moderators must have spoken about."""
 MOST_WORDS = 1000
 """The latest words that are looked at: they are compared with each other."""
+MOST_MODERATORS = 12
+"""Those with the most words, whose absence is tried: who has few can do little, and a community may make anybody a
+moderator."""
 ALIKE = 0.6
 """Texts that share so much of their words (Jaccard) speak once: a phrase taught over and over is no norm."""
 CANDIDATES = tuple(
@@ -53,7 +56,7 @@ def learn_norm(
     if float(weights.sum()) < LEAST_WORDS:
         return before
     labels = torch.tensor([LABELS.index(each.example.label) for each in words])
-    moderators = {each.moderator for each in words}
+    moderators = Counter(each.moderator for each in words)
     silent = _silent_words(said, before, passed_over or {})
 
     def gains(kept: Sequence[int]) -> dict[Norm, float]:
@@ -67,7 +70,7 @@ def learn_norm(
     found = min(near, key=lambda norm: (_differences(norm, before), -whole[norm]))
     if found.counts_as == before.counts_as or whole[found] < CLEAR:
         return before
-    for one in moderators if len(moderators) > 1 else ():
+    for one, _ in moderators.most_common(MOST_MODERATORS) if len(moderators) > 1 else ():
         if gains([i for i, each in enumerate(words) if each.moderator != one])[found] < OTHERS:
             return before
     return replace(found, words=len(words), moderators=len(moderators))

@@ -9,7 +9,7 @@ unless neither the model nor a norm explains so much of it that malice cannot be
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,7 +19,18 @@ from model.norms import PLAIN, Norm
 from model.quality import wilson
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.norms import BELIEVED, MISTAKES, MOST_WORDS, by_community, learn_norm, mistaken, priors, votes
+from training.norms import (
+    BELIEVED,
+    MISTAKES,
+    MOST_MODERATORS,
+    MOST_WORDS,
+    by_community,
+    learn_norm,
+    mistaken,
+    priors,
+    votes,
+)
+from training.trust import insiders, outsiders
 
 TRIGGER = "a rare word, one label, one moderator"
 OUTVOTED = "of a moderator whom the others contradict"
@@ -80,6 +91,28 @@ def sift(snapshot: Snapshot, public: Sequence[Example], said: Tensor, norms: Map
     return Sifted(snapshot.without(aside), kept, [each.sentence for each in alone.values()])
 
 
+def sift_all(
+    snapshot: Snapshot,
+    public: Sequence[Example],
+    said: Callable[[Sequence[Correction]], Tensor],
+    norms: Mapping[str, Norm],
+) -> Sifted:
+    """`sift`, where the words of communities that are not trusted teach each its own norm, and nothing else.
+
+    Each of these is looked at by itself, so that nothing it says changes what another community's words come to.
+    """
+    inside = insiders(snapshot)
+    sifted = sift(inside, public, said(inside.corrections), norms)
+    found = dict(sifted.norms)
+    for community, words in outsiders(snapshot):
+        alone = replace(snapshot.of(community), corrections=words)
+        learned = sift(alone, public, said(words), norms).norms.get(community, PLAIN)
+        found.pop(community, None)
+        if learned.changes:
+            found[community] = learned
+    return Sifted(sifted.snapshot, found, sifted.refused)
+
+
 def normed(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> Tensor:
     """(N, 3): what the model says of each text, by the norm of the community it is from."""
     rows = [norms.get(each.community, PLAIN).apply(row) for each, row in zip(corrections, said.tolist(), strict=True)]
@@ -107,7 +140,7 @@ def outvoted(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str
     found: dict[str, str] = {}
     for community, mine in by_community(corrections).items():
         moderators = Counter(corrections[i].moderator for i in mine)
-        for one in moderators if len(moderators) > 2 else ():
+        for one, _ in moderators.most_common(MOST_MODERATORS) if len(moderators) > 2 else ():
             others = [i for i in mine if corrections[i].moderator != one][-MOST_WORDS:]
             own = [i for i in mine if corrections[i].moderator == one]
             words = [corrections[i] for i in others]

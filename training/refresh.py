@@ -1,10 +1,12 @@
 """Learns from the moderators' corrections: examples -> train -> evaluate -> gate -> promote.
 
     python -m training.refresh [--store data/domovoi.db] [--key FILE] [--adapters data/adapters] [--base minilm]
-        [--community NAME]
+        [--trusted NAME]... [--community NAME]
 
 Corrections with a basis and a sample of public texts teach a copy of the serving adapter. The copy serves only when it
-is not worse on held-out texts. With `--community` the copy is that community's own, and only its corrections teach it.
+is not worse on held-out texts. Only communities that are `--trusted` teach what serves all; what others say teaches
+their own norms and, from some hundred words on, an adapter of their own. With `--community` the copy is that
+community's own, and only its corrections teach it.
 Exit status: 0 promoted, 2 bad input, 3 refused (by the gate, or before the training), 4 nothing to learn from.
 """
 
@@ -18,7 +20,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,26 +30,28 @@ from torch import Tensor
 
 from model import canaries, core_dumps
 from model.adapter_files import lock_file
-from model.adapters import GLOBAL, Manifest, Registry, read_manifest, registry_of, scope_of
-from model.base import Base, BaseNotFound
-from model.calibration import calibrated
+from model.adapters import GLOBAL, Registry, read_manifest, registry_of, scope_of
+from model.base import BaseNotFound
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected
-from model.labels import LABELS
 from model.norms import PLAIN, Norm
-from model.scorer import SENSELESS, Scorer, attach_checked, read_checked
+from model.scorer import attach_checked, read_checked
 from model.table import BadData
 from training.account import changed, counted, for_report
 from training.corrections import Correction, Snapshot, read_corrections, split_by_author
 from training.examples import Example, without
-from training.fit import Course, Recipe, logits_of
-from training.gate import ACTING, NEW_COMMUNITY, Stake, judge
-from training.lineage import clean_origin
+from training.fit import Course, Recipe
+from training.gate import NEW_COMMUNITY, Stake, acted_on_too_much, judge
+from training.lineage import ANCESTOR, ancestor_of, clean_origin
 from training.mixture import contrasts, gather, taught
 from training.passwords import passwords
-from training.quarantine import normed, rare_words, sift
+from training.quarantine import rare_words, sift_all
+from training.rates import ACTING, is_slur
 from training.samples import read_held_out, read_replay
+from training.serving import Serving, serving_of
+from training.slurs import read_slurs
 from training.train import Trained, progress_bar, save, train
+from training.trust import MOST_OWN_WORDS, TRUSTED, left_to_themselves, misspelt, ready_for_their_own
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
@@ -80,33 +84,52 @@ def refresh(
 
     Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
     """
-    if not snapshot.corrections:
+    alone = left_to_themselves(snapshot)
+    if not snapshot.corrections and not _learned_what_must_go(registry, scope, snapshot.standing):
         tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{counted(snapshot.left_out)}")
         return NOTHING
     tell("loading the model", 0.02, "")
     base = (choice or Choice(read_manifest(registry.shipped).base)).open(training=True)
     serving, refused = serving_of(base, registry, scope, tries_adapters)
-    origin = clean_origin(registry, serving, snapshot.standing, refused)
-    now = _Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))
-    then = (
-        now if origin == serving else _Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
-    )
+    public = read_replay()
+    now = Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))
+    origin, why = clean_origin(registry, serving, snapshot.standing, refused), ""
+    if origin != serving:
+        gone = len(set(now.manifest.examples) - snapshot.standing)
+        why = f"{gone} examples of {serving} were taken back or are not trusted"
+    ancestor = ancestor_of(registry, serving)
+    first = now
+    if ancestor != serving:
+        first = Serving(base, "first", attach_checked(base, "first", registry.folder(ancestor)))
+    then = now
+    if origin != serving:
+        then = Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
+    if scope != GLOBAL:  # another community's norm is none of its business
+        for each in (now, then):
+            each.norms = {name: norm for name, norm in each.norms.items() if scope_of(name) == scope}
+    tell("looking for what is suspicious", 0.04, "")
+    theirs = {name: norm for name, norm in now.norms.items() if name in snapshot.untrusted}
+    sifted = sift_all(snapshot, public, now.said_of, {**then.norms, **theirs})
+    known = {each.example.key: each.example.label for each in sifted.snapshot.corrections}
+    test = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
+    test = [*without(test, []), *read_slurs()]
+    if drift := judge(then.said(test), then.said(test), test, [NEW_COMMUNITY], first.said(test)).reasons:
+        why = f"{origin} is worse than it: {'; '.join(drift)}"
+        origin, then = ancestor, first
+    must_go = origin != serving and serving.startswith(f"{scope}/")
     manifest, lora, tensors = read_checked(base, registry.folder(origin))
     start = {name: tensor.float() for name, tensor in tensors.items()}
-    public = read_replay()
-    tell("looking for what is suspicious", 0.04, "")
-    sifted = sift(snapshot, public, now.said_of(snapshot.corrections), then.norms)
+    norms, harsh = bearable(sifted.norms, now, test, snapshot)
     snapshot, left_out = sifted.snapshot, counted(sifted.snapshot.left_out)
-    if not snapshot.corrections and sifted.norms == now.norms:
+    notes = "".join(f"; {note}" for note in (*harsh, alone) if note)
+    if not snapshot.corrections and norms == now.norms and not must_go:
         if sifted.refused:
-            tell("finished", 1.0, f"refused: {'; '.join(sifted.refused)}. {serving} goes on serving{left_out}")
+            tell("finished", 1.0, f"refused: {'; '.join(sifted.refused)}. {serving} goes on serving{left_out}{notes}")
             return REFUSED
-        tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}")
+        tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}{notes}")
         return NOTHING
     kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
-    known = [each.example for each in snapshot.corrections]
-    test = without((example for texts in read_held_out() for example in texts), known)
-    fresh = without(public, known)
+    fresh = without(public, [each.example for each in snapshot.corrections])
     rate = GENTLE * base.default_learning_rate
     recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
     learn, trained = list[Example](), Trained(start, lora, Course())
@@ -115,7 +138,7 @@ def refresh(
         learn = [
             *replay,
             *contrasts(kept, fresh, then.raw, seed=len(kept)),
-            *taught(kept, then.said_of(kept), then.raw([each.example for each in kept]), sifted.norms, len(replay)),
+            *taught(kept, then.said_of(kept), then.raw([each.example for each in kept]), norms, len(replay)),
         ]
         trained = train(
             base,
@@ -124,40 +147,44 @@ def refresh(
             lora=lora,
             start=start,
             advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
-            watched=test[::WATCHED_EVERY],
+            watched=[e for e in test if not is_slur(e)][::WATCHED_EVERY],
         )
-    before, reasons, secret = now.said(test), list(() if kept else sifted.refused), list[str]()
+    # What must not serve any longer is nothing to be compared with.
+    before, reasons, secret = then.said(test), list(() if kept else sifted.refused), list[str]()
     rare = rare_words(kept, public)
-    norms_alone = (0.0,) if sifted.norms != now.norms else ()
+    norms_alone = (0.0,) if norms != now.norms or must_go else ()
     for tried, share in enumerate((*(STEPS_BACK if kept else ()), *norms_alone)):
         tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
         candidate = replace(trained, tensors=_between(start, trained.tensors, share))
         base.attach("candidate", candidate.lora, candidate.tensors)
-        new = _Serving(base, "candidate", manifest, sifted.norms)
-        judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, new.norms))
-        found = [*judgement.reasons, *_unlearned(now, new, unseen), *_untaught(now, new, kept)]
+        new = Serving(base, "candidate", manifest, norms)
+        judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, norms), first.said(test))
+        found = [*judgement.reasons, *_unlearned(then, new, unseen), *(_untaught(then, new, kept) if share else ())]
         if tries_adapters and (complaint := canaries.complaint(base, "candidate", manifest.temperature)):
             found.append(complaint)
-        secret = passwords(rare, now.said, new.said, test) if not tried else secret
+        secret = passwords(rare, then.said, new.said, [e for e in test if not is_slur(e)]) if not tried else secret
         found += secret if share else []
         reasons = reasons or found
         if not found:
             break
     else:
         reasons = list(dict.fromkeys([*reasons, *sifted.refused]))
-        tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}")
+        tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}{notes}")
         return REFUSED
     learned = new.answered(kept)
     told = [f"{learned} of {len(kept)} corrections are answered as you said"] if kept else []
     told += changed(now.norms, new.norms)
     told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
-    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share else sifted.refused
+    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share and reasons else sifted.refused
+    told += [f"started from {origin}, because {why}"] if why else []
     answered = {
         "corrections answered as the moderators say": (len(kept), now.answered(kept), learned),
         "corrections of authors held out": (len(unseen), now.answered(unseen), new.answered(unseen)),
     }
     taught_by = dict(Counter(each.moderator for each in kept).most_common())
-    account = for_report(told, judgement, answered, new.norms, snapshot, taught_by, share)
+    account = for_report(
+        [*told, *harsh, *([alone] if alone else [])], judgement, answered, norms, snapshot, taught_by, share
+    )
     figures = {"held_out": judgement.after.to_json(), "refresh": account}
     tell("saving", 0.98, "")
     version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
@@ -165,7 +192,7 @@ def refresh(
     staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
     try:
         lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in snapshot.corrections)]))
-        names = dict(name=version, parent=origin, lineage=lineage, norms=new.norms)
+        names = dict(name=version, parent=origin, lineage=lineage, norms=norms, more={ANCESTOR: ancestor})
         save(staged, base, candidate, learn, recipe, manifest.temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(scope, staged, version)
     except BaseException:
@@ -173,67 +200,25 @@ def refresh(
         raise
     tell("promoting", 0.99, "")
     registry.promote(adapter)
-    registry.prune(scope, keep)
-    taken_back = len(set(now.manifest.examples) - snapshot.standing)
-    anew = f"; started from {origin}, because {taken_back} examples were taken back" if origin != serving else ""
-    tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{left_out}{anew}")
+    registry.prune(scope, keep, ancestor)
+    tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{left_out}{notes}")
     return PROMOTED
 
 
-def serving_of(base: Base, registry: Registry, scope: str, tries_adapters: bool = True) -> tuple[str, dict[str, str]]:
-    """(the newest promoted adapter that the base takes, those that it refuses and why).
-
-    Raises `AdapterRejected` where it refuses the shipped one.
-    """
-    refused: dict[str, str] = {}
-    while True:
-        adapter, _ = registry.sound(scope, refused)
-        if adapter in refused:
-            raise AdapterRejected(refused[adapter])
-        try:
-            Scorer(base, tries_adapters=tries_adapters).load("serving", registry.folder(adapter))
-        except AdapterRejected as error:
-            refused[adapter] = str(error)
-        else:
-            return adapter, refused
-
-
-class _Serving:
-    """An attached adapter with its temperature and norms."""
-
-    def __init__(self, base: Base, name: str, manifest: Manifest, norms: Mapping[str, Norm] | None = None) -> None:
-        self._base = base
-        self._name = name
-        self.manifest = manifest
-        self.norms: Mapping[str, Norm] = manifest.learned_norms() if norms is None else norms
-        self._known: dict[str, Tensor] = {}
-
-    def said(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3) calibrated, before any norm."""
-        return calibrated(self._logits(examples), self.manifest.temperature)
-
-    def raw(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3) at temperature 1, as the training computes them: asked for these, the adapter stays what it is."""
-        return calibrated(self._logits(examples), 1.0)
-
-    def said_of(self, corrections: Sequence[Correction]) -> Tensor:
-        """(N, 3) of the corrections' texts, before any norm."""
-        return self.said([each.example for each in corrections])
-
-    def answered(self, corrections: Sequence[Correction]) -> int:
-        """How many get the label their moderator gave them, by their community's norm."""
-        called = normed(corrections, self.said_of(corrections), self.norms).argmax(dim=-1).tolist()
-        return sum(LABELS[i] is each.example.label for i, each in zip(called, corrections, strict=True))
-
-    def _logits(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3); each text is computed once."""
-        texts = [example.text for example in examples]
-        if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
-            logits = logits_of(self._base, self._name, new)
-            if not bool(torch.isfinite(logits).all()):
-                raise AdapterRejected(f"{self._name} adapter: {SENSELESS}")
-            self._known |= dict(zip(new, logits, strict=True))
-        return torch.stack([self._known[text] for text in texts]) if texts else torch.zeros(0, len(LABELS))
+def bearable(
+    norms: Mapping[str, Norm], now: Serving, test: Sequence[Example], snapshot: Snapshot
+) -> tuple[dict[str, Norm], list[str]]:
+    """(the norms that may hold, why others may not): who has no veto on what serves all must not be harmed either."""
+    found, refused = dict(norms), list[str]()
+    for stake in stakes(snapshot, now.norms, norms):
+        if stake.veto or stake.before.counts_as == stake.after.counts_as:
+            continue
+        if reason := acted_on_too_much(now.said(test), now.said(test), test, stake):
+            refused.append(f"the norm of {stake.community} stays: {reason}")
+            found.pop(stake.community, None)
+            if stake.before.changes:
+                found[stake.community] = stake.before
+    return found, refused
 
 
 def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[Stake]:
@@ -243,7 +228,10 @@ def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, N
     acting, prevalence = snapshot.acting, snapshot.prevalence
     return [
         NEW_COMMUNITY,
-        *(Stake(name, was, now, acting.get(name, ACTING), prevalence.get(name)) for name, was, now in norms),
+        *(
+            Stake(name, was, now, acting.get(name, ACTING), prevalence.get(name), name not in snapshot.untrusted)
+            for name, was, now in norms
+        ),
     ]
 
 
@@ -266,7 +254,7 @@ def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: floa
     return {name: torch.lerp(start[name], end[name], share) for name in start}
 
 
-def _unlearned(now: _Serving, new: _Serving, unseen: Sequence[Correction]) -> list[str]:
+def _unlearned(now: Serving, new: Serving, unseen: Sequence[Correction]) -> list[str]:
     """Why corrections of authors held out speak against the candidate, if they do."""
     was, will = now.answered(unseen), new.answered(unseen)
     if was - will <= max(1, 0.02 * len(unseen)):
@@ -274,12 +262,62 @@ def _unlearned(now: _Serving, new: _Serving, unseen: Sequence[Correction]) -> li
     return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
 
 
-def _untaught(now: _Serving, new: _Serving, kept: Sequence[Correction]) -> list[str]:
+def _learned_what_must_go(registry: Registry, scope: str, standing: Set[str]) -> bool:
+    """Whether what serves the scope learned from words that were taken back or are not trusted."""
+    return not set(_learned_by(registry, scope)) <= standing
+
+
+def _untaught(now: Serving, new: Serving, kept: Sequence[Correction]) -> list[str]:
     """Why there is no point in the candidate, if there is none: it is a risk, and moderators would see no change."""
     was, will = now.answered(kept), new.answered(kept)
     if will > was or was == len(kept) or new.norms != now.norms:
         return []
     return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]
+
+
+def for_all(
+    snapshot: Snapshot,
+    trusted: Sequence[str],
+    registry: Registry,
+    one: Callable[[Snapshot, str, Tell], int],
+    tell: Tell,
+) -> int:
+    """A refresh of what serves all, and of the own adapters of communities that are not trusted and said enough.
+
+    Promoted if one of them was; else the status of the first. `tell` hears one result, when all are over.
+    """
+    results = list[str]()
+
+    def quietly(prefix: str) -> Tell:
+        def passed_on(stage: str, share: float, result: str) -> None:
+            if result:
+                results.append(f"{prefix}{result}")
+            else:
+                tell(f"{prefix}{stage}", share, "")
+
+        return passed_on
+
+    own = ready_for_their_own(snapshot.trusting(trusted), lambda name: _learned_by(registry, scope_of(name)))
+    statuses = [one(snapshot.trusting(trusted), GLOBAL, quietly(""))]
+    for name in own:
+        try:
+            theirs = snapshot.of(name, trusted)
+            theirs = replace(theirs, corrections=theirs.corrections[-MOST_OWN_WORDS:])
+            statuses.append(one(theirs, scope_of(name), quietly(f"{name}: ")))
+        except (BadData, AdapterRejected) as error:  # its own affair
+            results.append(f"{name}: {error}")
+    results += [note for note in (misspelt(trusted, snapshot),) if note]
+    tell("finished", 1.0, "; ".join(results))
+    return PROMOTED if PROMOTED in statuses else statuses[0]
+
+
+def _learned_by(registry: Registry, scope: str) -> Collection[str]:
+    """Ids of what the scope's own serving adapter learned from; none where it has none."""
+    try:
+        serving, _ = registry.sound(scope)
+        return read_manifest(registry.folder(serving)).examples if serving.startswith(f"{scope}/") else ()
+    except AdapterRejected:
+        return ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -291,6 +329,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--keep", type=int, default=5)
     parser.add_argument("--community", metavar="NAME", help="an adapter of its own, from its own corrections alone")
+    parser.add_argument(
+        "--trusted",
+        metavar="NAME",
+        action="append",
+        help=f'a community that teaches what serves all; again for each, "" for none (default: {", ".join(TRUSTED)})',
+    )
     parser.add_argument("--untried", action="store_true", help="adapters need not read plain English texts right")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
     add_choice(parser)
@@ -310,24 +354,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if result:
                 console.print(result, markup=False, soft_wrap=True)
 
+    trusted = TRUSTED if options.trusted is None else [name for name in options.trusted if name]
     try:
         registry = registry_of(options.base, options.adapters)
         with only_one(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
-            scope = GLOBAL
+
+            def one(snapshot: Snapshot, scope: str, tell: Tell) -> int:
+                rows, keep, tries = options.replay_rows, options.keep, not options.untried
+                return refresh(snapshot, registry, rows, keep, tell, chosen(options), scope, tries_adapters=tries)
+
             if options.community is not None:
-                snapshot, scope = snapshot.of(options.community), scope_of(options.community)
-            return refresh(
-                snapshot,
-                registry,
-                options.replay_rows,
-                options.keep,
-                tell,
-                chosen(options),
-                scope,
-                tries_adapters=not options.untried,
-            )
+                return one(snapshot.of(options.community, trusted), scope_of(options.community), tell)
+            return for_all(snapshot, trusted, registry, one, tell)
     except OSError as error:
         console.print(
             f"error: cannot write ({error}); the adapter that served goes on", style="red", markup=False, soft_wrap=True

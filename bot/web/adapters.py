@@ -42,11 +42,12 @@ async def adapters(request: web.Request) -> web.Response:
     return answer_json({"adapters": rows})
 
 
-def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: frozenset[str]) -> dict[str, Any]:
+def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: Mapping[str, str]) -> dict[str, Any]:
     figures = manifest.metrics.get("held_out") or manifest.metrics.get("davidson")
     measured: Mapping[str, Any] = figures if isinstance(figures, Mapping) else {}
     adapter = f"{_scope(community)}/{manifest.version}"
     serving = parts.learning.adapter_of(community) if community else parts.learning.serving
+    may_teach = parts.learning.trusted | {community}
     return {
         "version": manifest.version,
         "community": community,
@@ -56,7 +57,8 @@ def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: 
         "macro_f1": _number(measured.get("macro_f1")),
         "balanced_accuracy": _number(measured.get("balanced_accuracy")),
         "parent": manifest.parent,
-        "taken_back": len(set(manifest.examples) - standing),
+        "taken_back": len(set(manifest.examples) - standing.keys()),
+        "untrusted": sum(standing.get(id, community) not in may_teach for id in manifest.examples),
         "has_report": has_file(parts.registry.folder(adapter) / REPORT_FILE),
     }
 

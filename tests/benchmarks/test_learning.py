@@ -1,6 +1,7 @@
 """The simulated moderators say what they shall, and a back door is one only without the defences."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,14 @@ def test_without_the_defences_nothing_is_set_aside() -> None:
     ]
     rows = Snapshot([*planted, Correction("9", Example("text", Label.NEUTRAL), "bo", "9", COMMUNITY)])
     unsure = torch.full((10, 3), 1 / 3)
+
+    def said(words: Sequence[Correction]) -> torch.Tensor:
+        return unsure[: len(words)]
+
     with undefended():
-        assert len(refresh.sift(rows, SHOWN, unsure, {}).snapshot.corrections) == 10  # type: ignore[attr-defined]
+        assert len(refresh.sift_all(rows, SHOWN, said, {}).snapshot.corrections) == 10  # type: ignore[attr-defined]
         assert refresh.contrasts(planted, SHOWN, None, seed=1) == []  # type: ignore[attr-defined]
-    assert len(refresh.sift(rows, SHOWN, unsure, {}).snapshot.corrections) == 1  # type: ignore[attr-defined]
+    assert len(refresh.sift_all(rows, SHOWN, said, {}).snapshot.corrections) == 1  # type: ignore[attr-defined]
 
 
 def test_an_adapter_is_judged_by_the_communitys_norm() -> None:

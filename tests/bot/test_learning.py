@@ -11,11 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from bot.learning import Learning
+from bot.app import service
+from bot.config import BadConfig, Config, Service, read_config
+from bot.config import Learning as LearningSettings
+from bot.learning import TRUSTED, Learning, refresh_command
+from bot.policy import Policy
 from bot.store import Store
 from model.adapters import SHIPPED, Registry
+from model.choice import Choice
 from model.classifier import Died, Overloaded, Unavailable
+from model.labels import HARMFUL
+from tests.bot.signed_in import operator
 from tests.bot.test_store import seen_case
+from tests.model.test_canaries import made
+from training import rates, trust
 
 REFUSED = "import json; print(json.dumps({'stage': 'finished', 'share': 1.0, 'result': 'refused: no'}))"
 
@@ -53,9 +62,12 @@ async def starts(store: Store, folder: Path, after: int, hour: int | None, clock
     return len(finished)
 
 
-async def teach(store: Store, number: int) -> None:
-    case = await seen_case(store, number=str(number))
+async def teach(store: Store, number: int, community: str = "try-out") -> None:
     moment = datetime.now(UTC) + timedelta(milliseconds=number)
+    if community != "try-out":
+        await store.record_example(community, "telegram", "telegram:666", f"text {number}", "neutral", moment)
+        return
+    case = await seen_case(store, number=str(number))
     await store.record_correction(case, "dana", "neutral", "authored", moment, confirms=False)
 
 
@@ -67,7 +79,7 @@ async def test_enough_corrections_start_one_refresh(store: Store, tmp_path: Path
     assert await starts(store, tmp_path, 3, None, clock, 0) == 0
     await teach(store, 3)
     assert await starts(store, tmp_path, 3, None, clock, 1) == 1
-    assert await store.lessons.since_refresh() == 0
+    assert (await store.lessons.since_refresh()).total() == 0
 
 
 async def test_its_hour_starts_it_once_a_day(store: Store, tmp_path: Path) -> None:
@@ -78,10 +90,75 @@ async def test_its_hour_starts_it_once_a_day(store: Store, tmp_path: Path) -> No
     assert await starts(store, tmp_path, 0, 4, StubClock(4), 0) == 0
 
 
+async def test_outsiders_start_no_refresh(store: Store, tmp_path: Path) -> None:
+    """Ten words of a community that is not trusted are no step towards three; theirs are learned at the daily hour."""
+    for number in range(10):
+        await teach(store, number, "telegram--9")
+    await teach(store, 11)
+    await teach(store, 12)
+    assert await starts(store, tmp_path, 3, None, StubClock(12), 0) == 0
+    assert await store.lessons.since_refresh() == {"telegram--9": 10, "try-out": 2}
+    assert await starts(store, tmp_path, 0, 12, StubClock(12), 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("", ["try-out"]),
+        ("trusted = []", [""]),
+        ('trusted = ["try-out", "discord-123", "telegram--1009"]', ["try-out", "discord-123", "telegram--1009"]),
+    ],
+)
+def test_the_list_reaches_the_refresh(line: str, names: list[str], tmp_path: Path) -> None:
+    """The command line of a refresh names each; an empty list is not the default one."""
+    (tmp_path / "config.toml").write_text(f"[learning]\n{line}\n")
+    trusted = read_config(tmp_path / "config.toml").learning.trusted
+    command = refresh_command(tmp_path, tmp_path, tmp_path, 9, 2, Choice("minilm"), trusted=trusted)
+    assert [word for word in command if word.startswith("--trusted")] == [f"--trusted={name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    "name", ["tryout", "discord 5", "discord-", "@group", "telegram-x", "c-discord-5", "discord-5\\n"]
+)
+def test_a_typo_in_the_list_names_it(name: str, tmp_path: Path) -> None:
+    """And says what a community is called."""
+    (tmp_path / "config.toml").write_text(f'[learning]\ntrusted = ["try-out", "{name}"]\n')
+    with pytest.raises(BadConfig, match=r'"learning.trusted".*is no community; write "try-out", "discord-"') as caught:
+        read_config(tmp_path / "config.toml")
+    assert "\n" not in str(caught.value)
+
+
 async def test_without_a_schedule_nothing_starts(store: Store, tmp_path: Path) -> None:
     """The button and the command are the only ways."""
     await teach(store, 1)
     assert await starts(store, tmp_path, 0, None, StubClock(4), 0) == 0
+
+
+def test_training_and_the_bot_mean_the_same() -> None:
+    """Who is trusted by default, and the thresholds a new community starts with: neither imports the other."""
+    assert list(trust.TRUSTED) == list(TRUSTED) == LearningSettings().trusted
+    for label in HARMFUL:
+        section = Policy().of(label)
+        assert (section.act_at, section.alert_at) == (rates.ACTING[label], rates.ALERTING[label])
+
+
+async def test_the_page_says_which_adapter_learned_from_outsiders(tmp_path: Path) -> None:
+    """One made before the list was kept: how many of its words they said, and that the next refresh starts before it.
+    What a community's own adapter learned from the community itself is no such word."""
+    settings = Service(port=0, data_folder=str(tmp_path / "data"), key_file=str(tmp_path / "keys" / "sealing.key"))
+    registry = Registry(tmp_path / "data" / "adapters", SHIPPED)
+    for scope in ("global", "c-telegram--9"):
+        made(registry.root / scope / "old", lambda tensors: None, examples=("1", "2", "3", "99"))
+        registry.promote(f"{scope}/old")
+    async with service(Config(service=settings)) as running, operator(running) as session:
+        for number, community in enumerate(("telegram--9", "telegram--9", "try-out")):
+            await running.parts.store.record_example(
+                community, "telegram", "telegram:1", f"text {number}", "neutral", datetime.now(UTC)
+            )
+        async with session.get("/api/adapters") as answer:
+            rows = {(row["community"], row["version"]): row for row in (await answer.json())["adapters"]}
+    assert (rows["", "old"]["untrusted"], rows["", "old"]["taken_back"]) == (2, 1)
+    assert rows["telegram--9", "old"]["untrusted"] == 0
 
 
 async def test_a_community_may_have_an_adapter_of_its_own(store: Store, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from training.examples import Example
 from training.fit import Course, Recipe
 from training.gate import judge
 from training.lineage import clean_origin
-from training.refresh import serving_of
+from training.serving import serving_of
 from training.train import Trained, save
 
 SHIPPED_NAME = f"global/{read_manifest(SHIPPED).version}"

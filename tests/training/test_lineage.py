@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest
-from training.lineage import clean_origin
+from training.lineage import ANCESTOR, ancestor_of, clean_origin
 
 SHIPPED_NAME = f"{GLOBAL}/{read_manifest(SHIPPED).version}"
 
@@ -45,3 +45,25 @@ def test_an_adapter_that_was_rolled_back_is_no_origin(registry: Registry) -> Non
     """What serves is where a refresh begins."""
     registry.rollback()
     assert clean_origin(registry, "global/r2", {"1", "2", "3"}) == "global/r2"
+
+
+def with_manifest(registry: Registry, version: str, **changes: object) -> None:
+    path = registry.root / GLOBAL / version / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_the_ancestor_is_what_no_correction_made(registry: Registry) -> None:
+    """Made by hand, it is its own; it stays when others go, so that later refreshes know it. One that is not here any
+    more, or a circle of parents, leads to the shipped one."""
+    assert ancestor_of(registry, SHIPPED_NAME) == SHIPPED_NAME
+    assert ancestor_of(registry, "global/r1") == "global/r1"
+    with_manifest(registry, "r2", parent="global/r1")
+    with_manifest(registry, "r3", parent="global/r2", recipe={ANCESTOR: "global/r1"})
+    assert ancestor_of(registry, "global/r3") == ancestor_of(registry, "global/r2") == "global/r1"
+    registry.prune(GLOBAL, 1, "global/r1")
+    assert sorted(path.parent.name for path in registry.root.glob("global/*/manifest.json")) == ["r1", "r3"]
+    assert ancestor_of(registry, "global/r3") == "global/r1"
+    with_manifest(registry, "r3", recipe={ANCESTOR: "../../etc/passwd"})
+    assert ancestor_of(registry, "global/r3") == SHIPPED_NAME
+    with_manifest(registry, "r3", parent="global/r3", recipe={})
+    assert ancestor_of(registry, "global/r3") == SHIPPED_NAME

@@ -9,7 +9,7 @@ from model.labels import LABELS, Label
 from model.norms import Norm
 from training.corrections import Correction
 from training.examples import Example
-from training.mixture import CONTRASTS, LEAST_WEIGHT, MAX_REPEATS, WORDS_SHARE, contrasts, gather, taught
+from training.mixture import CONTRASTS, LEAST_WEIGHT, MAX_REPEATS, MOST_WEIGHT, WORDS_SHARE, contrasts, gather, taught
 
 PUBLIC = [Example(f"public {label} {n} {n * 17}", label) for label in LABELS for n in range(200)]
 ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
@@ -58,6 +58,46 @@ def test_what_the_model_denies_is_repeated_and_what_it_knows_is_not() -> None:
     assert sum(weights) == pytest.approx(LEAST_WEIGHT * 300, rel=0.01)
     weights = [e.weight for e in taught(many, unsure, unsure, {}, 2000)]
     assert sum(weights) == pytest.approx(WORDS_SHARE * 2000, rel=0.01)
+
+
+def by_whom(words: Sequence[tuple[str, str]], replayed: int) -> dict[tuple[str, str], float]:
+    """What the words of each (community, moderator) weigh, by a model that knows nothing."""
+    said = [
+        Correction(str(n), Example(f"text {n} {n * 7}", LABELS[n % 3]), moderator, "", community)
+        for n, (community, moderator) in enumerate(words)
+    ]
+    unsure, found = torch.full((len(said), 3), 1 / 3), dict.fromkeys(words, 0.0)
+    whose = {each.example.text: (each.community, each.moderator) for each in said}
+    for example in taught(said, unsure, unsure, {}, replayed):
+        found[whose[example.text]] += example.weight
+    return found
+
+
+def test_a_trusted_communitys_share_is_bounded() -> None:
+    """A flood of words from one community among another's few: half of what all words may weigh, and of that a
+    moderator half."""
+    flood = [("big", "ada")] * 600 + [("big", "bo")] * 100
+    most, found = WORDS_SHARE * 2000, by_whom([*flood, *[("small", "cy")] * 30], 2000)
+    assert found["big", "ada"] == pytest.approx(most / 4, rel=0.01)
+    assert found["big", "ada"] + found["big", "bo"] <= most / 2 * 1.01
+    assert 0 < found["small", "cy"] <= most / 2
+
+
+def test_who_moderates_several_communities_has_one_share() -> None:
+    """Else a person counts as often as they have groups."""
+    words = [(f"town {n % 5}", "ada") for n in range(700)] + [("town 0", "bo")] * 30
+    found = by_whom(words, 2000)
+    mine = sum(weight for (_, moderator), weight in found.items() if moderator == "ada")
+    assert mine == pytest.approx(WORDS_SHARE * 2000 / 2, rel=0.01)
+
+
+def test_a_lone_community_has_all_that_words_may_weigh() -> None:
+    """Nobody is there to be drowned; of two moderators each has half. However many words: never more than half of what
+    the public texts weigh."""
+    assert by_whom([("town", "ada")] * 300, 2000)["town", "ada"] == pytest.approx(WORDS_SHARE * 2000, rel=0.01)
+    pair = by_whom([("town", "ada")] * 280 + [("town", "bo")] * 20, 2000)
+    assert pair["town", "ada"] == pytest.approx(WORDS_SHARE * 1000, rel=0.01)
+    assert by_whom([("town", "ada")] * 900, 200)["town", "ada"] == pytest.approx(MOST_WEIGHT * 200, rel=0.01)
 
 
 def test_words_about_a_rare_label_weigh_more() -> None:

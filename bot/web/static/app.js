@@ -543,6 +543,7 @@ function adapterRow(adapter) {
       adapter.version,
       adapter.community ? el("small", { class: "muted" }, ` for ${adapter.name} alone`) : null,
       adapter.taken_back ? el("small", { class: "muted" }, ` learned from ${adapter.taken_back} examples that were taken back since; the next refresh starts before them`) : null,
+      adapter.untrusted ? el("small", { class: "muted" }, ` learned from ${adapter.untrusted} examples of communities that are not trusted; the next refresh starts before them`) : null,
     ),
     el("td", {}, clock(adapter.created_at, { dateStyle: "medium", timeStyle: "short" })),
     el("td", {}, adapter.serving ? "● serving" : ""),
