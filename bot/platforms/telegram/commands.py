@@ -23,17 +23,16 @@ from bot.platforms.telegram.events import PLATFORM, event_of, in_group, text_of
 from bot.platforms.telegram.layout import block, card_text, keyboard
 from bot.platforms.telegram.who_may import COMMANDS, DEEDS, Right, beyond
 from bot.policy import PRESETS, Mode, with_preset, with_section
+from bot.questions import SILENT, why_silent
 from bot.store.store import decision_json
 from bot.validation import first_problem
 from bot.wording import counts_line, mode_line, policy_lines
-from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import HARMFUL, LABELS, Label
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram
 
 log = structlog.get_logger()
-SILENT = (Unavailable, AdapterRejected, Overloaded)
 REPORTS, REPORTS_WITHIN_S = 3, 600.0
 LONGEST_LIST = 1000
 _MARKED = re.compile(r"\*\*([^*`]+)\*\*|`([^`]+)`")
@@ -128,16 +127,11 @@ class Commands:
             await asked.tell(asked.say("explain-nothing"))
             return
         try:
-            judged = await self._bot.moderator.judge(event)
-            label = judged.decision.label
-            if label not in HARMFUL:
-                label = max(HARMFUL, key=lambda one: judged.verdict.probabilities[one])
-            found = await self._bot.desk.explain(text, label, judged.verdict, asked.community, asked.may_read)
+            others = asked.may(DEEDS["explain …"])
+            judged, found = await self._bot.desk.explain(event, asked.asker, asked.may_read, others=others)
         except SILENT as error:
-            await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
+            await asked.tell(html.escape(why_silent(asked.language, error)))
             return
-        if not asked.may(DEEDS["explain …"]):
-            found = found.without_others
         lines, pieces = explained(found, decision_json(judged.decision), asked.language)
         lines.insert(0, probabilities(judged.verdict.probabilities, asked.language) + ".")
         first = block(text, asked.language, 800) + "\n" if quoted else ""
@@ -238,7 +232,7 @@ class Commands:
             try:
                 case = await self._bot.desk.report(event, asked.pseudonym, datetime.now(UTC))
             except SILENT as error:
-                await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
+                await asked.tell(html.escape(why_silent(asked.language, error)))
             else:
                 await asked.tell(asked.say("report-thanks", case=case.id))
 
