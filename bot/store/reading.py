@@ -160,11 +160,12 @@ class Reading:
     async def written_in(self, authors: Sequence[tuple[str, str]]) -> set[str]:
         """The communities among these (community, author) pairs in which the author wrote something."""
         found = set[str]()
-        pair = sa.tuple_(t.message.c.community, t.message.c.author)
         async with self._engine.connect() as connection:
             for begin in range(0, len(authors), AT_ONCE):
-                query = sa.select(t.message.c.community).where(pair.in_(authors[begin : begin + AT_ONCE])).distinct()
-                found |= set((await connection.execute(query)).scalars())
+                for table in (t.message, t.past_author):
+                    pair = sa.tuple_(table.c.community, table.c.author)
+                    query = sa.select(table.c.community).where(pair.in_(authors[begin : begin + AT_ONCE])).distinct()
+                    found |= set((await connection.execute(query)).scalars())
         return found
 
     async def counts(self, community: str, since: datetime) -> Counts:
@@ -230,7 +231,10 @@ class Reading:
         here = sa.or_(t.message.c.room == room, t.message.c.room.startswith(f"{room}/", autoescape=True))
         found = sa.and_(t.message.c.platform == platform, t.message.c.community == community, here)
         named = sa.or_(*(t.message.c.message.contains(one, autoescape=True) for one in (NAME, TITLE)))
-        query = sa.select(sa.exists().where(found, ~named, t.message.c.state != "exempt"))
+        p = t.past_room.c
+        there = sa.or_(p.room == room, p.room.startswith(f"{room}/", autoescape=True))
+        past = sa.exists().where(p.platform == platform, p.community == community, there, p.messages > 0)
+        query = sa.select(sa.or_(sa.exists().where(found, ~named, t.message.c.state != "exempt"), past))
         async with self._engine.connect() as connection:
             return bool(await connection.scalar(query))
 
