@@ -12,7 +12,7 @@ MEMBER = LIMITS[Rank.MEMBER].questions
 
 async def test_explain_twenty_times_by_a_member(scene: Scene) -> None:
     """Twenty clicks at once had the model read 1,620 texts. The sentence says when to come again."""
-    mine = await scene.server.says(scene.lounge, scene.ann, "one two three HATE five " + "six seven " * 20)
+    mine = await scene.server.says(scene.lounge, scene.ann, "one two three HATE five " + "six seven " * 8)
     await scene.settled()
     before = sum(len(batch) for batch in scene.classifier.batches)
     answers = await asyncio.gather(*(scene.runs(scene.ann, "explain", message=str(mine.id)) for _ in range(20)))

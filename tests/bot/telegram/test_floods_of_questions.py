@@ -11,7 +11,7 @@ MEMBER = LIMITS[Rank.MEMBER].questions
 async def test_explain_twenty_times_by_a_member(scene: Scene) -> None:
     """Twenty commands had the model read 1,620 texts. The sentence says when to come again, in private."""
     scene.ann.started = True
-    mine = await scene.server.says(scene.group, scene.ann, "one two three HATE five " + "six seven " * 20)
+    mine = await scene.server.says(scene.group, scene.ann, "one two three HATE five " + "six seven " * 8)
     await scene.settled()
     before = sum(len(batch) for batch in scene.classifier.batches)
     for _ in range(20):
