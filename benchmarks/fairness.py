@@ -42,6 +42,7 @@ from model.labels import Label
 PER_SECOND, TOKENS_PER_SECOND = 600, 10_000
 HONEST, HONEST_AUTHORS = 10, 3
 AFTERWARDS_S = 60.0
+SHED = "Honest messages that are shed wait in the journal and are in these figures."
 
 
 class ByAuthor(Intake[Any]):
@@ -183,7 +184,7 @@ def main() -> None:
             f"tokens/s, fewer than come. {options.rounds} interleaved rounds, all their messages together: from "
             f"writing to the decision in the journal."
         )
-        append_section(options.out, "An honest community while another is flooded", caption, columns, rows, [])
+        append_section(options.out, "An honest community while another is flooded", caption, columns, rows, [SHED])
 
 
 def _row(name: str, authors: int, waits: Sequence[Wait]) -> tuple[str, ...]:
