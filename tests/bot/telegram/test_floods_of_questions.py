@@ -20,7 +20,7 @@ async def test_explain_twenty_times_by_a_member(scene: Scene) -> None:
     asked = sum(len(batch) for batch in scene.classifier.batches) - before
     assert asked <= MEMBER * (MOST_TEXTS + 2)
     told = [message.text for message in scene.server.by_bot(scene.server.private(scene.ann))]
-    assert sum("Ask again in" in text for text in told) == 20 - MEMBER
+    assert sum("Ask again in" in text for text in told) == 1, "said once: answers have a limit of their own"
     assert sum("<code>HATE</code>" in text for text in told) == MEMBER
 
 
@@ -49,3 +49,14 @@ async def test_explain_button_pressed_by_a_moderator_a_hundred_times(scene: Scen
     asked = sum(len(batch) for batch in scene.classifier.batches) - before
     assert asked <= LIMITS[Rank.MODERATOR].questions * (MOST_TEXTS + 2)
     assert any("Ask again in" in message.text for message in scene.server.by_bot(scene.board))
+
+
+async def test_three_hundred_commands_by_a_member(scene: Scene) -> None:
+    """Answers to one person are not in the way of everybody else's."""
+    scene.ann.started = True
+    for _ in range(300):
+        await scene.server.says(scene.group, scene.ann, "/privacy")
+    await scene.server.says(scene.group, scene.ben, "you are HATE itself")
+    await scene.card()
+    await scene.settled()
+    assert len(scene.server.by_bot(scene.server.private(scene.ann))) <= 60
