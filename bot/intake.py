@@ -37,6 +37,7 @@ class Throttle:
 NEW_IN_A_ROW = 3
 TURN_TOKENS = 256
 """A turn is one entry, or so many tokens of a longer one: who has had more sits out so many turns later."""
+MOST_CHARGED = 32 * TURN_TOKENS
 
 
 class Turns:
@@ -59,25 +60,35 @@ class Turns:
             self._credit[key] = TURN_TOKENS
             self._new[key] = None
 
-    def next(self, waits: Callable[[str], bool]) -> str:
-        """The next one that waits; one must. Whoever does not, when the turn comes, is forgotten."""
+    def next(self, waits: Callable[[str], bool], forget: Callable[[str], object]) -> str:
+        """The next one that waits; one must. `forget` hears of those who do not, once their place is gone."""
+        left = len(self._old)
         while True:
-            new = bool(self._new) and not (self._old and self._new_in_a_row >= NEW_IN_A_ROW)
+            new = bool(self._new) and (self._new_in_a_row < NEW_IN_A_ROW or not self._old or left <= 0)
             key, _ = (self._new if new else self._old).popitem(last=False)
+            left -= not new
+            is_there = waits(key)
             if self._credit[key] <= 0:
                 self._credit[key] += TURN_TOKENS
                 self._old[key] = None
-                self._new_in_a_row = 0  # that was its turn
-            elif waits(key):
+                self._new_in_a_row = 0 if is_there or left <= 0 else self._new_in_a_row  # that was its turn
+            elif is_there:
                 self._new_in_a_row = self._new_in_a_row + 1 if new else 0
                 self._old[key] = None
                 return key
             else:
                 del self._credit[key]
+                forget(key)
 
     def charge(self, key: str, tokens: int) -> None:
         """What it had in its turn."""
-        self._credit[key] = TURN_TOKENS - tokens
+        self._credit[key] = TURN_TOKENS - min(tokens, MOST_CHARGED)
+
+    def clear(self) -> None:
+        """Nobody waits, so nobody owes anybody a turn."""
+        self._new.clear()
+        self._old.clear()
+        self._credit.clear()
 
 
 class Lengths:
@@ -131,7 +142,7 @@ class _Community(Generic[T]):
         self.size += 1
 
     def take(self) -> tuple[int, T]:
-        author = self.turns.next(self._waits)
+        author = self.turns.next(lambda author: bool(self.lines[author]), self.lines.pop)
         tokens, entry = self.lines[author].popleft()
         self.turns.charge(author, tokens)
         self._one_less(author)
@@ -147,12 +158,6 @@ class _Community(Generic[T]):
     def _one_less(self, author: str) -> None:
         self.lengths.add(author, -1)
         self.size -= 1
-
-    def _waits(self, author: str) -> bool:
-        if not self.lines[author]:
-            del self.lines[author]
-            return False
-        return True
 
 
 class Intake(Generic[T]):
@@ -223,10 +228,13 @@ class Intake(Generic[T]):
 
     def take_now(self) -> T:
         """The next entry; there must be one."""
-        community = self._turns.next(self._waits)
+        community = self._turns.next(lambda community: self._communities[community].size > 0, self._communities.pop)
         tokens, entry = self._communities[community].take()
         self._turns.charge(community, tokens)
         self._one_less(community)
+        if not self._size:
+            self._turns.clear()
+            self._communities.clear()
         return entry
 
     def _one_less(self, community: str) -> None:
@@ -234,12 +242,6 @@ class Intake(Generic[T]):
         self._size -= 1
         if self._size <= self.max_waiting // 2:
             self.roomy.set()
-
-    def _waits(self, community: str) -> bool:
-        if not self._communities[community].size:
-            del self._communities[community]
-            return False
-        return True
 
     def _wake(self) -> None:
         while self._takers:

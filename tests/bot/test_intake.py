@@ -155,3 +155,20 @@ def test_a_turn_takes_as_long_with_twenty_thousand_authors_as_with_twenty() -> N
     few = min(took(1, 20) for _ in range(3))
     assert min(took(1, 20_000) for _ in range(3)) < 8 * few
     assert min(took(5_000, 20_000) for _ in range(3)) < 8 * few
+
+
+async def test_who_has_gone_is_forgotten() -> None:
+    """Twenty thousand authors who wrote one long message each leave nothing, also while others wait."""
+    intake: Intake[int] = Intake()
+    await intake.put("waits", -1, community="town", tokens=10)
+    for number in range(20_000):
+        await intake.put("waits", -1, community="town", tokens=10)
+        await intake.put(f"author {number}", number, community="town", tokens=700)
+        await intake.put(f"author {number}", number, community=f"place {number}", tokens=700)
+        for _ in range(3):
+            await intake.take()
+    town = intake._communities["town"]
+    assert len(intake) == 1 and len(intake._communities) < 100
+    assert len(town.lines) < 100 and len(town.turns._credit) < 100 and len(intake._turns._credit) < 100
+    await intake.take()
+    assert not intake._communities and not intake._turns._credit
