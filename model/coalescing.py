@@ -12,8 +12,8 @@ class Coalescing:
     """A `Classifier` in front of another, exact because verdicts are pure: an item names its adapter and community.
 
     At most `keep` verdicts are remembered, and `keep_characters` of texts, for `keep_s` seconds, in memory only. A
-    stand-in's are not: the production base may answer by the next time. An item that is to be `alone` is asked for every
-    time.
+    stand-in's are not: the production base may answer by the next time. An item that is to be `alone` is asked for
+    every time.
     """
 
     def __init__(
