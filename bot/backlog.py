@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Backlog:
-    """Reads what waits, a page at a time and only as far as `intake` has room.
+    """Reads what waits, in fair turns, a page at a time and only as far as `intake` has room.
 
     `in_hand` are the rows that are in the line or being handled. `queue` puts a row into the line, `finish` carries out
     what was decided before; `caught_up` hears that nothing shed waits any more.
@@ -68,10 +68,8 @@ class Backlog:
             await self._former_tried(platform, states, tries)
 
     async def _former_tried(self, platform: str, states: Sequence[str], tries: int | None) -> None:
-        async for old in self._pages(platform, states, tries):
+        async for old in self._pages(platform, states, tries, self._store.newest_at_open):
             row = old.row
-            if row.id > self._store.newest_at_open:
-                return
             if old.event is None:
                 await self._steady(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023
             elif row.state in DECIDED:
@@ -118,20 +116,20 @@ class Backlog:
                 elif old.event is not None:
                     await self._queue(old.row.id, old.event, None, old.revises)
 
-    async def _pages(self, platform: str, states: Sequence[str], tries: int | None = None) -> AsyncIterator[Left]:
-        """Rows in these states that nobody has in hand, oldest first."""
-        after = 0
-        while True:
+    async def _pages(
+        self, platform: str, states: Sequence[str], tries: int | None = None, upto: int | None = None
+    ) -> AsyncIterator[Left]:
+        """Rows in these states that nobody has in hand: communities in turn, in them authors, each from their oldest
+        on. What comes meanwhile is looked for the next time."""
+        numbers, at = await self._steady(lambda: self._store.in_turn(platform, states, tries, upto)), 0
+        while at < len(numbers):
             limit = PAGE
             if "intended" not in states:
                 while not self._intake.roomy.is_set():
                     await self._intake.roomy.wait()
                 limit = max(1, min(PAGE, self._intake.max_waiting - len(self._intake)))
             already = set(self._in_hand)  # may be through by the time the journal has answered
-            page = await self._steady(lambda: self._store.left(platform, states, after, limit, tries))  # noqa: B023
-            for old in page:
-                if old.row.id not in already:
-                    yield old
-            if len(page) < limit:
-                return
-            after = page[-1].row.id
+            some = [number for number in numbers[at : at + limit] if number not in already]
+            at += limit
+            for old in await self._steady(lambda: self._store.left(some, states)):  # noqa: B023
+                yield old

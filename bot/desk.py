@@ -2,9 +2,12 @@
 passes the question on."""
 
 import asyncio
+from array import array
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from bot.cards import Card, card, said_unchanged
 from bot.events import Message, MessageKey
@@ -12,19 +15,22 @@ from bot.explanation import Explanation
 from bot.language import Language, said_action, say
 from bot.moderator import Judged, Moderator
 from bot.performing import TakenBack
-from bot.policy import QUOTED, UNREAD, Policy, wordless
+from bot.policy import QUOTED, UNREAD, Policy, score_of, wordless
+from bot.questions import Asker, Questions
 from bot.store import Case, Store, Word
 from bot.store.reading import UnchangedAction
 from bot.store.store import decision_json
 from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
-from model.labels import LABELS, Label
+from model.labels import HARMFUL, LABELS, Label
 
 NOTHING = TakenBack()
 NEAREST_OF = 500
 """Past corrections an explanation is compared with."""
 NEAREST, LOOKED_AT = 3, 12
 """So many of them are shown, and the likest are asked about until so many may be read."""
+MOST_VECTORS, LONGEST_EMBEDDED = 4000, 2000
+"""Of past corrections, kept in memory so that they are not computed for each explanation."""
 MayRead = Callable[[MessageKey], Awaitable[bool]]
 """Whether whoever asks may read what was written there."""
 
@@ -85,7 +91,8 @@ class Desk:
     ) -> None:
         self._store = store
         self._moderator = moderator
-        self._classifier = classifier
+        self.questions = Questions(classifier, lambda: moderator.is_busy)
+        self._vectors: OrderedDict[bytes, Sequence[float]] = OrderedDict()
         self._changed = changed
         self.basis_of: dict[str, Callable[[str], Awaitable[str | None]]] = {}
         """By platform: by which right the texts of one of its communities teach, whoever corrects them and wherever;
@@ -105,38 +112,76 @@ class Desk:
         return Outcome(await self._again(case.id), back=back)
 
     async def explain(
-        self, text: str, label: Label, verdict: Verdict, community: str, may_read: MayRead = everything
+        self, event: Message, asker: Asker, may_read: MayRead = everything, *, others: bool = True
+    ) -> tuple[Judged, Explanation]:
+        """What would be done with a text, and why; with `others`, the past corrections it is like, as far as whoever
+        asks may read them. Raises `AskLater`, `Unavailable`, `Overloaded` and `AdapterRejected`."""
+        with self.questions.asked(asker) as classifier:
+            judged = await self._moderator.judge(event, classifier=classifier)
+            label = judged.decision.label
+            if label not in HARMFUL:  # what was left alone is explained by the likelier harm
+                label = max(HARMFUL, key=lambda one: score_of(judged.verdict, one))
+            community, verdict = event.key.community, judged.verdict
+            found = await self._explained(classifier, event.text, label, verdict, community, may_read, others)
+            return judged, found
+
+    async def explain_case(self, case: Case, asker: Asker, may_read: MayRead = everything) -> Explanation:
+        """The same for the message of a case, by the probabilities it was decided with."""
+        message = case.message
+        with self.questions.asked(asker) as classifier:
+            if QUOTED in message.decision.get("flags", []):
+                quoted = Message(message.key, case.author, message.quoted, message.sent_at)
+                text, verdict = quoted.text, (await self._moderator.judge(quoted, classifier=classifier)).verdict
+            elif message.probabilities:
+                text = message.text
+                verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
+            else:  # nobody could score it, and nobody is to try again
+                raise Unavailable(str(message.decision["reason"]))
+            label, community = Label(message.decision["label"]), message.key.community
+            return await self._explained(classifier, text, label, verdict, community, may_read, others=True)
+
+    async def _explained(
+        self,
+        classifier: Classifier,
+        text: str,
+        label: Label,
+        verdict: Verdict,
+        community: str,
+        may_read: MayRead,
+        others: bool,
     ) -> Explanation:
-        """Of past corrections only those that whoever asks may read. Raises `Unavailable` and `AdapterRejected`."""
-        past = await self._store.corrected(community, limit=NEAREST_OF)
         try:
-            found = await evidence(self._classifier, text, verdict, label, community)
+            found = await evidence(classifier, text, verdict, label, community)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
-        vectors = await self._classifier.embed([text, *(old for old, *_ in past)])
+        return Explanation(label, found, await self._nearest(classifier, text, community, may_read) if others else ())
+
+    async def _nearest(
+        self, classifier: Classifier, text: str, community: str, may_read: MayRead
+    ) -> list[tuple[str, Label, float]]:
+        """The past corrections that a text is most like, of those that whoever asks may read."""
+        past = await self._store.corrected(community, limit=NEAREST_OF)
+        own, *vectors = await self._vectors_of(classifier, [text, *(old for old, *_ in past)])
         near: list[tuple[str, Label, float]] = []
-        for place, share in nearest(vectors[0], vectors[1:], count=LOOKED_AT):
+        for place, share in await asyncio.to_thread(nearest, own, vectors, LOOKED_AT):
             old, said, key = past[place]
             if len(near) < NEAREST and await may_read(key):
                 near.append((old, Label(said), round(share, 3)))
-        return Explanation(label, found, near)
+        return near
 
-    async def explain_case(self, case: Case, may_read: MayRead = everything) -> Explanation:
-        """The same for the message of a case, by the probabilities it was decided with."""
-        message = case.message
-        if QUOTED in message.decision.get("flags", []):
-            return await self._explain_quoted(case, may_read)
-        if not message.probabilities:  # nobody could score it, and nobody is to try again
-            raise Unavailable(str(message.decision["reason"]))
-        verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
-        label, community = Label(message.decision["label"]), message.key.community
-        return await self.explain(message.text, label, verdict, community, may_read)
-
-    async def _explain_quoted(self, case: Case, may_read: MayRead) -> Explanation:
-        message = case.message
-        judged = await self._moderator.judge(Message(message.key, case.author, message.quoted, message.sent_at))
-        label, community = Label(message.decision["label"]), message.key.community
-        return await self.explain(message.quoted, label, judged.verdict, community, may_read)
+    async def _vectors_of(self, classifier: Classifier, texts: Sequence[str]) -> list[Sequence[float]]:
+        """A text's vector comes from the frozen base, so it stays the same; only digests of texts are kept."""
+        marks = [sha256(text.encode("utf-8", "replace")).digest() for text in texts]
+        known: dict[bytes, Sequence[float]] = {mark: self._vectors[mark] for mark in marks if mark in self._vectors}
+        missing = {mark: text for mark, text in zip(marks, texts, strict=True) if mark not in known}
+        vectors = await classifier.embed([text[:LONGEST_EMBEDDED] for text in missing.values()])
+        known |= {mark: array("f", vector) for mark, vector in zip(missing, vectors, strict=True)}
+        for mark in marks[1:]:
+            self._vectors[mark] = known[mark]
+            self._vectors.move_to_end(mark)
+        while len(self._vectors) > MOST_VECTORS:
+            self._vectors.popitem(last=False)
+        return [known[mark] for mark in marks]
 
     async def card(self, case: Case, language: Language) -> Card:
         """A case's card with all that was said about it."""
@@ -146,11 +191,12 @@ class Desk:
     async def report(self, event: Message, reporter: str, now: datetime) -> Case:
         """A member says that a message is not in order: it is read even if exempt, and shown to moderators.
 
-        One without words is shown as what it is. `reporter` is the member's pseudonym. Raises `Unavailable` and
-        `AdapterRejected`.
+        One without words is shown as what it is. `reporter` is the member's pseudonym; how often somebody may report
+        is the caller's matter. Raises `Unavailable`, `Overloaded` and `AdapterRejected`.
         """
         if event.text or event.quoted:
-            judged = await self._moderator.judge(event)
+            classifier = self.questions.uncounted(Asker(event.key.community, reporter))
+            judged = await self._moderator.judge(event, classifier=classifier)
             verdict, decision = judged.verdict, judged.decision
         else:
             verdict, decision = None, wordless()
@@ -159,10 +205,17 @@ class Desk:
             await self._store.reports.record(case.message.id, reporter, now)
         return await self._again(number)
 
-    async def preview(self, events: Sequence[Message], policy: Policy | None = None) -> list[tuple[Message, Judged]]:
-        """What would be done with these messages under this policy or the one in force; nothing is kept."""
-        judged = await asyncio.gather(*(self._moderator.judge(event, policy) for event in events))
-        return list(zip(events, judged, strict=True))
+    async def preview(
+        self, events: Sequence[Message], asker: Asker, policy: Policy | None = None
+    ) -> list[tuple[Message, Judged]]:
+        """What would be done with these messages under this policy or the one in force; nothing is kept.
+
+        Raises `AskLater`, `Unavailable`, `Overloaded` and `AdapterRejected`.
+        """
+        policy = policy or await self._moderator.policy(asker.community)
+        with self.questions.asked(asker) as classifier:
+            judged = await asyncio.gather(*(self._moderator.judge(event, policy, classifier) for event in events))
+            return list(zip(events, judged, strict=True))
 
     async def example(self, community: str, platform: str, moderator: str, text: str, label: Label) -> None:
         """A text that a moderator wrote to teach with."""

@@ -1,7 +1,7 @@
 """Why a text got its label, as data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from model.explain import Evidence
 from model.labels import Label
@@ -14,8 +14,3 @@ class Explanation:
     label: Label
     words: Sequence[Evidence]
     nearest: Sequence[tuple[str, Label, float]]
-
-    @property
-    def without_others(self) -> "Explanation":
-        """For an author: other people's texts are left out."""
-        return replace(self, nearest=())

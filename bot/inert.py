@@ -12,10 +12,15 @@ _NEEDED = "\n\t\u200c\u200d"
 
 def plain(text: str, limit: int) -> str:
     """At most `limit` characters, the last one "…" where it was longer."""
-    seen = "".join(c for c in text if c in _NEEDED or unicodedata.category(c) not in _UNSEEN)
+    seen = "".join(c for c in _beginning(text, limit) if c in _NEEDED or unicodedata.category(c) not in _UNSEEN)
     return seen if len(seen) <= limit else seen[: limit - 1] + "…"
 
 
 def one_line(text: str, limit: int) -> str:
     """The same without line breaks."""
-    return plain(" ".join(text.split()), limit)
+    return plain(" ".join(_beginning(text, limit).split()), limit)
+
+
+def _beginning(text: str, limit: int) -> str:
+    """Enough of a text to show `limit` characters of it, also where many are not seen; not all of an endless one."""
+    return text[: 20 * limit + 1000]

@@ -1,7 +1,8 @@
-"""The fair queue: every author gets a turn, and what does not fit stays in the journal for later."""
+"""The fair queue: every community gets a turn, and in it every author; what does not fit waits in the journal."""
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -34,21 +35,144 @@ class Throttle:
 
 
 NEW_IN_A_ROW = 3
+TURN_TOKENS = 256
+"""A turn is one entry, or so many tokens of a longer one: who has had more sits out so many turns later."""
+MOST_CHARGED = 32 * TURN_TOKENS
+
+
+class Turns:
+    """Whose turn it is: deficit round-robin with new flows before old ones (FQ-CoDel, RFC 8290, section 4.2).
+
+    Who was not waiting goes before those who have had a turn and still wait; these get every fourth turn at least. Who
+    leaves keeps a place, and a debt, until a round has gone by: coming back at once makes nobody new. Each step takes
+    constant time, however many there are.
+    """
+
+    def __init__(self) -> None:
+        self._new: OrderedDict[str, None] = OrderedDict()
+        self._old: OrderedDict[str, None] = OrderedDict()
+        self._credit: dict[str, int] = {}
+        self._new_in_a_row = 0
+
+    def join(self, key: str) -> None:
+        """It waits from now on, in the place that it has or as somebody new."""
+        if key not in self._credit:
+            self._credit[key] = TURN_TOKENS
+            self._new[key] = None
+
+    def next(self, waits: Callable[[str], bool], forget: Callable[[str], object]) -> str:
+        """The next one that waits; one must. `forget` hears of those who do not, once their place is gone."""
+        left = len(self._old)
+        while True:
+            new = bool(self._new) and (self._new_in_a_row < NEW_IN_A_ROW or not self._old or left <= 0)
+            key, _ = (self._new if new else self._old).popitem(last=False)
+            left -= not new
+            is_there = waits(key)
+            if self._credit[key] <= 0:
+                self._credit[key] += TURN_TOKENS
+                self._old[key] = None
+                self._new_in_a_row = 0 if is_there or left <= 0 else self._new_in_a_row  # that was its turn
+            elif is_there:
+                self._new_in_a_row = self._new_in_a_row + 1 if new else 0
+                self._old[key] = None
+                return key
+            else:
+                del self._credit[key]
+                forget(key)
+
+    def charge(self, key: str, tokens: int) -> None:
+        """What it had in its turn."""
+        self._credit[key] = TURN_TOKENS - min(tokens, MOST_CHARGED)
+
+    def clear(self) -> None:
+        """Nobody waits, so nobody owes anybody a turn."""
+        self._new.clear()
+        self._old.clear()
+        self._credit.clear()
+
+
+class Lengths:
+    """How many wait of each, and of whom the most; each step takes constant time."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, int] = {}
+        self._having: dict[int, OrderedDict[str, None]] = {}
+        self.most = 0
+
+    def of(self, key: str) -> int:
+        """How many wait of this one."""
+        return self._of.get(key, 0)
+
+    @property
+    def longest(self) -> str:
+        """Of whom the most wait; something must."""
+        return next(iter(self._having[self.most]))
+
+    def add(self, key: str, by: int) -> None:
+        """One more, or one less (-1)."""
+        before = self._of.get(key, 0)
+        now = before + by
+        if before:
+            self._having[before].pop(key)
+            if not self._having[before]:
+                del self._having[before]
+        if now:
+            self._of[key] = now
+            self._having.setdefault(now, OrderedDict())[key] = None
+        else:
+            del self._of[key]
+        self.most = max(self.most, now)
+        if self.most not in self._having:
+            self.most = now
+
+
+class _Community(Generic[T]):
+    """What waits of one community, by author."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, deque[tuple[int, T]]] = {}
+        self.turns = Turns()
+        self.lengths = Lengths()
+        self.size = 0
+
+    def put(self, author: str, tokens: int, entry: T) -> None:
+        self.lines.setdefault(author, deque()).append((tokens, entry))
+        self.turns.join(author)
+        self.lengths.add(author, 1)
+        self.size += 1
+
+    def take(self) -> tuple[int, T]:
+        author = self.turns.next(lambda author: bool(self.lines[author]), self.lines.pop)
+        tokens, entry = self.lines[author].popleft()
+        self.turns.charge(author, tokens)
+        self._one_less(author)
+        return tokens, entry
+
+    def shed(self) -> T:
+        """The newest of whoever has most waiting."""
+        author = self.lengths.longest
+        _, entry = self.lines[author].pop()
+        self._one_less(author)
+        return entry
+
+    def _one_less(self, author: str) -> None:
+        self.lengths.add(author, -1)
+        self.size -= 1
 
 
 class Intake(Generic[T]):
-    """Round-robin over authors, in order within one author; holds at most `max_waiting` entries.
+    """Round-robin over communities, within one over its authors, in order within one author (`Turns`, by tokens); holds
+    at most `max_waiting` entries.
 
-    An author with nothing waiting goes before those who have had a turn and still wait, who get every fourth turn at
-    least (as in FQ-CoDel, RFC 8290: new flows before old ones). When it is full, `put` returns the entry that is shed:
-    the journal keeps it. `roomy` is set while at least half of it is free.
+    When it is full, `put` returns the entry that is shed: the journal keeps it. `roomy` is set while at least half of
+    it is free.
     """
 
     def __init__(self, max_waiting: int = 2000) -> None:
         self.max_waiting = max_waiting
-        self._new: OrderedDict[str, deque[T]] = OrderedDict()
-        self._old: OrderedDict[str, deque[T]] = OrderedDict()
-        self._new_in_a_row = 0
+        self._communities: dict[str, _Community[T]] = {}
+        self._turns = Turns()
+        self._lengths = Lengths()
         self._takers: deque[asyncio.Future[None]] = deque()
         self._size = 0
         self.roomy = asyncio.Event()
@@ -58,22 +182,32 @@ class Intake(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
-    async def put(self, author: str, entry: T) -> T | None:
+    async def put(self, author: str, entry: T, *, community: str = "", tokens: int = 0) -> T | None:
+        """See `put_now`."""
+        return self.put_now(author, entry, community=community, tokens=tokens)
+
+    def put_now(self, author: str, entry: T, *, community: str = "", tokens: int = 0) -> T | None:
         """Queues the entry behind the author's own; returns (and counts in `shed`) the one there is no room for.
 
-        When it is full, whoever has the longest line loses the newest of it, so nobody is shed for what others write.
+        When it is full, the busiest author of the busiest community loses their newest, so nobody is shed for what
+        others write, and no community for what another does.
         """
         dropped: T | None = None
         if self._size >= self.max_waiting:
             self.shed += 1
-            longest = max((*self._new.values(), *self._old.values()), key=len)
-            if len(longest) <= len(self._line(author)) + 1:
+            mine = self._lengths.of(community)
+            busiest = community if self._lengths.most <= mine + 1 else self._lengths.longest
+            there = self._communities.get(busiest)
+            own = there.lengths.of(author) if there is not None and busiest == community else None
+            if there is None or not there.size or (own is not None and there.lengths.most <= own + 1):
                 return entry
-            dropped = longest.pop()
-            self._size -= 1
-        if not (line := self._line(author)):
-            self._new[author] = line
-        line.append(entry)
+            dropped = there.shed()
+            self._one_less(busiest)
+        if community not in self._communities:
+            self._communities[community] = _Community()
+        self._communities[community].put(author, tokens, entry)
+        self._turns.join(community)
+        self._lengths.add(community, 1)
         self._size += 1
         if self._size > self.max_waiting // 2:
             self.roomy.clear()
@@ -81,7 +215,7 @@ class Intake(Generic[T]):
         return dropped
 
     async def take(self) -> T:
-        """The next entry; the author then goes to the end of the line."""
+        """The next entry, as soon as there is one."""
         while not self._size:
             self._takers.append(turn := asyncio.get_running_loop().create_future())
             try:
@@ -90,20 +224,24 @@ class Intake(Generic[T]):
                 if turn.done() and not turn.cancelled() and self._size:
                     self._wake()  # it was this one's turn: somebody else takes it
                 raise
-        new = bool(self._new) and not (self._old and self._new_in_a_row >= NEW_IN_A_ROW)
-        self._new_in_a_row = self._new_in_a_row + 1 if new else 0
-        author, entries = (self._new if new else self._old).popitem(last=False)
-        entry = entries.popleft()
-        if entries:
-            self._old[author] = entries
+        return self.take_now()
+
+    def take_now(self) -> T:
+        """The next entry; there must be one."""
+        community = self._turns.next(lambda community: self._communities[community].size > 0, self._communities.pop)
+        tokens, entry = self._communities[community].take()
+        self._turns.charge(community, tokens)
+        self._one_less(community)
+        if not self._size:
+            self._turns.clear()
+            self._communities.clear()
+        return entry
+
+    def _one_less(self, community: str) -> None:
+        self._lengths.add(community, -1)
         self._size -= 1
         if self._size <= self.max_waiting // 2:
             self.roomy.set()
-        return entry
-
-    def _line(self, author: str) -> deque[T]:
-        """What waits of an author; a new line where nothing does."""
-        return self._new.get(author) or self._old.get(author) or deque()
 
     def _wake(self) -> None:
         while self._takers:

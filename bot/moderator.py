@@ -23,6 +23,7 @@ from bot.policy import Decision, Mode, Policy, Standing, decide, exemption, unre
 from bot.store import Case, Store
 from bot.store.steady import Steady, damage
 from bot.store.store import decision_json
+from model.batcher import estimated_tokens
 from model.classifier import (
     TRIAL,
     AdapterRejected,
@@ -41,6 +42,10 @@ RETRY_AFTER_S = 1.0
 SAID_AGAIN_AFTER_S = 600.0
 MOST_TRIES = 3
 """A message with which so many of the model's processes died is not tried again; moderators are shown it."""
+LONG_TEXT = 2000
+"""Characters; longer texts are normalised beside the event loop."""
+REVISION_COSTS = 3
+"""An edit may be compared with what stood there before: so many times as much for the model."""
 MOST_UNREAD = 1000
 """So many texts that ended the model's process are remembered, so that the same ones do no more harm."""
 Verdicts = tuple[Verdict, Verdict | None, Verdict | None]
@@ -94,6 +99,7 @@ class Moderator:
         self._has_answered = False
         self._former: dict[int, int] = {}  # tries of former processes, of which most ended for another reason
         self._one_suspect = asyncio.Lock()
+        self._one_long_text = asyncio.Lock()
         self._unread: OrderedDict[str, None] = OrderedDict()
         self._policies: dict[str, Policy] = {}
         self._told: dict[str, float] = {}
@@ -119,6 +125,11 @@ class Moderator:
         self._silent: Notice | None = None
         self.leave_alone: dict[str, Callable[[MessageKey], Awaitable[bool]]] = {}
         """By platform: whether a message stands in a room that is not read now, such as the moderators' own."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether messages wait for a turn."""
+        return len(self._intake) > 0
 
     @property
     def trouble(self) -> Notice | None:
@@ -159,14 +170,15 @@ class Moderator:
         await self._store.save_policy(community, policy, datetime.now(UTC))
         self._policies[community] = policy
 
-    async def judge(self, event: Message, policy: Policy | None = None) -> Judged:
+    async def judge(self, event: Message, policy: Policy | None = None, classifier: Classifier | None = None) -> Judged:
         """What would be done with a message, exempt or not, under this policy or the one in force; nothing is kept.
 
-        Raises `Unavailable`, `Overloaded` and `AdapterRejected`.
+        `classifier` is whom a person's question goes to (`Questions`). Raises what that raises, `Unavailable`,
+        `Overloaded` and `AdapterRejected`.
         """
         policy = policy or await self.policy(event.key.community)
         try:
-            verdict, disguised, quoted = await self._verdicts(event, policy)
+            verdict, disguised, quoted = await self._verdicts(event, policy, classifier=classifier)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
         decision = decide(event, verdict, Standing(), policy, disguised=disguised, quoted=quoted)
@@ -206,7 +218,11 @@ class Moderator:
         if tries is not None:
             self._tries[row] = min(tries, 1)
             self._former[row] = tries - self._tries[row]
-        if (shed := await self._intake.put(author_of(event), (row, event))) is not None:
+        tokens = estimated_tokens(event.text) + (estimated_tokens(event.quoted) if event.quoted else 0)
+        if row in self._revising:
+            tokens *= REVISION_COSTS
+        shed = self._intake.put_now(author_of(event), (row, event), community=event.key.community, tokens=tokens)
+        if shed is not None:
             await self._shed(shed[0])
 
     async def _shed(self, row: int) -> None:
@@ -369,19 +385,22 @@ class Moderator:
         if (case := await self._steady(lambda: self._store.case(number))) is not None:
             self._changed(case)
 
-    async def _verdicts(self, event: Message, policy: Policy, *, alone: bool = False) -> Verdicts:
+    async def _verdicts(
+        self, event: Message, policy: Policy, *, alone: bool = False, classifier: Classifier | None = None
+    ) -> Verdicts:
         """The conservative view's verdict, the aggressive view's where the views differ, and that on what is quoted.
         Where the author wrote nothing the first speaks for nothing."""
         adapter = self._adapter_of(event.key.community)
-        plain, undisguised = views(event.text)
+        plain, undisguised = await self._views(event.text)
         items = [Item(plain, adapter, policy.asked, event.key.community, alone)]
         if differs := undisguised.casefold() != plain.casefold():
             items.append(Item(undisguised, adapter, community=event.key.community, alone=alone))
         if event.quoted:
-            items.append(Item(views(event.quoted)[0], adapter, community=event.key.community, alone=alone))
+            quoted_view, _ = await self._views(event.quoted)
+            items.append(Item(quoted_view, adapter, community=event.key.community, alone=alone))
         if not event.text:
             items = items[-1:]
-        verdicts = await self._classifier.classify(items)
+        verdicts = await (classifier or self._classifier).classify(items)
         if self._silent:
             self._silent = None
             self._notice(Notice("notice-classifier-back"))
@@ -389,6 +408,13 @@ class Moderator:
         if quoted is not None and not event.text:
             return replace(quoted, probabilities=_NOTHING, categories={}), None, quoted
         return verdicts[0], verdicts[1] if differs else None, quoted
+
+    async def _views(self, text: str) -> tuple[str, str]:
+        """Both views. Long texts one at a time, in a thread, so that many of them do not take turns with the loop."""
+        if len(text) <= LONG_TEXT:
+            return views(text)
+        async with self._one_long_text:
+            return await asyncio.to_thread(views, text)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None  # noqa: S101  # whoever performs was started by run()

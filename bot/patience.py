@@ -1,7 +1,7 @@
 """How often somebody may do something."""
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 
 
 class Patience:
@@ -9,17 +9,19 @@ class Patience:
 
     def __init__(self, count: int, within_s: float) -> None:
         self._count, self._within_s = count, within_s
-        self._times: dict[str, deque[float]] = {}
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()  # who was last let through stands last
 
     def take(self, key: str) -> bool:
         """False when it was taken too often."""
         now = time.monotonic()
-        for other in [other for other, times in self._times.items() if times[-1] < now - self._within_s]:
-            del self._times[other]
-        times = self._times.setdefault(key, deque())
+        while self._times and next(iter(self._times.values()))[-1] < now - self._within_s:
+            self._times.popitem(last=False)
+        times = self._times.get(key, deque())
         while times and times[0] < now - self._within_s:
             times.popleft()
         if len(times) >= self._count:
             return False
         times.append(now)
+        self._times[key] = times
+        self._times.move_to_end(key)
         return True

@@ -12,6 +12,10 @@ FIRST = ("text", "content", "caption", "title", "question", "name", "label", "de
 """Read before their neighbours; the rest follows by name, so that the same message is always the same text."""
 
 
+MOST_ADDRESSES = 50
+"""Of more addresses in one message only the first are looked for in its text."""
+
+
 class Whose(StrEnum):
     """The author's own words, or another's that the author shows."""
 
@@ -77,7 +81,9 @@ def joined(found: Iterable[Piece], whose: Whose) -> str:
     """Their pieces, one a line, each once; an address that stands in another piece is not said again."""
     lines = list(dict.fromkeys(piece.text for piece in found if piece.whose is whose and piece.text.strip()))
     whole = "\n".join(line for line in lines if not _is_address(line))
-    return "\n".join(line for line in lines if not (_is_address(line) and line in whole))
+    addresses = [line for line in lines if _is_address(line)]
+    said = {line for line in addresses[:MOST_ADDRESSES] if line in whole}
+    return "\n".join(line for line in lines if line not in said)
 
 
 def _running(found: list[Piece]) -> Iterator[Piece]:

@@ -176,7 +176,7 @@ class Posting:
         by_community: dict[str, list[Case]] = {}
         for case in await self._store.cases_of(wanted):
             by_community.setdefault(case.message.key.community, []).append(case)
-        for community, cases in by_community.items():
+        for community, cases in sorted(by_community.items(), key=lambda one: len(one[1])):  # a raid's digest last
             try:
                 await self._show(community, cases)
             except RateLimited as error:

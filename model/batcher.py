@@ -10,6 +10,14 @@ from dataclasses import dataclass
 
 from model.classifier import Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
 
+MOST_TOKENS = 8192
+"""Of a longer text the model reads the start and the end."""
+
+
+def estimated_tokens(text: str) -> int:
+    """What a text costs the model, about; without reading it."""
+    return min(MOST_TOKENS, 2 + len(text.encode("utf-8", "replace")) // 3)
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -30,7 +38,7 @@ class Batcher:
         *,
         max_batch_tokens: int = 4096,
         max_waiting_tokens: int = 200_000,
-        count_tokens: Callable[[str], int] = lambda text: 2 + len(text.encode()) // 3,
+        count_tokens: Callable[[str], int] = estimated_tokens,
     ) -> None:
         self._classifier = classifier
         self._max_batch_tokens = max_batch_tokens

@@ -11,13 +11,17 @@ from model.classifier import Classifier, Item, Unscorable, Verdict
 class Coalescing:
     """A `Classifier` in front of another, exact because verdicts are pure: an item names its adapter and community.
 
-    At most `keep` verdicts are remembered, for `keep_s` seconds, in memory only. A stand-in's are not: the production
-    base may answer by the next time. An item that is to be `alone` is asked for every time.
+    At most `keep` verdicts are remembered, and `keep_characters` of texts, for `keep_s` seconds, in memory only. A
+    stand-in's are not: the production base may answer by the next time. An item that is to be `alone` is asked for
+    every time.
     """
 
-    def __init__(self, classifier: Classifier, *, keep: int = 5000, keep_s: float = 600.0) -> None:
+    def __init__(
+        self, classifier: Classifier, *, keep: int = 5000, keep_s: float = 600.0, keep_characters: int = 4_000_000
+    ) -> None:
         self._classifier = classifier
-        self._keep, self._keep_s = keep, keep_s
+        self._keep, self._keep_s, self._keep_characters = keep, keep_s, keep_characters
+        self._characters = 0
         self._known: OrderedDict[Item, tuple[float, Verdict]] = OrderedDict()
         self._under_way: dict[Item, asyncio.Future[Verdict]] = {}
 
@@ -71,11 +75,17 @@ class Coalescing:
 
     def _remember(self, verdicts: Mapping[Item, Verdict]) -> None:
         now = time.monotonic()
-        self._known |= {item: (now + self._keep_s, verdict) for item, verdict in verdicts.items()}
-        while len(self._known) > self._keep:
-            self._known.popitem(last=False)
+        for item, verdict in verdicts.items():
+            self._characters += 0 if item in self._known else len(item.text)
+            self._known[item] = now + self._keep_s, verdict
+        while len(self._known) > self._keep or self._characters > self._keep_characters:
+            self._forget_first()
         while self._known and next(iter(self._known.values()))[0] < now:
-            self._known.popitem(last=False)  # a text is not kept longer than it is of use
+            self._forget_first()  # a text is not kept longer than it is of use
+
+    def _forget_first(self) -> None:
+        item, _ = self._known.popitem(last=False)
+        self._characters -= len(item.text)
 
     def _remembered(self, items: Sequence[Item]) -> dict[Item, Verdict]:
         now = time.monotonic()

@@ -8,9 +8,15 @@ or stretched words); it can damage harmless texts, so it may only raise a score,
 import html
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_MARKS = 2
 """Combining marks kept after one base character; real orthographies stack at most two or three, zalgo dozens."""
+LONGEST = 50_000
+"""Characters of a view. Of a longer text the start and the end are read, as the model does; platforms allow less."""
+_SAFE_RUN = 30
+"""Marks in a row that are normalised, as in Unicode's Stream-Safe Text Format (UAX #15, section 13): Unicode sorts them
+in a time that grows with the square of the run."""
 
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = re.compile(
@@ -23,6 +29,13 @@ _PERHAPS_MARKS = re.compile(
     "\U0001f000-\U0001faff]"
 )
 """Whatever lies outside the blocks of letters, signs and emoji that have no combining marks."""
+_PERHAPS_A_RUN = re.compile(f"{_PERHAPS_MARKS.pattern}{{{_SAFE_RUN + 1},}}")
+_PHRASES = re.compile("([\ufdfa\ufdfb])")
+"""Single characters that NFKC spells out as a whole phrase; they disguise nothing, and stay. All others grow at most
+sixfold."""
+_ZEROS = re.compile(r"&#0+(?=[0-9])")
+_NO_CHARACTER = re.compile(r"&#[0-9]{8,};?")
+"""`html.unescape` raises for a number of more than 4,300 digits."""
 _JOINER_SCRIPTS = re.compile(
     "[\u0590-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
 )
@@ -52,14 +65,16 @@ _ABBREVIATION = re.compile(r"^(?:[^\W\d_]\.){2,}$")
 def conservative(text: str) -> str:
     """What the model reads: HTML entities, NFKC, line breaks, invisible characters and zalgo undone; meaning kept.
 
-    Joiners survive beside scripts and emoji that need them. Bounded work: linear in the text.
+    Joiners survive beside scripts and emoji that need them. Bounded work: linear in the text, and at most `LONGEST`
+    characters of it.
     """
+    text = _both_ends(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text
     for _ in range(2):  # texts that passed through two web forms are escaped twice
-        text = html.unescape(text) if "&" in text else text
+        text = _unescaped(text) if "&" in text else text
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = _both_ends(_compatible(text))
         text = _drop_joiners(_INVISIBLE.sub("", text))
         text = _thin_marks(text) if _PERHAPS_MARKS.search(text) else text
     if not text.isprintable():
@@ -88,6 +103,47 @@ def _undisguised(text: str) -> str:
         words = text.split(" ")
         text = " ".join(w if _URL_OR_MENTION.search(w) else _INNER.sub(_drop_unless_compound, w) for w in words)
     return _STRETCHED.sub(r"\1", text)
+
+
+def _both_ends(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]} {text[1 - LONGEST // 2 :]}"
+
+
+def _unescaped(text: str) -> str:
+    if "&#" in text:
+        text = _NO_CHARACTER.sub("\ufffd", _ZEROS.sub("&#", text))
+    return html.unescape(text)
+
+
+def _compatible(text: str) -> str:
+    """NFKC, but in linear time and at most six times as long."""
+    text = _PERHAPS_A_RUN.sub(_shorten_runs, text)
+    if not _PHRASES.search(text):
+        return unicodedata.normalize("NFKC", text)
+    return "".join(
+        part if place % 2 else unicodedata.normalize("NFKC", part) for place, part in enumerate(_PHRASES.split(text))
+    )
+
+
+def _shorten_runs(found: re.Match[str]) -> str:
+    """Of each run of marks the first `_SAFE_RUN`."""
+    kept: list[str] = []
+    run = 0
+    for char in found.group():
+        run = run + 1 if _is_mark(char) else 0
+        if run <= _SAFE_RUN:
+            kept.append(char)
+    return "".join(kept)
+
+
+@lru_cache(maxsize=8192)
+def _is_mark(char: str) -> bool:
+    """Whether NFKC would sort it among the marks before and behind it."""
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return True
+    return unicodedata.combining(unicodedata.normalize("NFKD", char)[0]) > 0
 
 
 def _drop_joiners(text: str) -> str:

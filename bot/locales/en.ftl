@@ -321,6 +321,10 @@ history-title = { $author }: { $count ->
    *[other] { $count } cases.
 }
 report-thanks = Thank you: the moderators see it. (case { $case })
+ask-later = That is enough for now. Ask again in { $seconds ->
+    [one] { $seconds } second
+   *[other] { $seconds } seconds
+}.
 report-too-many = That is enough for now: at most { $count } reports in ten minutes.
 report-own = That is your own message.
 report-board = This is the moderators' own room; I do not read it.

@@ -310,6 +310,11 @@ history-title = { $author }: { $count ->
    *[many] { $count } случаев.
 }
 report-thanks = Спасибо: модераторы это увидят. (случай { $case })
+ask-later = Пока достаточно. Спросите снова через { $seconds ->
+    [one] { $seconds } секунду
+    [few] { $seconds } секунды
+   *[other] { $seconds } секунд
+}.
 report-too-many = Пока достаточно: не больше { $count } жалоб за десять минут.
 report-own = Это ваше собственное сообщение.
 report-board = Это комната самих модераторов, я её не читаю.

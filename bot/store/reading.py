@@ -1,10 +1,12 @@
 """What can be asked of the journal and its cases: texts are unsealed on the way out, times come back in UTC."""
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +23,8 @@ from bot.store.words import Said
 
 AT_ONCE = 500
 """So many rows are asked for by number at once."""
+A_PIECE = 100
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +164,12 @@ class Reading:
     async def written_in(self, authors: Sequence[tuple[str, str]]) -> set[str]:
         """The communities among these (community, author) pairs in which the author wrote something."""
         found = set[str]()
-        pair = sa.tuple_(t.message.c.community, t.message.c.author)
         async with self._engine.connect() as connection:
             for begin in range(0, len(authors), AT_ONCE):
-                query = sa.select(t.message.c.community).where(pair.in_(authors[begin : begin + AT_ONCE])).distinct()
-                found |= set((await connection.execute(query)).scalars())
+                for table in (t.message, t.past_author):
+                    pair = sa.tuple_(table.c.community, table.c.author)
+                    query = sa.select(table.c.community).where(pair.in_(authors[begin : begin + AT_ONCE])).distinct()
+                    found |= set((await connection.execute(query)).scalars())
         return found
 
     async def counts(self, community: str, since: datetime) -> Counts:
@@ -191,17 +196,37 @@ class Reading:
             found = (await connection.execute(_LEFT.where(t.message.c.id == row))).one_or_none()
         return None if found is None else self._left(found._mapping).event
 
-    async def left(
-        self, platform: str, states: Sequence[str], after: int, limit: int, tries: int | None = None
-    ) -> list[Left]:
-        """Rows in these states behind row `after`, oldest first: a page of what is still to do. `tries` names those
-        that were tried so often; None is any."""
-        wanted = sa.and_(t.message.c.platform == platform, t.message.c.state.in_(states), t.message.c.id > after)
-        if tries is not None:
-            wanted = sa.and_(wanted, t.message.c.tries == tries)
+    async def in_turn(
+        self, platform: str, states: Sequence[str], tries: int | None = None, upto: int | None = None
+    ) -> Sequence[int]:
+        """Rows in these states, by number: one of each community in turn, in it one of each author, the oldest first.
+
+        `tries` names those that were tried so often, `upto` the last row that is looked at; None is any.
+        """
+        columns = t.message.c
+        wanted = [columns.platform == platform, columns.state.in_(states)]
+        wanted += [] if tries is None else [columns.tries == tries]
+        wanted += [] if upto is None else [columns.id <= upto]
+        row_number, by_author = sa.func.row_number(), (columns.community, columns.author)
+        of_author = row_number.over(partition_by=by_author, order_by=columns.id).label("of_author")
+        waiting = sa.select(columns.id, columns.community, of_author).where(*wanted).subquery()
+        order = (waiting.c.of_author, waiting.c.id)
+        turn = row_number.over(partition_by=waiting.c.community, order_by=order).label("turn")
+        turns = sa.select(waiting.c.id, turn).subquery()
+        query = sa.select(turns.c.id).order_by(turns.c.turn, turns.c.id)
+        found = array("q")
+        async with self._engine.connect() as connection, connection.stream(query) as numbers:
+            async for some in numbers.scalars().partitions(10_000):
+                found.extend(some)
+        return found
+
+    async def left(self, numbers: Sequence[int], states: Sequence[str]) -> list[Left]:
+        """Those of these rows that are still in these states, in the order of their numbers as given."""
+        wanted = sa.and_(t.message.c.id.in_(numbers), t.message.c.state.in_(states))
         async with self._engine.connect() as connection:
-            rows = await connection.execute(_LEFT.where(wanted).order_by(t.message.c.id).limit(limit))
-            return [self._left(row._mapping) for row in rows]
+            rows = await connection.execute(_LEFT.where(wanted))
+            found = {row.id: self._left(row._mapping) for row in rows}
+        return [found[number] for number in numbers if number in found]
 
     async def messages(self, community: str, since: datetime, limit: int = 10_000) -> list[Journalled]:
         """Scored messages of a community since a moment, newest first, for previews and the room's history."""
@@ -214,8 +239,18 @@ class Reading:
             rows = await connection.execute(
                 sa.select(t.message).where(wanted).order_by(t.message.c.id.desc()).limit(limit)
             )
-            found = [from_row(row._mapping, self.sealer) for row in rows]
+            found = [from_row(row._mapping, self.sealer) async for row in _in_pieces(rows)]
         return [message for message in found if message.probabilities]
+
+    async def scores(self, community: str, since: datetime, limit: int = 10_000) -> list[Mapping[str, float]]:
+        """Only the probabilities of these messages."""
+        wanted = (t.message.c.community == community, t.message.c.seen_at >= t.naive(since))
+        column = t.message.c.probabilities
+        query = sa.select(column).where(*wanted, column.is_not(None)).order_by(t.message.c.id.desc()).limit(limit)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query)
+            found = [nonfinite.believed(row.probabilities) async for row in _in_pieces(rows)]
+        return [shares for shares in found if shares]
 
     async def policy(self, community: str) -> Policy:
         """The community's policy; the default (shadow mode) where none was saved."""
@@ -230,7 +265,10 @@ class Reading:
         here = sa.or_(t.message.c.room == room, t.message.c.room.startswith(f"{room}/", autoescape=True))
         found = sa.and_(t.message.c.platform == platform, t.message.c.community == community, here)
         named = sa.or_(*(t.message.c.message.contains(one, autoescape=True) for one in (NAME, TITLE)))
-        query = sa.select(sa.exists().where(found, ~named, t.message.c.state != "exempt"))
+        p = t.past_room.c
+        there = sa.or_(p.room == room, p.room.startswith(f"{room}/", autoescape=True))
+        past = sa.exists().where(p.platform == platform, p.community == community, there, p.messages > 0)
+        query = sa.select(sa.or_(sa.exists().where(found, ~named, t.message.c.state != "exempt"), past))
         async with self._engine.connect() as connection:
             return bool(await connection.scalar(query))
 
@@ -270,7 +308,7 @@ class Reading:
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
         query = _CASES.where(wanted).order_by(t.case.c.id.desc()).limit(limit)
         async with self._engine.connect() as connection:
-            return [self._case(row._mapping) for row in await connection.execute(query)]
+            return [self._case(row._mapping) async for row in _in_pieces(await connection.execute(query))]
 
     def _case(self, row: sa.RowMapping) -> Case:
         known = self.sealer.legible(row["author_sealed"]) if row["author_sealed"] else ""
@@ -287,6 +325,14 @@ class Reading:
             created_at=row["created_at"].replace(tzinfo=UTC),
             edited=row["edited"] or "",
         )
+
+
+async def _in_pieces(rows: Iterable[R]) -> AsyncIterator[R]:
+    """Others have a turn now and then while many rows are unsealed."""
+    for place, row in enumerate(rows, 1):
+        yield row
+        if place % A_PIECE == 0:
+            await asyncio.sleep(0)
 
 
 def _every_left() -> sa.Select[Any]:

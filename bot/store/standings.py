@@ -92,7 +92,11 @@ class Standings:
             return event.author.joined_at <= before
         if _is_before(first_at, before):
             return True
-        return bool(was_harmless) and not _is_before(watched_at, before)
+        long_ago, rooms = t.past_author.c, t.past_room.c
+        known = sa.exists().where(long_ago.community == event.key.community, long_ago.author == self._pseudonym(event))
+        old = sa.exists().where(rooms.community == event.key.community)
+        is_known, is_old = (await connection.execute(sa.select(known, old))).one()
+        return bool(is_known) or (bool(was_harmless) and not is_old and not _is_before(watched_at, before))
 
     async def was_warned(self, event: Message, since: datetime) -> bool:
         """Whether the author got a warning for a message received since a moment."""
@@ -109,9 +113,10 @@ class Standings:
         return any(action["name"] == "warn" for decision in decisions for action in decision["actions"])
 
     def _author(self, event: Message) -> tuple[sa.ColumnElement[bool], ...]:
-        key = event.key
-        author = self._sealer.author(key.platform, key.community, event.author.id)
-        return _M.community == key.community, _M.author == author
+        return _M.community == event.key.community, _M.author == self._pseudonym(event)
+
+    def _pseudonym(self, event: Message) -> str:
+        return self._sealer.author(event.key.platform, event.key.community, event.author.id)
 
 
 def _is_before(moment: datetime | None, before: datetime) -> bool:

@@ -42,6 +42,7 @@ from bot.store.pauses import Pauses
 from bot.store.reading import Journalled, Reading, author_json, beside_json, from_row, said, unchanged_json
 from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
+from bot.store.retention import Retention
 from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
 from bot.store.sessions import Sessions
@@ -142,6 +143,7 @@ class Store(Reading):
         self.revisions = Revisions(engine, sealer)
         self.standings = Standings(engine, sealer)
         self.sessions = Sessions(engine, self._writer, sealer)
+        self._retention = Retention(engine, self._writer)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -411,24 +413,8 @@ class Store(Reading):
         await self._execute(saved.on_conflict_do_update(index_elements=["community"], set_=values))
 
     async def forget_texts(self, before: datetime) -> int:
-        """Retention: texts and author ids seen before this moment go, and what the bot had set for them, unless it is
-        still to be lifted; returns how many messages that were."""
-        old = sa.and_(t.message.c.seen_at < t.naive(before), t.message.c.text_sealed.is_not(None))
-        forgotten = sa.update(t.message).where(old).values(text_sealed=None, author_sealed=None, beside_sealed=None)
-        mine = t.restriction.c
-        planned = sa.select(t.lift.c.member).where(
-            t.lift.c.platform == mine.platform, t.lift.c.community == mine.place, t.lift.c.member == mine.member
-        )
-        ended = sa.delete(t.restriction).where(mine.kept_at < t.naive(before), ~sa.exists(planned))
-
-        def work(connection: sa.Connection) -> int:
-            connection.execute(ended)
-            return connection.execute(forgotten).rowcount
-
-        count = await self._writer.write(work)
-        if count:
-            await self._writer.empty_wal()
-        return count
+        """Retention: see `Retention.forget`. Returns how many texts that were."""
+        return await self._retention.forget(before)
 
     async def record_refresh(self, started_at: datetime, finished_at: datetime, outcome: str) -> None:
         """One line of the refresh history."""

@@ -251,6 +251,25 @@ report = Table(
 )
 
 
+past_room = Table(
+    "past_room",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("community", String, primary_key=True),
+    Column("room", String, primary_key=True),
+    Column("messages", Integer, nullable=False),  # harmless ones whose rows are gone, but for those left alone
+    Column("scored", Integer, nullable=False),  # of these and those left alone, with a decision
+    Index("past_room_by_community", "community"),
+)
+
+past_author = Table(
+    "past_author",
+    metadata,
+    Column("community", String, primary_key=True),
+    Column("author", String, primary_key=True),  # keyed hash
+)
+
+
 def naive(moment: datetime) -> datetime:
     """SQLite keeps no time zone: everything in it is UTC."""
     return moment.astimezone(UTC).replace(tzinfo=None)
@@ -325,10 +344,13 @@ CREATE VIEW training_policy AS SELECT community, policy FROM policy
     # reported was not drawn evenly: what moderators said of it says nothing about the other clear ones.
     "training_audit": """
 CREATE VIEW training_audit AS
-SELECT community, CASE WHEN decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END AS band,
-       NULL AS label, COUNT(*) AS messages
-FROM message WHERE decision IS NOT NULL AND decision ->> 'band' <> 'example'
-GROUP BY community, CASE WHEN decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END
+SELECT community, band, NULL AS label, SUM(messages) AS messages
+FROM (SELECT community, CASE WHEN decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END AS band,
+             COUNT(*) AS messages
+      FROM message WHERE decision IS NOT NULL AND decision ->> 'band' <> 'example'
+      GROUP BY community, CASE WHEN decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END
+      UNION ALL SELECT community, 'clear', scored FROM past_room WHERE scored > 0)
+GROUP BY community, band
 UNION ALL
 SELECT message.community, CASE WHEN message.decision ->> 'band' = 'clear' THEN 'clear' ELSE 'shown' END,
        correction.label, COUNT(*)

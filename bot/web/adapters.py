@@ -9,10 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from bot.flips import flips
+from bot.questions import AskLater
 from bot.roles import Role
 from bot.web.guard import REPORT_POLICY
 from bot.web.parts import PARTS, Parts, answer_json, error_json
-from bot.web.reading import sees
+from bot.web.reading import ask_later, asker, sees
 from bot.web.rights import COMMUNITY_ASKED, ROLE
 from model.adapter_files import REPORT_FILE, has_file, read_report
 from model.adapters import GLOBAL, Manifest, scope_of
@@ -75,7 +76,10 @@ async def changes(request: web.Request) -> web.Response:
     messages = [row for row in rows if await sees(request, row.key)]
     policy = await parts.moderator.policy(community)
     try:
-        looked_at, found = await flips(parts.classifier, messages, manifest.parent, adapter, policy)
+        with parts.desk.questions.asked(asker(request)) as classifier:
+            looked_at, found = await flips(classifier, messages, manifest.parent, adapter, policy)
+    except AskLater as error:
+        return ask_later(error)
     except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
         return error_json(f"cannot compare at the moment: {error}", 503)
     return answer_json({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})

@@ -6,11 +6,12 @@ from aiohttp import web
 
 from bot.language import LANGUAGES, language_of
 from bot.platforms.webchat import PEOPLE, WebChat
+from bot.questions import AskLater
 from bot.web.parts import PARTS, answer_json, error_json
-from bot.web.reading import body, forbid_beyond, sees, visible
+from bot.web.reading import ask_later, asker, body, forbid_beyond, sees, visible
 from bot.web.rights import CASE, COMMUNITY_ASKED, SESSION
 from bot.web.shapes import card_json, case_json
-from model.classifier import AdapterRejected, Unavailable, Unscorable
+from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
 from model.labels import LABELS, Label
 
 MODERATOR = PEOPLE[-1].name
@@ -53,8 +54,10 @@ async def explain(request: web.Request) -> web.Response:
     """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
     parts, case = request.app[PARTS], await visible(request)
     try:
-        found = await parts.desk.explain_case(case, lambda key: sees(request, key))
-    except (Unavailable, Unscorable, AdapterRejected) as error:
+        found = await parts.desk.explain_case(case, asker(request), lambda key: sees(request, key))
+    except AskLater as error:
+        return ask_later(error)
+    except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
         return error_json(f"cannot explain at the moment: {error}", 503)
     return answer_json(
         {

@@ -8,12 +8,13 @@ from aiohttp import web
 
 from bot.events import MessageKey
 from bot.platforms.base import Unreachable
-from bot.roles import Standing
+from bot.questions import Asker, AskLater, Rank
+from bot.roles import Role, Standing
 from bot.store import Case
 from bot.web.access import CANNOT_SEE
 from bot.web.guard import refusal
-from bot.web.parts import PARTS, loads
-from bot.web.rights import CASE, COMMUNITY_ASKED, SESSION
+from bot.web.parts import PARTS, error_json, loads
+from bot.web.rights import CASE, COMMUNITY_ASKED, ROLE, SESSION
 
 BODY_WITHIN_S = 10.0
 
@@ -59,6 +60,20 @@ async def forbid_beyond(request: web.Request, find: Callable[[Standing], list[st
     if rights := find(standing):
         names = ", ".join(right.removeprefix("can_").replace("_", " ") for right in rights)
         raise refusal(web.HTTPForbidden, f"the bot would do for you what you may not do yourself: you lack {names}")
+
+
+def asker(request: web.Request) -> Asker:
+    """Who asks the model something on the page."""
+    role = request[ROLE]
+    rank = Rank.OPERATOR if role is Role.OPERATOR else Rank.MODERATOR if role >= Role.MODERATOR else Rank.MEMBER
+    return Asker(request[COMMUNITY_ASKED], request[SESSION].person.key, rank)
+
+
+def ask_later(error: AskLater) -> web.Response:
+    """Too many questions for now."""
+    answer = error_json(str(error), 429)
+    answer.headers["Retry-After"] = str(error.wait_s)
+    return answer
 
 
 def bad_request(text: str) -> web.HTTPException:

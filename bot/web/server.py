@@ -1,5 +1,7 @@
 """The page's routes. Each handler reads the request, asks one part of the service, and answers JSON."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +14,11 @@ from pydantic import ValidationError
 from bot.advice import advise, answered
 from bot.learning import AlreadyRunning, Refresh
 from bot.notices import Notice
+from bot.patience import Patience
 from bot.platforms.base import Unreachable
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused
-from bot.policy import Band, Policy, band
+from bot.policy import Band, LabelPolicy, Policy, band
+from bot.questions import AskLater
 from bot.roles import Role
 from bot.validation import first_place, first_problem
 from bot.web import adapters, cases, health, sign_in, stream
@@ -22,7 +26,7 @@ from bot.web.feed import Feed
 from bot.web.guard import guard
 from bot.web.health import HEALTH, Health
 from bot.web.parts import PARTS, Parts, answer_json, error_json
-from bot.web.reading import bad_request, body, forbid_beyond, shown
+from bot.web.reading import ask_later, asker, bad_request, body, forbid_beyond, shown
 from bot.web.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
 from bot.web.shapes import case_json, norm_json, overview_json, posted_json, tally_json
 from bot.web.sign_in import DOOR, Door
@@ -32,6 +36,9 @@ from model.labels import LABELS
 
 STATIC = Path(__file__).with_name("static")
 
+ADVICE_A_MINUTE = 60
+"""A thousand cases are unsealed each time; the page asks after each answer."""
+ADVICE: web.AppKey[Patience] = web.AppKey("advice", Patience)
 routes = web.RouteTableDef()
 
 
@@ -42,7 +49,7 @@ def build(parts: Parts, door: Door, origin: str, *first: Middleware) -> web.Appl
     """
     app = web.Application(middlewares=[*first, guard(origin), rights], client_max_size=2**20)
     app[PARTS], app[DOOR], app[HEALTH] = parts, door, Health(parts)
-    app[OPEN_STREAMS] = []
+    app[OPEN_STREAMS], app[ADVICE] = [], Patience(ADVICE_A_MINUTE, 60.0)
     app.router.add_static("/static/", STATIC)
     for one in (routes, adapters.routes, cases.routes, health.routes, sign_in.routes, stream.routes):
         app.add_routes(one)
@@ -193,9 +200,13 @@ async def resume(request: web.Request) -> web.Response:
 async def preview(request: web.Request) -> web.Response:
     """What this policy would have done to the last 7 days, from the probabilities in the journal."""
     parts, policy = request.app[PARTS], await _policy(request)
-    messages = await parts.store.messages(request[COMMUNITY_ASKED], datetime.now(UTC) - timedelta(days=7))
-    verdicts = [Verdict({label: m.probabilities[label] for label in LABELS}, "", m.adapter) for m in messages]
-    bands = [band(verdict, policy) for verdict in verdicts]
+    try:
+        with parts.desk.questions.asked(asker(request)):
+            since = datetime.now(UTC) - timedelta(days=7)
+            messages = await parts.store.scores(request[COMMUNITY_ASKED], since)
+            bands = await asyncio.to_thread(_bands, messages, policy)
+    except AskLater as error:
+        return ask_later(error)
     acted = [section for reached, section in bands if reached is Band.ACTION and section is not None]
     removed = sum("delete" in section.actions for section in acted)
     alerted = sum(reached is not Band.CLEAR for reached, _ in bands)
@@ -205,10 +216,16 @@ async def preview(request: web.Request) -> web.Response:
     return answer_json({"sentence": sentence})
 
 
+def _bands(messages: Sequence[Mapping[str, float]], policy: Policy) -> list[tuple[Band, LabelPolicy | None]]:
+    return [band(Verdict({label: shares[label] for label in LABELS}, "", ""), policy) for shares in messages]
+
+
 @routes.get("/api/advice")
 async def advice(request: web.Request) -> web.Response:
     """Thresholds that the moderators' words on the latest cards speak for."""
     parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
+    if not request.app[ADVICE].take(request[SESSION].person.key):
+        return ask_later(AskLater(60.0))
     policy, cases = await parts.moderator.policy(community), await parts.store.cases(community, limit=1000)
     return answer_json({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
 

@@ -36,11 +36,11 @@ async def test_what_stands_beside_the_authors_words_is_kept_as_long(store: Store
     beside = {"quoted": "such vermin", "attached": (Attached("sticker", "x"),), "unreadable": "hologram"}
     event = replace(said("not nice"), **beside)  # type: ignore[arg-type]
     assert await store.record_seen(event, NOW) == (1, False)
-    (left,) = await store.left("webchat", ("seen",), 0, 10)
+    (left,) = await store.left([1], ("seen",))
     assert left.event is not None
     assert replace(left.event, sent_at=event.sent_at) == event and left.row.quoted == "such vermin"
     await store.forget_texts(NOW + timedelta(days=1))
-    (left,) = await store.left("webchat", ("seen",), 0, 10)
+    (left,) = await store.left([1], ("seen",))
     assert left.event is None and not left.row.quoted and not left.row.attached
 
 

@@ -14,6 +14,7 @@ from bot.events import Message
 from bot.moderator import MOST_DEATHS, MOST_TRIES, TRIAL, Moderator
 from bot.platforms.webchat import WebChat
 from bot.policy import Mode, Policy
+from bot.questions import Asker
 from bot.store import Sealer, Store
 from bot.store.journal import Seen
 from model.adapters import SHIPPED
@@ -69,7 +70,7 @@ async def test_a_message_that_kills_is_tried_three_times_and_shown(store: Store)
             await scene.settled()
             assert not any(KILLER in batch for batch in device.batches[again:]), "the same text does no more harm"
             with pytest.raises(Unavailable):
-                await scene.desk.explain_case(case)
+                await scene.desk.explain_case(case, Asker("try-out", "webchat:dana"))
         serving.cancel()
 
 

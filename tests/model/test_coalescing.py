@@ -117,6 +117,17 @@ async def test_what_is_remembered_is_bounded_and_grows_old() -> None:
     assert device.batches[-2:] == [["x"], ["x"]]
 
 
+async def test_long_texts_do_not_fill_the_memory() -> None:
+    """Five thousand of the longest would be hundreds of megabytes."""
+    device = StubClassifier()
+    asked = Coalescing(device, keep_characters=1000)
+    for number in range(20):
+        await asked.classify([item(f"{number} " + "x" * 400)])
+    assert sum(len(one.text) for one in asked._known) == asked._characters <= 1000
+    await asked.classify([item("19 " + "x" * 400)])
+    assert len(device.batches) == 20, "the newest are known"
+
+
 async def test_what_is_asked_alone_is_asked_every_time() -> None:
     """A health check and a suspect want the model's word of now."""
     device = StubClassifier()

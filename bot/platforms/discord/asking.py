@@ -21,6 +21,7 @@ from bot.platforms.discord.may_read import Readable, may_read, sees
 from bot.platforms.discord.waits import asked_of
 from bot.platforms.discord.who_may import Level, level_of
 from bot.platforms.odd_answers import read_by
+from bot.questions import Asker, Rank
 from bot.setup import Setup
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class Asked:
     def moderator(self) -> str:
         """How the store names whoever asks, as a moderator."""
         return f"{PLATFORM}:{self.member.id}"
+
+    @property
+    def asker(self) -> Asker:
+        """Whoever asks, as the model's questions count them."""
+        return Asker(self.community, self.moderator, Rank.MEMBER if self.level is Level.MEMBER else Rank.MODERATOR)
 
     @property
     def pseudonym(self) -> str:

@@ -20,8 +20,8 @@ from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed
 from bot.platforms.discord.may_read import Readable
 from bot.platforms.discord.who_may import BUTTONS, Level, beyond, beyond_undo
+from bot.questions import SILENT, why_silent
 from bot.store import Case
-from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import LABELS, Label
 
 if TYPE_CHECKING:
@@ -170,9 +170,9 @@ async def explain(asked: Asked, case: Case) -> None:
         await asked.tell(asked.say("text-forgotten"))
         return
     try:
-        found = await asked.bot.desk.explain_case(case, asked.may_read)
-    except (Unavailable, AdapterRejected, Overloaded) as error:
-        await asked.tell(asked.say("not-answering", error=str(error)))
+        found = await asked.bot.desk.explain_case(case, asked.asker, asked.may_read)
+    except SILENT as error:
+        await asked.tell(why_silent(asked.language, error))
         return
     lines, quoted = explained(found, case.message.decision, asked.language)
     await asked.tell(explanation(lines, quoted))

@@ -14,7 +14,7 @@ from bot.platforms.discord.events import PLATFORM, event_of, room_of
 from bot.platforms.discord.settings import learning_line
 from bot.platforms.discord.translations import described
 from bot.platforms.discord.who_may import COMMANDS
-from model.classifier import AdapterRejected, Overloaded, Unavailable
+from bot.questions import SILENT, why_silent
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord
@@ -76,8 +76,8 @@ async def report(asked: Asked, patience: Patience, message: discord.Message | No
     else:
         try:
             case = await asked.bot.desk.report(event, asked.pseudonym, datetime.now(UTC))
-        except (Unavailable, AdapterRejected, Overloaded) as error:
-            await asked.tell(asked.say("not-answering", error=str(error)))
+        except SILENT as error:
+            await asked.tell(why_silent(asked.language, error))
         else:
             await asked.tell(asked.say("report-thanks", case=case.id))
 

@@ -18,14 +18,12 @@ from bot.platforms.discord.layout import buttons, embed, link
 from bot.platforms.discord.may_read import Readable, sees
 from bot.platforms.discord.rights import shows_cards
 from bot.platforms.discord.who_may import DEEDS
-from bot.policy import Band, Policy, score_of
+from bot.policy import Band, Policy
+from bot.questions import SILENT, why_silent
 from bot.store.store import decision_json
 from bot.wording import counts_line, mode_line
-from model.classifier import AdapterRejected, Overloaded, Unavailable, Verdict
-from model.labels import HARMFUL, Label
 
 PREVIEWED, PREVIEW_LINES, HISTORY_LINES = 200, 12, 12
-SILENT = (Unavailable, AdapterRejected, Overloaded)
 
 
 async def explain_message(asked: Asked, reference: str, message: discord.Message | None = None) -> None:
@@ -81,9 +79,9 @@ async def preview(asked: Asked, policy: Policy | None = None) -> None:
         await asked.tell(asked.say("preview-none", room=room))
         return
     try:
-        judged = await asked.bot.desk.preview(events, policy)
+        judged = await asked.bot.desk.preview(events, asked.asker, policy)
     except SILENT as error:
-        await asked.tell(asked.say("not-answering", error=str(error)))
+        await asked.tell(why_silent(asked.language, error))
         return
     shown = [(event, one.decision) for event, one in judged if one.decision.band is not Band.CLEAR]
     acted = [decision for _, decision in shown if decision.band is Band.ACTION]
@@ -154,16 +152,12 @@ async def history(asked: Asked, member: discord.User) -> None:
 
 async def _explain_text(asked: Asked, event: Message, *, stored: bool, quoted: str = "") -> None:
     try:
-        judged = await asked.bot.moderator.judge(event)
-        decision = decision_json(judged.decision)
-        label = _label(judged.verdict, judged.decision.label)
-        found = await asked.bot.desk.explain(event.text, label, judged.verdict, asked.community, asked.may_read)
+        others = asked.level >= DEEDS["explain …"]
+        judged, found = await asked.bot.desk.explain(event, asked.asker, asked.may_read, others=others)
     except SILENT as error:
-        await asked.tell(asked.say("not-answering", error=str(error)))
+        await asked.tell(why_silent(asked.language, error))
         return
-    if asked.level < DEEDS["explain …"]:
-        found = found.without_others
-    lines, pieces = explained(found, decision, asked.language)
+    lines, pieces = explained(found, decision_json(judged.decision), asked.language)
     lines.insert(
         0, asked.say("explain-verdict", probabilities=probabilities(judged.verdict.probabilities, asked.language))
     )
@@ -172,11 +166,6 @@ async def _explain_text(asked: Asked, event: Message, *, stored: bool, quoted: s
     if quoted:
         lines.insert(0, block(quoted, asked.language, 800))
     await asked.tell(explanation(lines, pieces))
-
-
-def _label(verdict: Verdict, decided: Label) -> Label:
-    """What is to be explained: the decided label, or the likelier harm of a message that was left alone."""
-    return decided if decided in HARMFUL else max(HARMFUL, key=lambda label: score_of(verdict, label))
 
 
 def _typed(asked: Asked, text: str) -> Message:

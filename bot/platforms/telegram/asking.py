@@ -13,6 +13,7 @@ from bot.inert import one_line
 from bot.language import Language, language_of, say
 from bot.platforms.telegram.events import PLATFORM, in_group
 from bot.platforms.telegram.who_may import REFUSALS, Right, follow_from
+from bot.questions import Asker, Rank
 from bot.setup import Setup
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ class Asked:
     def moderator(self) -> str:
         """How the store names whoever asks, as a moderator."""
         return f"{PLATFORM}:{self.user}"
+
+    @property
+    def asker(self) -> Asker:
+        """Whoever asks, as the model's questions count them; who is hidden counts as the chat."""
+        rank = Rank.MODERATOR if self.may(Right.MODERATE) else Rank.MEMBER
+        return Asker(self.community, f"{PLATFORM}:{self.user or self.chat}", rank)
 
     @property
     def pseudonym(self) -> str:

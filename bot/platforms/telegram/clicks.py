@@ -18,8 +18,8 @@ from bot.platforms.telegram.asking import Asked, Json, ask, choice, choices
 from bot.platforms.telegram.events import PLATFORM, chat_of, topic_of
 from bot.platforms.telegram.layout import block, card_text, fitting, inline, keyboard, label_keyboard
 from bot.platforms.telegram.who_may import BUTTONS, beyond_undo
+from bot.questions import SILENT, why_silent
 from bot.store import Case
-from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import LABELS, Label
 
 if TYPE_CHECKING:
@@ -206,9 +206,9 @@ async def explain(asked: Asked, case: Case) -> None:
         await asked.tell(asked.say("text-forgotten"))
         return
     try:
-        found = await asked.bot.desk.explain_case(case, asked.may_read)
-    except (Unavailable, AdapterRejected, Overloaded) as error:
-        await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
+        found = await asked.bot.desk.explain_case(case, asked.asker, asked.may_read)
+    except SILENT as error:
+        await asked.tell(html.escape(why_silent(asked.language, error)))
         return
     lines, quoted = explained(found, case.message.decision, asked.language)
     await asked.tell(explanation(lines, quoted))

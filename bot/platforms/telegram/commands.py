@@ -23,18 +23,20 @@ from bot.platforms.telegram.events import PLATFORM, event_of, in_group, text_of
 from bot.platforms.telegram.layout import block, card_text, keyboard
 from bot.platforms.telegram.who_may import COMMANDS, DEEDS, Right, beyond
 from bot.policy import PRESETS, Mode, with_preset, with_section
+from bot.questions import SILENT, AskLater, why_silent
 from bot.store.store import decision_json
 from bot.validation import first_problem
 from bot.wording import counts_line, mode_line, policy_lines
-from model.classifier import AdapterRejected, Overloaded, Unavailable
 from model.labels import HARMFUL, LABELS, Label
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram
 
 log = structlog.get_logger()
-SILENT = (Unavailable, AdapterRejected, Overloaded)
 REPORTS, REPORTS_WITHIN_S = 3, 600.0
+REFUSED_AGAIN_S = 10.0
+COMMANDS_A_MINUTE = 60
+"""Of one person; later ones are not answered, so that the answers are not in the way of everybody else's."""
 LONGEST_LIST = 1000
 _MARKED = re.compile(r"\*\*([^*`]+)\*\*|`([^`]+)`")
 _COMMAND = re.compile(r"/([a-z]+)(?:@(\w+))?(?:\s+(.*))?", re.DOTALL)
@@ -54,12 +56,17 @@ class Commands:
     def __init__(self, bot: "Telegram") -> None:
         self._bot = bot
         self._patience = Patience(REPORTS, REPORTS_WITHIN_S)
+        self._commands = Patience(COMMANDS_A_MINUTE, 60.0)
+        self._refusals = Patience(1, REFUSED_AGAIN_S)
         self._known: dict[str, Callable[[Asked, str], Awaitable[None]]] = {
             name: getattr(self, f"_{name}") for name in COMMANDS if hasattr(self, f"_{name}")
         }
 
     async def run(self, name: str, rest: str, message: Json, chat: int | None = None) -> None:
         """A command as it was typed, about `chat` where that is not the chat it stands in."""
+        if not self._commands.take(str((message.get("sender_chat") or message.get("from") or {}).get("id"))):
+            log.info("a command is not answered: too many of one person", command=name)
+            return
         needed = DEEDS.get(f"{name} …" if rest and name == "policy" else name) or COMMANDS.get(name, Right(0))
         asked = await ask(self._bot, message, chat, fresh=needed is Right.MANAGE)
         if asked is None:
@@ -128,20 +135,20 @@ class Commands:
             await asked.tell(asked.say("explain-nothing"))
             return
         try:
-            judged = await self._bot.moderator.judge(event)
-            label = judged.decision.label
-            if label not in HARMFUL:
-                label = max(HARMFUL, key=lambda one: judged.verdict.probabilities[one])
-            found = await self._bot.desk.explain(text, label, judged.verdict, asked.community, asked.may_read)
+            others = asked.may(DEEDS["explain …"])
+            judged, found = await self._bot.desk.explain(event, asked.asker, asked.may_read, others=others)
         except SILENT as error:
-            await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
+            await self._silent(asked, error)
             return
-        if not asked.may(DEEDS["explain …"]):
-            found = found.without_others
         lines, pieces = explained(found, decision_json(judged.decision), asked.language)
         lines.insert(0, probabilities(judged.verdict.probabilities, asked.language) + ".")
         first = block(text, asked.language, 800) + "\n" if quoted else ""
         await asked.tell(first + explanation(lines, pieces))
+
+    async def _silent(self, asked: Asked, error: Exception) -> None:
+        """Why there is no answer; said once in a while to who asks again and again."""
+        if not isinstance(error, AskLater) or self._refusals.take(asked.asker.person):
+            await asked.tell(html.escape(why_silent(asked.language, error)))
 
     async def _status(self, asked: Asked, _: str) -> None:
         policy = await self._bot.moderator.policy(asked.community)
@@ -238,7 +245,7 @@ class Commands:
             try:
                 case = await self._bot.desk.report(event, asked.pseudonym, datetime.now(UTC))
             except SILENT as error:
-                await asked.tell(html.escape(asked.say("not-answering", error=str(error))))
+                await self._silent(asked, error)
             else:
                 await asked.tell(asked.say("report-thanks", case=case.id))
 

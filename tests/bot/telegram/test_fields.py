@@ -7,6 +7,7 @@ import pytest
 
 from bot.platforms.telegram.events import event_of, other_events
 from bot.platforms.telegram.words import QUIET, words_of
+from bot.questions import Asker
 from tests.bot.telegram.conftest import Scene
 
 BAD = "HATE in here"
@@ -165,7 +166,7 @@ async def test_what_the_author_shows_alerts_at_most(field: str, scene: Scene) ->
     assert f"> {BAD}" in html.unescape((await scene.card()).text)
     outcome = await scene.telegram.desk.confirm(case, "telegram:1")
     assert outcome.teaches is False
-    assert (await scene.telegram.desk.explain_case(case)).words
+    assert (await scene.telegram.desk.explain_case(case, Asker("", "somebody"))).words
 
 
 @pytest.mark.parametrize("field", sorted(HARMLESS.keys() - set(QUOTED)))

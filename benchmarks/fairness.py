@@ -1,0 +1,198 @@
+"""How long an honest community's messages wait while another is flooded, against a queue that knows only authors.
+
+    python -m benchmarks.fairness [--seconds 20] [--rounds 2] [--out benchmarks/RESULTS.md]
+
+The moderator and a real store as the service wires them (SQLite on disk, `synchronous=FULL`), and a stub where the
+model would be that reads so many tokens a second and no more. One community writes 600 messages a second, which is more
+than that, by 2,000 or by 20,000 authors; ten others write one message a second each, by three authors. A latency counts
+from the moment a message is to be written until its decision is in the journal. Messages that are shed count as well:
+the run goes on until each honest one is through, or a minute has gone by.
+
+Baseline "by author alone": the queue as it was, round-robin over authors whatever their community, each message one
+turn, new authors first; the longest line of one author sheds. Each round runs every way in turn.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from rich.console import Console
+
+from benchmarks.flood import append_section, machine, read_texts, settled, show_table
+from bot import moderator as pipeline
+from bot.events import Author, Message, MessageKey
+from bot.intake import NEW_IN_A_ROW, Intake
+from bot.moderator import Judged, Moderator
+from bot.platforms.webchat import WebChat
+from bot.store import Sealer, Store
+from model.batcher import Batcher, estimated_tokens
+from model.classifier import Item, Verdict
+from model.labels import Label
+
+PER_SECOND, TOKENS_PER_SECOND = 600, 10_000
+HONEST, HONEST_AUTHORS = 10, 3
+AFTERWARDS_S = 60.0
+SHED = "Honest messages that are shed wait in the journal and are in these figures."
+
+
+class ByAuthor(Intake[Any]):
+    """The baseline: knows authors and no communities, counts messages and no tokens."""
+
+    def __init__(self, max_waiting: int = 2000) -> None:
+        super().__init__(max_waiting)
+        self._new: OrderedDict[str, deque[Any]] = OrderedDict()
+        self._old: OrderedDict[str, deque[Any]] = OrderedDict()
+        self._in_a_row = 0
+
+    def put_now(self, author: str, entry: Any, *, community: str = "", tokens: int = 0) -> Any | None:
+        """As it was."""
+        dropped = None
+        if self._size >= self.max_waiting:
+            self.shed += 1
+            longest = max((*self._new.values(), *self._old.values()), key=len)
+            if len(longest) <= len(self._line(author)) + 1:
+                return entry
+            dropped = longest.pop()
+            self._size -= 1
+        if not (line := self._line(author)):
+            self._new[author] = line
+        line.append(entry)
+        self._size += 1
+        if self._size > self.max_waiting // 2:
+            self.roomy.clear()
+        self._wake()
+        return dropped
+
+    def take_now(self) -> Any:
+        """As it was."""
+        new = bool(self._new) and not (self._old and self._in_a_row >= NEW_IN_A_ROW)
+        self._in_a_row = self._in_a_row + 1 if new else 0
+        author, entries = (self._new if new else self._old).popitem(last=False)
+        entry = entries.popleft()
+        if entries:
+            self._old[author] = entries
+        self._size -= 1
+        if self._size <= self.max_waiting // 2:
+            self.roomy.set()
+        return entry
+
+    def _line(self, author: str) -> deque[Any]:
+        return self._new.get(author) or self._old.get(author) or deque()
+
+
+class Slow:
+    """Reads `TOKENS_PER_SECOND` tokens a second, about as the embedded model does on one core."""
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        await asyncio.sleep(sum(estimated_tokens(item.text) for item in items) / TOKENS_PER_SECOND)
+        shares = dict(zip((Label.HATE, Label.OFFENSIVE, Label.NEUTRAL), (0.01, 0.02, 0.97), strict=True))
+        return [Verdict(shares, "stub", item.adapter) for item in items]
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, 0.0] for _ in texts]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Seconds each honest message took, those that were not through after all among them; how many these were, and how
+    many of the flood's were read."""
+
+    seconds: Sequence[float]
+    unread: int
+    flood: int
+
+
+async def run(authors: int, seconds: float, seed: int) -> Wait:
+    """One way, with the queue that `bot.moderator` has at the moment."""
+    dice, texts = random.Random(seed), read_texts()
+    wanted, took, flood = dict[str, float](), list[float](), 0
+
+    def through(event: Message, judged: Judged | None) -> None:
+        nonlocal flood
+        if event.key.community == "flood":
+            flood += 1
+        elif (began := wanted.pop(event.key.message, None)) is not None:
+            took.append(time.monotonic() - began)
+
+    def message(community: str, author: int, number: int) -> Message:
+        key = MessageKey("webchat", community, "room", f"{community}-{number}")
+        return Message(key, Author(str(author), ""), f"{dice.choice(texts)[:200]} {number}", datetime.now(UTC))
+
+    with tempfile.TemporaryDirectory() as folder, settled():
+        async with Store.open(Path(folder) / "domovoi.db", Sealer(bytes(32))) as store, asyncio.TaskGroup() as group:
+            batcher = Batcher(Slow())
+            moderator = Moderator(
+                store, batcher, {"webchat": WebChat(lambda _: None)}, adapter_of=lambda _: "stub", settled=through
+            )
+            tasks = [group.create_task(batcher.run()), group.create_task(moderator.run())]
+            began, sent = time.monotonic(), 0
+            receiving = set[asyncio.Task[bool]]()
+            while (now := time.monotonic() - began) < seconds:
+                while sent < now * PER_SECOND:
+                    events = [message("flood", dice.randrange(authors), sent)]
+                    if sent % (PER_SECOND // HONEST) == 0:
+                        which = sent // (PER_SECOND // HONEST)
+                        events.append(message(f"honest {which % HONEST}", dice.randrange(HONEST_AUTHORS), which))
+                        wanted[events[-1].key.message] = began + sent / PER_SECOND
+                    for event in events:
+                        task = group.create_task(moderator.receive(event))
+                        receiving.add(task)
+                        task.add_done_callback(receiving.discard)
+                    sent += 1
+                await asyncio.sleep(0.005)
+            until = time.monotonic() + AFTERWARDS_S
+            while wanted and time.monotonic() < until:  # noqa: ASYNC110  # the bot offers no event for it
+                await asyncio.sleep(0.05)
+            read = flood
+            for one in (*tasks, *receiving):
+                one.cancel()
+    left = [time.monotonic() - at for at in wanted.values()]
+    return Wait([*took, *left], len(left), read)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    found: dict[tuple[str, int], list[Wait]] = {}
+    for number in range(options.rounds):
+        for authors in (2_000, 20_000):
+            for name, queue in (("by author alone", ByAuthor), ("by community, then author", Intake)):
+                with mock.patch.object(pipeline, "Intake", queue):
+                    wait = asyncio.run(run(authors, options.seconds, number))
+                found.setdefault((name, authors), []).append(wait)
+    rows = [_row(name, authors, waits) for (name, authors), waits in found.items()]
+    columns = ("queue", "authors flooding", "p50", "p99", "longest", "honest messages", "not read at all")
+    show_table("Honest communities in a flood", columns, rows, Console())
+    if options.out:
+        caption = (
+            f"`python -m benchmarks.fairness`. {machine()}. One community writes {PER_SECOND} messages/s for "
+            f"{options.seconds:.0f} s, {HONEST} others one each; the model (a stub) reads {TOKENS_PER_SECOND:,} "
+            f"tokens/s, fewer than come. {options.rounds} interleaved rounds, all their messages together: from "
+            f"writing to the decision in the journal."
+        )
+        append_section(options.out, "An honest community while another is flooded", caption, columns, rows, [SHED])
+
+
+def _row(name: str, authors: int, waits: Sequence[Wait]) -> tuple[str, ...]:
+    seconds = [one for wait in waits for one in wait.seconds]
+    p50, p99 = (statistics.quantiles(seconds, n=100)[index] for index in (49, 98))
+    figures = (f"{p50:.2f} s", f"{p99:.2f} s", f"{max(seconds):.2f} s")
+    return (name, f"{authors:,}", *figures, f"{len(seconds):,}", str(sum(wait.unread for wait in waits)))
+
+
+if __name__ == "__main__":
+    main()
