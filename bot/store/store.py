@@ -152,6 +152,7 @@ class Store(Reading):
         `Damaged`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         backups = Backups(path)
+        is_new = not await asyncio.to_thread(path.exists)
         recovery = backups.recover()
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=_json, hide_parameters=True)
         writing = sa.create_engine(f"sqlite:///{path}", json_serializer=_json, hide_parameters=True)
@@ -167,7 +168,7 @@ class Store(Reading):
                 migrate(connection)
                 version = MigrationContext.configure(connection).get_current_revision()
                 newest = journal.newest(connection)
-            if overwrite_freed(path):
+            if overwrite_freed(path) and not is_new:
                 log.info("what an earlier version had left of forgotten texts in the store's free pages is overwritten")
             if mended:
                 log.warning("scores that were no numbers were found and taken for none", rows=mended)
