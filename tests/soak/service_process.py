@@ -78,7 +78,7 @@ def tell(pipe: int, **said: Any) -> None:
 async def running(settings: config.Config, pipe: int) -> None:
     """Says so once signals are heard, which is before anything is waited for."""
     asyncio.get_running_loop().call_soon(functools.partial(tell, pipe, begun=os.getpid()))
-    await app.run(settings, lambda _: tell(pipe, up=os.getpid()))
+    await app.run(settings, lambda *_: tell(pipe, up=os.getpid()))
 
 
 def serve(settings: config.Config, pipe: int, log: int) -> None:
