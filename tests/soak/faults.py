@@ -120,7 +120,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
         Writer, "_transaction", lambda me, batch: step(fault, "commit", STORE_ERRORS, lambda: commit(me, batch))
     )
     monkeypatch.setattr("bot.store.changes.os", Disk(fault, "log", ("pwrite", "fdatasync", "ftruncate")))
-    monkeypatch.setattr("model.adapters.os", Disk(fault, "swap", ("replace", "fsync")))
+    monkeypatch.setattr("model.adapter_files.os", Disk(fault, "swap", ("replace", "fsync")))
 
     class Clock(datetime):
         @classmethod
