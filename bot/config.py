@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bot.validation import first_place, first_problem
 from model.choice import ADAPTER_MIB, Choice, Int8, Precision
@@ -152,6 +152,23 @@ class Telegram(_Section):
         return _secret("DOMOVOI_TELEGRAM_TOKEN", self.token_file, "token_file", "telegram")
 
 
+def _as(pattern: str, example: str) -> AfterValidator:
+    """A text of this form; the error shows one."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f'write it as in "{example}"')
+        return text
+
+    return AfterValidator(check)
+
+
+_ORIGIN = _as(r"(https?://[^/\s]+)?", "https://mod.example.org")
+_ADDRESS = _as(r"https?://\S+[^/\s]", "https://discord.com")
+_ACCOUNT = _as(r"(discord|telegram):\d{1,20}", "discord:80351110224678912")
+_CLIENT = _as(r"\d*", "1574858475450662920")
+
+
 class Console(_Section):
     """The page for moderators, and how people sign in to it.
 
@@ -161,15 +178,15 @@ class Console(_Section):
     stand for other servers that sign people in as Discord and Telegram do.
     """
 
-    origin: Annotated[str, Field(pattern=r"^(https?://[^/\s]+)?$")] = ""
-    operators: list[Annotated[str, Field(pattern=r"^(discord|telegram):\d{1,20}$")]] = []
+    origin: Annotated[str, _ORIGIN] = ""
+    operators: list[Annotated[str, _ACCOUNT]] = []
     session_days: Annotated[int, Field(ge=1, le=90)] = 7
-    discord_client_id: Annotated[str, Field(pattern=r"^\d*$")] = ""
+    discord_client_id: Annotated[str, _CLIENT] = ""
     discord_secret_file: str = ""
-    discord_address: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] = "https://discord.com"
-    telegram_client_id: Annotated[str, Field(pattern=r"^\d*$")] = ""
+    discord_address: Annotated[str, _ADDRESS] = "https://discord.com"
+    telegram_client_id: Annotated[str, _CLIENT] = ""
     telegram_secret_file: str = ""
-    telegram_address: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] = "https://oauth.telegram.org"
+    telegram_address: Annotated[str, _ADDRESS] = "https://oauth.telegram.org"
 
     @property
     def discord_secret(self) -> str:

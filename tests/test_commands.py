@@ -35,6 +35,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("[service]\nport = 'x'", "\"service.port\" = 'x'"),
         ("[service]\nport = 99999", '"service.port" = 99999'),
         ("port 8080", "not TOML"),
+        ('[console]\norigin = "https://mod.example.org/"', 'write it as in "https://mod.example.org"'),
+        ('[console]\norigin = "mod.example.org"', 'write it as in "https://mod.example.org"'),
+        ('[console]\noperators = ["ann"]', 'write it as in "discord:80351110224678912"'),
+        ('[console]\ndiscord_client_id = "ann"', 'write it as in "1574858475450662920"'),
         ('[model]\nint8 = "weight-only"', "[model]: int8 and fp16 are for a GPT-J"),
     ],
 )

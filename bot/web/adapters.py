@@ -99,7 +99,7 @@ async def rollback_own(request: web.Request) -> web.Response:
 
 @routes.get("/adapters/{version}/report.html")
 async def report(request: web.Request) -> web.StreamResponse:
-    """The report of an adapter for all: it quotes messages of all communities."""
+    """The report of an adapter for all: it tells what the moderators of all communities taught."""
     return await _report(request, GLOBAL)
 
 
