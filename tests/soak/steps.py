@@ -170,17 +170,26 @@ class Day:
         self.words[case.id] = label
 
 
-async def at_rest(service: Service) -> None:
-    """Nothing is under way and every case stands somewhere; a TimeoutError where that does not come."""
+async def at_rest(service: Service, world: World) -> None:
+    """Waits until nothing is under way and every case is shown; raises TimeoutError where that does not come."""
     until = time.monotonic() + REST_S
-    while await service.store.unfinished(PLATFORM) or await service.store.cards.unposted(
-        PLATFORM, datetime.now(UTC) - timedelta(days=9)
-    ):
+    while await _is_under_way(service, world):
         if time.monotonic() > until:
             left = [(row.text, row.state) for row in await service.store.unfinished(PLATFORM)]
-            raise TimeoutError(f"still under way: {left}")
+            raise TimeoutError(f"still under way: {left}; digests show {world.digests}")
         await asyncio.sleep(0.005)
-    await asyncio.sleep(0.06)  # digests are redrawn
+    await asyncio.sleep(0.06)  # time for whatever is done once too often
+
+
+async def _is_under_way(service: Service, world: World) -> bool:
+    if await service.store.unfinished(PLATFORM):
+        return True
+    if await service.store.cards.unposted(PLATFORM, datetime.now(UTC) - timedelta(days=9)):
+        return True
+    for name, shown in world.digests.items():  # a digest is redrawn later than its cases are recorded
+        if shown < len(await service.store.cards.cases_of(PLATFORM, "board", name)):
+            return True
+    return False
 
 
 async def run(template: Path, folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> tuple[World, Day]:
@@ -293,4 +302,4 @@ async def made(folder: Path) -> Path:
 
 async def _lives(day: Day, service: Service, fault: Fault) -> None:
     await day.live(service, fault)
-    await at_rest(service)
+    await at_rest(service, day.world)
