@@ -41,9 +41,9 @@ from discord import http
 from rich.console import Console
 
 from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
-from bot.desk import Desk
-from bot.events import Message
-from bot.moderator import Judged, Moderator
+from bot.cases.service import Desk
+from bot.domain.event import Message
+from bot.pipeline.pipeline import Judged, Moderator
 from bot.platforms.discord import Access, Discord
 from bot.platforms.discord.events import community_of
 from bot.store import Sealer, Store

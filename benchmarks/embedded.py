@@ -29,16 +29,16 @@ from rich.progress import Progress
 from rich.table import Table
 from safetensors.torch import load
 
-from model.adapters import SHIPPED, read_manifest, read_weights
+from model.adapters.registry import SHIPPED, read_manifest, read_weights
 from model.base import LoraSpec
-from model.batcher import Batcher
 from model.calibration import calibrated
 from model.classifier import Item
-from model.minilm import PAD, MiniLM, MiniLMTraining
+from model.encoder.minilm import PAD, MiniLM, MiniLMTraining
 from model.normalize import conservative
-from model.scorer import Scorer
+from model.serving.batcher import Batcher
+from model.serving.scorer import Scorer
+from model.serving.worker import Worker
 from model.table import BadData, open_rows
-from model.worker import Worker
 
 SHIPPED_TEXTS = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
 RESULTS = Path(__file__).with_name("RESULTS.md")

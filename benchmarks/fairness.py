@@ -29,15 +29,15 @@ from unittest import mock
 from rich.console import Console
 
 from benchmarks.flood import append_section, machine, read_texts, settled, show_table
-from bot import moderator as pipeline
-from bot.events import Author, Message, MessageKey
-from bot.intake import NEW_IN_A_ROW, Intake
-from bot.moderator import Judged, Moderator
+from bot.domain.event import Author, Message, MessageKey
+from bot.pipeline import pipeline as pipeline
+from bot.pipeline.fair_queue import NEW_IN_A_ROW, Intake
+from bot.pipeline.pipeline import Judged, Moderator
 from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
-from model.batcher import Batcher, estimated_tokens
 from model.classifier import Item, Verdict
 from model.labels import Label
+from model.serving.batcher import Batcher, estimated_tokens
 
 PER_SECOND, TOKENS_PER_SECOND = 600, 10_000
 HONEST, HONEST_AUTHORS = 10, 3
@@ -113,7 +113,7 @@ class Wait:
 
 
 async def run(authors: int, seconds: float, seed: int) -> Wait:
-    """One way, with the queue that `bot.moderator` has at the moment."""
+    """One way, with the queue that `bot.pipeline.pipeline` has at the moment."""
     dice, texts = random.Random(seed), read_texts()
     wanted, took, flood = dict[str, float](), list[float](), 0
 

@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bot.collector import settle
-from bot.events import Message
+from bot.domain.event import Message
+from bot.process.garbage_collection import settle
 from bot.store import Store
 from bot.store.journal import Seen
 from model.classifier import Item, Verdict

@@ -42,10 +42,10 @@ from benchmarks.rungs import (
     rows,
 )
 from model.choice import ADAPTER_MIB
-from model.gptj import DEFAULT_LORA, GPTJ, PREFIX_MIB
-from model.gptj_network import GPTJ_6B, Shape
-from model.int8 import Arithmetic
-from model.memory import CUDA_RESERVE, GIB, TRAINING_ROWS, TRAINING_TOKENS, Load, memory_table
+from model.gptj.base import DEFAULT_LORA, GPTJ, PREFIX_MIB
+from model.gptj.int8 import Arithmetic
+from model.gptj.memory import CUDA_RESERVE, GIB, TRAINING_ROWS, TRAINING_TOKENS, Load, memory_table
+from model.gptj.network import GPTJ_6B, Shape
 from model.prompts import INSTRUCTION
 from model.table import BadData
 

@@ -38,8 +38,8 @@ from benchmarks.rungs import (
     rows,
     spread,
 )
-from model.gptj import DEFAULT_LORA
-from model.gptj_network import Shape
+from model.gptj.base import DEFAULT_LORA
+from model.gptj.network import Shape
 from model.prompts import INSTRUCTION
 from model.table import BadData
 

@@ -29,16 +29,16 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from bot.advice import Answered, advise
-from bot.policy import Band, Policy, band, score_of
-from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest
+from bot.domain.policy import Band, Policy, band, score_of
+from bot.learning.threshold_advice import Answered, advise
+from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from model.base import Base, open_base
 from model.calibration import calibrated
 from model.classifier import Verdict
 from model.labels import HARMFUL, LABELS, Label
 from model.norms import Norm, norm_of
 from model.plots import lines_plot
-from model.scorer import attach_checked
+from model.serving.scorer import attach_checked
 from model.table import BadData
 from training import gate, quarantine
 from training import refresh as module

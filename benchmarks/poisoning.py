@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.learning import COMMUNITY, Scene, judged, words_of
-from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest
+from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from model.base import Base
 from model.calibration import calibrated
 from model.labels import Label
-from model.scorer import attach_checked
+from model.serving.scorer import attach_checked
 from training import counterfactuals, gate
 from training import refresh as module
 from training.corrections import Correction, Snapshot

@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from model.adapters import registry_of
+from model.adapters.registry import registry_of
 from model.base import Base, Encoded
 from model.choice import Choice
 from model.table import BadData

@@ -18,10 +18,10 @@ from tokenizers import ByteLevelBPETokenizer
 from torch import Tensor, nn
 
 from model.base import LoraSpec
-from model.gptj import DEFAULT_LORA, GPTJ
-from model.gptj_network import LINEARS, Network, Shape
-from model.int8 import Arithmetic, Int8, bitsandbytes, quantise
-from model.lora import lora_shapes
+from model.gptj.base import DEFAULT_LORA, GPTJ
+from model.gptj.int8 import Arithmetic, Int8, bitsandbytes, quantise
+from model.gptj.lora import lora_shapes
+from model.gptj.network import LINEARS, Network, Shape
 from model.normalize import conservative
 from model.prompts import INSTRUCTION
 from model.table import open_rows

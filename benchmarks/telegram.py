@@ -42,9 +42,9 @@ from rich.console import Console
 from telegram.ext import Application, CallbackContext, MessageHandler, filters
 
 from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
-from bot.desk import Desk
-from bot.events import Message
-from bot.moderator import Judged, Moderator
+from bot.cases.service import Desk
+from bot.domain.event import Message
+from bot.pipeline.pipeline import Judged, Moderator
 from bot.platforms.telegram import Access, Telegram
 from bot.platforms.telegram.events import community_of
 from bot.platforms.telegram.receiving import Taken

@@ -18,13 +18,13 @@ import jinja2
 from rich.console import Console
 from rich.table import Table
 
-from model.adapters import registry_of
+from model.adapters.registry import registry_of
 from model.base import BaseNotFound
 from model.choice import EMBEDDED, Choice, add_choice, chosen
 from model.classifier import AdapterRejected, Item, Verdict
 from model.labels import Label
 from model.plots import lines_plot
-from model.scorer import Scorer
+from model.serving.scorer import Scorer
 from model.table import BadData, open_rows, read_label
 
 SAMPLE = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"

@@ -21,12 +21,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot import app, checking, replay, report
+from bot import app
+from bot import check as checking
 from bot.config import BadConfig, Config, read_config
-from bot.platforms.base import PlatformRefuses
+from bot.platforms.protocol import PlatformRefuses
+from bot.replay import replay, report
 from bot.store import Damaged, KeyMissing, NewerStore
-from model import core_dumps
 from model.classifier import AdapterRejected
+from model.serving import core_dumps
 from model.table import BadData
 
 CONFIG = Path(__file__).parents[1] / "config.toml"

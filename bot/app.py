@@ -14,33 +14,34 @@ import sqlalchemy as sa
 import structlog
 from aiohttp import web
 
-from bot import logs
-from bot.collector import settle
+from bot.cases.service import Desk
 from bot.config import BadConfig, Config
-from bot.desk import Desk
-from bot.learning import Doubting, Learning, refresh_command
-from bot.listening import Connections, listening, most_connections
-from bot.models import adapters_of, answering
-from bot.moderator import Moderator
-from bot.notices import Notice
-from bot.platforms.base import Platform, Remote
-from bot.platforms.remote import remotes
+from bot.console import json_shapes as shapes
+from bot.console import routes as server
+from bot.console.access import Access
+from bot.console.components import Parts
+from bot.console.event_feed import Feed
+from bot.console.one_time_links import Links
+from bot.console.sign_in import Door
+from bot.console.sign_in_options import ways_in
+from bot.domain.notice import Notice
+from bot.learning.refresh import Doubting, Learning, refresh_command
+from bot.pipeline.pipeline import Moderator
+from bot.platforms.configured import remotes
+from bot.platforms.protocol import Platform, Remote
 from bot.platforms.webchat import COMMUNITY, WebChat
+from bot.process import logs
+from bot.process.garbage_collection import settle
+from bot.process.http_listener import Connections, listening, most_connections
+from bot.process.models import adapters_of, answering
 from bot.store import Case, Damaged, Sealer, Store
 from bot.store.backups import BY_HAND, Backups, copy_store
-from bot.store.private import close_to_others
-from bot.store.steady import Steady, damage, passing
-from bot.web import server, shapes
-from bot.web.access import Access
-from bot.web.feed import Feed
-from bot.web.links import Links
-from bot.web.parts import Parts
-from bot.web.sign_in import Door
-from bot.web.ways_in import ways_in
-from model.batcher import Batcher
+from bot.store.private_folder import close_to_others
+from bot.store.retry import Steady, damage, passing
 from model.classifier import TRIAL, Item
-from model.coalescing import Coalescing
-from model.worker import Worker
+from model.serving.batcher import Batcher
+from model.serving.coalescing import Coalescing
+from model.serving.worker import Worker
 
 BACKUP_EVERY_S, BACKUP_AGAIN_S = 24 * 3600.0, 600.0
 ERASED_WITHIN_S = 3600.0

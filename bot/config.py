@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bot.validation import first_place, first_problem
+from bot.text.validation import first_place, first_problem
 from model.choice import ADAPTER_MIB, Choice, Int8, Precision
 
 _COMMUNITY = re.compile(r"try-out|discord-\d{1,20}|telegram--?\d{1,20}")

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from torch import Tensor, nn
 
 from model.choice import ADAPTER_MIB
-from model.int8 import ARITHMETICS, Arithmetic
+from model.gptj.int8 import ARITHMETICS, Arithmetic
 from model.prompts import Prompt
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -166,17 +166,17 @@ def open_base(
     """Loads a base by its configured name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
 
     "minilm", "mini", or a GPT-J: a hub id, a folder, or either behind "gptj:". `precision` is "auto", "fp32", "bf16"
-    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.int8`. Memory is checked for adapters
-    of `adapter_mib`, or for `training` one.
+    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.gptj.int8`. Memory is checked for
+    adapters of `adapter_mib`, or for `training` one.
     """
     for what, value, known in (("precision", precision, PRECISIONS), ("arithmetic", arithmetic, ARITHMETICS)):
         if value not in known:
             raise BaseNotFound(f'{what} "{value}" is none of {", ".join(known)}')
     if name == "minilm":
-        from model.minilm import MiniLM
+        from model.encoder.minilm import MiniLM
 
         return MiniLM(device=device, precision=precision)
-    from model.gptj import open_gptj
+    from model.gptj.base import open_gptj
 
     return open_gptj(
         name.removeprefix("gptj:"),

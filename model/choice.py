@@ -22,7 +22,7 @@ ADAPTER_MIB = 256.0
 class Choice:
     """`base` is "minilm", "mini", or a GPT-J by hub id or folder. `device` "auto" is a GPU where there is one.
 
-    `int8` other than "off" keeps a GPT-J's linear weights in 8 bit and says how they multiply; see `model.int8`.
+    `int8` other than "off" keeps a GPT-J's linear weights in 8 bit and says how they multiply; see `model.gptj.int8`.
     Attached adapters take at most `adapter_mib`.
     """
 

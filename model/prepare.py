@@ -24,9 +24,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.base import BaseNotFound
-from model.gptj_files import FORMAT, PREPARED_FILE, Tensors, file_hash, open_checkpoint
-from model.gptj_network import Shape
-from model.int8 import quantise
+from model.gptj.files import FORMAT, PREPARED_FILE, Tensors, file_hash, open_checkpoint
+from model.gptj.int8 import quantise
+from model.gptj.network import Shape
 
 SHARD_BYTES = 2 * 2**30
 QUANTIZATION: dict[str, Any] = {

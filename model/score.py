@@ -20,12 +20,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from model.adapters import registry_of
+from model.adapters.registry import registry_of
 from model.base import BaseNotFound
 from model.choice import add_choice, chosen
 from model.classifier import AdapterRejected, Item, Unscorable
 from model.labels import LABELS
-from model.scorer import Scorer
+from model.serving.scorer import Scorer
 from model.table import BadData, open_rows
 
 CHUNK_ROWS = 512

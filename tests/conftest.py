@@ -9,8 +9,8 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from bot import logs
-from bot.events import Author, Message, MessageKey
+from bot.domain.event import Author, Message, MessageKey
+from bot.process import logs
 from bot.store import Sealer, Store
 from model.classifier import Item, Unscorable, Verdict
 from model.labels import Label

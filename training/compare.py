@@ -26,7 +26,7 @@ from torch import Tensor
 
 from model.base import Base, BaseNotFound, LoraSpec, TrainingModule
 from model.choice import add_choice, chosen
-from model.gptj import GPTJ
+from model.gptj.base import GPTJ
 from model.labels import LABELS
 from model.plots import bars_plot, confusion_plot
 from model.prompts import INSTRUCTION, RAW, Prompt

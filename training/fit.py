@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from model.base import Base, Encoded, TrainingModule
-from model.int8 import bitsandbytes
+from model.gptj.int8 import bitsandbytes
 from model.labels import LABELS
 from model.normalize import conservative
 from training.checkpoint import Checkpoint

@@ -6,7 +6,7 @@ the moderators' last word and has its basis; that its text was forgotten in time
 
 from collections.abc import Collection, Set
 
-from model.adapters import GLOBAL, Registry, read_manifest
+from model.adapters.registry import GLOBAL, Registry, read_manifest
 from model.classifier import AdapterRejected
 
 ANCESTOR = "ancestor"

@@ -2,8 +2,8 @@
 
     python -m training.promote VERSION | --rollback [--adapters data/adapters] [--scope global] [--base minilm]
 
-The base takes the adapter first and reads a few plain texts with it (`model.canaries`). A running bot notices within a
-second, and tries it once more.
+The base takes the adapter first and reads a few plain texts with it (`model.adapters.canaries`). A running bot notices
+within a second, and tries it once more.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model.adapters import GLOBAL, registry_of
+from model.adapters.registry import GLOBAL, registry_of
 from model.base import BaseNotFound
 from model.choice import EMBEDDED, Choice
 from model.classifier import AdapterRejected
-from model.scorer import Scorer
+from model.serving.scorer import Scorer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,14 +28,15 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from model import canaries, core_dumps
-from model.adapter_files import lock_file
-from model.adapters import GLOBAL, Registry, read_manifest, registry_of, scope_of
+from model.adapters import canaries
+from model.adapters.files import lock_file
+from model.adapters.registry import GLOBAL, Registry, read_manifest, registry_of, scope_of
 from model.base import BaseNotFound
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected
 from model.norms import PLAIN, Norm
-from model.scorer import attach_checked, read_checked
+from model.serving import core_dumps
+from model.serving.scorer import attach_checked, read_checked
 from model.table import BadData
 from training.account import changed, counted, for_report
 from training.corrections import Correction, Snapshot, read_corrections, split_by_author
@@ -80,7 +81,8 @@ def refresh(
     *,
     tries_adapters: bool = True,
 ) -> int:
-    """One refresh of a scope; returns an exit status. `tries_adapters`: none serves that `model.canaries` refuses.
+    """One refresh of a scope; returns an exit status. `tries_adapters`: none serves that `model.adapters.canaries`
+    refuses.
 
     Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
     """

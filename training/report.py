@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from model.adapters import Manifest
+from model.adapters.registry import Manifest
 from model.labels import LABELS
 from model.plots import confusion_plot, lines_plot, loss_plot, reliability_plot
 

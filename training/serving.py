@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from model.adapters import Manifest, Registry
+from model.adapters.registry import Manifest, Registry
 from model.base import Base
 from model.calibration import calibrated
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.norms import Norm
-from model.scorer import SENSELESS, Scorer
+from model.serving.scorer import SENSELESS, Scorer
 from training.corrections import Correction
 from training.examples import Example
 from training.fit import logits_of

@@ -12,8 +12,8 @@ from typing import Any
 
 from model.base import Base, LoraSpec
 from model.choice import finite
-from model.gptj import GPTJ
-from model.gptj_network import ENDS
+from model.gptj.base import GPTJ
+from model.gptj.network import ENDS
 from model.table import BadData
 
 FEED_FORWARD = frozenset({"up", "down", "fc_in", "fc_out"})

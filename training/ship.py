@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor
 
-from model.adapters import SHIPPED_FOLDER
+from model.adapters.registry import SHIPPED_FOLDER
 from model.base import Base, LoraSpec, open_base
 from model.calibration import calibrated
 from model.choice import EMBEDDED

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from model.adapters import Manifest, check_tensor, write_adapter
+from model.adapters.registry import Manifest, check_tensor, write_adapter
 from model.base import Base, BaseNotFound, LoraSpec
 from model.calibration import calibrated, fit_temperature
 from model.choice import add_choice, chosen, finite

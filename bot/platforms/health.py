@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bot.notices import Notice
+from bot.domain.notice import Notice
 
 Fault = Literal["outage", "cards", "events", "messages", "updates", "commands"]
 """Not connected; cards that wait; events and messages that could not be read; updates that could not be handled or had

@@ -6,19 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from secrets import token_hex
 
-from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
-from bot.events import Author, Message, MessageKey
-from bot.platforms.base import Gone
-from bot.platforms.restricting import end_of
-from bot.restrictions import (
-    OwnRestriction,
-    Restriction,
-    Unchanged,
-    others,
-    remaining,
-    to_release,
-    to_restrict,
-)
+from bot.domain.action import Action, Ban, Delete, Kick, Timeout, Warn
+from bot.domain.event import Author, Message, MessageKey
+from bot.domain.restriction import OwnRestriction, Restriction, Unchanged, others, remaining, to_release, to_restrict
+from bot.platforms.protocol import Gone
+from bot.platforms.restriction_calls import end_of
 
 COMMUNITY, ROOM = "try-out", "lounge"
 MAX_CHARACTERS = 4000

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.events import MessageKey
+from bot.domain.event import MessageKey
 from bot.store import tables as t
 from bot.store.writer import Writer
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import structlog
 
-from bot.store.changes import ChangeLog, numbers_in, read_changes
-from bot.store.soundness import EMPTY, check, is_sound, opened, schema_of, version_of
-from bot.store.steady import damage, passing
+from bot.store.change_log import ChangeLog, numbers_in, read_changes
+from bot.store.integrity import EMPTY, check, is_sound, opened, schema_of, version_of
+from bot.store.retry import damage, passing
 
 log = structlog.get_logger()
 

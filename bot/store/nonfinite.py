@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from bot.policy import Mode, Policy
+from bot.domain.policy import Mode, Policy
 
 WRITTEN = ("NaN", "Infinity")
 """How Python's JSON writes them."""

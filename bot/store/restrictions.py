@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.restrictions import OwnRestriction, from_json, to_json
+from bot.domain.restriction import OwnRestriction, from_json, to_json
 from bot.store import tables as t
 from bot.store.sealing import Sealer
 from bot.store.writer import Writer

@@ -28,7 +28,7 @@ _HARMLESS = """state IN ('done', 'exempt', 'unchanged', 'gone') AND text_sealed 
   AND id < (SELECT MAX(id) FROM message)"""
 """Rows that say nothing more than that something harmless was written. An erased text's row stays, so that a report
 brings it back to nobody. The last row stays, because numbers are counted on from it. Names and titles stay (`NAME` and
-`TITLE` in bot/events.py), because they would be read again."""
+`TITLE` in bot/domain/event.py), because they would be read again."""
 _DUE = f"SELECT id FROM message WHERE id > :after AND seen_at < :before AND {_HARMLESS} ORDER BY id LIMIT {AT_ONCE}"  # noqa: S608
 _ROOMS = """INSERT INTO past_room (platform, community, room, messages, scored)
 SELECT platform, community, room, SUM(state <> 'exempt'), SUM(decision IS NOT NULL)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.events import MessageKey
+from bot.domain.event import MessageKey
 from bot.store import tables as t
-from bot.store.reading import Journalled, from_row
+from bot.store.queries import Journalled, from_row
 from bot.store.sealing import Sealer
 
 MOST = 200

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.events import Message
+from bot.domain.event import Message
 from bot.store import tables as t
 from bot.store.sealing import Sealer
 

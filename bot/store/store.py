@@ -21,10 +21,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bot.actions import Action, to_json
-from bot.events import EXAMPLES, Message, MessageKey
-from bot.policy import Band, Decision, Policy
-from bot.restrictions import Unchanged
+from bot.domain.action import Action, to_json
+from bot.domain.event import EXAMPLES, Message, MessageKey
+from bot.domain.policy import Band, Decision, Policy
+from bot.domain.restriction import Unchanged
 from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
@@ -34,23 +34,23 @@ from bot.store.cards import Cards
 from bot.store.chats import Chats
 from bot.store.communities import Communities
 from bot.store.consents import Consents
+from bot.store.corrections import Word, weigh
 from bot.store.inbox import Inbox
-from bot.store.lessons import Lessons
-from bot.store.lifts import Lifts
-from bot.store.mine import Mine
+from bot.store.integrity import overwrite_freed
 from bot.store.pauses import Pauses
-from bot.store.reading import Journalled, Reading, author_json, beside_json, from_row, said, unchanged_json
+from bot.store.personal_data import Mine
+from bot.store.queries import Journalled, Reading, author_json, beside_json, from_row, said, unchanged_json
 from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
 from bot.store.retention import Retention
 from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
 from bot.store.sessions import Sessions
-from bot.store.soundness import overwrite_freed
 from bot.store.standings import Standings
-from bot.store.unknown import UnknownKinds
+from bot.store.timed_bans import Lifts
+from bot.store.training_views import Lessons
+from bot.store.unknown_kinds import UnknownKinds
 from bot.store.watermarks import Watermarks
-from bot.store.words import Word, weigh
 from bot.store.writer import Writer
 from model.classifier import Verdict
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from bot.store import tables as t
 from bot.store.backups import COUNTED
-from bot.store.changes import Change, ChangeLog, Statement
-from bot.store.steady import damage
+from bot.store.change_log import Change, ChangeLog, Statement
+from bot.store.retry import damage
 
 R = TypeVar("R")
 T = TypeVar("T")

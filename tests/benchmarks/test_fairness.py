@@ -4,7 +4,7 @@ import asyncio
 from unittest import mock
 
 from benchmarks.fairness import HONEST, ByAuthor, run
-from bot import moderator as pipeline
+from bot.pipeline import pipeline as pipeline
 
 
 async def _run(seconds: float) -> tuple[int, float]:

@@ -9,9 +9,9 @@ import torch
 
 from benchmarks import rungs
 from benchmarks.rungs import Rung, climb, measure, plain_twin, random_gptj, ratio, read_corpus
-from model.gptj import DEFAULT_LORA, GPTJ
-from model.gptj_network import Shape
-from model.int8 import Arithmetic
+from model.gptj.base import DEFAULT_LORA, GPTJ
+from model.gptj.int8 import Arithmetic
+from model.gptj.network import Shape
 
 ROOT = Path(__file__).parents[2]
 TINY = Shape(layers=2, hidden=64, heads=2, rotary=16, inner=128, vocabulary=9000, positions=512)

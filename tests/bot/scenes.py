@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.actions import Action
-from bot.desk import Desk
-from bot.events import Author, Message, MessageKey
-from bot.moderator import Moderator
-from bot.notices import Notice
+from bot.cases.service import Desk
+from bot.domain.action import Action
+from bot.domain.event import Author, Message, MessageKey
+from bot.domain.notice import Notice
+from bot.domain.policy import Mode, Policy
+from bot.pipeline.pipeline import Moderator
 from bot.platforms.webchat import WebChat
-from bot.policy import Mode, Policy
 from bot.store import Case, Store
 from model.classifier import Classifier
 from tests.conftest import StubClassifier

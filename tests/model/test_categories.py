@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from model.adapters import SHIPPED
+from model.adapters.registry import SHIPPED
 from model.base import open_base
 from model.choice import Choice
 from model.classifier import Item
-from model.gptj import GPTJ, open_gptj
+from model.gptj.base import GPTJ, open_gptj
 from model.prompts import categories
-from model.scorer import Scorer
-from model.two_stages import TwoStages
-from model.worker import Worker
+from model.serving.scorer import Scorer
+from model.serving.two_stages import TwoStages
+from model.serving.worker import Worker
 from tests.conftest import StubClassifier
-from tests.model.test_adapters_in_use import written
+from tests.model.adapters.test_adapters_in_use import written
 from tests.model.tiny import make_gptj, plain_model, plain_probabilities
 
 NEWS = (("business", "money and firms"), ("sport", "games and matches"), ("world", ""))

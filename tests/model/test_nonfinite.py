@@ -8,14 +8,14 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from model.adapters import SHIPPED, Manifest, write_adapter
+from model.adapters.registry import SHIPPED, Manifest, write_adapter
 from model.base import LoraSpec
 from model.calibration import fit_temperature
 from model.classifier import AdapterRejected, Item, Unscorable, Verdict
-from model.gptj import open_gptj
+from model.gptj.base import open_gptj
 from model.labels import Label
-from model.scorer import Scorer
-from model.worker import Worker
+from model.serving.scorer import Scorer
+from model.serving.worker import Worker
 from tests.model.tiny import make_gptj, random_adapter
 
 NUMBERS = (math.nan, math.inf, -math.inf, 1e300, -1.0, True, None, "0.5")
@@ -71,7 +71,7 @@ def overflowing(base, batch, adapter):
     return logits
 
 minilm.MiniLM.label_logits = overflowing
-runpy.run_module("model.worker", run_name="__main__")
+runpy.run_module("model.serving.worker", run_name="__main__")
 """
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from model import prepare
 from model.base import BaseNotFound, LoraSpec
-from model.gptj import GPTJ, open_gptj
+from model.gptj.base import GPTJ, open_gptj
 from tests.model.tiny import TEXTS, make_gptj, random_adapter
 
 LORA = LoraSpec(4, 8.0, ("q_proj", "v_proj", "fc_out"))

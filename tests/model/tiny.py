@@ -10,8 +10,8 @@ from tokenizers import AddedToken, ByteLevelBPETokenizer, Tokenizer
 from torch import Tensor
 
 from model.base import LoraSpec
-from model.gptj import GPTJ
-from model.lora import lora_shapes
+from model.gptj.base import GPTJ
+from model.gptj.lora import lora_shapes
 from model.prompts import INSTRUCTION, RAW, Prompt
 
 SIZES: Mapping[str, Any] = {

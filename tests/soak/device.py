@@ -5,9 +5,9 @@ import signal
 import time
 from dataclasses import dataclass
 
-from model.adapters import SHIPPED
+from model.adapters.registry import SHIPPED
 from model.classifier import Died, Item
-from model.worker import Worker
+from model.serving.worker import Worker
 
 ADAPTER = "global/shipped"
 TEXT = "you are such a moron"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
+from bot.domain.notice import Notice
+from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.store.writer import Writer
 from model.classifier import AdapterRejected, Died, Overloaded, Unavailable, Unscorable
 
@@ -119,23 +119,29 @@ def hook(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     monkeypatch.setattr(
         Writer, "_transaction", lambda me, batch: step(fault, "commit", STORE_ERRORS, lambda: commit(me, batch))
     )
-    monkeypatch.setattr("bot.store.changes.os", Disk(fault, "log", ("pwrite", "fdatasync", "ftruncate")))
-    monkeypatch.setattr("model.adapter_files.os", Disk(fault, "swap", ("replace", "fsync")))
+    monkeypatch.setattr("bot.store.change_log.os", Disk(fault, "log", ("pwrite", "fdatasync", "ftruncate")))
+    monkeypatch.setattr("model.adapters.files.os", Disk(fault, "swap", ("replace", "fsync")))
 
     class Clock(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + timedelta(hours=JUMPS.get(fault.at("clock"), 0.0))
 
-    for module in ("moderator", "decisions", "hourly_cap", "warning_pace", "desk", "posting", "learning"):
+    pipeline = ("pipeline", "decisions", "hourly_cap", "warning_pace")
+    for module in (*(f"pipeline.{name}" for name in pipeline), "cases.service", "cases.delivery", "learning.refresh"):
         monkeypatch.setattr(f"bot.{module}.datetime", Clock)
-    for name in ("moderator.RETRY_AFTER_S", "store.steady.RETRY_S", "performing.FIRST_WAIT_S", "posting.GATHER_S"):
+    for name in (
+        "pipeline.pipeline.RETRY_AFTER_S",
+        "store.retry.RETRY_S",
+        "pipeline.enforcement.FIRST_WAIT_S",
+        "pipeline.warning_pace.GATHER_S",
+        "cases.delivery.GATHER_S",
+    ):
         monkeypatch.setattr(f"bot.{name}", 0.01)
-    monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.01)
-    for name in ("posting.RETRY_S", "posting.BROKEN_RETRY_S", "posting.REFUSED_RETRY_S"):
-        monkeypatch.setattr(f"bot.{name}", 0.02)
-    for name in ("backlog.LOOK_EVERY_S", "backlog.ORPHANS_EVERY_S"):
-        monkeypatch.setattr(f"bot.{name}", 0.02)
+    for name in ("delivery.RETRY_S", "delivery.BROKEN_RETRY_S", "delivery.REFUSED_RETRY_S"):
+        monkeypatch.setattr(f"bot.cases.{name}", 0.02)
+    for name in ("LOOK_EVERY_S", "ORPHANS_EVERY_S"):
+        monkeypatch.setattr(f"bot.pipeline.recovery.{name}", 0.02)
 
 
 class Disk:

@@ -19,16 +19,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.actions import Action
-from bot.collector import settle
-from bot.events import Author, Message, MessageKey
-from bot.moderator import Judged, Moderator
-from bot.notices import Notice
+from bot.domain.action import Action
+from bot.domain.event import Author, Message, MessageKey
+from bot.domain.notice import Notice
+from bot.pipeline.pipeline import Judged, Moderator
+from bot.process.garbage_collection import settle
 from bot.store import Sealer, Store
 from bot.store.journal import Seen
-from model.batcher import Batcher
 from model.classifier import Item, Verdict
-from model.coalescing import Coalescing
+from model.serving.batcher import Batcher
+from model.serving.coalescing import Coalescing
 from tests.conftest import verdict
 
 CAPACITY, ORDINARY, FLOOD = 40.0, 20.0, 400.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import discord
 
-from bot.decisions import PUNISHED_WITHIN
+from bot.pipeline.decisions import PUNISHED_WITHIN
 from tests.soak.crash import begin, judged, settled, start
 from tests.soak.oracle import Findings
 from tests.soak.processes import Soak, soaking

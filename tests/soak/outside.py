@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.actions import Action
-from bot.events import Author, MessageKey
-from bot.posting import Drawing, marked
-from bot.setup import Setup
+from bot.cases.delivery import Drawing, marked
+from bot.domain.action import Action
+from bot.domain.event import Author, MessageKey
+from bot.domain.setup import Setup
 from bot.store import Case
 from model.classifier import Item, Verdict
 from tests.conftest import verdict

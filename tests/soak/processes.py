@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
+from bot.domain.setup import Setup
 from bot.platforms.discord.events import community_of
 from bot.platforms.telegram.events import community_of as group_of
-from bot.policy import LabelPolicy, Mode, Policy, Strikes
-from bot.setup import Setup
 from bot.store import Sealer, Store
 
 ROOT = Path(__file__).parents[2]

@@ -25,10 +25,11 @@ from typing import Any
 import discord
 
 import bot.platforms.telegram
-from bot import app, config, warning_pace
+from bot import app, config
+from bot.pipeline import warning_pace
 from bot.platforms.discord import catching_up, service
 from bot.platforms.telegram import service as telegram_service
-from model import worker
+from model.serving import worker
 
 STUB = Path(__file__).with_name("stub_worker.py")
 OVERLAP = timedelta(seconds=2)

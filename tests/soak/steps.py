@@ -21,17 +21,17 @@ from typing import Any
 
 import pytest
 
-from bot.desk import Desk
-from bot.events import Author, Message, MessageKey
-from bot.learning import Learning
-from bot.moderator import Moderator
-from bot.policy import LabelPolicy, Mode, Policy, Strikes
-from bot.posting import Pace, Posting
+from bot.cases.delivery import Pace, Posting
+from bot.cases.service import Desk
+from bot.domain.event import Author, Message, MessageKey
+from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
+from bot.learning.refresh import Learning
+from bot.pipeline.pipeline import Moderator
 from bot.store import Case, Sealer, Store
-from model.adapters import SHIPPED, WEIGHTS_FILE, Registry, read_manifest, write_adapter
-from model.batcher import Batcher
-from model.coalescing import Coalescing
+from model.adapters.registry import SHIPPED, WEIGHTS_FILE, Registry, read_manifest, write_adapter
 from model.labels import Label
+from model.serving.batcher import Batcher
+from model.serving.coalescing import Coalescing
 from tests.soak.faults import EXCUSED, KINDS, Crash, Fault, hook
 from tests.soak.oracle import compare, read_journal
 from tests.soak.outside import COMMUNITY, PLATFORM, StubBoard, StubModel, StubPlatform, World

@@ -1,8 +1,9 @@
-"""A stub where the model's process would be, in plain Python: it speaks `model.worker`'s protocol and starts in 30 ms.
+"""A stub where the model's process would be, in plain Python: it speaks `model.serving.worker`'s protocol and starts in
+30 ms.
 
 The soak starts the service hundreds of times, and loading a model each time would take longer than everything else. All
-of the parent's side, `model.worker.Worker`, is real. Verdicts follow from the text alone: "HATE" in it is hate, "RUDE"
-offensive enough to be acted on, "SHADY" offensive enough to be shown.
+of the parent's side, `model.serving.worker.Worker`, is real. Verdicts follow from the text alone: "HATE" in it is hate,
+"RUDE" offensive enough to be acted on, "SHADY" offensive enough to be shown.
 """
 
 import json

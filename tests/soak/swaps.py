@@ -16,13 +16,13 @@ from pathlib import Path
 
 from safetensors.torch import load, save
 
-from bot.learning import Learning
+from bot.learning.refresh import Learning
 from bot.store import Sealer, Store
-from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest, read_weights, write_adapter
-from model.batcher import Batcher
+from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest, read_weights, write_adapter
 from model.classifier import Item, Verdict
 from model.labels import LABELS
-from model.worker import Worker
+from model.serving.batcher import Batcher
+from model.serving.worker import Worker
 from tests.soak.processes import ROOT
 
 TURNED = {"v1": 1, "v2": 2}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model.base import LoraSpec
-from model.gptj import open_gptj
+from model.gptj.base import open_gptj
 from model.labels import Label
 from tests.model.tiny import make_gptj
 from training import compare

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from model.adapters import SHIPPED, Registry, read_manifest, read_weights
+from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
 from model.base import LoraSpec, open_base
 from model.classifier import AdapterRejected
 from model.labels import LABELS, Label
-from tests.model.test_adapter_files import adapter, edit
-from tests.model.test_canaries import HOSTILE, made
+from tests.model.adapters.test_canaries import HOSTILE, made
+from tests.model.adapters.test_files import adapter, edit
 from training.examples import Example
 from training.fit import Course, Recipe
 from training.gate import judge

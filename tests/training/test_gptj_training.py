@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from model.adapters import read_manifest
+from model.adapters.registry import read_manifest
 from model.base import open_base
 from model.classifier import AdapterRejected, Item
 from model.labels import Label
 from model.prompts import INSTRUCTION
-from model.scorer import Scorer
+from model.serving.scorer import Scorer
 from tests.model.tiny import make_gptj
 from training import train as training
 from training.examples import Example
@@ -55,7 +55,7 @@ def test_training_is_deterministic(folder: Path) -> None:
 
 def test_an_adapter_of_another_base_or_prompt_is_refused(folder: Path, tmp_path: Path) -> None:
     """The fingerprint and the prompt's version decide, not the name."""
-    from model.gptj import open_gptj
+    from model.gptj.base import open_gptj
     from model.prompts import RAW
     from training.train import save
 

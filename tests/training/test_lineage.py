@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest
+from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from training.lineage import ANCESTOR, ancestor_of, clean_origin
 
 SHIPPED_NAME = f"{GLOBAL}/{read_manifest(SHIPPED).version}"

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load
 
 from bot.store import Sealer, Store
-from model.adapters import GLOBAL, SHIPPED, Registry, read_manifest, read_weights, scope_of
+from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest, read_weights, scope_of
 from model.labels import LABELS, Label
 from model.norms import PLAIN, Norm
-from tests.model.test_canaries import leaning, made
+from tests.model.adapters.test_canaries import leaning, made
 from tests.training.test_refresh import JARGON, SHIPPED_NAME, run
 from training import counterfactuals, trust
 from training import refresh as module

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from model.adapters import SHIPPED, Registry, scope_of
+from model.adapters.registry import SHIPPED, Registry, scope_of
 
 ROOT = Path(__file__).parents[2]
 WORDS = {

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from bot.policy import Band, Decision
+from bot.domain.policy import Band, Decision
 from bot.store import Sealer, Store
 from bot.store.store import decision_json
-from model.adapters import SHIPPED, Registry, read_manifest, read_weights
+from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
 from model.labels import LABELS, Label
 from model.norms import PLAIN, Norm
 from tests.conftest import said, verdict

@@ -2,7 +2,7 @@
 
 from safetensors.torch import load_file
 
-from model.adapters import SHIPPED, read_manifest
+from model.adapters.registry import SHIPPED, read_manifest
 from model.base import LoraSpec, open_base
 from training.ship import functional
 

@@ -9,12 +9,13 @@ import aiohttp
 import discord
 import structlog
 
-from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
-from bot.breaker import Breaker
-from bot.events import Author, Kind, MessageKey
-from bot.language import say
-from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
+from bot.domain.action import Action, Ban, Delete, Kick, Timeout, Warn
+from bot.domain.event import Author, Kind, MessageKey
+from bot.domain.notice import Notice
+from bot.domain.restriction import NOTHING, Restriction, Unchanged
+from bot.domain.setup import Setup
+from bot.pipeline.circuit_breaker import Breaker
+from bot.platforms.bulk_calls import Grouping
 from bot.platforms.discord.events import (
     PLATFORM,
     channel_of,
@@ -26,13 +27,12 @@ from bot.platforms.discord.events import (
 )
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import missing_right, right_for
-from bot.platforms.grouping import Grouping
-from bot.platforms.odd_answers import read_by
-from bot.platforms.restricting import Address, Restricting, end_of
-from bot.restrictions import NOTHING, Restriction, Unchanged
-from bot.setup import Setup
-from bot.store.lifts import Lift, Lifts
+from bot.platforms.protocol import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
+from bot.platforms.restriction_calls import Address, Restricting, end_of
+from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
+from bot.store.timed_bans import Lift, Lifts
+from bot.text.phrases import say
 
 BULK = 100
 BULK_WITHIN = timedelta(days=14) - timedelta(minutes=5)
@@ -254,7 +254,7 @@ class Acting:
 
 
 class RestrictedMember:
-    """See `bot.platforms.restricting.Member`. Discord ends a timeout by itself, and no ban."""
+    """See `bot.platforms.restriction_calls.Member`. Discord ends a timeout by itself, and no ban."""
 
     def __init__(
         self, acting: Acting, guild: discord.Guild, author: Author, action: Timeout | Ban, reason: str

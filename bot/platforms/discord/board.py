@@ -1,4 +1,4 @@
-"""Cards and notices as Discord's messages; when they are sent is decided in `bot/posting.py`."""
+"""Cards and notices as Discord's messages; when they are sent is decided in `bot/cases/delivery.py`."""
 
 import zlib
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.hourly_cap import RESUME
-from bot.language import say
-from bot.platforms.base import Gone, NotConnected
+from bot.cases.delivery import Drawing, marked
+from bot.domain.setup import Setup
+from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.inert import fitting
 from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed, resume_button
-from bot.posting import Drawing, marked
-from bot.setup import Setup
+from bot.platforms.protocol import Gone, NotConnected
 from bot.store import Case
+from bot.text.phrases import say
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord

@@ -12,7 +12,7 @@ import structlog
 from bot.platforms.discord.events import PLATFORM, community_of, room_of
 from bot.platforms.discord.history import Room, pages
 from bot.platforms.discord.rights import readable
-from bot.platforms.odd_answers import PARSE_ERRORS, place_of
+from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of
 from bot.store import Store
 
 log = structlog.get_logger()

@@ -7,11 +7,11 @@ import aiohttp
 import discord
 from discord import http
 
-from bot.inert import one_line
-from bot.platforms.base import PlatformRefuses, Unreachable
 from bot.platforms.discord.rights import invite
 from bot.platforms.discord.service import Access
-from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
+from bot.platforms.protocol import PlatformRefuses, Unreachable
+from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
+from bot.text.inert import one_line
 
 
 async def check_access(access: Access) -> list[str]:

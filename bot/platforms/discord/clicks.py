@@ -7,11 +7,10 @@ import aiohttp
 import discord
 import structlog
 
-from bot.actions import Delete
-from bot.cards import explained
-from bot.desk import Outcome
-from bot.language import Language, language_of, say
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.cases.card import explained
+from bot.cases.service import Outcome
+from bot.domain.action import Delete
+from bot.pipeline.question_lane import SILENT, why_silent
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.asking import ALREADY_ANSWERED, Asked, ask
 from bot.platforms.discord.buttons import CaseButton, DigestButton
@@ -20,8 +19,9 @@ from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed
 from bot.platforms.discord.may_read import Readable
 from bot.platforms.discord.who_may import BUTTONS, Level, beyond, beyond_undo
-from bot.questions import SILENT, why_silent
+from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 from bot.store import Case
+from bot.text.phrases import Language, language_of, say
 from model.labels import LABELS, Label
 
 if TYPE_CHECKING:

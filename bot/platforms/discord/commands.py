@@ -6,6 +6,7 @@ import discord
 import structlog
 from discord import app_commands
 
+from bot.domain.policy import Mode, Preset
 from bot.platforms.discord.asking import ask, still_manages
 from bot.platforms.discord.clicks import broken
 from bot.platforms.discord.members import add_members_commands
@@ -14,7 +15,6 @@ from bot.platforms.discord.setting_up import SetupView
 from bot.platforms.discord.settings import change_mode, change_policy, learning
 from bot.platforms.discord.translations import described
 from bot.platforms.discord.who_may import COMMANDS, DEEDS
-from bot.policy import Mode, Preset
 from model.labels import Label
 
 if TYPE_CHECKING:

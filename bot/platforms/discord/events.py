@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import discord
 
-from bot.events import NAME, NOBODY, TITLE, Author, Message, MessageKey
+from bot.domain.event import NAME, NOBODY, TITLE, Author, Message, MessageKey
 from bot.platforms.discord.received import Json, raw_of
 from bot.platforms.discord.words import attached_to, unknown_in, words_of
 

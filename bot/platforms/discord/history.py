@@ -7,8 +7,8 @@ from typing import Any
 import discord
 import structlog
 
-from bot.platforms.base import Unreadable
-from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in, what
+from bot.platforms.protocol import Unreadable
+from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in, what
 
 PAGE = 100
 log = structlog.get_logger()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.mydata import FILE, as_json
-from bot.patience import Patience
+from bot.conversation.my_data import FILE, as_json
+from bot.pipeline.question_lane import SILENT, why_silent
+from bot.pipeline.rate_limit import Patience
 from bot.platforms.discord.asking import Asked, ask, fetched
 from bot.platforms.discord.events import PLATFORM, event_of, room_of
 from bot.platforms.discord.settings import learning_line
 from bot.platforms.discord.translations import described
 from bot.platforms.discord.who_may import COMMANDS
-from bot.questions import SILENT, why_silent
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import discord
 
-from bot.actions import decided
-from bot.cards import explained, probabilities, title
-from bot.events import Author, Message, MessageKey
-from bot.language import said_action
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.cases.card import explained, probabilities, title
+from bot.conversation.wording import counts_line, mode_line
+from bot.domain.action import decided
+from bot.domain.event import Author, Message, MessageKey
+from bot.domain.policy import Band, Policy
+from bot.pipeline.question_lane import SILENT, why_silent
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.asking import Asked, fetched, refers
 from bot.platforms.discord.clicks import case_of, explain, explanation
@@ -18,10 +19,9 @@ from bot.platforms.discord.layout import buttons, embed, link
 from bot.platforms.discord.may_read import Readable, sees
 from bot.platforms.discord.rights import shows_cards
 from bot.platforms.discord.who_may import DEEDS
-from bot.policy import Band, Policy
-from bot.questions import SILENT, why_silent
+from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 from bot.store.store import decision_json
-from bot.wording import counts_line, mode_line
+from bot.text.phrases import said_action
 
 PREVIEWED, PREVIEW_LINES, HISTORY_LINES = 200, 12, 12
 

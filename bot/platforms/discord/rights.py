@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.actions import Action, Ban, Delete, Kick, Timeout
-from bot.notices import Notice
+from bot.domain.action import Action, Ban, Delete, Kick, Timeout
+from bot.domain.notice import Notice
+from bot.domain.policy import Policy
+from bot.domain.setup import Setup
 from bot.platforms.discord.inert import inline
-from bot.policy import Policy
-from bot.setup import Setup
 
 READING = ("view_channel", "read_message_history")
 SHOWING = ("view_channel", "send_messages", "embed_links", "read_message_history")

@@ -12,15 +12,18 @@ import yarl
 from discord import gateway as library
 from discord import http
 
-from bot.actions import Action
-from bot.breaker import Breaker
-from bot.desk import Desk
-from bot.events import Author, MessageKey
-from bot.language import language_of, say
-from bot.linking import Linking
-from bot.moderator import Moderator
-from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable, Unreadable
+from bot.cases.delivery import Pace, Posting
+from bot.cases.service import Desk
+from bot.conversation.link_codes import Linking
+from bot.domain.action import Action
+from bot.domain.event import Author, MessageKey
+from bot.domain.notice import Notice
+from bot.domain.policy import Policy
+from bot.domain.restriction import Unchanged
+from bot.domain.role import Person, Standing
+from bot.domain.setup import Setup
+from bot.pipeline.circuit_breaker import Breaker
+from bot.pipeline.pipeline import Moderator
 from bot.platforms.discord import standings
 from bot.platforms.discord.acting import Acting, refusals
 from bot.platforms.discord.authors import Authors
@@ -47,13 +50,10 @@ from bot.platforms.discord.titles import Titles
 from bot.platforms.discord.translations import Translations
 from bot.platforms.discord.waits import Waits
 from bot.platforms.health import Health
-from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
-from bot.policy import Policy
-from bot.posting import Pace, Posting
-from bot.restrictions import Unchanged
-from bot.roles import Person, Standing
-from bot.setup import Setup
+from bot.platforms.protocol import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable, Unreadable
+from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
 from bot.store import Case, Store
+from bot.text.phrases import language_of, say
 
 log = structlog.get_logger()
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here: nothing to install for it

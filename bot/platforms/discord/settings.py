@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import discord
 from pydantic import ValidationError
 
-from bot.language import Language, say
+from bot.conversation.wording import policy_lines
+from bot.domain.policy import Mode, Policy, Preset, with_preset, with_section
 from bot.platforms.discord.asking import Asked, ask
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.who_may import DEEDS, beyond
-from bot.policy import Mode, Policy, Preset, with_preset, with_section
-from bot.validation import first_problem
-from bot.wording import policy_lines
+from bot.text.phrases import Language, say
+from bot.text.validation import first_problem
 from model.labels import LABELS, Label
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from enum import IntEnum
 
 import discord
 
-from bot.actions import Ban, Timeout, decided
+from bot.domain.action import Ban, Timeout, decided
+from bot.domain.policy import Mode, Policy
+from bot.domain.setup import Setup
 from bot.platforms.discord.events import moderates_by_right
 from bot.platforms.discord.rights import in_use, right_for
-from bot.policy import Mode, Policy
-from bot.setup import Setup
 from bot.store import Case
 
 LENT = ("manage_messages", "moderate_members", "kick_members", "ban_members")

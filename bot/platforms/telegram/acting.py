@@ -7,16 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 
-from bot.actions import Action, Ban, Delete, Kick, Timeout, Warn
-from bot.breaker import Breaker
-from bot.events import Author, Kind, MessageKey
-from bot.inert import one_line
-from bot.language import say
-from bot.notices import Notice
-from bot.platforms.base import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
-from bot.platforms.grouping import Grouping
-from bot.platforms.odd_answers import read_by
-from bot.platforms.restricting import Address, Restricting, end_of
+from bot.domain.action import Action, Ban, Delete, Kick, Timeout, Warn
+from bot.domain.event import Author, Kind, MessageKey
+from bot.domain.notice import Notice
+from bot.domain.restriction import NOTHING, RANK, Restriction, Unchanged, remaining
+from bot.domain.setup import Setup
+from bot.pipeline.circuit_breaker import Breaker
+from bot.platforms.bulk_calls import Grouping
+from bot.platforms.protocol import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
+from bot.platforms.restriction_calls import Address, Restricting, end_of
 from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.events import (
     PLATFORM,
@@ -30,10 +29,11 @@ from bot.platforms.telegram.events import (
 )
 from bot.platforms.telegram.limits import Full
 from bot.platforms.telegram.restricted import KICKED_FOR, RestrictedMember, is_basic
-from bot.restrictions import NOTHING, RANK, Restriction, Unchanged, remaining
-from bot.setup import Setup
-from bot.store.lifts import Lift, Lifts
+from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
+from bot.store.timed_bans import Lift, Lifts
+from bot.text.inert import one_line
+from bot.text.phrases import say
 
 BULK = 100
 LONGEST_UNTIL = timedelta(days=366)

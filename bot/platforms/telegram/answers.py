@@ -8,10 +8,10 @@ import structlog
 import telegram
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
-from bot.language import Language, say
-from bot.platforms.base import Unreachable
+from bot.platforms.protocol import Unreachable
 from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.layout import fitting
+from bot.text.phrases import Language, say
 
 log = structlog.get_logger()
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import telegram
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.events import EXAMPLES, MessageKey
-from bot.inert import one_line
-from bot.language import Language, language_of, say
+from bot.domain.event import EXAMPLES, MessageKey
+from bot.domain.setup import Setup
+from bot.pipeline.question_lane import Asker, Rank
 from bot.platforms.telegram.events import PLATFORM, in_group
 from bot.platforms.telegram.who_may import REFUSALS, Right, follow_from
-from bot.questions import Asker, Rank
-from bot.setup import Setup
+from bot.text.inert import one_line
+from bot.text.phrases import Language, language_of, say
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

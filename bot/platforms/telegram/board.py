@@ -1,4 +1,4 @@
-"""Cards and notices as Telegram's messages; when they are sent is decided in `bot/posting.py`."""
+"""Cards and notices as Telegram's messages; when they are sent is decided in `bot/cases/delivery.py`."""
 
 import html
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest
 
-from bot.hourly_cap import RESUME
-from bot.inert import plain
-from bot.language import say
-from bot.platforms.base import Gone, MissingPermission
+from bot.cases.delivery import Drawing, marked
+from bot.domain.setup import Setup
+from bot.pipeline.hourly_cap import RESUME
+from bot.platforms.protocol import Gone, MissingPermission
 from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
 from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
 from bot.platforms.telegram.who_may import follow_from
-from bot.posting import Drawing, marked
-from bot.setup import Setup
 from bot.store import Case
+from bot.text.inert import plain
+from bot.text.phrases import say
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

@@ -2,10 +2,10 @@
 
 from telegram.error import InvalidToken, TelegramError
 
-from bot.inert import one_line
-from bot.platforms.base import PlatformRefuses, Unreachable
-from bot.platforms.odd_answers import PARSE_ERRORS, place_of, raised_in
+from bot.platforms.protocol import PlatformRefuses, Unreachable
 from bot.platforms.telegram.service import Access, invite, look, made
+from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
+from bot.text.inert import one_line
 
 
 async def check_access(access: Access) -> list[str]:

@@ -11,22 +11,22 @@ from pydantic import ValidationError
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.cards import explained, probabilities
-from bot.events import Author, Message, MessageKey
-from bot.inert import one_line
-from bot.mydata import FILE, as_json
-from bot.patience import Patience
-from bot.platforms.base import Unreachable
+from bot.cases.card import explained, probabilities
+from bot.conversation.my_data import FILE, as_json
+from bot.conversation.wording import counts_line, mode_line, policy_lines
+from bot.domain.event import Author, Message, MessageKey
+from bot.domain.policy import PRESETS, Mode, with_preset, with_section
+from bot.pipeline.question_lane import SILENT, AskLater, why_silent
+from bot.pipeline.rate_limit import Patience
+from bot.platforms.protocol import Unreachable
 from bot.platforms.telegram.asking import Asked, Json, ask
 from bot.platforms.telegram.clicks import explain, explanation
 from bot.platforms.telegram.events import PLATFORM, event_of, in_group, text_of
 from bot.platforms.telegram.layout import block, card_text, keyboard
 from bot.platforms.telegram.who_may import COMMANDS, DEEDS, Right, beyond
-from bot.policy import PRESETS, Mode, with_preset, with_section
-from bot.questions import SILENT, AskLater, why_silent
 from bot.store.store import decision_json
-from bot.validation import first_problem
-from bot.wording import counts_line, mode_line, policy_lines
+from bot.text.inert import one_line
+from bot.text.validation import first_problem
 from model.labels import HARMFUL, LABELS, Label
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from bot.events import NAME, TITLE, Author, Message, MessageKey
+from bot.domain.event import NAME, TITLE, Author, Message, MessageKey
 from bot.platforms.telegram.moments import moment
 from bot.platforms.telegram.words import attached_to, doers_in, names_in, titles_in, unknown_in, words_of
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.inert import one_line
+from bot.domain.policy import Policy
+from bot.domain.setup import Setup
 from bot.platforms.telegram.events import PLATFORM, community_of
-from bot.policy import Policy
-from bot.setup import Setup
 from bot.store import Store
+from bot.text.inert import one_line
 
 CHOICES_KEPT = 50_000
 LONGEST_TITLE = 128

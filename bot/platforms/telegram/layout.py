@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.cards import MOST_IN_DIGEST, Card, digest_line, digest_title
-from bot.cards import shown as message_shown
-from bot.hourly_cap import RESUME
-from bot.inert import one_line, plain
-from bot.language import Language, say
+from bot.cases.card import MOST_IN_DIGEST, Card, digest_line, digest_title
+from bot.cases.card import shown as message_shown
+from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.telegram.events import chat_of, number_of
 from bot.store import Case
+from bot.text.inert import one_line, plain
+from bot.text.phrases import Language, say
 from model.labels import LABELS
 
 LONGEST_BLOCK = 2800

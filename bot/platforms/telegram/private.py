@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.hourly_cap import RESUME
-from bot.inert import one_line
-from bot.language import LANGUAGES, language_of, say
+from bot.conversation.wording import mode_line
+from bot.domain.policy import PRESETS, Mode, Policy, Preset, preset_of, with_preset
+from bot.domain.setup import Setup
+from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.telegram.asking import Asked, Json, ask
 from bot.platforms.telegram.commands import LONGEST_LIST, Commands, bold, command_of
 from bot.platforms.telegram.layout import fitting
 from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right, beyond
-from bot.policy import PRESETS, Mode, Policy, Preset, preset_of, with_preset
-from bot.setup import Setup
-from bot.wording import mode_line
+from bot.text.inert import one_line
+from bot.text.phrases import LANGUAGES, language_of, say
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

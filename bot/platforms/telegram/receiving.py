@@ -26,15 +26,15 @@ from telegram.error import (
     TelegramError,
 )
 
-from bot.listening import Connections, listening, most_connections
-from bot.notices import Notice
-from bot.platforms.base import Unreachable
+from bot.domain.notice import Notice
 from bot.platforms.health import Health
+from bot.platforms.protocol import Unreachable
 from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.events import PLATFORM
+from bot.process.http_listener import Connections, listening, most_connections
 from bot.store import Store
 from bot.store.inbox import Waiting
-from bot.store.steady import Steady, passing
+from bot.store.retry import Steady, passing
 
 log = structlog.get_logger()
 

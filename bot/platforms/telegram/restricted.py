@@ -1,4 +1,4 @@
-"""What restricts a member of a Telegram chat, read and set. See `bot.platforms.restricting.Member`.
+"""What restricts a member of a Telegram chat, read and set. See `bot.platforms.restriction_calls.Member`.
 
 The answer is read as it came, in JSON: an older server leaves out fields that nobody needs here, and the library then
 reads nothing at all.
@@ -12,11 +12,11 @@ from telegram import ChatPermissions
 from telegram.constants import ChatMemberStatus
 from telegram.error import BadRequest
 
-from bot.notices import Notice
-from bot.platforms.base import MissingPermission
+from bot.domain.notice import Notice
+from bot.domain.restriction import NOTHING, Restriction
+from bot.platforms.protocol import MissingPermission
 from bot.platforms.telegram.calling import Caller
 from bot.platforms.telegram.moments import LAST_S
-from bot.restrictions import NOTHING, Restriction
 
 SHORTEST_UNTIL = timedelta(seconds=40)
 """Telegram takes an end that is nearer than 30 seconds for no end at all."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.platforms.base import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.events import PLATFORM, chat_named, community_of
 from bot.platforms.telegram.moments import moment
 from bot.platforms.telegram.restricted import restriction_of
-from bot.store.lifts import Lift
+from bot.store.timed_bans import Lift
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

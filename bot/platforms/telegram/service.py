@@ -12,16 +12,19 @@ import telegram
 from telegram.constants import ChatMemberStatus
 from telegram.error import ChatMigrated, TelegramError
 
-from bot.actions import Action, Delete
-from bot.breaker import Breaker
-from bot.desk import Desk
-from bot.events import NOBODY, Author, MessageKey
-from bot.language import language_of, say
-from bot.linking import Linking
-from bot.moderator import Moderator
-from bot.notices import Notice
-from bot.platforms.base import NotConnected, Overview, Place, Unreachable
+from bot.cases.delivery import Pace, Posting
+from bot.cases.service import Desk
+from bot.conversation.link_codes import Linking
+from bot.domain.action import Action, Delete
+from bot.domain.event import NOBODY, Author, MessageKey
+from bot.domain.notice import Notice
+from bot.domain.restriction import Unchanged
+from bot.domain.role import Person, Role, Standing
+from bot.domain.setup import Setup
+from bot.pipeline.circuit_breaker import Breaker
+from bot.pipeline.pipeline import Moderator
 from bot.platforms.health import Health
+from bot.platforms.protocol import NotConnected, Overview, Place, Unreachable
 from bot.platforms.telegram import standings
 from bot.platforms.telegram.acquaintances import Acquaintances
 from bot.platforms.telegram.acting import Acting, missing_right
@@ -49,12 +52,9 @@ from bot.platforms.telegram.linked_channels import LinkedChannels
 from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
-from bot.posting import Pace, Posting
-from bot.restrictions import Unchanged
-from bot.roles import Person, Role, Standing
-from bot.setup import Setup
 from bot.store import Case, Store
-from bot.store.steady import Steady, damage, leaves, passing
+from bot.store.retry import Steady, damage, leaves, passing
+from bot.text.phrases import language_of, say
 
 log = structlog.get_logger()
 

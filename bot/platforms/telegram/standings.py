@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from telegram.error import TelegramError
 
-from bot.platforms.base import Unreachable
+from bot.domain.role import STRANGER, Role, Standing
+from bot.platforms.protocol import Unreachable
 from bot.platforms.telegram.events import PLATFORM, chat_named
 from bot.platforms.telegram.who_may import Right, beyond, beyond_undo, follow_from
-from bot.roles import STRANGER, Role, Standing
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

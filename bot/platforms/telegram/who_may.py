@@ -8,9 +8,9 @@ that.
 from collections.abc import Mapping
 from enum import Flag, auto
 
-from bot.actions import Action, Ban, Delete, Kick, Timeout, decided
-from bot.hourly_cap import RESUME
-from bot.policy import Mode, Policy
+from bot.domain.action import Action, Ban, Delete, Kick, Timeout, decided
+from bot.domain.policy import Mode, Policy
+from bot.pipeline.hourly_cap import RESUME
 from bot.store import Case
 
 DELETE, RESTRICT = "can_delete_messages", "can_restrict_members"

@@ -9,8 +9,8 @@ from typing import Any
 
 import telegram
 
-from bot.events import Attached
-from bot.pieces import Piece, Rules, Whose, in_order, joined, pieces
+from bot.domain.event import Attached
+from bot.platforms.authored_text import Piece, Rules, Whose, in_order, joined, pieces
 
 Json = Mapping[str, Any]
 

@@ -1,0 +1,212 @@
+"""What a card says, as plain data in one language: platforms and the page only lay it out.
+
+`text`, `author` and `room` are hostile: whoever lays the card out makes them inert.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.cases.explanation import Explanation
+from bot.domain import action as actions
+from bot.domain.event import Attached
+from bot.domain.policy import UNREAD, WORDLESS, Band
+from bot.store import Case, Journalled, Said
+from bot.store.queries import UnchangedAction
+from bot.text.phrases import Language, said_action, say
+from model.labels import HARMFUL, LABELS, Label
+
+Verb = Literal["right", "wrong", "undo", "explain"]
+CLOSE, MOST_IN_DIGEST, MOST_WORDS = 0.05, 10, 8
+"""Evidence below `CLOSE` is noise; a digest lists so many messages; an explanation names so many words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One of a card's buttons."""
+
+    verb: Verb
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One case. `lines` are sentences of ours, without anything a member typed; `moderators` are ids in `words`."""
+
+    case: int
+    label: Label
+    title: str
+    text: str
+    author: str
+    author_id: str
+    room: str
+    lines: tuple[str, ...]
+    words: tuple[tuple[str, str], ...]
+    footer: str
+    buttons: tuple[Button, ...]
+
+
+def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports: int = 0) -> Card:
+    """The card of a case with everything said about it so far."""
+    decision = case.message.decision
+    label = Label(decision["label"])
+    lines = [why(decision, language), done(case, language), edited(case, language)]
+    if reports:
+        lines.insert(0, say(language, "card-reports", count=reports))
+    return Card(
+        case.id,
+        label,
+        title(case, language),
+        shown(case.message, language),
+        case.author.name or say(language, "card-nobody"),
+        case.author.id,
+        case.message.key.room,
+        tuple(line for line in lines if line),
+        _said(case, words, language),
+        say(language, "card-footer", case=case.id, adapter=case.message.adapter or "-"),
+        _buttons(case, language),
+    )
+
+
+def shown(message: Journalled, language: Language) -> str:
+    """What a card shows of a message: its author's words, what it quotes behind ">", else what there is in it; "" once
+    nothing of it is kept."""
+    lines = [message.text] if message.text else []
+    lines += [f"> {line}" for line in message.quoted.splitlines()]
+    if not lines:
+        lines = [f"[{attached(one, language)}]" for one in message.attached]
+        lines += [f"[{say(language, 'attached-unknown')}: {message.unreadable}]"] if message.unreadable else []
+    return "\n".join(lines)
+
+
+def attached(one: Attached, language: Language) -> str:
+    """ "photo", "sticker 😀", "document plan.pdf"."""
+    return f"{say(language, f'attached-{one.kind}')} {one.name}".strip()
+
+
+def why(decision: Mapping[str, Any], language: Language) -> str:
+    """Which threshold fired, and what else counted; the decision as the journal keeps it."""
+    flags = decision.get("flags", [])
+    score, threshold = round(100 * decision["score"]), round(100 * decision["threshold"])
+    name = say(language, f"label-{decision['label']}")
+    if decision["band"] == Band.CLEAR:
+        first = say(language, "why-clear", score=score)
+    elif "category" in flags:
+        first = decision["reason"]
+    elif UNREAD in flags:
+        return say(language, "why-wordless" if WORDLESS in flags else "why-unread")
+    else:
+        first = say(language, f"why-{decision['band']}", label=name, score=score, threshold=threshold)
+    more = [say(language, f"why-{flag}") for flag in flags if flag != "category"]
+    return " ".join([first, *more])
+
+
+def explained(
+    found: Explanation, decision: Mapping[str, Any], language: Language
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """(sentences of ours, (sentence, hostile text) pairs) that say why a text got its label."""
+    lines = [why(decision, language)]
+    heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
+    label = say(language, f"label-{found.label}")
+    lines.append(say(language, "explain-words" if heavy else "explain-no-words", label=label))
+    quoted = [(f"{100 * piece.weight:+.0f} %", piece.word) for piece in heavy[:MOST_WORDS]]
+    near = [
+        (say(language, "explain-near", label=say(language, f"label-{said}"), share=round(100 * share)), text)
+        for text, said, share in found.nearest
+    ]
+    return lines, [*quoted, *near]
+
+
+def probabilities(shares: Mapping[Label, float], language: Language) -> str:
+    """ "hate 91 %, offensive 6 %, neutral 3 %"."""
+    return ", ".join(f"{say(language, f'label-{label}')} {100 * shares[label]:.0f} %" for label in LABELS)
+
+
+def is_unread(case: Case) -> bool:
+    """Whether no model could score it: there is no label to show or to speak about."""
+    return UNREAD in case.message.decision.get("flags", [])
+
+
+def title(case: Case, language: Language) -> str:
+    """ "hate 91 %": what a case is about."""
+    decision = case.message.decision
+    label, score = Label(decision["label"]), round(100 * decision["score"])
+    if is_unread(case):
+        return say(language, "card-title-wordless" if WORDLESS in decision["flags"] else "card-title-unread")
+    if label not in HARMFUL:
+        return say(language, "card-title-neutral", score=score)
+    return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
+
+
+def done(case: Case, language: Language) -> str:
+    """What was done, would be done, or could not be."""
+    wanted = actions.decided(case.message.decision)
+    if not wanted:
+        return say(language, "done-nothing")
+    names = ", ".join(said_action(language, action) for action in wanted)
+    if not case.message.decision["enforced"]:
+        is_paused = "cap" in case.message.decision.get("flags", [])
+        return say(language, "done-paused" if is_paused else "done-shadow", actions=names)
+    state, unsure = case.message.state, case.message.unsure
+    left = {one.action.name for one in case.message.unchanged if not one.undoes}
+    sure = [action for action in wanted if action.name != unsure and action.name not in left]
+    said = [say(language, "done-unsure", actions=said_action(language, one)) for one in wanted if one.name == unsure]
+    if sure:
+        names = ", ".join(said_action(language, action) for action in sure)
+        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing', 'stopped') else 'done'}"
+        said.insert(0, say(language, known, actions=names))
+    return " ".join([*said, *(said_unchanged(one, language) for one in case.message.unchanged)])
+
+
+def said_unchanged(one: UnchangedAction, language: Language) -> str:
+    """What stayed as it was, and by whose hand it stands: "Left as a person has set it, …"."""
+    standing, name = one.what.standing, f"standing-{one.what.standing.kind}"
+    if standing.kind in ("limits", "timeout", "ban"):
+        ends = f"{standing.until:%Y-%m-%d %H:%M} UTC" if standing.until else ""
+        stands = say(language, name, until=ends) if ends else say(language, f"{name}-for-good")
+    else:
+        return say(language, name, action=said_action(language, one.action))
+    which = f"{'not-undone' if one.undoes else 'not-done'}-{one.what.by}"
+    return say(language, which, action=said_action(language, one.action), standing=stands)
+
+
+def edited(case: Case, language: Language) -> str:
+    """What came of later edits of the message; "" where there were none."""
+    if not case.edited:
+        return ""
+    return say(language, "card-edited-better" if case.edited == Band.CLEAR else "card-edited")
+
+
+def digest_title(cases: Sequence[Case], language: Language) -> str:
+    """ "12 messages by 3 authors need a look"."""
+    return say(language, "digest-title", count=len(cases), authors=len({case.message.author for case in cases}))
+
+
+def digest_line(case: Case, language: Language) -> str:
+    """One case in a digest, without its text."""
+    state = say(language, f"state-{case.state}") if case.state != "open" else done(case, language)
+    return say(language, "digest-line", title=title(case, language), state=state, case=case.id)
+
+
+def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[str, str], ...]:
+    """(moderator, what they said), in order; the undo last."""
+    shown, found = case.message.decision["label"], []
+    for said in words:
+        label = say(language, f"label-{said.label}")
+        found.append(
+            (said.moderator, say(language, "said-right" if said.label == shown else "said-wrong", label=label))
+        )
+    if case.undone and case.moderator and case.state == "undone":
+        found.append((case.moderator, say(language, "said-undone")))
+    return tuple(found)
+
+
+def _buttons(case: Case, language: Language) -> tuple[Button, ...]:
+    """None where there is no label to speak about."""
+    if is_unread(case):
+        return ()
+    reversible = any(action.name in actions.REVERSIBLE for action in actions.decided(case.message.decision))
+    verbs: list[Verb] = ["right", "wrong", "explain"]
+    if case.message.decision["enforced"] and reversible and not case.undone:
+        verbs.insert(2, "undo")
+    return tuple(Button(verb, say(language, f"button-{verb}")) for verb in verbs)

@@ -1,0 +1,81 @@
+"""What the page is sent, as JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from bot.cases import card as cards
+from bot.cases.card import Card
+from bot.domain.action import REVERSIBLE, decided
+from bot.platforms.protocol import Overview
+from bot.platforms.webchat import Posted
+from bot.store import Case
+from bot.text.phrases import Language, said_action, say
+from model.norms import Norm
+from model.serving.two_stages import Tally
+
+
+def posted_json(posted: Posted) -> dict[str, Any]:
+    """A message as the page shows it."""
+    return {**asdict(posted), "sent_at": posted.sent_at.isoformat()}
+
+
+def case_json(case: Case) -> dict[str, Any]:
+    """A case as the page shows it."""
+    decision, todo = case.message.decision, decided(case.message.decision)
+    if unread := cards.is_unread(case):
+        decision = {**decision, "reason": f"{cards.why(decision, 'en')} ({decision['reason']})"}
+    return {
+        "id": case.id,
+        "message": case.message.key.message,
+        "author": case.author.name,
+        "text": cards.shown(case.message, "en"),
+        **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
+        "probabilities": case.message.probabilities,
+        "actions": [said_action("en", action) for action in todo],
+        "unread": unread,
+        "title": cards.title(case, "en"),
+        "done": cards.done(case, "en"),
+        "edited": cards.edited(case, "en"),
+        "state": case.state,
+        "corrected_label": case.corrected_label,
+        "by": case.moderator,
+        "adapter": case.message.adapter,
+        "created_at": case.created_at.isoformat(),
+        "undoable": decision["enforced"] and not case.undone and any(action.name in REVERSIBLE for action in todo),
+        "teaches": case.teaches,
+    }
+
+
+def norm_json(norm: Norm) -> dict[str, Any] | None:
+    """What the community was found to count otherwise than the model, as the page shows it."""
+    return {"sentence": norm.sentence, "words": norm.words, "moderators": norm.moderators} if norm.changes else None
+
+
+def card_json(card: Card, language: Language) -> dict[str, Any]:
+    """A card as the page shows it."""
+    fields = [(say(language, "card-author"), [card.author]), (say(language, "card-why"), card.lines)]
+    if card.words:
+        fields.append((say(language, "card-said"), [f"{who}: {said}" for who, said in card.words]))
+    return {
+        "language": language,
+        **{name: getattr(card, name) for name in ("label", "title", "text", "footer")},
+        "fields": fields,
+        "buttons": [(button.verb, button.text) for button in card.buttons],
+    }
+
+
+def overview_json(overview: Overview) -> dict[str, Any]:
+    """A platform as the page shows it."""
+    places = [
+        {**asdict(place), "problems": [problem.text() for problem in place.problems]} for place in overview.places
+    ]
+    trouble = overview.trouble.text() if overview.trouble else ""
+    faults = [fault.text() for fault in overview.faults]
+    shown = {"platform": overview.platform, "trouble": trouble, "faults": faults}
+    return shown | {"invite": overview.invite, "places": places}
+
+
+def tally_json(tally: Tally) -> dict[str, Any]:
+    """What two stages saved and lost, as the page shows it."""
+    names = ("saved", "audited", "audited_harmful", "recall_lost", "recall_lost_at_most")
+    return {name: getattr(tally, name) for name in names}

@@ -1,0 +1,92 @@
+"""What the moderators' words say about a community's thresholds: the first thing to learn from a handful of them.
+
+A community whose norms differ from the model's (profanity is fine here, say) needs no new adapter for that: a threshold
+moves at once, can be read by anybody, and is taken back as easily.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.domain.event import Kind
+from bot.domain.policy import QUOTED, Policy
+from bot.store import Case
+from model.labels import HARMFUL, Label
+from model.quality import wilson
+
+BESIDE = {QUOTED, Kind.NAME, Kind.TITLE}
+LEAST_WORDS = 12
+"""Cards of a label that moderators must have answered before anything is advised."""
+STEP = 0.05
+FEW = 0.2
+"""Advice is given where fewer cards than this share were right, as far as so few words can tell: a norm that differs.
+Where some are right, a higher threshold misses them too, and the moderators' words teach the adapter instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A card a moderator has answered: the label it was shown for, that label's score, and what it is."""
+
+    label: Label
+    score: float
+    said: Label
+
+    @property
+    def right(self) -> bool:
+        """Whether it was worth showing: hate is offensive too."""
+        return self.said is Label.HATE or (self.said is Label.OFFENSIVE and self.label is Label.OFFENSIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Raise a label's alert threshold to `alert_at`; `sentence` says why, in the moderators' own numbers."""
+
+    label: Label
+    alert_at: float
+    sentence: str
+
+
+def advise(answered: Sequence[Answered], policy: Policy) -> list[Advice]:
+    """One piece for each label whose cards are nearly all wrong; often none.
+
+    The threshold advised is the lowest from which at least half of the answered cards were right; 1 where there is
+    none, which shows nothing for this label any more.
+    """
+    found = []
+    for label in HARMFUL:
+        mine = [card for card in answered if card.label is label and card.score >= policy.of(label).alert_at]
+        right = sum(card.right for card in mine)
+        if len(mine) < LEAST_WORDS or wilson(right, len(mine))[1] >= FEW:
+            continue
+        alert_at = _lowest(mine, policy.of(label).alert_at)
+        spared = sum(not card.right and card.score < alert_at for card in mine)
+        missed = sum(card.right and card.score < alert_at for card in mine)
+        sentence = (
+            f"Of {len(mine)} messages shown as {label} only {right} were. An alert threshold of {alert_at:.2f} would "
+            f"have spared {spared} wrong alerts and missed {missed} right ones."
+        )
+        found.append(Advice(label, alert_at, sentence))
+    return found
+
+
+def answered(cases: Sequence[Case]) -> list[Answered]:
+    """The cards among these that a moderator confirmed or corrected. Names, titles and what is quoted say nothing about
+    a message's threshold."""
+    found = []
+    for case in cases:
+        decision = case.message.decision
+        said = decision["label"] if case.state == "confirmed" else case.corrected_label
+        if BESIDE & set(decision.get("flags", ())):
+            continue
+        if case.state in ("confirmed", "corrected") and said and decision["label"] in HARMFUL:
+            found.append(Answered(Label(decision["label"]), float(decision["score"]), Label(said)))
+    return found
+
+
+def _lowest(cards: Sequence[Answered], from_: float) -> float:
+    """The lowest step above `from_` from which half of at least a few cards are right, else 1."""
+    for step in range(math.floor(from_ / STEP) + 1, round(1 / STEP)):
+        above = [card.right for card in cards if card.score >= step * STEP]
+        if len(above) >= LEAST_WORDS / 2 and sum(above) >= len(above) / 2:
+            return round(step * STEP, 2)
+    return 1.0

@@ -1,0 +1,1 @@
+"""One message's way from the platform to its actions."""

@@ -1,0 +1,144 @@
+"""What an edit changes: one message is one offence, however often it is edited. Pure, but for the model's own word."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn, decided
+from bot.domain.event import Message
+from bot.domain.policy import Band, Decision
+from bot.store.revisions import Revision
+
+RANK = {Band.CLEAR: 0, Band.ALERT: 1, Band.ACTION: 2}
+_ORDER: tuple[type[Action], ...] = (Delete, Warn, Timeout, Kick, Ban, Alert)
+ABOUT = 0.05
+"""A score that is lower by so little is as bad: the card shows the newer text."""
+_WORD = re.compile(r"\w+")
+NOTHING_DONE = ("failed", "stopped")
+"""States after which an action may still be done: it was not possible, or acting was paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What comes of an edit: the decision with everything that was or is to be done about the message, and what of that
+    is still to be done. `opens` says whether there is something new to show; `takes` is the case that shows it, None
+    for a new one."""
+
+    decision: Decision
+    todo: tuple[Action, ...]
+    opens: bool
+    takes: int | None = None
+
+
+def is_unchanged(event: Message, earlier: Sequence[Revision]) -> bool:
+    """Whether the revision before said and showed the same, and was read."""
+    if not earlier or earlier[-1].row.state == "exempt":
+        return False
+    before = earlier[-1].row
+    return (before.text, before.quoted) == (event.text, event.quoted)
+
+
+def last_word(earlier: Sequence[Revision]) -> Revision | None:
+    """The latest revision about which a moderator has said or undone something."""
+    return next((revision for revision in reversed(earlier) if revision.answered), None)
+
+
+def shown(earlier: Sequence[Revision]) -> Revision | None:
+    """The latest revision that has a case."""
+    return next((revision for revision in reversed(earlier) if revision.case is not None), None)
+
+
+async def has_same_flagged_words(before: str, after: str, band_of: Callable[[str], Awaitable[Band]]) -> bool:
+    """Whether what is flagged in `after` was in `before` already: the new words are harmless by themselves, and the
+    rest is flagged without them."""
+    known = {word.casefold() for word in _WORD.findall(before)}
+    new = [word for word in _WORD.findall(after) if word.casefold() not in known]
+    if not new:
+        return True
+    without = _WORD.sub(lambda found: found[0] if found[0].casefold() in known else "", after)
+    if RANK[await band_of(without)] < RANK[await band_of(after)]:
+        return False
+    return await band_of(" ".join(new)) is Band.CLEAR
+
+
+def held(decision: Decision) -> Decision:
+    """A moderator has had the word on these flagged words: nothing is done or shown anew."""
+    reason = f"{decision.reason}; a moderator has decided about these words"
+    flags = (*decision.flags, "held")
+    return replace(decision, actions=(), enforced=False, trips=False, counts=False, reason=reason, flags=flags)
+
+
+def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
+    """The rest is done, and never the same twice; a case that nobody has answered goes on with what is no better."""
+    before = shown(earlier)
+    if decision.band is Band.CLEAR:
+        return Raised(decision, (), opens=False)
+    done = _done(earlier)
+    rest = tuple(action for action in decision.actions if not _is_covered(action, done)) if decision.enforced else ()
+    touching = tuple(action for action in rest if not isinstance(action, Alert))
+    if before is None:
+        return Raised(decision, rest, opens=True)
+    worse = touching or before.answered or RANK[decision.band] > RANK[Band(before.row.decision["band"])]
+    as_bad = RANK[decision.band] == RANK[before.row.decision["band"]]
+    is_kept = bool(done) and not decision.enforced and not before.answered  # its card can still undo what was done
+    if is_kept or (not worse and not (as_bad and decision.score >= before.row.decision["score"] - ABOUT)):
+        return Raised(replace(decision, actions=(), counts=False), (), opens=False)
+    whole = decision
+    if decision.enforced:
+        whole = replace(decision, actions=_together(done, decision.actions))
+    return Raised(whole, rest, opens=True, takes=None if before.answered else before.case)
+
+
+def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:
+    """What was done or is being done about earlier revisions since the last Undo; a warning also where it is unsure."""
+    found: tuple[Action, ...] = ()
+    for revision in earlier:
+        decision = revision.row.decision
+        if revision.undone:
+            found = ()
+            continue
+        if not decision.get("enforced"):
+            continue
+        was = [one for one in decided(decision) if revision.row.state not in NOTHING_DONE or isinstance(one, Warn)]
+        found = _together(found, was)
+    return found
+
+
+def _is_covered(action: Action, done: Sequence[Action]) -> bool:
+    """Whether this, or something that goes further, was done."""
+    match action:
+        case Alert():
+            return False
+        case Timeout(minutes=minutes):
+            longer = any(isinstance(one, Timeout) and one.minutes >= minutes for one in done)
+            return longer or any(isinstance(one, Ban) for one in done)
+        case Ban(hours=hours):
+            bans = [one.hours for one in done if isinstance(one, Ban)]
+            return any(one is None or (hours is not None and one >= hours) for one in bans)
+        case Kick():
+            return any(isinstance(one, Kick | Ban) for one in done)
+        case _:
+            return any(isinstance(one, type(action)) for one in done)
+
+
+def _together(one: Sequence[Action], other: Sequence[Action]) -> tuple[Action, ...]:
+    """Each kind of action once, the longer of two, in the order in which actions are done."""
+    both = [*one, *other]
+    kept = [action for kind in _ORDER if (action := _longest([a for a in both if isinstance(a, kind)])) is not None]
+    return tuple(kept)
+
+
+def _longest(same: Sequence[Action]) -> Action | None:
+    if not same:
+        return None
+    return max(same, key=lambda one: _length(one))
+
+
+def _length(action: Action) -> float:
+    match action:
+        case Timeout(minutes=minutes):
+            return minutes
+        case Ban(hours=hours):
+            return float("inf") if hours is None else hours
+        case _:
+            return 0.0

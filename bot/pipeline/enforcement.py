@@ -1,0 +1,311 @@
+"""Carries out what was decided: journalled before each step, so that a crash repeats nothing that people see."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bot.domain import action as actions
+from bot.domain.action import Action
+from bot.domain.event import Author, Message, MessageKey
+from bot.domain.notice import Notice
+from bot.domain.policy import Decision
+from bot.domain.restriction import Unchanged
+from bot.pipeline.warning_pace import WarningPace
+from bot.platforms.protocol import (
+    DryRun,
+    Gone,
+    MissingPermission,
+    NotConnected,
+    Platform,
+    RateLimited,
+    Unreachable,
+    Unreadable,
+)
+from bot.store import Case, Store
+from bot.store.queries import Journalled
+from bot.store.retry import Steady, damage
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
+"""How long an action waits for a platform that does not answer: twice as long each time."""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What came of an undo: `done` was taken back, `kept` cannot be, `waiting` is until the platform answers, and
+    `unchanged` stays because of what stands."""
+
+    done: tuple[Action, ...] = ()
+    kept: tuple[Action, ...] = ()
+    waiting: tuple[Action, ...] = ()
+    unchanged: tuple[tuple[Action, Unchanged], ...] = ()
+
+
+class Performing:
+    """The journal says "intended" before an action is begun, "sent" while it may have been done or not.
+
+    `changed` is told of a case whose actions ended later than its card was shown, `tell` of what was not possible. What
+    a moderator undoes is "undoing" until it is taken back; that may be done twice, and looks like once. While
+    `is_paused` says that nothing is to be done in a community, what is still to be done there is "stopped", for good.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        steady: Steady,
+        platforms: Mapping[str, Platform],
+        changed: Callable[[Case], None],
+        tell: Callable[[Notice], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        is_paused: Callable[[str], bool] = lambda community: False,
+    ) -> None:
+        self._store = store
+        self._steady = steady
+        self._platforms = platforms
+        self._changed = changed
+        self._tell = tell
+        self._spawn = spawn
+        self._is_paused = is_paused
+        self._warnings = WarningPace(store)
+        self._at_work: dict[int, asyncio.Event] = {}
+        self._undone: set[int] = set()
+        """Rows of which nothing more is done."""
+        self._undoing: set[int] = set()
+        """Those of them that this process has begun to take back, unless an error of the store ended that."""
+
+    async def perform(self, row: int, event: Message, decision: Decision, todo: Sequence[Action]) -> None:
+        """What was decided just now; `todo` is what of it is still to be done."""
+        await self._do(row, event, decision.enforced, list(todo))
+
+    async def finish(self, row: Journalled, event: Message) -> None:
+        """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
+        not what people read, and then the case says so. What a moderator has undone is taken back."""
+        todo, outcome = _left(row)
+        enforced = bool(row.decision["enforced"])
+        if row.id in self._undone:  # since the row was read
+            return
+        if row.state == "undoing":
+            await self._undo(row.id, event.key, event.author, todo, outcome, told=self._tell)
+            await self._redraw(event.key)
+            return
+        with self._working(row.id):
+            if row.state == "sent" and todo and isinstance(todo[0], actions.Warn):
+                if enforced:
+                    await self._progress(row.id, "intended", todo[1:], outcome, unsure=todo[0])
+                todo = todo[1:]
+            await self._steps(row.id, event, enforced, todo, FIRST_WAIT_S, outcome)
+        await self._redraw(event.key)
+
+    async def take_back(self, case: Case, moderator: str) -> TakenBack:
+        """A moderator says that it was wrong: what was done is taken back, and what is still to be done is not done.
+
+        The first click wins, the others find nothing. Raises what the store raises; then another click goes on.
+        """
+        row, decision = case.message.id, case.message.decision
+        todo = actions.decided(decision) if decision.get("enforced") else ()
+        await self._store.record_undone(case.id, moderator, todo)
+        now = await self._store.case(case.id)
+        if now is None or now.message.state != "undoing" or row in self._undoing:
+            return TakenBack()
+        self._undone.add(row)
+        self._undoing.add(row)
+        earlier = await self._store.revisions.before(row, case.message.key)
+        self._undone |= {revision.row.id for revision in earlier}
+        for number in (*(revision.row.id for revision in earlier), row):
+            if (at_work := self._at_work.get(number)) is not None:
+                await at_work.wait()
+        return await self._undo(row, case.message.key, case.author, *_left(now.message))
+
+    async def _undo(
+        self,
+        row: int,
+        key: MessageKey,
+        author: Author,
+        todo: Sequence[Action],
+        outcome: str,
+        wait_s: float = 0.0,
+        told: Callable[[Notice], None] = lambda notice: None,
+    ) -> TakenBack:
+        """Takes back what can be; where the platform does not answer, later. `outcome` is what the row comes to, and
+        `told` hears of what a right is missing for."""
+        self._undone.add(row)
+        self._undoing.add(row)
+        wait_s = wait_s or FIRST_WAIT_S
+        platform = self._platforms[key.platform]
+        done, kept, waiting = list[Action](), list[Action](), list[Action]()
+        unchanged: list[tuple[Action, Unchanged]] = []
+        pause_s = 0.0
+        try:
+            for action in todo:
+                try:
+                    worked = await platform.undo(action, key, author)
+                    if isinstance(worked, Unchanged):
+                        await self._unchanged(row, action, worked, undoes=True)
+                except MissingPermission as error:
+                    kept.append(action)
+                    told(Notice("notice-not-taken-back", {"action": action, "why": error.why}, key.community))
+                except Gone:
+                    kept.append(action)
+                except Exception as error:
+                    if not isinstance(error, RateLimited | Unreachable):
+                        log.exception("could not be taken back", row=row, action=action.name)
+                    waiting.append(action)
+                    pause_s = max(pause_s, error.retry_after_s if isinstance(error, RateLimited) else wait_s)
+                else:
+                    if isinstance(worked, Unchanged):
+                        unchanged.append((action, worked))
+                    else:
+                        (done if worked else kept).append(action)
+            state = "undoing" if waiting else outcome
+            await self._steady(lambda: self._store.record_progress(row, state, waiting, outcome, undoes=True))
+        except BaseException:
+            self._undoing.discard(row)
+            raise
+        if waiting:
+            next_wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            again = partial(self._undo, row, key, author, waiting, outcome, next_wait_s, self._tell)
+            self._put_off(row, key, pause_s, again)
+        return TakenBack(tuple(done), tuple(kept), tuple(waiting), tuple(unchanged))
+
+    async def _redraw(self, key: MessageKey) -> None:
+        """The card was shown before this came of it."""
+        if (case := await self._steady(lambda: self._store.case_of(*key.address))) is not None:
+            self._changed(case)
+
+    @contextlib.contextmanager
+    def _working(self, row: int) -> Iterator[None]:
+        """Whoever undoes it waits until this has stopped."""
+        self._at_work[row] = ended = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._at_work[row]
+            ended.set()
+
+    async def _do(
+        self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float = 0.0, state: str = "done"
+    ) -> None:
+        with self._working(row):
+            await self._steps(row, event, enforced, todo, wait_s or FIRST_WAIT_S, state)
+
+    async def _steps(
+        self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float, state: str
+    ) -> None:
+        """Performs each action and records the journal state it came to; `state` is what it has come to so far.
+
+        When the platform does not answer or asks for patience, the rest is put off and nobody waits for it; a warning
+        alone is, and what stops its author goes first. So it is while a warning waits for other messages to name.
+        """
+
+        def put_off(todo: list[Action], wait_s: float, next_wait_s: float) -> None:
+            self._put_off(row, event.key, wait_s, partial(self._do, row, event, enforced, todo, next_wait_s, state))
+
+        platform = self._platforms[event.key.platform]
+        performer: Platform | DryRun = platform if enforced else DryRun(platform)
+        later: list[Action] = []
+        pause_s = 0.0
+        while todo:
+            if row in self._undone:
+                return
+            action, rest = todo[0], todo[1:] + later
+            touches = enforced and not isinstance(action, actions.Alert)
+            if touches and self._is_paused(event.key.community):
+                log.warning("not done: acting is paused", row=row, action=action.name)
+                await self._progress(row, "stopped", [], "stopped")
+                return
+            try:
+                paced = await self._paced(action, rest, event) if touches else action
+                if touches and paced is not None:
+                    await self._progress(row, "sent", [action, *rest], state)
+                if paced is not None:
+                    await self._given(performer, row, paced, event)
+            except Gone:
+                state = "gone"
+            except RateLimited as error:
+                pause_s = max(pause_s, error.retry_after_s)
+                if isinstance(action, actions.Warn) and len(todo) > 1:
+                    later.append(action)
+                else:
+                    await self._progress(row, "intended", [action, *rest], state)
+                    put_off([action, *rest], pause_s, wait_s)
+                    return
+            except Unreadable as error:  # it has perhaps done it; the others need not wait for that
+                log.warning("an action may have been done", row=row, action=action.name, error=str(error))
+                if isinstance(action, actions.Warn):
+                    await self._progress(row, "intended", rest, state, unsure=action)
+                else:
+                    later.append(action)
+                    pause_s = max(pause_s, wait_s)
+            except Unreachable as error:
+                log.warning("platform does not answer", row=row, action=action.name, error=str(error))
+                perhaps = isinstance(action, actions.Warn) and not isinstance(error, NotConnected)
+                again = rest if perhaps else [action, *rest]
+                await self._progress(row, "intended", again, state, unsure=action if perhaps else None)
+                put_off(again, wait_s, min(2 * wait_s, LONGEST_WAIT_S))
+                return
+            except MissingPermission as error:
+                state = "failed"
+                self._tell(Notice("notice-not-possible", {"action": action, "why": error.why}, event.key.community))
+            todo = todo[1:]
+            if not todo and later:
+                await self._progress(row, "intended", later, state)
+                put_off(later, pause_s, min(2 * wait_s, LONGEST_WAIT_S))
+                return
+        await self._steady(lambda: self._store.record_progress(row, state, [], state))
+
+    async def _paced(self, action: Action, rest: Sequence[Action], event: Message) -> Action | None:
+        """The action as it is to be done now; None for a warning that another covers. Raises `RateLimited`."""
+        if not isinstance(action, actions.Warn):
+            return action
+        removed = any(isinstance(other, actions.Kick | actions.Ban) for other in rest)
+        return await self._warnings.next(event, at_once=removed)
+
+    async def _given(self, performer: Platform | DryRun, row: int, action: Action, event: Message) -> None:
+        """Performs it; a warning that was certainly not given is owed still."""
+        try:
+            unchanged = await performer.perform(action, event.key, event.author)
+        except (RateLimited, NotConnected, MissingPermission, Gone):
+            if isinstance(action, actions.Warn):
+                self._warnings.not_given(event, action)
+            raise
+        if unchanged is not None:
+            await self._unchanged(row, action, unchanged)
+
+    async def _unchanged(self, row: int, action: Action, unchanged: Unchanged, *, undoes: bool = False) -> None:
+        """The card says what stayed as it was, and why."""
+        await self._steady(lambda: self._store.record_unchanged(row, action, unchanged, undoes=undoes))
+
+    async def _progress(
+        self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None
+    ) -> None:
+        await self._steady(lambda: self._store.record_progress(row, state, todo, outcome, unsure))
+
+    def _put_off(self, row: int, key: MessageKey, wait_s: float, work: Callable[[], Awaitable[object]]) -> None:
+        """Does the rest later. The journal has it until then, so a restart goes on with it, too."""
+
+        async def later() -> None:
+            await asyncio.sleep(wait_s)
+            try:
+                await work()
+            except Exception as error:
+                if damage(error):
+                    raise
+                log.exception("actions that were put off failed", row=row)
+                if row not in self._undone:
+                    await self._steady(lambda: self._store.record_state(row, "failed"))
+                self._tell(Notice("notice-failed", {"row": row}, key.community))
+            await self._redraw(key)
+
+        self._spawn(later())
+
+
+def _left(row: Journalled) -> tuple[list[Action], str]:
+    """What is still to be done about a row, and what has come of the rest."""
+    listed: Sequence[Mapping[str, Any]] = row.decision["actions"] if row.todo is None else row.todo
+    outcome = next((str(data["outcome"]) for data in listed if "outcome" in data), "done")
+    return [actions.from_json(dict(data)) for data in listed if "outcome" not in data], outcome

@@ -1,0 +1,295 @@
+"""What people ask of the model: in a lane of its own, which keeps nobody from being read, and only so much of it.
+
+Everything that somebody can have the model read goes through here: explanations, tests, previews, reports, comparisons.
+The lane is as fair as the messages' queue, by community and then by person, and one slice of it at a time is with the
+model.
+"""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bot.pipeline.fair_queue import Intake
+from bot.text.phrases import Language, say
+from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
+from model.serving.batcher import estimated_tokens
+
+WITHIN_S = 60.0
+SLICE_TOKENS, SLICE_TOKENS_BUSY = 1024, 256
+"""So much goes to the model at once, and so much while messages wait for it."""
+MOST_UNDER_WAY, MOST_OF_ONE_COMMUNITY = 40, 8
+"""Members' questions; a platform has room for more commands than that, so that others still get their answers.
+Moderators' may be half as many more."""
+
+
+class Rank(IntEnum):
+    """What somebody is where they ask."""
+
+    MEMBER = 0
+    MODERATOR = 1
+    OPERATOR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and where; `person` is "platform:id": wherever they ask, it is counted together."""
+
+    community: str
+    person: str
+    rank: Rank = Rank.MEMBER
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Questions of one person within a minute, and the tokens after which no other one is begun."""
+
+    questions: int
+    tokens: int
+
+
+LIMITS: Mapping[Rank, Limit] = {
+    Rank.MEMBER: Limit(4, 6_000),
+    Rank.MODERATOR: Limit(20, 60_000),
+    Rank.OPERATOR: Limit(60, 200_000),
+}
+
+
+class AskLater(Exception):
+    """Somebody has asked too much for now; they may ask again in `wait_s` seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = max(1, math.ceil(wait_s))
+        super().__init__(f"too many questions for now; ask again in {self.wait_s} s")
+
+
+SILENT = (Unavailable, AdapterRejected, Overloaded, AskLater)
+"""What a question may come to instead of an answer."""
+
+
+def why_silent(language: Language, error: Exception) -> str:
+    """One sentence for whoever asked."""
+    if isinstance(error, AskLater):
+        return say(language, "ask-later", seconds=error.wait_s)
+    return say(language, "not-answering", error=str(error))
+
+
+class Questions:
+    """Gives whoever asks a `Classifier` of their own. `is_busy` says whether messages wait for the model."""
+
+    def __init__(self, classifier: Classifier, is_busy: Callable[[], bool] = lambda: False) -> None:
+        self._classifier = classifier
+        self._is_busy = is_busy
+        self._lane = Lane(is_busy)
+        self._spent: OrderedDict[str, deque[_Spent]] = OrderedDict()  # by person; who asked last stands last
+        self._under_way: dict[str, int] = {}
+
+    @contextmanager
+    def asked(self, asker: Asker) -> Iterator[Classifier]:
+        """For one question. Raises `AskLater`, and then nothing was asked."""
+        self._forget()
+        now, limit, spent = time.monotonic(), LIMITS[asker.rank], self._spent.get(asker.person, deque())
+        if (wait_s := _wait_s(spent, limit, now)) > 0:
+            raise AskLater(wait_s)
+        here, everywhere = self._under_way.get(asker.community, 0), sum(self._under_way.values())
+        room = {Rank.MEMBER: 1.0, Rank.MODERATOR: 1.5, Rank.OPERATOR: math.inf}[asker.rank]
+        if here >= room * MOST_OF_ONE_COMMUNITY or everywhere >= room * MOST_UNDER_WAY:
+            raise AskLater(WITHIN_S / 2)
+        spent.append(mine := _Spent(now))
+        self._spent[asker.person] = spent
+        self._spent.move_to_end(asker.person)
+        self._under_way[asker.community] = here + 1
+        try:
+            yield _Slices(self, asker, mine)
+        finally:
+            self._under_way[asker.community] -= 1
+            if not self._under_way[asker.community]:
+                del self._under_way[asker.community]
+
+    def uncounted(self, asker: Asker) -> Classifier:
+        """For what has a limit of its own, such as a report; in the same lane."""
+        return _Slices(self, asker, _Spent(0.0))
+
+    @asynccontextmanager
+    async def turn(self, asker: Asker, tokens: int) -> AsyncIterator[Classifier]:
+        """One slice. Raises `Overloaded` where too many wait."""
+        await self._lane.enter(asker, tokens)
+        began = time.monotonic()
+        try:
+            yield self._classifier
+        finally:
+            self._lane.leave(time.monotonic() - began)
+
+    @property
+    def slice_tokens(self) -> int:
+        """Of the next slice."""
+        return SLICE_TOKENS_BUSY if self._is_busy() else SLICE_TOKENS
+
+    def _forget(self) -> None:
+        """Who has asked nothing within the last minute; they stand first."""
+        before = time.monotonic() - WITHIN_S
+        while self._spent:
+            person, spent = next(iter(self._spent.items()))
+            if spent[-1].at > before:
+                return
+            del self._spent[person]
+
+
+@dataclass(slots=True)
+class _Spent:
+    at: float
+    tokens: int = 0
+
+
+def _wait_s(spent: deque[_Spent], limit: Limit, now: float) -> float:
+    """How long until another question may be begun; 0 for now."""
+    while spent and spent[0].at <= now - WITHIN_S:
+        spent.popleft()
+    tokens, left, wait_s = sum(one.tokens for one in spent), len(spent), 0.0
+    for one in spent:
+        if left < limit.questions and tokens < limit.tokens:
+            break
+        wait_s = one.at + WITHIN_S - now
+        tokens, left = tokens - one.tokens, left - 1
+    return wait_s
+
+
+class Lane:
+    """One at a time, in fair turns. While messages wait, the model has as much time for these alone after each."""
+
+    def __init__(self, is_busy: Callable[[], bool], max_waiting: int = 500) -> None:
+        self._is_busy = is_busy
+        self._waiting: Intake[asyncio.Future[None]] = Intake(max_waiting)
+        self._taken = False
+
+    async def enter(self, asker: Asker, tokens: int) -> None:
+        """Returns once it is this one's turn; `leave` must follow. Raises `Overloaded`."""
+        if not self._taken:
+            self._taken = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        shed = self._waiting.put_now(asker.person, turn, community=asker.community, tokens=tokens)
+        if shed is not None and not shed.done():
+            shed.set_exception(Overloaded("too many questions are waiting"))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._next()
+            raise
+
+    def leave(self, took_s: float) -> None:
+        """The next one's turn comes."""
+        if self._is_busy():
+            asyncio.get_running_loop().call_later(took_s, self._next)
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        while len(self._waiting):
+            if not (turn := self._waiting.take_now()).done():
+                turn.set_result(None)
+                return
+        self._taken = False
+
+
+@dataclass(slots=True)
+class _Waiting:
+    item: Item
+    answer: asyncio.Future[Verdict]
+
+
+class _Slices:
+    """A `Classifier` for one question: in slices, each in its turn; what is asked side by side goes together."""
+
+    def __init__(self, questions: Questions, asker: Asker, spent: _Spent) -> None:
+        self._questions = questions
+        self._asker = asker
+        self._spent = spent
+        self._waiting: deque[_Waiting] = deque()
+        self._one_slice = asyncio.Lock()
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        """One verdict per item, in order; raises what the classifier raises, and `Overloaded`."""
+        loop = asyncio.get_running_loop()
+        mine = [_Waiting(item, loop.create_future()) for item in items]
+        self._waiting.extend(mine)
+        await asyncio.sleep(0)  # what is asked in the same turn of the loop comes along
+        try:
+            while not all(one.answer.done() for one in mine):
+                async with self._one_slice:
+                    if not all(one.answer.done() for one in mine):
+                        await self._answer(self._slice())
+            found, bad = list[Verdict](), list[int]()
+            for place, one in enumerate(mine):
+                if isinstance(one.answer.exception(), Unscorable):
+                    bad.append(place)
+                else:
+                    found.append(one.answer.result())
+        finally:
+            for one in mine:
+                one.answer.cancel()  # who has gone is not asked for
+        if bad:
+            raise Unscorable(str(mine[bad[0]].answer.exception()), frozenset(bad))
+        return found
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Unit vectors, in order."""
+        found: list[list[float]] = []
+        while len(found) < len(texts):
+            part = list(_fitting(texts[len(found) :], self._questions.slice_tokens))
+            async with self._questions.turn(self._asker, self._charge(part)) as classifier:
+                found += await classifier.embed(part)
+        return found
+
+    def _slice(self) -> list[_Waiting]:
+        while self._waiting and self._waiting[0].answer.done():
+            self._waiting.popleft()
+        texts = [one.item.text for one in self._waiting]
+        return [self._waiting.popleft() for _ in _fitting(texts, self._questions.slice_tokens)]
+
+    async def _answer(self, some: list[_Waiting]) -> None:
+        if not (asked := [one for one in some if not one.answer.done()]):
+            return
+        try:
+            async with self._questions.turn(self._asker, self._charge([one.item.text for one in asked])) as classifier:
+                verdicts = await classifier.classify([one.item for one in asked])
+        except Unscorable as error:
+            for place in error.places or range(len(asked)):
+                _fail(asked[place], Unscorable(str(error), frozenset()))
+            self._waiting.extendleft(one for one in reversed(asked) if not one.answer.done())
+        except asyncio.CancelledError:
+            self._waiting.extendleft(reversed(asked))  # whoever asked for the others asks again
+            raise
+        except Exception as error:
+            for one in asked:
+                _fail(one, error)
+        else:
+            for one, verdict in zip(asked, verdicts, strict=True):
+                if not one.answer.done():
+                    one.answer.set_result(verdict)
+
+    def _charge(self, texts: Sequence[str]) -> int:
+        tokens = sum(map(estimated_tokens, texts))
+        self._spent.tokens += tokens
+        return tokens
+
+
+def _fitting(texts: Sequence[str], most_tokens: int) -> Iterator[str]:
+    """As many of the first texts as fit, and one at least."""
+    tokens = 0
+    for place, text in enumerate(texts):
+        tokens += estimated_tokens(text)
+        if place and tokens > most_tokens:
+            return
+        yield text
+
+
+def _fail(one: _Waiting, error: Exception) -> None:
+    if not one.answer.done():
+        one.answer.set_exception(error)
+        one.answer.exception()  # it is looked at, but perhaps by nobody who is still there

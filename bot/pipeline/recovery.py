@@ -1,0 +1,135 @@
+"""What the journal still has to be done: all of it after a crash, and later what a flood has shed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence, Set
+
+import structlog
+
+from bot.domain.event import Message
+from bot.pipeline.fair_queue import Intake
+from bot.store import Store
+from bot.store.queries import Journalled, Left
+from bot.store.retry import Steady, damage
+
+PAGE = 200
+"""So many rows of the journal are read at once at most."""
+MOST_DEATHS = 8
+"""So many of the service's processes may end with a message in hand before it is laid to the message: most end for
+another reason."""
+DECIDED = ("intended", "sent", "undoing")
+LOOK_EVERY_S, ORPHANS_EVERY_S = 1.0, 30.0
+log = structlog.get_logger()
+
+
+class Backlog:
+    """Reads what waits, in fair turns, a page at a time and only as far as `intake` has room.
+
+    `in_hand` are the rows that are in the line or being handled. `queue` puts a row into the line, `finish` carries out
+    what was decided before; `caught_up` hears that nothing shed waits any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        steady: Steady,
+        platforms: Iterable[str],
+        intake: Intake[tuple[int, Message]],
+        in_hand: Set[int],
+        queue: Callable[[int, Message, int | None, bool], Awaitable[None]],
+        finish: Callable[[Journalled, Message], Awaitable[None]],
+        caught_up: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._steady = steady
+        self._platforms = platforms
+        self._intake = intake
+        self._in_hand = in_hand
+        self._queue = queue
+        self._finish = finish
+        self._caught_up = caught_up
+        self._unowned: set[int] = set()
+        self.has_shed = False
+        """Whether rows wait in the journal for which the line had no room."""
+
+    async def former(self) -> None:
+        """What a former process left: rows that stood there when the store was opened.
+
+        What was decided before does not wait for a model, nor what was not for a platform that does not answer.
+        """
+        async with asyncio.TaskGroup() as group:
+            for states in (DECIDED, ("seen", "shed", "scored")):
+                for name in self._platforms:
+                    group.create_task(self._former(name, states))
+
+    async def _former(self, platform: str, states: Sequence[str]) -> None:
+        """The least tried first: one that is begun first by every process is there at every early end."""
+        for tries in (None,) if "intended" in states else (*range(MOST_DEATHS), None):
+            await self._former_tried(platform, states, tries)
+
+    async def _former_tried(self, platform: str, states: Sequence[str], tries: int | None) -> None:
+        async for old in self._pages(platform, states, tries, self._store.newest_at_open):
+            row = old.row
+            if old.event is None:
+                await self._steady(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023
+            elif row.state in DECIDED:
+                await self._finished(row, old.event)
+            else:
+                await self._queue(row.id, old.event, row.tries, old.revises)
+
+    async def _finished(self, row: Journalled, event: Message) -> None:
+        """One row that cannot be finished is not in the others' way."""
+        try:
+            await self._finish(row, event)
+        except Exception as error:
+            if damage(error):
+                raise
+            log.exception("could not be finished", row=row.id)
+            await self._steady(lambda: self._store.record_state(row.id, "failed"))
+
+    async def run(self) -> None:
+        """Takes up what was shed, once there is room again, and what a commit left that nobody believed in; until
+        cancelled."""
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if time.monotonic() - looked > ORPHANS_EVERY_S:
+                await self._orphans()
+                looked = time.monotonic()
+            if not self.has_shed or not self._intake.roomy.is_set():
+                continue
+            self.has_shed = False  # before the look: what is shed meanwhile is looked for again
+            for name in self._platforms:
+                async for old in self._pages(name, ("shed",)):
+                    if old.event is not None:
+                        await self._queue(old.row.id, old.event, None, old.revises)
+            if not self.has_shed:
+                self._caught_up()
+
+    async def _orphans(self) -> None:
+        """Rows that wait and that nobody has in hand, now and at the look before: no longer just being received."""
+        before, self._unowned = self._unowned, set()
+        for name in self._platforms:
+            async for old in self._pages(name, ("seen",)):
+                if old.row.id not in before:
+                    self._unowned.add(old.row.id)
+                elif old.event is not None:
+                    await self._queue(old.row.id, old.event, None, old.revises)
+
+    async def _pages(
+        self, platform: str, states: Sequence[str], tries: int | None = None, upto: int | None = None
+    ) -> AsyncIterator[Left]:
+        """Rows in these states that nobody has in hand: communities in turn, in them authors, each from their oldest
+        on. What comes meanwhile is looked for the next time."""
+        numbers, at = await self._steady(lambda: self._store.in_turn(platform, states, tries, upto)), 0
+        while at < len(numbers):
+            limit = PAGE
+            if "intended" not in states:
+                while not self._intake.roomy.is_set():
+                    await self._intake.roomy.wait()
+                limit = max(1, min(PAGE, self._intake.max_waiting - len(self._intake)))
+            already = set(self._in_hand)  # may be through by the time the journal has answered
+            some = [number for number in numbers[at : at + limit] if number not in already]
+            at += limit
+            for old in await self._steady(lambda: self._store.left(some, states)):  # noqa: B023
+                yield old

@@ -1,0 +1,50 @@
+"""Answers that a library cannot parse. Its error says nothing of the platform's: it becomes `Unreadable`, and is logged
+with its place. The same error in code of ours stays what it is, a mistake of ours."""
+
+import contextlib
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from bot.platforms.protocol import Unreadable
+
+PARSE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What code that trusts an answer raises where the answer is another one."""
+_OURS = Path(__file__).parents[1]
+log = structlog.get_logger()
+
+
+@contextlib.contextmanager
+def read_by(library: str, platform: str) -> Iterator[None]:
+    """What `library` (the name of its package) raises within while it reads an answer becomes `Unreadable`."""
+    try:
+        yield
+    except PARSE_ERRORS as error:
+        if not raised_in(library, error):
+            raise
+        log.warning("an answer could not be read", platform=platform, error=what(error), at=place_of(error))
+        raise Unreadable(f"{platform} answers what cannot be read ({place_of(error)})") from error
+
+
+def raised_in(library: str, error: BaseException) -> bool:
+    """Whether this library raised it, or called what did; not code of ours that the library called."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(_OURS):
+            return False
+        if "site-packages" in path.parts and library in path.parts:
+            return True
+    return False
+
+
+def what(error: BaseException) -> str:
+    """The error for the log; without its words where these are the answer's, which people wrote."""
+    return type(error).__name__ if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"[:100]
+
+
+def place_of(error: BaseException) -> str:
+    """The last lines of code on the way to it, the innermost first. Neither values nor addresses are in it."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))

@@ -1,0 +1,99 @@
+"""Which processes answer, as config.toml says: the base, and the embedded one beside it when the base is another."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.config import Config
+from model.adapters.registry import Registry, registry_of
+from model.choice import EMBEDDED
+from model.classifier import Classifier
+from model.serving.fallback import Fallback
+from model.serving.two_stages import Tally, TwoStages
+from model.serving.worker import Worker
+
+LOAD_TIMEOUT_S = 900.0
+"""A large base read from a slow disk; meanwhile the embedded one answers."""
+
+RETRY_AFTER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """`classifier` is what to ask, `worker` the configured base's process. `run` is to be run as a task.
+
+    `trouble` says in words for moderators why another base answers, "" while all is well. `tally` is what two stages
+    did so far, None where there is one.
+    """
+
+    classifier: Classifier
+    worker: Worker
+    run: Callable[[], Coroutine[Any, Any, None]]
+    trouble: Callable[[], str]
+    tally: Tally | None = None
+
+
+def adapters_of(config: Config) -> Registry:
+    """The adapters of the configured base; raises `AdapterRejected` where there is none yet."""
+    return registry_of(config.model.base, config.service.data / "adapters")
+
+
+def worker_of(config: Config, registry: Registry, attempts: int = 1) -> Worker:
+    """The configured base's process, not yet started. One try a request serves a service: its moderator counts the
+    tries of each message, and the stand-in does not wait."""
+    model = config.model
+    load_timeout_s = 60.0 if model.choice.embedded else LOAD_TIMEOUT_S
+    return Worker(
+        model.choice,
+        registry.folder,
+        threads=model.threads,
+        load_timeout_s=load_timeout_s,
+        attempts=attempts,
+        tries_adapters=model.try_adapters,
+    )
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    config: Config, registry: Registry, adapter: Callable[[], str], told: Callable[[str], None]
+) -> AsyncIterator[Answering]:
+    """Starts the processes and ends them. `adapter` names the one that serves, `told` hears of losses and returns."""
+    model = config.model
+    if model.choice.embedded or not (model.stand_in or model.first_stage_below):
+        async with worker_of(config, registry) as worker:
+            yield Answering(worker, worker, _nothing, lambda: "")
+        return
+    embedded = registry_of(EMBEDDED, config.service.data / "adapters")
+    own = embedded.sound()[0]
+    named = f"{EMBEDDED}/{own.partition('/')[2]}"
+    async with (
+        worker_of(config, registry) as worker,
+        Worker(
+            EMBEDDED,
+            lambda _: embedded.folder(own),
+            threads=model.threads,
+            attempts=1,
+            tries_adapters=model.try_adapters,
+        ) as quick,
+    ):
+        answers = Answering(worker, worker, _nothing, lambda: "")
+        if model.stand_in:
+            fallback = Fallback(
+                worker, quick, trial_adapter=adapter, stand_in_adapter=named, told=told, retry_after_s=RETRY_AFTER_S
+            )
+            answers = Answering(fallback, worker, fallback.run, lambda: fallback.trouble)
+        if model.first_stage_below:
+            stages = TwoStages(
+                quick,
+                answers.classifier,
+                first_adapter=named,
+                below=model.first_stage_below,
+                audit_share=model.audit_share,
+            )
+            answers = replace(answers, classifier=stages, tally=stages.tally)
+        yield answers
+
+
+async def _nothing() -> None:
+    """The embedded base alone needs nobody to bring it back: its worker does that."""

@@ -1,0 +1,1 @@
+"""The production base: GPT-J of any size with LoRA adapters."""
