@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot import app
 from bot import check as checking
 from bot.config import BadConfig, Config, read_config
-from bot.platforms.protocol import PlatformRefuses
+from bot.domain.platform import PlatformRefuses
 from bot.replay import replay, report
 from bot.store import Damaged, KeyMissing, NewerStore
 from model.classifier import AdapterRejected

@@ -24,17 +24,19 @@ from bot.console.event_feed import Feed
 from bot.console.one_time_links import Links
 from bot.console.sign_in import Door
 from bot.console.sign_in_options import ways_in
+from bot.domain.case import Case
 from bot.domain.notice import Notice
+from bot.domain.platform import Platform
 from bot.learning.refresh import Doubting, Learning, refresh_command
 from bot.pipeline.pipeline import Moderator
 from bot.platforms.configured import remotes
-from bot.platforms.protocol import Platform, Remote
+from bot.platforms.protocol import Remote
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.process import logs
 from bot.process.garbage_collection import settle
 from bot.process.http_listener import Connections, listening, most_connections
 from bot.process.models import adapters_of, answering
-from bot.store import Case, Damaged, Sealer, Store
+from bot.store import Damaged, Sealer, Store
 from bot.store.backups import BY_HAND, Backups, copy_store
 from bot.store.private_folder import close_to_others
 from bot.store.retry import Steady, damage, passing

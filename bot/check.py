@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bot.config import BadConfig, Config
 from bot.console.sign_in_options import ways_in
+from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.platforms.configured import discord_access, telegram_access
-from bot.platforms.protocol import PlatformRefuses, Unreachable
 from bot.process.models import adapters_of
 from bot.store import KeyMissing, Sealer
 from model.adapters.registry import read_manifest

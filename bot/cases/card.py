@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from bot.cases.explanation import Explanation
 from bot.domain import action as actions
+from bot.domain.action import said_action
+from bot.domain.case import Case, Journalled, UnchangedAction
+from bot.domain.correction import Said
 from bot.domain.event import Attached
 from bot.domain.policy import UNREAD, WORDLESS, Band
-from bot.store import Case, Journalled, Said
-from bot.store.queries import UnchangedAction
-from bot.text.phrases import Language, said_action, say
+from bot.text.language import Language, say
 from model.labels import HARMFUL, LABELS, Label
 
 Verb = Literal["right", "wrong", "undo", "explain"]

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import structlog
 
+from bot.domain.case import Case
 from bot.domain.notice import Notice
+from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.domain.setup import Setup
-from bot.platforms.protocol import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
-from bot.store import Case, Store
+from bot.store import Store
 from bot.store.cards import Card
 from bot.store.retry import passing
 

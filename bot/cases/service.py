@@ -11,15 +11,17 @@ from hashlib import sha256
 
 from bot.cases.card import Card, card, said_unchanged
 from bot.cases.explanation import Explanation
+from bot.domain.action import said_action
+from bot.domain.case import Case, UnchangedAction
+from bot.domain.correction import Word
 from bot.domain.event import Message, MessageKey
 from bot.domain.policy import QUOTED, UNREAD, Policy, score_of, wordless
 from bot.pipeline.enforcement import TakenBack
 from bot.pipeline.pipeline import Judged, Moderator
 from bot.pipeline.question_lane import Asker, Questions
-from bot.store import Case, Store, Word
-from bot.store.queries import UnchangedAction
+from bot.store import Store
 from bot.store.store import decision_json
-from bot.text.phrases import Language, said_action, say
+from bot.text.language import Language, say
 from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
 from model.labels import HARMFUL, LABELS, Label

@@ -10,7 +10,7 @@ from bot.console.requests import ask_later, asker, body, forbid_beyond, sees, vi
 from bot.console.rights import CASE, COMMUNITY_ASKED, SESSION
 from bot.pipeline.question_lane import AskLater
 from bot.platforms.webchat import PEOPLE, WebChat
-from bot.text.phrases import LANGUAGES, language_of
+from bot.text.language import LANGUAGES, language_of
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
 from model.labels import LABELS, Label
 

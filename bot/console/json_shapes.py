@@ -5,11 +5,11 @@ from typing import Any
 
 from bot.cases import card as cards
 from bot.cases.card import Card
-from bot.domain.action import REVERSIBLE, decided
+from bot.domain.action import REVERSIBLE, decided, said_action
+from bot.domain.case import Case
 from bot.platforms.protocol import Overview
 from bot.platforms.webchat import Posted
-from bot.store import Case
-from bot.text.phrases import Language, said_action, say
+from bot.text.language import Language, say
 from model.norms import Norm
 from model.serving.two_stages import Tally
 

@@ -11,8 +11,8 @@ from bot.console.event_feed import EVERYWHERE, News
 from bot.console.requests import shown
 from bot.console.rights import COMMUNITY_ASKED, SESSION
 from bot.console.sign_in import DOOR
+from bot.domain.platform import Unreachable
 from bot.domain.role import Role
-from bot.platforms.protocol import Unreachable
 
 STREAMS = 100
 """Streams at once, of all pages together."""

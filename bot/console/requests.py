@@ -10,11 +10,11 @@ from bot.console.access import CANNOT_SEE
 from bot.console.components import PARTS, error_json, loads
 from bot.console.origin_guard import refusal
 from bot.console.rights import CASE, COMMUNITY_ASKED, ROLE, SESSION
+from bot.domain.case import Case
 from bot.domain.event import MessageKey
+from bot.domain.platform import Unreachable
 from bot.domain.role import Role, Standing
 from bot.pipeline.question_lane import Asker, AskLater, Rank
-from bot.platforms.protocol import Unreachable
-from bot.store import Case
 
 BODY_WITHIN_S = 10.0
 

@@ -12,10 +12,10 @@ from aiohttp import web
 from bot.console.components import PARTS
 from bot.console.origin_guard import OUTDATED, Handler, csrf_fits, refusal, refused
 from bot.console.sign_in import DOOR, Session
+from bot.domain.case import Case
+from bot.domain.platform import Unreachable
 from bot.domain.role import Person, Role
-from bot.platforms.protocol import Unreachable
 from bot.platforms.webchat import COMMUNITY
-from bot.store import Case
 
 LONGEST_CASE, LONGEST_COMMUNITY = 15, 100
 """Digits of a case's number, characters of a community's."""

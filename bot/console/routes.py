@@ -23,13 +23,13 @@ from bot.console.requests import ask_later, asker, bad_request, body, forbid_bey
 from bot.console.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
 from bot.console.sign_in import DOOR, Door
 from bot.domain.notice import Notice
+from bot.domain.platform import Unreachable
 from bot.domain.policy import Band, LabelPolicy, Policy, band
 from bot.domain.role import Role
 from bot.learning.refresh import AlreadyRunning, Refresh
 from bot.learning.threshold_advice import advise, answered
 from bot.pipeline.question_lane import AskLater
 from bot.pipeline.rate_limit import Patience
-from bot.platforms.protocol import Unreachable
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused
 from bot.text.validation import first_place, first_problem
 from model.classifier import Verdict

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from bot.store import Journalled
+from bot.domain.case import Journalled
 
 FILE = "mydata.json"
 

@@ -1,8 +1,9 @@
 """Sentences that more than one platform says: a policy, whether corrections teach, how all is."""
 
+from bot.domain.action import said_action
 from bot.domain.policy import Mode, Policy, preset_of
 from bot.store import Counts
-from bot.text.phrases import Language, said_action, say
+from bot.text.language import Language, say
 from model.labels import HARMFUL
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bot.text.language import Language, say
+
 ActionName = Literal["alert", "warn", "delete", "timeout", "kick", "ban"]
 
 
@@ -94,3 +96,14 @@ def decided(decision: Mapping[str, Any]) -> tuple[Action, ...]:
     """What a decision, as the journal keeps it, says is to be done, but for the card itself."""
     found = [from_json(data) for data in decision["actions"]]
     return tuple(action for action in found if not isinstance(action, Alert))
+
+
+def said_action(language: Language, action: Action) -> str:
+    """For people: "timeout for 60 minutes"."""
+    match action:
+        case Timeout(minutes=minutes):
+            return say(language, "action-timeout", minutes=minutes)
+        case Ban(hours=int(hours)):
+            return say(language, "action-ban-hours", hours=hours)
+        case _:
+            return say(language, f"action-{action.name}")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.domain.action import Action
-from bot.text.phrases import Language, said_action, say
+from bot.domain.action import Action, said_action
+from bot.text.language import Language, say
 
 
 @dataclass(frozen=True, slots=True)

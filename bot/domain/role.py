@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bot.domain.case import Case
 from bot.domain.policy import Policy
-from bot.store import Case
 
 OPERATOR = "operator"
 """The platform of whoever runs the service: signed in by a link from its terminal."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.text.phrases import Language
+from bot.text.language import Language
 
 
 class Setup(BaseModel):

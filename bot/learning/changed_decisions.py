@@ -6,8 +6,8 @@ The texts stay sealed in the store and are only shown; a report on disk would ou
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.domain.case import Journalled
 from bot.domain.policy import Band, Policy, band
-from bot.store import Journalled
 from model.classifier import Classifier, Item
 from model.labels import Label
 

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.domain.case import Case
 from bot.domain.event import Kind
 from bot.domain.policy import QUOTED, Policy
-from bot.store import Case
 from model.labels import HARMFUL, Label
 from model.quality import wilson
 

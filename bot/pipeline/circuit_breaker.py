@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import structlog
 
 from bot.domain.notice import Notice
-from bot.platforms.protocol import RateLimited
+from bot.domain.platform import RateLimited
 
 MOST, WITHIN_S = 500, 600.0
 """Discord bans an address for a while at 10,000 refused calls in ten minutes, Telegram says no number."""

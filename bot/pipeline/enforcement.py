@@ -11,12 +11,10 @@ import structlog
 
 from bot.domain import action as actions
 from bot.domain.action import Action
+from bot.domain.case import Case, Journalled
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.notice import Notice
-from bot.domain.policy import Decision
-from bot.domain.restriction import Unchanged
-from bot.pipeline.warning_pace import WarningPace
-from bot.platforms.protocol import (
+from bot.domain.platform import (
     DryRun,
     Gone,
     MissingPermission,
@@ -26,8 +24,10 @@ from bot.platforms.protocol import (
     Unreachable,
     Unreadable,
 )
-from bot.store import Case, Store
-from bot.store.queries import Journalled
+from bot.domain.policy import Decision
+from bot.domain.restriction import Unchanged
+from bot.pipeline.warning_pace import WarningPace
+from bot.store import Store
 from bot.store.retry import Steady, damage
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0

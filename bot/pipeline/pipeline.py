@@ -10,8 +10,10 @@ from typing import Any
 
 import structlog
 
+from bot.domain.case import Case
 from bot.domain.event import Message, MessageKey
 from bot.domain.notice import Notice
+from bot.domain.platform import Platform
 from bot.domain.policy import Decision, Mode, Policy, Standing, decide, exemption, unread
 from bot.pipeline.decisions import Decisions, Read, author_of
 from bot.pipeline.edits import is_unchanged
@@ -19,8 +21,7 @@ from bot.pipeline.enforcement import Performing, TakenBack
 from bot.pipeline.fair_queue import Intake, Throttle
 from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.recovery import MOST_DEATHS, Backlog
-from bot.platforms.protocol import Platform
-from bot.store import Case, Store
+from bot.store import Store
 from bot.store.retry import Steady, damage
 from bot.store.store import decision_json
 from model.classifier import (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bot.pipeline.fair_queue import Intake
-from bot.text.phrases import Language, say
+from bot.text.language import Language, say
 from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
 from model.serving.batcher import estimated_tokens
 

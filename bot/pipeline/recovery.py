@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 
 import structlog
 
+from bot.domain.case import Journalled
 from bot.domain.event import Message
 from bot.pipeline.fair_queue import Intake
 from bot.store import Store
-from bot.store.queries import Journalled, Left
+from bot.store.queries import Left
 from bot.store.retry import Steady, damage
 
 PAGE = 200

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.domain.action import Warn
 from bot.domain.event import Message
-from bot.platforms.protocol import RateLimited
+from bot.domain.platform import RateLimited
 from bot.store import Store
 
 GATHER_S, LONGEST_GATHER_S = 2.0, 10.0

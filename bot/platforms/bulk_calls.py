@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from bot.platforms.protocol import Unreachable
+from bot.domain.platform import Unreachable
 
 T = TypeVar("T")
 Call = Callable[[list[T]], Awaitable[None]]

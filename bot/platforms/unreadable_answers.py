@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.platforms.protocol import Unreadable
+from bot.domain.platform import Unreadable
 
 PARSE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What code that trusts an answer raises where the answer is another one."""

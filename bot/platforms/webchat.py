@@ -8,8 +8,8 @@ from secrets import token_hex
 
 from bot.domain.action import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.domain.event import Author, Message, MessageKey
+from bot.domain.platform import Gone
 from bot.domain.restriction import OwnRestriction, Restriction, Unchanged, others, remaining, to_release, to_restrict
-from bot.platforms.protocol import Gone
 from bot.platforms.restriction_calls import end_of
 
 COMMUNITY, ROOM = "try-out", "lounge"

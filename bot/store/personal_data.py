@@ -6,9 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.case import Journalled
 from bot.store import tables as t
 from bot.store.consents import withdrawal
-from bot.store.queries import Journalled, from_row
+from bot.store.queries import from_row
 from bot.store.sealing import Sealer
 from bot.store.writer import Writer
 

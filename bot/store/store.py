@@ -22,6 +22,8 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.domain.action import Action, to_json
+from bot.domain.case import Journalled
+from bot.domain.correction import Word, weigh
 from bot.domain.event import EXAMPLES, Message, MessageKey
 from bot.domain.policy import Band, Decision, Policy
 from bot.domain.restriction import Unchanged
@@ -34,12 +36,11 @@ from bot.store.cards import Cards
 from bot.store.chats import Chats
 from bot.store.communities import Communities
 from bot.store.consents import Consents
-from bot.store.corrections import Word, weigh
 from bot.store.inbox import Inbox
 from bot.store.integrity import overwrite_freed
 from bot.store.pauses import Pauses
 from bot.store.personal_data import Mine
-from bot.store.queries import Journalled, Reading, author_json, beside_json, from_row, said, unchanged_json
+from bot.store.queries import Reading, author_json, beside_json, from_row, said, unchanged_json
 from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
 from bot.store.retention import Retention

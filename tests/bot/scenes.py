@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 from bot.cases.service import Desk
 from bot.domain.action import Action
+from bot.domain.case import Case
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.pipeline import Moderator
 from bot.platforms.webchat import WebChat
-from bot.store import Case, Store
+from bot.store import Store
 from model.classifier import Classifier
 from tests.conftest import StubClassifier
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.domain.notice import Notice
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.store.writer import Writer
 from model.classifier import AdapterRejected, Died, Overloaded, Unavailable, Unscorable
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from bot.cases.delivery import Drawing, marked
 from bot.domain.action import Action
+from bot.domain.case import Case
 from bot.domain.event import Author, MessageKey
 from bot.domain.setup import Setup
-from bot.store import Case
 from model.classifier import Item, Verdict
 from tests.conftest import verdict
 from tests.soak.faults import MODEL_ERRORS, PLATFORM_ERRORS, Fault, step

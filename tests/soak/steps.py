@@ -23,11 +23,12 @@ import pytest
 
 from bot.cases.delivery import Pace, Posting
 from bot.cases.service import Desk
+from bot.domain.case import Case
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
 from bot.learning.refresh import Learning
 from bot.pipeline.pipeline import Moderator
-from bot.store import Case, Sealer, Store
+from bot.store import Sealer, Store
 from model.adapters.registry import SHIPPED, WEIGHTS_FILE, Registry, read_manifest, write_adapter
 from model.labels import Label
 from model.serving.batcher import Batcher

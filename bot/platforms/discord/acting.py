@@ -12,6 +12,7 @@ import structlog
 from bot.domain.action import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.domain.event import Author, Kind, MessageKey
 from bot.domain.notice import Notice
+from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.domain.restriction import NOTHING, Restriction, Unchanged
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import Breaker
@@ -27,12 +28,11 @@ from bot.platforms.discord.events import (
 )
 from bot.platforms.discord.inert import inline
 from bot.platforms.discord.rights import missing_right, right_for
-from bot.platforms.protocol import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.platforms.restriction_calls import Address, Restricting, end_of
 from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
 from bot.store.timed_bans import Lift, Lifts
-from bot.text.phrases import say
+from bot.text.language import say
 
 BULK = 100
 BULK_WITHIN = timedelta(days=14) - timedelta(minutes=5)

@@ -12,6 +12,7 @@ import discord
 import structlog
 
 from bot.domain.event import MessageKey
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.domain.setup import Setup
 from bot.pipeline.question_lane import Asker, Rank
 from bot.platforms.discord.acting import ANSWER_WITHIN_S, refusals
@@ -20,9 +21,8 @@ from bot.platforms.discord.inert import fitting
 from bot.platforms.discord.may_read import Readable, may_read, sees
 from bot.platforms.discord.waits import asked_of
 from bot.platforms.discord.who_may import Level, level_of
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.platforms.unreadable_answers import read_by
-from bot.text.phrases import Language, language_of, say
+from bot.text.language import Language, language_of, say
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord

@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 import discord
 
+from bot.domain.platform import Gone
 from bot.platforms.discord.acting import refusals
-from bot.platforms.protocol import Gone
 
 KEPT_S = 60.0
 Known = tuple[float, discord.Member | None]

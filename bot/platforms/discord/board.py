@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.cases.delivery import Drawing, marked
+from bot.domain.case import Case
+from bot.domain.platform import Gone, NotConnected
 from bot.domain.setup import Setup
 from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.inert import fitting
 from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed, resume_button
-from bot.platforms.protocol import Gone, NotConnected
-from bot.store import Case
-from bot.text.phrases import say
+from bot.text.language import say
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord

@@ -10,6 +10,8 @@ import structlog
 from bot.cases.card import explained
 from bot.cases.service import Outcome
 from bot.domain.action import Delete
+from bot.domain.case import Case
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.pipeline.question_lane import SILENT, why_silent
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.asking import ALREADY_ANSWERED, Asked, ask
@@ -19,9 +21,7 @@ from bot.platforms.discord.inert import block, inline
 from bot.platforms.discord.layout import buttons, embed
 from bot.platforms.discord.may_read import Readable
 from bot.platforms.discord.who_may import BUTTONS, Level, beyond, beyond_undo
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
-from bot.store import Case
-from bot.text.phrases import Language, language_of, say
+from bot.text.language import Language, language_of, say
 from model.labels import LABELS, Label
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import discord
 import structlog
 
-from bot.platforms.protocol import Unreadable
+from bot.domain.platform import Unreadable
 from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in, what
 
 PAGE = 100

@@ -5,7 +5,7 @@ a code block nothing is interpreted, so long as the text cannot end the block.
 """
 
 from bot.text.inert import one_line, plain
-from bot.text.phrases import Language, say
+from bot.text.language import Language, say
 
 LONGEST_BLOCK, LONGEST_MESSAGE = 3500, 2000
 """An embed's description holds 4,096 characters, a message 2,000."""

@@ -6,11 +6,11 @@ import discord
 
 from bot.cases.card import MOST_IN_DIGEST, Card, digest_line, digest_title
 from bot.cases.card import shown as message_shown
+from bot.domain.case import Case
 from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.events import channel_of, guild_of, message_of
 from bot.platforms.discord.inert import block, inline
-from bot.store import Case
-from bot.text.phrases import Language, say
+from bot.text.language import Language, say
 from model.labels import Label
 
 COLOURS = {Label.HATE: 0xC62828, Label.OFFENSIVE: 0xEF6C00, Label.NEUTRAL: 0x546E7A}

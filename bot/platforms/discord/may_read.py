@@ -3,9 +3,9 @@
 import discord
 
 from bot.domain.event import EXAMPLES, MessageKey
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import NAMES, PLATFORM, channel_of, community_of
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 
 Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
 

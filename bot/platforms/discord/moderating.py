@@ -6,8 +6,9 @@ import discord
 
 from bot.cases.card import explained, probabilities, title
 from bot.conversation.wording import counts_line, mode_line
-from bot.domain.action import decided
+from bot.domain.action import decided, said_action
 from bot.domain.event import Author, Message, MessageKey
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.domain.policy import Band, Policy
 from bot.pipeline.question_lane import SILENT, why_silent
 from bot.platforms.discord.acting import refusals
@@ -19,9 +20,7 @@ from bot.platforms.discord.layout import buttons, embed, link
 from bot.platforms.discord.may_read import Readable, sees
 from bot.platforms.discord.rights import shows_cards
 from bot.platforms.discord.who_may import DEEDS
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 from bot.store.store import decision_json
-from bot.text.phrases import said_action
 
 PREVIEWED, PREVIEW_LINES, HISTORY_LINES = 200, 12, 12
 

@@ -16,8 +16,10 @@ from bot.cases.delivery import Pace, Posting
 from bot.cases.service import Desk
 from bot.conversation.link_codes import Linking
 from bot.domain.action import Action
+from bot.domain.case import Case
 from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
 from bot.domain.policy import Policy
 from bot.domain.restriction import Unchanged
 from bot.domain.role import Person, Standing
@@ -50,10 +52,10 @@ from bot.platforms.discord.titles import Titles
 from bot.platforms.discord.translations import Translations
 from bot.platforms.discord.waits import Waits
 from bot.platforms.health import Health
-from bot.platforms.protocol import Gone, MissingPermission, Overview, Place, RateLimited, Unreachable, Unreadable
+from bot.platforms.protocol import Overview, Place
 from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
-from bot.store import Case, Store
-from bot.text.phrases import language_of, say
+from bot.store import Store
+from bot.text.language import language_of, say
 
 log = structlog.get_logger()
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here: nothing to install for it

@@ -4,6 +4,7 @@ from typing import Any
 
 import discord
 
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.domain.policy import PRESETS, Mode, Policy, preset_of, with_preset
 from bot.domain.setup import Setup
 from bot.platforms.discord.acting import refusals
@@ -12,8 +13,7 @@ from bot.platforms.discord.events import PLATFORM
 from bot.platforms.discord.may_read import Readable
 from bot.platforms.discord.moderating import preview
 from bot.platforms.discord.who_may import COMMANDS, LENT, beyond, lacking
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
-from bot.text.phrases import LANGUAGES
+from bot.text.language import LANGUAGES
 
 MOST = 25
 """A select holds so many values."""

@@ -10,7 +10,7 @@ from bot.domain.policy import Mode, Policy, Preset, with_preset, with_section
 from bot.platforms.discord.asking import Asked, ask
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.who_may import DEEDS, beyond
-from bot.text.phrases import Language, say
+from bot.text.language import Language, say
 from bot.text.validation import first_problem
 from model.labels import LABELS, Label
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.domain.event import MessageKey
+from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.domain.role import STRANGER, Role, Standing
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.may_read import may_read
 from bot.platforms.discord.who_may import Level, beyond, beyond_undo, level_of
-from bot.platforms.protocol import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.domain.event import NOBODY
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import (
     author_of,
@@ -17,7 +18,6 @@ from bot.platforms.discord.events import (
     title_event,
 )
 from bot.platforms.discord.received import Json
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 
 if TYPE_CHECKING:
     from bot.platforms.discord.service import Discord

@@ -3,7 +3,7 @@
 import discord
 from discord import app_commands
 
-from bot.text.phrases import LANGUAGES, language_of, say
+from bot.text.language import LANGUAGES, language_of, say
 
 
 class Translations(app_commands.Translator):

@@ -11,11 +11,11 @@ from enum import IntEnum
 import discord
 
 from bot.domain.action import Ban, Timeout, decided
+from bot.domain.case import Case
 from bot.domain.policy import Mode, Policy
 from bot.domain.setup import Setup
 from bot.platforms.discord.events import moderates_by_right
 from bot.platforms.discord.rights import in_use, right_for
-from bot.store import Case
 
 LENT = ("manage_messages", "moderate_members", "kick_members", "ban_members")
 """What a role from /setup stands for when a card's button is pressed: all that a policy can have the bot do."""

@@ -10,11 +10,11 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, Ne
 from bot.domain.action import Action, Ban, Delete, Kick, Timeout, Warn
 from bot.domain.event import Author, Kind, MessageKey
 from bot.domain.notice import Notice
+from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.domain.restriction import NOTHING, RANK, Restriction, Unchanged, remaining
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import Breaker
 from bot.platforms.bulk_calls import Grouping
-from bot.platforms.protocol import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.platforms.restriction_calls import Address, Restricting, end_of
 from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.events import (
@@ -33,7 +33,7 @@ from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
 from bot.store.timed_bans import Lift, Lifts
 from bot.text.inert import one_line
-from bot.text.phrases import say
+from bot.text.language import say
 
 BULK = 100
 LONGEST_UNTIL = timedelta(days=366)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from bot.domain.event import MessageKey
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited
+from bot.domain.platform import Gone, MissingPermission, RateLimited
 from bot.store import Store
 
 log = structlog.get_logger()

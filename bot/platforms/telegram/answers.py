@@ -8,10 +8,10 @@ import structlog
 import telegram
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
-from bot.platforms.protocol import Unreachable
+from bot.domain.platform import Unreachable
 from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.layout import fitting
-from bot.text.phrases import Language, say
+from bot.text.language import Language, say
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from bot.pipeline.question_lane import Asker, Rank
 from bot.platforms.telegram.events import PLATFORM, in_group
 from bot.platforms.telegram.who_may import REFUSALS, Right, follow_from
 from bot.text.inert import one_line
-from bot.text.phrases import Language, language_of, say
+from bot.text.language import Language, language_of, say
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

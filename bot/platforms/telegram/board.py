@@ -8,16 +8,16 @@ from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest
 
 from bot.cases.delivery import Drawing, marked
+from bot.domain.case import Case
+from bot.domain.platform import Gone, MissingPermission
 from bot.domain.setup import Setup
 from bot.pipeline.hourly_cap import RESUME
-from bot.platforms.protocol import Gone, MissingPermission
 from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
 from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
 from bot.platforms.telegram.who_may import follow_from
-from bot.store import Case
 from bot.text.inert import plain
-from bot.text.phrases import say
+from bot.text.language import say
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

@@ -2,7 +2,7 @@
 
 from telegram.error import InvalidToken, TelegramError
 
-from bot.platforms.protocol import PlatformRefuses, Unreachable
+from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.platforms.telegram.service import Access, invite, look, made
 from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
 from bot.text.inert import one_line

@@ -11,15 +11,15 @@ from telegram.error import TelegramError
 from bot.cases.card import explained
 from bot.cases.service import Outcome
 from bot.domain.action import Delete
+from bot.domain.case import Case
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.pipeline.question_lane import SILENT, why_silent
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.telegram.asking import Asked, Json, ask, choice, choices
 from bot.platforms.telegram.events import PLATFORM, chat_of, topic_of
 from bot.platforms.telegram.layout import block, card_text, fitting, inline, keyboard, label_keyboard
 from bot.platforms.telegram.who_may import BUTTONS, beyond_undo
-from bot.store import Case
 from bot.text.inert import plain
-from bot.text.phrases import language_of, say
+from bot.text.language import language_of, say
 from model.labels import LABELS, Label
 
 if TYPE_CHECKING:

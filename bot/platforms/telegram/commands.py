@@ -15,10 +15,10 @@ from bot.cases.card import explained, probabilities
 from bot.conversation.my_data import FILE, as_json
 from bot.conversation.wording import counts_line, mode_line, policy_lines
 from bot.domain.event import Author, Message, MessageKey
+from bot.domain.platform import Unreachable
 from bot.domain.policy import PRESETS, Mode, with_preset, with_section
 from bot.pipeline.question_lane import SILENT, AskLater, why_silent
 from bot.pipeline.rate_limit import Patience
-from bot.platforms.protocol import Unreachable
 from bot.platforms.telegram.asking import Asked, Json, ask
 from bot.platforms.telegram.clicks import explain, explanation
 from bot.platforms.telegram.events import PLATFORM, event_of, in_group, text_of

@@ -8,11 +8,11 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.cases.card import MOST_IN_DIGEST, Card, digest_line, digest_title
 from bot.cases.card import shown as message_shown
+from bot.domain.case import Case
 from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.telegram.events import chat_of, number_of
-from bot.store import Case
 from bot.text.inert import one_line, plain
-from bot.text.phrases import Language, say
+from bot.text.language import Language, say
 from model.labels import LABELS
 
 LONGEST_BLOCK = 2800

@@ -15,7 +15,7 @@ from bot.platforms.telegram.commands import LONGEST_LIST, Commands, bold, comman
 from bot.platforms.telegram.layout import fitting
 from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right, beyond
 from bot.text.inert import one_line
-from bot.text.phrases import LANGUAGES, language_of, say
+from bot.text.language import LANGUAGES, language_of, say
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram

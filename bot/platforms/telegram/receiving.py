@@ -27,8 +27,8 @@ from telegram.error import (
 )
 
 from bot.domain.notice import Notice
+from bot.domain.platform import Unreachable
 from bot.platforms.health import Health
-from bot.platforms.protocol import Unreachable
 from bot.platforms.telegram.calling import Caller, OddAnswer
 from bot.platforms.telegram.events import PLATFORM
 from bot.process.http_listener import Connections, listening, most_connections

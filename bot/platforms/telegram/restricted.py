@@ -13,8 +13,8 @@ from telegram.constants import ChatMemberStatus
 from telegram.error import BadRequest
 
 from bot.domain.notice import Notice
+from bot.domain.platform import MissingPermission
 from bot.domain.restriction import NOTHING, Restriction
-from bot.platforms.protocol import MissingPermission
 from bot.platforms.telegram.calling import Caller
 from bot.platforms.telegram.moments import LAST_S
 

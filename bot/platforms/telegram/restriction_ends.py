@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.events import PLATFORM, chat_named, community_of
 from bot.platforms.telegram.moments import moment

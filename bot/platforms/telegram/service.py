@@ -16,15 +16,17 @@ from bot.cases.delivery import Pace, Posting
 from bot.cases.service import Desk
 from bot.conversation.link_codes import Linking
 from bot.domain.action import Action, Delete
+from bot.domain.case import Case
 from bot.domain.event import NOBODY, Author, MessageKey
 from bot.domain.notice import Notice
+from bot.domain.platform import NotConnected, Unreachable
 from bot.domain.restriction import Unchanged
 from bot.domain.role import Person, Role, Standing
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import Breaker
 from bot.pipeline.pipeline import Moderator
 from bot.platforms.health import Health
-from bot.platforms.protocol import NotConnected, Overview, Place, Unreachable
+from bot.platforms.protocol import Overview, Place
 from bot.platforms.telegram import standings
 from bot.platforms.telegram.acquaintances import Acquaintances
 from bot.platforms.telegram.acting import Acting, missing_right
@@ -52,9 +54,9 @@ from bot.platforms.telegram.linked_channels import LinkedChannels
 from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
-from bot.store import Case, Store
+from bot.store import Store
 from bot.store.retry import Steady, damage, leaves, passing
-from bot.text.phrases import language_of, say
+from bot.text.language import language_of, say
 
 log = structlog.get_logger()
 

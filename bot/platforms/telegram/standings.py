@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from telegram.error import TelegramError
 
+from bot.domain.platform import Unreachable
 from bot.domain.role import STRANGER, Role, Standing
-from bot.platforms.protocol import Unreachable
 from bot.platforms.telegram.events import PLATFORM, chat_named
 from bot.platforms.telegram.who_may import Right, beyond, beyond_undo, follow_from
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from enum import Flag, auto
 
 from bot.domain.action import Action, Ban, Delete, Kick, Timeout, decided
+from bot.domain.case import Case
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.hourly_cap import RESUME
-from bot.store import Case
 
 DELETE, RESTRICT = "can_delete_messages", "can_restrict_members"
 CHANGE_INFO, PROMOTE = "can_change_info", "can_promote_members"

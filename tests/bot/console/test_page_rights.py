@@ -22,9 +22,9 @@ from bot.console import routes as server
 from bot.console.one_time_links import Links
 from bot.console.rights import OPEN, RIGHTS
 from bot.console.sign_in import Door
+from bot.domain.case import Case
 from bot.domain.policy import Policy
 from bot.domain.role import Role
-from bot.store import Case
 from tests.bot.signed_in import link, operator
 from tests.simulators.discord_server import DiscordServer
 from tests.simulators.discord_server import User as DiscordUser

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from bot.domain.case import Journalled
 from bot.domain.event import MessageKey
 from bot.domain.policy import Band, Policy
 from bot.learning.changed_decisions import Flip, flips
-from bot.store import Journalled
 from model.classifier import Item, Verdict
 from model.labels import Label
 from tests.conftest import verdict

@@ -3,8 +3,8 @@
 import pytest
 
 from bot.domain.notice import Notice
+from bot.domain.platform import RateLimited
 from bot.pipeline.circuit_breaker import Breaker
-from bot.platforms.protocol import RateLimited
 
 
 class Clock:

@@ -9,12 +9,13 @@ import pytest
 
 from bot.cases.card import card
 from bot.domain.action import Action, Ban, Delete, Warn
+from bot.domain.case import Case
 from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
+from bot.domain.platform import MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.domain.policy import Band, Decision
 from bot.pipeline.enforcement import Performing, TakenBack
-from bot.platforms.protocol import MissingPermission, NotConnected, RateLimited, Unreachable
-from bot.store import Case, Store
+from bot.store import Store
 from bot.store.retry import Steady
 from bot.store.store import decision_json
 from model.labels import Label

@@ -8,7 +8,7 @@ import pytest
 from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
 from bot.platforms.discord import who_may as discord
 from bot.platforms.telegram import who_may as telegram
-from bot.text.phrases import say
+from bot.text.language import say
 
 DOCS = Path(__file__).parents[3] / "docs"
 ROW = re.compile(r"^\| (.+?) \| (everybody|moderators|managers|moderators, managers) \| ", re.MULTILINE)

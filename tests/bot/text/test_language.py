@@ -5,7 +5,7 @@ import re
 import pytest
 from fluent.syntax import FluentParser, ast
 
-from bot.text.phrases import LANGUAGES, LOCALES, Language, UnknownText, language_of, say
+from bot.text.language import LANGUAGES, LOCALES, Language, UnknownText, language_of, say
 
 NUMBERS = {"count", "minutes", "hours", "authors", "score", "threshold", "case", "days"}
 
@@ -35,7 +35,7 @@ def test_every_text_is_there_in_every_language() -> None:
 
 def test_every_text_that_is_asked_for_exists() -> None:
     """A name in the code that the locales do not have is found here and not by a moderator."""
-    known, root = texts("en"), LOCALES.parent
+    known, root = texts("en"), LOCALES.parents[1]
     asked = r'(?:say\((?:\w+(?:\.\w+)*, )?|Notice\(|described\()"([a-z][\w-]+)"'
     code = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
     names = set(re.findall(asked, code)) - set(LANGUAGES)

@@ -13,13 +13,14 @@ import discord
 import pytest
 
 from bot.cases.service import Desk
+from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.pipeline import Moderator
 from bot.platforms.discord import Access, Discord
 from bot.platforms.discord.events import community_of
 from bot.process import logs
-from bot.store import Case, Sealer, Store
+from bot.store import Sealer, Store
 from tests.conftest import StubClassifier
 from tests.simulators.discord_server import Answer, Channel, DiscordServer, Guild, Message, User
 

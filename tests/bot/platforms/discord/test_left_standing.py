@@ -9,10 +9,10 @@ import pytest
 
 from bot.domain.action import Action, Ban, Delete, Kick, Timeout
 from bot.domain.event import Author, MessageKey
+from bot.domain.platform import Gone, Unreachable
 from bot.domain.policy import LabelPolicy, Strikes
 from bot.domain.restriction import Unchanged
 from bot.platforms.discord.events import name_revision
-from bot.platforms.protocol import Gone, Unreachable
 from tests.bot.discord.conftest import Scene, serving
 from tests.bot.discord.test_moderating import fields
 from tests.simulators.discord_server import DiscordServer

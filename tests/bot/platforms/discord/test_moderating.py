@@ -7,10 +7,10 @@ import pytest
 
 from bot.domain.action import Ban, Delete, Kick, Timeout
 from bot.domain.event import Author, MessageKey
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.domain.policy import LabelPolicy, Strikes
 from bot.platforms.discord.events import name_revision
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
-from bot.text.phrases import say
+from bot.text.language import say
 from model.labels import Label
 from tests.bot.discord.conftest import Scene, ago
 from tests.simulators.discord_server import Message

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from bot.domain.case import Case
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.policy import LabelPolicy, Mode
 from bot.platforms.discord.who_may import COMMANDS
-from bot.store import Case
-from bot.text.phrases import say
+from bot.text.language import say
 from model.labels import Label
 from tests.bot.discord.conftest import Scene, ago
 from tests.bot.discord.test_rights import Court, court, forged, kept, url

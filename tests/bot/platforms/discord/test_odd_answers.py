@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from bot.domain.notice import Notice
+from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.domain.policy import LabelPolicy, Strikes
 from bot.platforms.discord import Access
 from bot.platforms.discord.checking import check_access
 from bot.platforms.discord.gateway import supervise
 from bot.platforms.discord.waits import LONGEST_WAIT_S, UNKNOWN_WAIT_S, asked_of
-from bot.platforms.protocol import PlatformRefuses, Unreachable
 from tests.bot.discord.conftest import Scene, serving
 from tests.bot.discord.test_faults import alive, of
 from tests.simulators.discord_server import DiscordServer

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from bot.cases.service import Desk
+from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.pipeline import Moderator
 from bot.platforms.telegram import Access, Telegram
-from bot.store import Case, Sealer, Store
+from bot.store import Sealer, Store
 from tests.conftest import StubClassifier
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message, User

@@ -186,7 +186,7 @@ async def test_a_channel_that_was_linked_meanwhile_is_not_banned(scene: Scene) -
     """Decided before it was linked: at the moment of the act it counts as what it is."""
     from bot.domain.action import Ban
     from bot.domain.event import Author as Who
-    from bot.platforms.protocol import MissingPermission
+    from bot.domain.platform import MissingPermission
 
     channel = scene.server.add_group("Our channel")
     await scene.enforce(**POLICY)

@@ -9,8 +9,8 @@ import pytest
 
 from bot.domain.action import Action, Ban, Delete, Kick, Timeout
 from bot.domain.event import Author, MessageKey
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.domain.policy import LabelPolicy, Strikes
-from bot.platforms.protocol import Gone, MissingPermission, RateLimited, Unreachable
 from tests.bot.telegram.conftest import Scene
 from tests.simulators.telegram_state import Message
 

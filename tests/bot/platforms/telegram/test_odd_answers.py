@@ -13,8 +13,8 @@ import pytest
 from bot.domain.action import Ban, Delete, Kick
 from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
+from bot.domain.platform import Gone, MissingPermission, PlatformRefuses, Unreachable, Unreadable
 from bot.domain.policy import LabelPolicy, Strikes
-from bot.platforms.protocol import Gone, MissingPermission, PlatformRefuses, Unreachable, Unreadable
 from bot.platforms.telegram import Access, answers, receiving, service
 from bot.platforms.telegram.calling import Requests
 from bot.platforms.telegram.checking import check_access

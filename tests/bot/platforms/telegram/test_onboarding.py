@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bot.conversation.link_codes import Linking
+from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.domain.policy import Mode, preset_of
 from bot.domain.setup import Setup
-from bot.platforms.protocol import PlatformRefuses, Unreachable
 from bot.platforms.telegram import Access
 from bot.platforms.telegram.checking import check_access
 from bot.platforms.telegram.groups import Groups

@@ -6,8 +6,6 @@ from typing import Literal, get_args
 
 from fluent.runtime import FluentBundle, FluentResource
 
-from bot.domain.action import Action, Ban, Timeout
-
 Language = Literal["en", "ru"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 LONGEST_ARGUMENT = 2000
@@ -35,17 +33,6 @@ def say(language: Language, name: str, /, **arguments: str | int | float) -> str
     if errors:
         raise UnknownText(f"text {name} in {language}.ftl: {errors[0]}")
     return str(text)
-
-
-def said_action(language: Language, action: Action) -> str:
-    """For people: "timeout for 60 minutes"."""
-    match action:
-        case Timeout(minutes=minutes):
-            return say(language, "action-timeout", minutes=minutes)
-        case Ban(hours=int(hours)):
-            return say(language, "action-ban-hours", hours=hours)
-        case _:
-            return say(language, f"action-{action.name}")
 
 
 def language_of(locale: str) -> Language:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bot.store import Said, Store, Word
-from bot.store.corrections import weigh
+from bot.domain.correction import Said, Word, weigh
+from bot.store import Store
 from tests.bot.store.test_store import NOW, seen_case
 
 

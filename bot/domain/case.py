@@ -1,0 +1,64 @@
+"""A message as the journal has it, and the case that was opened about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.domain.action import Action
+from bot.domain.event import Attached, Author, MessageKey
+from bot.domain.restriction import Unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Journalled:
+    """A message's row in the journal."""
+
+    id: int
+    key: MessageKey
+    state: str
+    text: str
+    decision: Mapping[str, Any]
+    probabilities: Mapping[str, float]
+    adapter: str
+    sent_at: datetime
+    author: str = ""
+    """The author's pseudonym."""
+    tries: int = 0
+    """How often it was tried after a process had died with it."""
+    todo: Sequence[Mapping[str, Any]] | None = None
+    """The actions that are still to be done; None is all of the decision's."""
+    unsure: str | None = None
+    """The action that may have been done and is not repeated."""
+    unchanged: Sequence["UnchangedAction"] = ()
+    """Actions that left something as it stood."""
+    quoted: str = ""
+    """What others wrote and the author shows."""
+    attached: tuple[Attached, ...] = ()
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnchangedAction:
+    """An action that was not done, or `undoes`: not taken back, because of what stood."""
+
+    action: Action
+    what: Unchanged
+    undoes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One alert card and its history, with the message it is about."""
+
+    id: int
+    message: Journalled
+    author: Author
+    state: str
+    moderator: str | None
+    corrected_label: str | None
+    undone: bool
+    teaches: bool | None
+    created_at: datetime
+    edited: str = ""
+    """The band of the message's latest revision, where that came after the one this is about; "" where none did."""
