@@ -3,7 +3,7 @@
     python -m benchmarks.discord [--messages 20000] [--rounds 3] [--out benchmarks/RESULTS.md]
 
 The simulated Discord runs in a process of its own, so all CPU time here is the bot's. Baseline: an unmodified
-`discord.Client` whose `on_message` only counts. Pipeline: the platform, the moderator and a real store as the service
+`discord.Client` whose `on_message` only counts. Pipeline: the platform, the pipeline and a real store as the service
 wires them, with a stub where the model would be: gateway, event, journal (SQLite on disk, `synchronous=FULL`), queue,
 verdict, decision, journal. Every round does both with the same messages, in turn; a ratio is the median over rounds of
 the ratio within a round. CPU-seconds are the process's, all threads together. One message in a hundred makes a card in
@@ -41,9 +41,9 @@ from discord import http
 from rich.console import Console
 
 from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.domain.event import Message
-from bot.pipeline.pipeline import Judged, Moderator
+from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.platforms.discord import Access, Discord
 from bot.platforms.discord.events import community_of
 from bot.store import Sealer, Store
@@ -232,10 +232,10 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
         platform = Discord(store, Access(where.token, api=where.api, gateway=where.gateway), guild_ready_timeout=0.1)
         bot = Bot(store, platform)
 
-        def settled(event: Message, judged: Judged | None) -> None:
+        def settled(event: Message, judged: Judgement | None) -> None:
             bot.through += 1
 
-        moderator = Moderator(
+        pipeline = Pipeline(
             store,
             Stub(),
             {platform.name: platform},
@@ -244,13 +244,13 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
             notice=platform.notify,
             settled=settled,
         )
-        platform.serve(moderator, Desk(store, moderator, Stub(), changed=platform.show))
+        platform.serve(pipeline, CaseService(store, pipeline, Stub(), changed=platform.show))
         now, community = datetime.datetime.now(datetime.UTC), community_of(where.guild)
         await store.communities.greet(community, platform.name, "Friends", now)
         await store.communities.save(
             community, platform.name, "Friends", {"alert_room": str(where.alerts), "done": True}, now
         )
-        tasks = [group.create_task(moderator.run()), group.create_task(platform.run())]
+        tasks = [group.create_task(pipeline.run()), group.create_task(platform.run())]
         try:
             await until(lambda: platform.client is not None and platform.client.sound)
             await asyncio.sleep(CALM_S)

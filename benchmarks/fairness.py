@@ -2,7 +2,7 @@
 
     python -m benchmarks.fairness [--seconds 20] [--rounds 2] [--out benchmarks/RESULTS.md]
 
-The moderator and a real store as the service wires them (SQLite on disk, `synchronous=FULL`), and a stub where the
+The pipeline and a real store as the service wires them (SQLite on disk, `synchronous=FULL`), and a stub where the
 model would be that reads so many tokens a second and no more. One community writes 600 messages a second, which is more
 than that, by 2,000 or by 20,000 authors; ten others write one message a second each, by three authors. A latency counts
 from the moment a message is to be written until its decision is in the journal. Messages that are shed count as well:
@@ -31,8 +31,8 @@ from rich.console import Console
 from benchmarks.flood import append_section, machine, read_texts, settled, show_table
 from bot.domain.event import Author, Message, MessageKey
 from bot.pipeline import pipeline as pipeline
-from bot.pipeline.fair_queue import NEW_IN_A_ROW, Intake
-from bot.pipeline.pipeline import Judged, Moderator
+from bot.pipeline.fair_queue import NEW_IN_A_ROW, FairQueue
+from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
 from model.classifier import Item, Verdict
@@ -45,7 +45,7 @@ AFTERWARDS_S = 60.0
 SHED = "Honest messages that are shed wait in the journal and are in these figures."
 
 
-class ByAuthor(Intake[Any]):
+class ByAuthor(FairQueue[Any]):
     """The baseline: knows authors and no communities, counts messages and no tokens."""
 
     def __init__(self, max_waiting: int = 2000) -> None:
@@ -117,7 +117,7 @@ async def run(authors: int, seconds: float, seed: int) -> Wait:
     dice, texts = random.Random(seed), read_texts()
     wanted, took, flood = dict[str, float](), list[float](), 0
 
-    def through(event: Message, judged: Judged | None) -> None:
+    def through(event: Message, judged: Judgement | None) -> None:
         nonlocal flood
         if event.key.community == "flood":
             flood += 1
@@ -131,10 +131,10 @@ async def run(authors: int, seconds: float, seed: int) -> Wait:
     with tempfile.TemporaryDirectory() as folder, settled():
         async with Store.open(Path(folder) / "domovoi.db", Sealer(bytes(32))) as store, asyncio.TaskGroup() as group:
             batcher = Batcher(Slow())
-            moderator = Moderator(
+            pipeline = Pipeline(
                 store, batcher, {"webchat": WebChat(lambda _: None)}, adapter_of=lambda _: "stub", settled=through
             )
-            tasks = [group.create_task(batcher.run()), group.create_task(moderator.run())]
+            tasks = [group.create_task(batcher.run()), group.create_task(pipeline.run())]
             began, sent = time.monotonic(), 0
             receiving = set[asyncio.Task[bool]]()
             while (now := time.monotonic() - began) < seconds:
@@ -145,7 +145,7 @@ async def run(authors: int, seconds: float, seed: int) -> Wait:
                         events.append(message(f"honest {which % HONEST}", dice.randrange(HONEST_AUTHORS), which))
                         wanted[events[-1].key.message] = began + sent / PER_SECOND
                     for event in events:
-                        task = group.create_task(moderator.receive(event))
+                        task = group.create_task(pipeline.receive(event))
                         receiving.add(task)
                         task.add_done_callback(receiving.discard)
                     sent += 1
@@ -170,8 +170,8 @@ def main() -> None:
     found: dict[tuple[str, int], list[Wait]] = {}
     for number in range(options.rounds):
         for authors in (2_000, 20_000):
-            for name, queue in (("by author alone", ByAuthor), ("by community, then author", Intake)):
-                with mock.patch.object(pipeline, "Intake", queue):
+            for name, queue in (("by author alone", ByAuthor), ("by community, then author", FairQueue)):
+                with mock.patch.object(pipeline, "FairQueue", queue):
                     wait = asyncio.run(run(authors, options.seconds, number))
                 found.setdefault((name, authors), []).append(wait)
     rows = [_row(name, authors, waits) for (name, authors), waits in found.items()]

@@ -4,7 +4,7 @@
 
 The simulated Telegram runs in a process of its own, so all CPU time here is the bot's; it has every update ready and
 hands out a hundred as often as it is asked. Baseline: the library's own `Application` and `Updater` with one
-`MessageHandler` whose callback only counts, `concurrent_updates(True)`. Pipeline: the platform, the moderator and a
+`MessageHandler` whose callback only counts, `concurrent_updates(True)`. Pipeline: the platform, the pipeline and a
 real store as the service wires them, with a stub where the model would be: getUpdates, inbox, event, journal (SQLite on
 disk, `synchronous=FULL`), queue, verdict, decision, journal, until every update is marked as handled. Every round does
 both with the same kind of updates, in turn; a ratio is the median over rounds of the ratio within a round. CPU-seconds
@@ -42,9 +42,9 @@ from rich.console import Console
 from telegram.ext import Application, CallbackContext, MessageHandler, filters
 
 from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.domain.event import Message
-from bot.pipeline.pipeline import Judged, Moderator
+from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.platforms.telegram import Access, Telegram
 from bot.platforms.telegram.events import community_of
 from bot.platforms.telegram.receiving import Taken
@@ -122,7 +122,7 @@ async def _simulate(pipe: Connection, texts: Sequence[str]) -> None:
 
     async with simulators.TelegramServer() as server:
         owner = server.add_user("Owner")
-        group, board = server.add_group("Friends", owner=owner), server.add_group("Desk", owner=owner)
+        group, board = server.add_group("Friends", owner=owner), server.add_group("CaseService", owner=owner)
         people = [server.add_user(f"person {number}") for number in range(AUTHORS)]
         for person in people:
             server.join(group, person)
@@ -267,11 +267,11 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
         platform = Telegram(store, Access(where.token, api=where.api))
         bot = Bot(store, platform)
 
-        def through(event: Message, judged: Judged | None) -> None:
+        def through(event: Message, judged: Judgement | None) -> None:
             bot.through += 1
 
         platforms = {platform.name: platform}
-        moderator = Moderator(
+        pipeline = Pipeline(
             store,
             Stub(),
             platforms,
@@ -280,13 +280,13 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
             notice=platform.notify,
             settled=through,
         )
-        platform.serve(moderator, Desk(store, moderator, Stub(), changed=platform.show))
+        platform.serve(pipeline, CaseService(store, pipeline, Stub(), changed=platform.show))
         now, community = datetime.datetime.now(datetime.UTC), community_of(where.group)
         await store.communities.greet(community, platform.name, "Friends", now)
         await store.communities.save(
             community, platform.name, "Friends", {"alert_room": str(where.board), "done": True}, now
         )
-        tasks = [group.create_task(moderator.run()), group.create_task(platform.run())]
+        tasks = [group.create_task(pipeline.run()), group.create_task(platform.run())]
         try:
             await until(lambda: platform.trouble is None)
             await asyncio.sleep(CALM_S)

@@ -14,21 +14,21 @@ import sqlalchemy as sa
 import structlog
 from aiohttp import web
 
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.config import BadConfig, Config
 from bot.console import json_shapes as shapes
 from bot.console import routes as server
 from bot.console.access import Access
-from bot.console.components import Parts
+from bot.console.components import Components
 from bot.console.event_feed import Feed
 from bot.console.one_time_links import Links
-from bot.console.sign_in import Door
+from bot.console.sign_in import SignIn
 from bot.console.sign_in_options import ways_in
 from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.platform import Platform
 from bot.learning.refresh import Doubting, Learning, refresh_command
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.configured import remotes
 from bot.platforms.protocol import Remote
 from bot.platforms.webchat import COMMUNITY, WebChat
@@ -39,7 +39,7 @@ from bot.process.models import adapters_of, answering
 from bot.store import Damaged, Sealer, Store
 from bot.store.backups import BY_HAND, Backups, copy_store
 from bot.store.private_folder import close_to_others
-from bot.store.retry import Steady, damage, passing
+from bot.store.retry import StoreRetry, is_corruption, is_transient
 from model.classifier import TRIAL, Item
 from model.serving.batcher import Batcher
 from model.serving.coalescing import Coalescing
@@ -65,7 +65,7 @@ class Running:
     """A started service; `port` is where the page is."""
 
     port: int
-    parts: Parts
+    parts: Components
     worker: Worker
     links: Links
 
@@ -102,7 +102,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
         def notice(told: Notice) -> None:
             feed.publish("notice", told.community, text=told.text())
             if told.community:
-                feed.publish("paused", told.community, paused=moderator.cap.is_paused(told.community))
+                feed.publish("paused", told.community, paused=pipeline.cap.is_paused(told.community))
             for platform in away:
                 platform.notify(told)
 
@@ -148,7 +148,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
             )
             if learning.problem:
                 log.error("adapter rejected", problem=learning.problem)  # and the page says so
-            moderator = Moderator(
+            pipeline = Pipeline(
                 store,
                 classifier,
                 platforms,
@@ -156,12 +156,12 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 changed=case_changed,
                 notice=notice,
             )
-            desk = Desk(store, moderator, classifier, changed=case_changed)
-            desk.basis_of[chat.name] = chat.basis_of
-            parts = Parts(
+            case_service = CaseService(store, pipeline, classifier, changed=case_changed)
+            case_service.basis_of[chat.name] = chat.basis_of
+            parts = Components(
                 store,
-                moderator,
-                desk,
+                pipeline,
+                case_service,
                 chat,
                 classifier,
                 registry,
@@ -177,7 +177,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
             tasks = [
                 group.create_task(model.run()),
                 group.create_task(batcher.run()),
-                group.create_task(moderator.run()),
+                group.create_task(pipeline.run()),
                 group.create_task(learning.watch(swapped)),
                 group.create_task(
                     learning.keep_schedule(group, config.learning.refresh_after, config.learning.refresh_hour)
@@ -191,12 +191,12 @@ async def service(config: Config) -> AsyncIterator[Running]:
             elif store.recovery is not None:
                 log.error("the store was repaired", found=str(store.recovery))  # and the page says so
             for platform in away:
-                platform.serve(moderator, desk)
+                platform.serve(pipeline, case_service)
                 platform.adapter_of = learning.adapter_of
                 tasks.append(group.create_task(platform.run()))
             connections = Connections(most_connections())
             links = Links(data)
-            door = Door(store, links, ways, config.console.origin, config.console.session_days)
+            door = SignIn(store, links, ways, config.console.origin, config.console.session_days)
             page = server.build(parts, door, config.console.origin, connections.middleware())
             try:
                 async with _listening(config, page, connections) as port:
@@ -260,7 +260,7 @@ async def run(config: Config, announce: Callable[[str, str], None]) -> None:
                 await stop.wait()
                 log.info("stopping")
         except* (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as group:
-            error = next((error for error in _leaves(group) if damage(error) or passing(error)), None)
+            error = next((error for error in _leaves(group) if is_corruption(error) or is_transient(error)), None)
             if error is None:
                 raise
             log.error("the store does not answer; starting again", error=str(getattr(error, "orig", None) or error))
@@ -315,10 +315,10 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
 
 async def _retention(store: Store, days: int) -> None:
     """Once an hour, texts beyond their retention time are forgotten."""
-    steady = Steady()
+    store_retry = StoreRetry()
     while True:
         before = datetime.now(UTC) - timedelta(days=days)
-        if forgotten := await steady(lambda: store.forget_texts(before)):  # noqa: B023
+        if forgotten := await store_retry(lambda: store.forget_texts(before)):  # noqa: B023
             log.info("texts forgotten", messages=forgotten)
         await asyncio.sleep(3600)
 
@@ -358,7 +358,7 @@ def _only_one(data: Path) -> Iterator[None]:
         data.mkdir(parents=True, exist_ok=True)
         lock_file = (data / "running.lock").open("w")
     except OSError as error:
-        if passing(error):
+        if is_transient(error):
             raise
         raise BadConfig(
             f'data_folder = "{data}" under [service] cannot be written ({error.strerror}); '

@@ -51,7 +51,7 @@ def read_corpus(data: Path) -> Corpus:
     return Corpus(list(dict.fromkeys(plain)), labelled, without(held_out, forbidden))
 
 
-class Posting:
+class CardDelivery:
     """Makes texts look as they are posted: where the public data sets masked names and links, some stand again."""
 
     def __init__(self, texts: Sequence[str], seed: int) -> None:
@@ -86,7 +86,7 @@ def language_texts(corpus: Corpus, seed: int) -> Iterator[str]:
     Chat about coffee orders is plentiful and insults are rare, so a short training that drew evenly would hardly
     see the language it is made for.
     """
-    posted = Posting([example.text for example in corpus.labelled], seed)
+    posted = CardDelivery([example.text for example in corpus.labelled], seed)
     chance = random.Random(seed)  # noqa: S311 - a reproducible order, not a secret
     keyed = [(chance.random() * 0.5, example.text) for example in corpus.labelled if example.label is not Label.NEUTRAL]
     keyed += [(chance.random(), example.text) for example in corpus.labelled if example.label is Label.NEUTRAL]

@@ -15,7 +15,7 @@ from transformers import GPT2Tokenizer, GPTJConfig, GPTJForCausalLM
 
 from model.labels import LABELS
 from model.prompts import INSTRUCTION, RAW, Prompt
-from training.corpus import Posting
+from training.corpus import CardDelivery
 from training.examples import Example
 from training.fit import Advance
 
@@ -93,7 +93,7 @@ def learn_labels(
 ) -> list[float]:
     """The answer's token after instruction, message and separator; no other token counts. Returns smoothed losses."""
     chance = random.Random(stage.seed)  # noqa: S311 - a reproducible order, not a secret
-    posted = Posting([example.text for example in examples], stage.seed)
+    posted = CardDelivery([example.text for example in examples], stage.seed)
     drawn = [examples[i] for i in even_by_label_and_source(examples, stage.steps * stage.rows, chance)]
     messages = [message_ids(tokenizer, posted(example.text)) for example in drawn]
     answers = [tokenizer.encode(answer)[0] for answer in INSTRUCTION.answers]

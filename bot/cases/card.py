@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from bot.cases.explanation import Explanation
 from bot.domain import action as actions
-from bot.domain.action import said_action
+from bot.domain.action import action_text
 from bot.domain.case import Case, Journalled, UnchangedAction
 from bot.domain.correction import Said
 from bot.domain.event import Attached
@@ -144,16 +144,16 @@ def done(case: Case, language: Language) -> str:
     wanted = actions.decided(case.message.decision)
     if not wanted:
         return say(language, "done-nothing")
-    names = ", ".join(said_action(language, action) for action in wanted)
+    names = ", ".join(action_text(language, action) for action in wanted)
     if not case.message.decision["enforced"]:
         is_paused = "cap" in case.message.decision.get("flags", [])
         return say(language, "done-paused" if is_paused else "done-shadow", actions=names)
     state, unsure = case.message.state, case.message.unsure
     left = {one.action.name for one in case.message.unchanged if not one.undoes}
     sure = [action for action in wanted if action.name != unsure and action.name not in left]
-    said = [say(language, "done-unsure", actions=said_action(language, one)) for one in wanted if one.name == unsure]
+    said = [say(language, "done-unsure", actions=action_text(language, one)) for one in wanted if one.name == unsure]
     if sure:
-        names = ", ".join(said_action(language, action) for action in sure)
+        names = ", ".join(action_text(language, action) for action in sure)
         known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing', 'stopped') else 'done'}"
         said.insert(0, say(language, known, actions=names))
     return " ".join([*said, *(said_unchanged(one, language) for one in case.message.unchanged)])
@@ -166,9 +166,9 @@ def said_unchanged(one: UnchangedAction, language: Language) -> str:
         ends = f"{standing.until:%Y-%m-%d %H:%M} UTC" if standing.until else ""
         stands = say(language, name, until=ends) if ends else say(language, f"{name}-for-good")
     else:
-        return say(language, name, action=said_action(language, one.action))
+        return say(language, name, action=action_text(language, one.action))
     which = f"{'not-undone' if one.undoes else 'not-done'}-{one.what.by}"
-    return say(language, which, action=said_action(language, one.action), standing=stands)
+    return say(language, which, action=action_text(language, one.action), standing=stands)
 
 
 def edited(case: Case, language: Language) -> str:

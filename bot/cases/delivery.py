@@ -18,7 +18,7 @@ from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimit
 from bot.domain.setup import Setup
 from bot.store import Store
 from bot.store.cards import Card
-from bot.store.retry import passing
+from bot.store.retry import is_transient
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ def marked(content: Any, shown: object) -> Drawing:
     return Drawing(content, hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()[:32])
 
 
-class Board(Protocol):
+class CardBoard(Protocol):
     """A platform's side of it: lays cards out and sends them. Every method may raise the platform's family of errors.
 
     A card is asked for again, in the same shape, where the process ended or the platform fell silent before it was
@@ -106,13 +106,13 @@ class _Community:
     lately: dict[str, float] = field(default_factory=dict)
 
 
-class Posting:
+class CardDelivery:
     """What is to be shown is read from the store when its turn comes, so the newest state is shown, once."""
 
     def __init__(
         self,
         store: Store,
-        board: Board,
+        board: CardBoard,
         pace: Pace,
         waiting: Callable[[str, int], None] = lambda community, count: None,
     ) -> None:
@@ -190,7 +190,7 @@ class Posting:
                 wait_s = REFUSED_RETRY_S
             except Exception as error:
                 log.exception("cards could not be shown", community=community)
-                wait_s = RETRY_S if passing(error) else BROKEN_RETRY_S
+                wait_s = RETRY_S if is_transient(error) else BROKEN_RETRY_S
             else:
                 self._waits[community] -= {case.id for case in cases}
                 self._waiting(community, len(self._waits[community]))

@@ -11,13 +11,13 @@ from hashlib import sha256
 
 from bot.cases.card import Card, card, said_unchanged
 from bot.cases.explanation import Explanation
-from bot.domain.action import said_action
+from bot.domain.action import action_text
 from bot.domain.case import Case, UnchangedAction
 from bot.domain.correction import Word
 from bot.domain.event import Message, MessageKey
 from bot.domain.policy import QUOTED, UNREAD, Policy, score_of, wordless
 from bot.pipeline.enforcement import TakenBack
-from bot.pipeline.pipeline import Judged, Moderator
+from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.pipeline.question_lane import Asker, Questions
 from bot.store import Store
 from bot.store.store import decision_json
@@ -75,25 +75,25 @@ class Outcome:
         }
         for name, those in named.items():
             if those:
-                parts.append(say(language, name, actions=", ".join(said_action(language, one) for one in those)))
+                parts.append(say(language, name, actions=", ".join(action_text(language, one) for one in those)))
         parts += [said_unchanged(UnchangedAction(action, what, True), language) for action, what in self.back.unchanged]
         return " ".join(parts)
 
 
-class Desk:
+class CaseService:
     """Answers questions and carries out moderators' words; `changed` hears of every case that changes by them."""
 
     def __init__(
         self,
         store: Store,
-        moderator: Moderator,
+        pipeline: Pipeline,
         classifier: Classifier,
         *,
         changed: Callable[[Case], None] = lambda case: None,
     ) -> None:
         self._store = store
-        self._moderator = moderator
-        self.questions = Questions(classifier, lambda: moderator.is_busy)
+        self._pipeline = pipeline
+        self.questions = Questions(classifier, lambda: pipeline.is_busy)
         self._vectors: OrderedDict[bytes, Sequence[float]] = OrderedDict()
         self._changed = changed
         self.basis_of: dict[str, Callable[[str], Awaitable[str | None]]] = {}
@@ -110,16 +110,16 @@ class Desk:
 
     async def undo(self, case: Case, moderator: str) -> Outcome:
         """The action was wrong here: it is taken back, and teaches nothing."""
-        back = await self._moderator.take_back(case, moderator)
+        back = await self._pipeline.take_back(case, moderator)
         return Outcome(await self._again(case.id), back=back)
 
     async def explain(
         self, event: Message, asker: Asker, may_read: MayRead = everything, *, others: bool = True
-    ) -> tuple[Judged, Explanation]:
+    ) -> tuple[Judgement, Explanation]:
         """What would be done with a text, and why; with `others`, the past corrections it is like, as far as whoever
         asks may read them. Raises `AskLater`, `Unavailable`, `Overloaded` and `AdapterRejected`."""
         with self.questions.asked(asker) as classifier:
-            judged = await self._moderator.judge(event, classifier=classifier)
+            judged = await self._pipeline.judge(event, classifier=classifier)
             label = judged.decision.label
             if label not in HARMFUL:  # what was left alone is explained by the likelier harm
                 label = max(HARMFUL, key=lambda one: score_of(judged.verdict, one))
@@ -133,7 +133,7 @@ class Desk:
         with self.questions.asked(asker) as classifier:
             if QUOTED in message.decision.get("flags", []):
                 quoted = Message(message.key, case.author, message.quoted, message.sent_at)
-                text, verdict = quoted.text, (await self._moderator.judge(quoted, classifier=classifier)).verdict
+                text, verdict = quoted.text, (await self._pipeline.judge(quoted, classifier=classifier)).verdict
             elif message.probabilities:
                 text = message.text
                 verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
@@ -198,7 +198,7 @@ class Desk:
         """
         if event.text or event.quoted:
             classifier = self.questions.uncounted(Asker(event.key.community, reporter))
-            judged = await self._moderator.judge(event, classifier=classifier)
+            judged = await self._pipeline.judge(event, classifier=classifier)
             verdict, decision = judged.verdict, judged.decision
         else:
             verdict, decision = None, wordless()
@@ -209,14 +209,14 @@ class Desk:
 
     async def preview(
         self, events: Sequence[Message], asker: Asker, policy: Policy | None = None
-    ) -> list[tuple[Message, Judged]]:
+    ) -> list[tuple[Message, Judgement]]:
         """What would be done with these messages under this policy or the one in force; nothing is kept.
 
         Raises `AskLater`, `Unavailable`, `Overloaded` and `AdapterRejected`.
         """
-        policy = policy or await self._moderator.policy(asker.community)
+        policy = policy or await self._pipeline.policy(asker.community)
         with self.questions.asked(asker) as classifier:
-            judged = await asyncio.gather(*(self._moderator.judge(event, policy, classifier) for event in events))
+            judged = await asyncio.gather(*(self._pipeline.judge(event, policy, classifier) for event in events))
             return list(zip(events, judged, strict=True))
 
     async def example(self, community: str, platform: str, moderator: str, text: str, label: Label) -> None:
@@ -238,7 +238,7 @@ class Desk:
         if word is Word.SAME:
             return Outcome(case, label, word)
         neutral = label is Label.NEUTRAL and not confirms
-        back = await self._moderator.take_back(case, moderator) if neutral else NOTHING
+        back = await self._pipeline.take_back(case, moderator) if neutral else NOTHING
         return Outcome(await self._again(case.id), label, word, basis is not None, back)
 
     async def _basis(self, case: Case) -> str | None:

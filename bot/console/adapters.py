@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.console.components import PARTS, Parts, answer_json, error_json
+from bot.console.components import COMPONENTS, Components, answer_json, error_json
 from bot.console.origin_guard import REPORT_POLICY
 from bot.console.requests import ask_later, asker, sees
 from bot.console.rights import COMMUNITY_ASKED, ROLE
@@ -29,7 +29,7 @@ async def adapters(request: web.Request) -> web.Response:
 
     `community` is "" for all, `name` what the community is called, or its key where that is not known.
     """
-    parts, asked = request.app[PARTS], request[COMMUNITY_ASKED]
+    parts, asked = request.app[COMPONENTS], request[COMMUNITY_ASKED]
     is_operator = request[ROLE] is Role.OPERATOR
     standing = await parts.store.lessons.standing()
     names = {place.community: place.name for overview in parts.platforms for place in (await overview()).places}
@@ -43,7 +43,9 @@ async def adapters(request: web.Request) -> web.Response:
     return answer_json({"adapters": rows})
 
 
-def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    parts: Components, manifest: Manifest, community: str, name: str, standing: Mapping[str, str]
+) -> dict[str, Any]:
     figures = manifest.metrics.get("held_out") or manifest.metrics.get("davidson")
     measured: Mapping[str, Any] = figures if isinstance(figures, Mapping) else {}
     adapter = f"{_scope(community)}/{manifest.version}"
@@ -67,16 +69,16 @@ def _row(parts: Parts, manifest: Manifest, community: str, name: str, standing: 
 @routes.get("/api/adapters/{version}/changes")
 async def changes(request: web.Request) -> web.Response:
     """Which decisions of the last 7 days differ between an adapter for all and the one it came from."""
-    parts, version = request.app[PARTS], request.match_info["version"]
+    parts, version = request.app[COMPONENTS], request.match_info["version"]
     manifest = next((m for m in parts.registry.versions() if m.version == version), None)
     if manifest is None or manifest.parent is None:
         return error_json(f"{version} did not come from an adapter that is still here", 404)
     community, adapter = request[COMMUNITY_ASKED], f"{GLOBAL}/{version}"
     rows = await parts.store.messages(community, datetime.now(UTC) - timedelta(days=7))
     messages = [row for row in rows if await sees(request, row.key)]
-    policy = await parts.moderator.policy(community)
+    policy = await parts.pipeline.policy(community)
     try:
-        with parts.desk.questions.asked(asker(request)) as classifier:
+        with parts.case_service.questions.asked(asker(request)) as classifier:
             looked_at, found = await flips(classifier, messages, manifest.parent, adapter, policy)
     except AskLater as error:
         return ask_later(error)
@@ -111,13 +113,13 @@ async def report_own(request: web.Request) -> web.StreamResponse:
 
 def _rolled_back(request: web.Request, scope: str) -> web.Response:
     try:
-        return answer_json({"adapter": request.app[PARTS].registry.rollback(scope)})
+        return answer_json({"adapter": request.app[COMPONENTS].registry.rollback(scope)})
     except AdapterRejected as error:
         return error_json(str(error), 409)
 
 
 async def _report(request: web.Request, scope: str) -> web.StreamResponse:
-    registry, adapter = request.app[PARTS].registry, f"{scope}/{request.match_info['version']}"
+    registry, adapter = request.app[COMPONENTS].registry, f"{scope}/{request.match_info['version']}"
     try:
         page = await asyncio.to_thread(lambda: read_report(registry.folder(adapter)))
     except FileNotFoundError:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from bot.console.components import PARTS, answer_json, error_json
+from bot.console.components import COMPONENTS, answer_json, error_json
 from bot.console.json_shapes import card_json, case_json
 from bot.console.requests import ask_later, asker, body, forbid_beyond, sees, visible
 from bot.console.rights import CASE, COMMUNITY_ASKED, SESSION
@@ -24,7 +24,7 @@ routes = web.RouteTableDef()
 async def confirm(request: web.Request) -> web.Response:
     """👍"""
     case = await visible(request)
-    outcome = await request.app[PARTS].desk.confirm(case, _moderator(request))
+    outcome = await request.app[COMPONENTS].case_service.confirm(case, _moderator(request))
     return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
@@ -36,7 +36,7 @@ async def correct(request: web.Request) -> web.Response:
         return error_json(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
     if data["label"] == Label.NEUTRAL:  # takes back what was done
         await forbid_beyond(request, lambda standing: standing.beyond_undo(case))
-    outcome = await request.app[PARTS].desk.correct(case, _moderator(request), Label(data["label"]))
+    outcome = await request.app[COMPONENTS].case_service.correct(case, _moderator(request), Label(data["label"]))
     return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
@@ -45,16 +45,16 @@ async def undo(request: web.Request) -> web.Response:
     """The action was wrong here."""
     case = await visible(request)
     await forbid_beyond(request, lambda standing: standing.beyond_undo(case))
-    outcome = await request.app[PARTS].desk.undo(case, _moderator(request))
+    outcome = await request.app[COMPONENTS].case_service.undo(case, _moderator(request))
     return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
 
 @routes.get("/api/cases/{case}/explain")
 async def explain(request: web.Request) -> web.Response:
     """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
-    parts, case = request.app[PARTS], await visible(request)
+    parts, case = request.app[COMPONENTS], await visible(request)
     try:
-        found = await parts.desk.explain_case(case, asker(request), lambda key: sees(request, key))
+        found = await parts.case_service.explain_case(case, asker(request), lambda key: sees(request, key))
     except AskLater as error:
         return ask_later(error)
     except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
@@ -72,20 +72,20 @@ async def explain(request: web.Request) -> web.Response:
 @routes.get("/api/card")
 async def card(request: web.Request) -> web.Response:
     """The newest card as a platform's moderators see it, in a language."""
-    parts, language = request.app[PARTS], request.query.get("language", "en")
+    parts, language = request.app[COMPONENTS], request.query.get("language", "en")
     if language not in LANGUAGES:
         return error_json(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
     newest, known = await parts.store.cases(request[COMMUNITY_ASKED], limit=1), language_of(language)
     seen = [case for case in newest if await sees(request, case.message.key)]
-    shown = [card_json(await parts.desk.card(case, known), known) for case in seen]
+    shown = [card_json(await parts.case_service.card(case, known), known) for case in seen]
     return answer_json({"card": shown[0] if shown else None})
 
 
 @routes.post("/api/audit")
 async def audit(request: web.Request) -> web.Response:
     """Cards of a few random messages of the last 7 days that nobody was shown."""
-    parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
-    opened = await parts.desk.random_cases(community, AUDIT_CARDS)
+    parts, community = request.app[COMPONENTS], request[COMMUNITY_ASKED]
+    opened = await parts.case_service.random_cases(community, AUDIT_CARDS)
     return answer_json({"opened": len(opened), "audit": await parts.store.audit.found(community)}, status=201)
 
 

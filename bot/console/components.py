@@ -9,11 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.console.access import Access
 from bot.console.event_feed import Feed
 from bot.learning.refresh import Learning
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.protocol import Overview
 from bot.platforms.webchat import WebChat
 from bot.store import Store
@@ -23,12 +23,12 @@ from model.serving.two_stages import Tally
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """The running service."""
 
     store: Store
-    moderator: Moderator
-    desk: Desk
+    pipeline: Pipeline
+    case_service: CaseService
     chat: WebChat
     classifier: Classifier
     registry: Registry
@@ -42,7 +42,7 @@ class Parts:
     platforms: Sequence[Callable[[], Awaitable[Overview]]] = ()
 
 
-PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
+COMPONENTS: web.AppKey[Components] = web.AppKey("parts", Components)
 
 
 def answer_json(data: Any, status: int = 200) -> web.Response:

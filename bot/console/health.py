@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.console.components import Parts, answer_json
+from bot.console.components import Components, answer_json
 from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Unscorable
 
 SERVES_S = 1.0
@@ -17,7 +17,7 @@ routes = web.RouteTableDef()
 class Health:
     """What `/healthz` answers; the classifier is asked at most once a second."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         self._parts = parts
         self._lock = asyncio.Lock()
         self._known: tuple[float, dict[str, Any]] = (-SERVES_S, {})
@@ -31,7 +31,7 @@ class Health:
 
     async def _ask(self) -> dict[str, Any]:
         parts = self._parts
-        if (trouble := parts.moderator.trouble) is not None:
+        if (trouble := parts.pipeline.trouble) is not None:
             return {"status": "messages wait", "error": trouble.text()}
         try:
             async with asyncio.timeout(30):

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.cases import card as cards
 from bot.cases.card import Card
-from bot.domain.action import REVERSIBLE, decided, said_action
+from bot.domain.action import REVERSIBLE, action_text, decided
 from bot.domain.case import Case
 from bot.platforms.protocol import Overview
 from bot.platforms.webchat import Posted
@@ -31,7 +31,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "text": cards.shown(case.message, "en"),
         **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
         "probabilities": case.message.probabilities,
-        "actions": [said_action("en", action) for action in todo],
+        "actions": [action_text("en", action) for action in todo],
         "unread": unread,
         "title": cards.title(case, "en"),
         "done": cards.done(case, "en"),

@@ -6,7 +6,7 @@ import time
 
 from aiohttp import web
 
-from bot.console.components import PARTS, dumps, error_json
+from bot.console.components import COMPONENTS, dumps, error_json
 from bot.console.event_feed import EVERYWHERE, News
 from bot.console.requests import shown
 from bot.console.rights import COMMUNITY_ASKED, SESSION
@@ -42,7 +42,7 @@ async def _stream(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     await response.write(b": hello\n\n")
     looked_at = time.monotonic()
-    async with contextlib.aclosing(request.app[PARTS].feed.listen(LOOK_AGAIN_S)) as listening:
+    async with contextlib.aclosing(request.app[COMPONENTS].feed.listen(LOOK_AGAIN_S)) as listening:
         async for news in listening:
             if time.monotonic() - looked_at >= LOOK_AGAIN_S:
                 if await request.app[DOOR].session(request) is None:
@@ -56,7 +56,7 @@ async def _stream(request: web.Request) -> web.StreamResponse:
 
 async def _told(request: web.Request, news: News | None) -> str | None:
     """What is sent to this reader, "" for nothing; None where they may not listen any more."""
-    session, community, access = request[SESSION], request[COMMUNITY_ASKED], request.app[PARTS].access
+    session, community, access = request[SESSION], request[COMMUNITY_ASKED], request.app[COMPONENTS].access
     try:
         role = await access.role(session.person, community)
         if role < Role.VIEWER:

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.console.access import CANNOT_SEE
-from bot.console.components import PARTS, error_json, loads
+from bot.console.components import COMPONENTS, error_json, loads
 from bot.console.origin_guard import refusal
 from bot.console.rights import CASE, COMMUNITY_ASKED, ROLE, SESSION
 from bot.domain.case import Case
@@ -40,7 +40,7 @@ async def shown(request: web.Request, case: dict[str, Any], key: MessageKey) -> 
 
 async def sees(request: web.Request, key: MessageKey) -> bool:
     """Whether the reader can see the room of a message. Raises `Unreachable`."""
-    return await request.app[PARTS].access.may_read(request[SESSION].person, key)
+    return await request.app[COMPONENTS].access.may_read(request[SESSION].person, key)
 
 
 async def visible(request: web.Request) -> Case:
@@ -56,7 +56,7 @@ async def visible(request: web.Request) -> Case:
 
 async def forbid_beyond(request: web.Request, find: Callable[[Standing], list[str]]) -> None:
     """Raises `HTTPForbidden` where the bot would do what the person may not do by hand: `find` names the rights."""
-    standing = await request.app[PARTS].access.standing(request[SESSION].person, request[COMMUNITY_ASKED])
+    standing = await request.app[COMPONENTS].access.standing(request[SESSION].person, request[COMMUNITY_ASKED])
     if rights := find(standing):
         names = ", ".join(right.removeprefix("can_").replace("_", " ") for right in rights)
         raise refusal(web.HTTPForbidden, f"the bot would do for you what you may not do yourself: you lack {names}")

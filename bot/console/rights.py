@@ -9,7 +9,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from bot.console.components import PARTS
+from bot.console.components import COMPONENTS
 from bot.console.origin_guard import OUTDATED, Handler, csrf_fits, refusal, refused
 from bot.console.sign_in import DOOR, Session
 from bot.domain.case import Case
@@ -87,7 +87,7 @@ async def rights(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _settle(request: web.Request, person: Person, right: Right) -> None:
     """Raises `HTTPForbidden` for who lacks the role, and for a case that is not there: nobody is to count them."""
-    access = request.app[PARTS].access
+    access = request.app[COMPONENTS].access
     if right.where == "case":
         case = await _case(request)
         community = case.message.key.community if case is not None else ""
@@ -104,7 +104,7 @@ async def _settle(request: web.Request, person: Person, right: Right) -> None:
 
 
 async def _first(request: web.Request, person: Person) -> str:
-    access = request.app[PARTS].access
+    access = request.app[COMPONENTS].access
     if access.is_operator(person):
         return COMMUNITY
     granted = await access.granted(person)
@@ -122,4 +122,4 @@ def _why(right: Right, community: str) -> str:
 async def _case(request: web.Request) -> Case | None:
     number = request.match_info["case"]
     is_number = number.isascii() and number.isdecimal() and len(number) <= LONGEST_CASE
-    return await request.app[PARTS].store.case(int(number)) if is_number else None
+    return await request.app[COMPONENTS].store.case(int(number)) if is_number else None

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from bot.console import adapters, cases, health, sign_in
 from bot.console import live_stream as stream
-from bot.console.components import PARTS, Parts, answer_json, error_json
+from bot.console.components import COMPONENTS, Components, answer_json, error_json
 from bot.console.event_feed import Feed
 from bot.console.health import HEALTH, Health
 from bot.console.json_shapes import case_json, norm_json, overview_json, posted_json, tally_json
@@ -21,7 +21,7 @@ from bot.console.live_stream import OPEN_STREAMS
 from bot.console.origin_guard import guard
 from bot.console.requests import ask_later, asker, bad_request, body, forbid_beyond, shown
 from bot.console.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
-from bot.console.sign_in import DOOR, Door
+from bot.console.sign_in import DOOR, SignIn
 from bot.domain.notice import Notice
 from bot.domain.platform import Unreachable
 from bot.domain.policy import Band, LabelPolicy, Policy, band
@@ -29,7 +29,7 @@ from bot.domain.role import Role
 from bot.learning.refresh import AlreadyRunning, Refresh
 from bot.learning.threshold_advice import advise, answered
 from bot.pipeline.question_lane import AskLater
-from bot.pipeline.rate_limit import Patience
+from bot.pipeline.rate_limit import RateLimit
 from bot.platforms.webchat import COMMUNITY, PEOPLE, ROOM, Refused
 from bot.text.validation import first_place, first_problem
 from model.classifier import Verdict
@@ -39,18 +39,18 @@ STATIC = Path(__file__).with_name("static")
 
 ADVICE_A_MINUTE = 60
 """A thousand cases are unsealed each time; the page asks after each answer."""
-ADVICE: web.AppKey[Patience] = web.AppKey("advice", Patience)
+ADVICE: web.AppKey[RateLimit] = web.AppKey("advice", RateLimit)
 routes = web.RouteTableDef()
 
 
-def build(parts: Parts, door: Door, origin: str, *first: Middleware) -> web.Application:
+def build(parts: Components, door: SignIn, origin: str, *first: Middleware) -> web.Application:
     """The page as an aiohttp application, behind these middlewares and its own.
 
     `origin` is where people reach it through a proxy, "" for nowhere.
     """
     app = web.Application(middlewares=[*first, guard(origin), rights], client_max_size=2**20)
-    app[PARTS], app[DOOR], app[HEALTH] = parts, door, Health(parts)
-    app[OPEN_STREAMS], app[ADVICE] = [], Patience(ADVICE_A_MINUTE, 60.0)
+    app[COMPONENTS], app[DOOR], app[HEALTH] = parts, door, Health(parts)
+    app[OPEN_STREAMS], app[ADVICE] = [], RateLimit(ADVICE_A_MINUTE, 60.0)
     app.router.add_static("/static/", STATIC)
     for one in (routes, adapters.routes, cases.routes, health.routes, sign_in.routes, stream.routes):
         app.add_routes(one)
@@ -79,7 +79,7 @@ async def sign_out(request: web.Request) -> web.Response:
     session, whose = request[SESSION], (await body(request)).get("whose", "this")
     if whose not in ("this", "mine", "everybody"):
         return error_json('"whose" is one of this, mine, everybody', 400)
-    if whose == "everybody" and not request.app[PARTS].access.is_operator(session.person):
+    if whose == "everybody" and not request.app[COMPONENTS].access.is_operator(session.person):
         return error_json("only whoever runs this service may do that", 403)
     await request.app[DOOR].end(session, whose)
     return answer_json({})
@@ -88,7 +88,7 @@ async def sign_out(request: web.Request) -> web.Response:
 @routes.get("/api/me")
 async def me(request: web.Request) -> web.Response:
     """Who is signed in, and where they may do what."""
-    session, access = request[SESSION], request.app[PARTS].access
+    session, access = request[SESSION], request.app[COMPONENTS].access
     try:
         granted = await access.granted(session.person)
     except Unreachable as error:
@@ -110,8 +110,8 @@ async def me(request: web.Request) -> web.Response:
 async def state(request: web.Request) -> web.Response:
     """Everything a page shows of a community when it opens or finds its service again, and the token it then sends with
     each click."""
-    parts, community, role = request.app[PARTS], request[COMMUNITY_ASKED], request[ROLE]
-    policy = await parts.moderator.policy(community)
+    parts, community, role = request.app[COMPONENTS], request[COMMUNITY_ASKED], request[ROLE]
+    policy = await parts.pipeline.policy(community)
     cases = await parts.store.cases(community)
     is_trial, is_operator = community == COMMUNITY, role is Role.OPERATOR
     return answer_json(
@@ -124,7 +124,7 @@ async def state(request: web.Request) -> web.Response:
             if is_trial
             else [],
             "policy": policy.model_dump(mode="json"),
-            "paused": parts.moderator.cap.is_paused(community),
+            "paused": parts.pipeline.cap.is_paused(community),
             "own_categories": parts.own_categories,
             "adapter": parts.learning.adapter_of(community),
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()] if is_trial else [],
@@ -146,7 +146,7 @@ async def platforms(request: web.Request) -> web.Response:
 
 
 async def _platforms(request: web.Request) -> list[dict[str, Any]]:
-    parts, person = request.app[PARTS], request[SESSION].person
+    parts, person = request.app[COMPONENTS], request[SESSION].person
     if parts.access.is_operator(person):
         return [overview_json(await overview()) for overview in parts.platforms]
     granted = {one.community for one in await parts.access.granted(person)}
@@ -158,7 +158,7 @@ async def _platforms(request: web.Request) -> list[dict[str, Any]]:
 @routes.post("/api/messages")
 async def post_message(request: web.Request) -> web.Response:
     """A message into the room; answered once it is in the journal."""
-    parts, data = request.app[PARTS], await body(request)
+    parts, data = request.app[COMPONENTS], await body(request)
     if request[COMMUNITY_ASKED] != COMMUNITY:
         return error_json("only the try-out chat takes messages from the page", 400)
     try:
@@ -166,24 +166,24 @@ async def post_message(request: web.Request) -> web.Response:
     except Refused as error:
         return error_json(str(error), 400)
     parts.chat.show(event)
-    await parts.moderator.receive(event)
+    await parts.pipeline.receive(event)
     return answer_json({"message": event.key.message}, status=201)
 
 
 @routes.put("/api/policy")
 async def save_policy(request: web.Request) -> web.Response:
     """Saves the whole policy, mode included."""
-    parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
+    parts, community = request.app[COMPONENTS], request[COMMUNITY_ASKED]
     policy = await _policy(request)
     if policy.categories and not parts.own_categories:
         return error_json(
             "own categories are read by a GPT-J: set another base under [model] in config.toml first", 400
         )
     await forbid_beyond(request, lambda standing: standing.beyond(policy))
-    before = await parts.moderator.policy(community)
-    await parts.moderator.set_policy(community, policy)
+    before = await parts.pipeline.policy(community)
+    await parts.pipeline.set_policy(community, policy)
     if before.mode is not policy.mode:
-        await parts.moderator.set_mode(community, policy.mode)  # who says enforce ends a pause, too
+        await parts.pipeline.set_mode(community, policy.mode)  # who says enforce ends a pause, too
     parts.feed.publish("policy", community, policy=policy.model_dump(mode="json"))
     return answer_json({"policy": policy.model_dump(mode="json")})
 
@@ -191,7 +191,7 @@ async def save_policy(request: web.Request) -> web.Response:
 @routes.post("/api/resume")
 async def resume(request: web.Request) -> web.Response:
     """Acts again although the hourly cap was reached."""
-    moderator, community = request.app[PARTS].moderator, request[COMMUNITY_ASKED]
+    moderator, community = request.app[COMPONENTS].pipeline, request[COMMUNITY_ASKED]
     policy = await moderator.policy(community)
     await forbid_beyond(request, lambda standing: standing.beyond(policy))
     return answer_json({"resumed": await moderator.resume(community)})
@@ -200,9 +200,9 @@ async def resume(request: web.Request) -> web.Response:
 @routes.post("/api/policy/preview")
 async def preview(request: web.Request) -> web.Response:
     """What this policy would have done to the last 7 days, from the probabilities in the journal."""
-    parts, policy = request.app[PARTS], await _policy(request)
+    parts, policy = request.app[COMPONENTS], await _policy(request)
     try:
-        with parts.desk.questions.asked(asker(request)):
+        with parts.case_service.questions.asked(asker(request)):
             since = datetime.now(UTC) - timedelta(days=7)
             messages = await parts.store.scores(request[COMMUNITY_ASKED], since)
             bands = await asyncio.to_thread(_bands, messages, policy)
@@ -224,17 +224,17 @@ def _bands(messages: Sequence[Mapping[str, float]], policy: Policy) -> list[tupl
 @routes.get("/api/advice")
 async def advice(request: web.Request) -> web.Response:
     """Thresholds that the moderators' words on the latest cards speak for."""
-    parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
+    parts, community = request.app[COMPONENTS], request[COMMUNITY_ASKED]
     if not request.app[ADVICE].take(request[SESSION].person.key):
         return ask_later(AskLater(60.0))
-    policy, cases = await parts.moderator.policy(community), await parts.store.cases(community, limit=1000)
+    policy, cases = await parts.pipeline.policy(community), await parts.store.cases(community, limit=1000)
     return answer_json({"advice": [asdict(piece) for piece in advise(answered(cases), policy)]})
 
 
 @routes.post("/api/refresh")
 async def refresh(request: web.Request) -> web.Response:
     """Starts a refresh."""
-    parts = request.app[PARTS]
+    parts = request.app[COMPONENTS]
     try:
         parts.learning.start(parts.group)
     except AlreadyRunning as error:
@@ -242,11 +242,11 @@ async def refresh(request: web.Request) -> web.Response:
     return answer_json({}, status=202)
 
 
-def _trouble(parts: Parts, community: str, *, is_operator: bool) -> str:
+def _trouble(parts: Components, community: str, *, is_operator: bool) -> str:
     """What whoever opens the page must know first; "" while all is well. What names files is the operator's."""
-    waiting, recovery = parts.moderator.trouble, parts.store.recovery
+    waiting, recovery = parts.pipeline.trouble, parts.store.recovery
     repaired = Notice("notice-store-repaired", {"found": str(recovery)}) if recovery and recovery.is_repair else None
-    paused = Notice("page-paused") if parts.moderator.cap.is_paused(community) else None
+    paused = Notice("page-paused") if parts.pipeline.cap.is_paused(community) else None
     own = (parts.model_trouble(), parts.learning.problem) if is_operator else ()
     said = (waiting or (repaired if is_operator else None), paused, *own)
     return next((one if isinstance(one, str) else one.text() for one in said if one), "")

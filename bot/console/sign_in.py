@@ -45,7 +45,7 @@ class Session:
         return hashlib.sha256(b"csrf " + self.token.encode()).hexdigest()
 
 
-class Door:
+class SignIn:
     """Who may come in. `origin` is the public address behind a proxy, "" where there is none."""
 
     def __init__(
@@ -133,7 +133,7 @@ class Door:
         response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="Lax", secure=secure)
 
 
-DOOR: web.AppKey[Door] = web.AppKey("door", Door)
+DOOR: web.AppKey[SignIn] = web.AppKey("door", SignIn)
 
 
 async def by_link(request: web.Request) -> web.Response | None:

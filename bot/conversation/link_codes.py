@@ -8,7 +8,7 @@ CODE_HOLDS_S = 600.0
 Still = Callable[[], Awaitable[bool]]
 
 
-class Linking:
+class LinkCodes:
     """Codes that name a community for ten minutes; each serves once. Who may ask for one is checked where it is asked
     for, and again when it is used; who may use one is checked there."""
 

@@ -1,6 +1,6 @@
 """Sentences that more than one platform says: a policy, whether corrections teach, how all is."""
 
-from bot.domain.action import said_action
+from bot.domain.action import action_text
 from bot.domain.policy import Mode, Policy, preset_of
 from bot.store import Counts
 from bot.text.language import Language, say
@@ -24,7 +24,7 @@ def policy_lines(policy: Policy, language: Language, left_alone: str) -> list[st
     ]
     for label in HARMFUL:
         section = policy.of(label)
-        actions = ", ".join(said_action(language, action) for action in section.build())
+        actions = ", ".join(action_text(language, action) for action in section.build())
         lines.append(
             say(
                 language,

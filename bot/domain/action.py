@@ -98,7 +98,7 @@ def decided(decision: Mapping[str, Any]) -> tuple[Action, ...]:
     return tuple(action for action in found if not isinstance(action, Alert))
 
 
-def said_action(language: Language, action: Action) -> str:
+def action_text(language: Language, action: Action) -> str:
     """For people: "timeout for 60 minutes"."""
     match action:
         case Timeout(minutes=minutes):

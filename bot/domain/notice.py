@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.domain.action import Action, said_action
+from bot.domain.action import Action, action_text
 from bot.text.language import Language, say
 
 
@@ -28,4 +28,4 @@ def _said(language: Language, value: "str | int | float | Action | Notice | tupl
         return "\n".join(f"• {notice.text(language)}" for notice in value)
     if isinstance(value, Notice):
         return value.text(language)
-    return value if isinstance(value, str | int | float) else said_action(language, value)
+    return value if isinstance(value, str | int | float) else action_text(language, value)

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from bot.store import Store
-from bot.store.retry import Steady
+from bot.store.retry import StoreRetry
 from model.adapters.registry import GLOBAL, Registry, read_manifest, scope_of
 from model.choice import Choice
 from model.classifier import AdapterRejected, Classifier, Died, Item, Overloaded, Unavailable, Unscorable, Verdict
@@ -213,12 +213,12 @@ class Learning:
         in this `hour` of the local day if there are any that teach at all. One that was refused counts: it is not tried
         again with nothing new. So nobody who is not trusted can have one made more often than once a day."""
         began: date | None = None
-        steady = Steady()
+        store_retry = StoreRetry()
         while after or hour is not None:
             await asyncio.sleep(every_s)
             if self.state is not None and self.state.running:
                 continue
-            fresh, now = await steady(self._store.lessons.since_refresh), clock()
+            fresh, now = await store_retry(self._store.lessons.since_refresh), clock()
             at_its_hour = hour is not None and now.hour == hour and now.date() != began and fresh.total() > 0
             if at_its_hour or 0 < after <= sum(fresh[community] for community in self.trusted):
                 began = now.date() if at_its_hour else began
@@ -269,7 +269,7 @@ class Learning:
                 await process.wait()
         result = result or f"failed: the refresh ended with status {status}; the adapter before it still serves"
         finished = datetime.now(UTC)
-        await Steady()(lambda: self._store.record_refresh(started, finished, result))
+        await StoreRetry()(lambda: self._store.record_refresh(started, finished, result))
         self._tell(Refresh(False, "finished", 1.0, result))
 
     def _tell(self, state: Refresh) -> None:

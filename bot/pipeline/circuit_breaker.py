@@ -18,7 +18,7 @@ _asked_for: ContextVar[str] = ContextVar("community", default="")
 log = structlog.get_logger()
 
 
-class Breaker:
+class CircuitBreaker:
     """Opens at `most` refused calls within `within_s`; closes by itself once fewer than half of them are that recent.
 
     Where most of them were for a few communities, it opens for these alone: nobody waits for a place where the bot

@@ -9,10 +9,10 @@ from bot.domain.event import Message
 from bot.domain.policy import Band, Decision, Mode, Policy, Standing, decide, strike_expiry
 from bot.pipeline.edits import Raised, has_same_flagged_words, held, last_word, raised, shown
 from bot.pipeline.hourly_cap import HourlyCap
-from bot.pipeline.ordering import InOrder
-from bot.pipeline.pending_decisions import Acted, Ledger
+from bot.pipeline.ordering import Ordering
+from bot.pipeline.pending_decisions import Acted, PendingDecisions
 from bot.store import Store
-from bot.store.retry import Steady
+from bot.store.retry import StoreRetry
 from bot.store.revisions import Revision
 from bot.store.standings import Past
 from bot.store.store import decision_json
@@ -52,16 +52,16 @@ class Decisions:
     def __init__(
         self,
         store: Store,
-        steady: Steady,
+        store_retry: StoreRetry,
         cap: HourlyCap,
         judged: Callable[[Message, Policy], Awaitable[Decision]],
     ) -> None:
         self._store = store
-        self._steady = steady
+        self._store_retry = store_retry
         self._cap = cap
         self._judged = judged
-        self._ledger = Ledger()
-        self._authors, self._messages = InOrder(), InOrder()
+        self._pending_decisions = PendingDecisions()
+        self._authors, self._messages = Ordering(), Ordering()
 
     def begin(self, row: int, event: Message) -> None:
         """The message is taken up, behind its author's others."""
@@ -70,7 +70,7 @@ class Decisions:
 
     def end(self, row: int, event: Message) -> None:
         """It is through, or goes back into the line."""
-        self._ledger.written(row)
+        self._pending_decisions.written(row)
         self._authors.end(author_of(event), row)
         self._messages.end(_message_of(event), row)
 
@@ -94,7 +94,7 @@ class Decisions:
         decision, earlier = decided(Standing()), list[Revision]()
         if revises:
             await self._messages.before(_message_of(event), row)
-            earlier = await self._steady(lambda: self._store.revisions.before(row, event.key))
+            earlier = await self._store_retry(lambda: self._store.revisions.before(row, event.key))
         if await self._is_held(event, decision, earlier, policy):
             outcome = Raised(held(decision), (), opens=False)
         elif decision.band is Band.ACTION:
@@ -118,14 +118,14 @@ class Decisions:
         Between the look at that and its own entry nobody else has a turn.
         """
         author, community = self._store.author(event), event.key.community
-        with self._ledger.reading() as began:
+        with self._pending_decisions.reading() as began:
             past = await self._past(event, policy, now)
             await self._authors.before(author_of(event), row)
-            others = self._ledger.since(began, community)
+            others = self._pending_decisions.since(began, community)
         standing = self._standing(event, author, past, others, now)
         decision = decided(standing)
         if decision.enforced:
-            self._ledger.write(row, Acted(community, author, event.key.message, now, decision.counts))
+            self._pending_decisions.write(row, Acted(community, author, event.key.message, now, decision.counts))
         self._authors.end(author_of(event), row)
         if decision.trips:
             await self._cap.pause(community, policy.max_actions_per_hour, now)
@@ -138,8 +138,8 @@ class Decisions:
         community, ask = event.key.community, self._store.standings
         strikes_since, members_since = strike_expiry(policy, now), self._cap.counted_since(community, now)
         if policy.mode is not Mode.ENFORCE or event.author.is_bot or event.author.is_moderator:
-            return await self._steady(lambda: ask.strikes(event, strikes_since))
-        return await self._steady(lambda: ask.past(event, strikes_since, members_since, now))
+            return await self._store_retry(lambda: ask.strikes(event, strikes_since))
+        return await self._store_retry(lambda: ask.past(event, strikes_since, members_since, now))
 
     def _standing(self, event: Message, author: str, past: Past, others: Sequence[Acted], now: datetime) -> Standing:
         strikes = dict(past.strikes)
@@ -173,7 +173,7 @@ class Decisions:
         self, row: int, verdict: Verdict, outcome: Raised, earlier: Sequence[Revision], now: datetime
     ) -> Recorded:
         decision, todo = outcome.decision, outcome.todo
-        case = await self._steady(
+        case = await self._store_retry(
             lambda: self._store.record_decision(
                 row,
                 verdict,

@@ -28,7 +28,7 @@ from bot.domain.policy import Decision
 from bot.domain.restriction import Unchanged
 from bot.pipeline.warning_pace import WarningPace
 from bot.store import Store
-from bot.store.retry import Steady, damage
+from bot.store.retry import StoreRetry, is_corruption
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 """How long an action waits for a platform that does not answer: twice as long each time."""
@@ -46,7 +46,7 @@ class TakenBack:
     unchanged: tuple[tuple[Action, Unchanged], ...] = ()
 
 
-class Performing:
+class Enforcement:
     """The journal says "intended" before an action is begun, "sent" while it may have been done or not.
 
     `changed` is told of a case whose actions ended later than its card was shown, `tell` of what was not possible. What
@@ -57,7 +57,7 @@ class Performing:
     def __init__(
         self,
         store: Store,
-        steady: Steady,
+        store_retry: StoreRetry,
         platforms: Mapping[str, Platform],
         changed: Callable[[Case], None],
         tell: Callable[[Notice], None],
@@ -65,7 +65,7 @@ class Performing:
         is_paused: Callable[[str], bool] = lambda community: False,
     ) -> None:
         self._store = store
-        self._steady = steady
+        self._store_retry = store_retry
         self._platforms = platforms
         self._changed = changed
         self._tell = tell
@@ -162,7 +162,7 @@ class Performing:
                     else:
                         (done if worked else kept).append(action)
             state = "undoing" if waiting else outcome
-            await self._steady(lambda: self._store.record_progress(row, state, waiting, outcome, undoes=True))
+            await self._store_retry(lambda: self._store.record_progress(row, state, waiting, outcome, undoes=True))
         except BaseException:
             self._undoing.discard(row)
             raise
@@ -174,7 +174,7 @@ class Performing:
 
     async def _redraw(self, key: MessageKey) -> None:
         """The card was shown before this came of it."""
-        if (case := await self._steady(lambda: self._store.case_of(*key.address))) is not None:
+        if (case := await self._store_retry(lambda: self._store.case_of(*key.address))) is not None:
             self._changed(case)
 
     @contextlib.contextmanager
@@ -256,7 +256,7 @@ class Performing:
                 await self._progress(row, "intended", later, state)
                 put_off(later, pause_s, min(2 * wait_s, LONGEST_WAIT_S))
                 return
-        await self._steady(lambda: self._store.record_progress(row, state, [], state))
+        await self._store_retry(lambda: self._store.record_progress(row, state, [], state))
 
     async def _paced(self, action: Action, rest: Sequence[Action], event: Message) -> Action | None:
         """The action as it is to be done now; None for a warning that another covers. Raises `RateLimited`."""
@@ -278,12 +278,12 @@ class Performing:
 
     async def _unchanged(self, row: int, action: Action, unchanged: Unchanged, *, undoes: bool = False) -> None:
         """The card says what stayed as it was, and why."""
-        await self._steady(lambda: self._store.record_unchanged(row, action, unchanged, undoes=undoes))
+        await self._store_retry(lambda: self._store.record_unchanged(row, action, unchanged, undoes=undoes))
 
     async def _progress(
         self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None
     ) -> None:
-        await self._steady(lambda: self._store.record_progress(row, state, todo, outcome, unsure))
+        await self._store_retry(lambda: self._store.record_progress(row, state, todo, outcome, unsure))
 
     def _put_off(self, row: int, key: MessageKey, wait_s: float, work: Callable[[], Awaitable[object]]) -> None:
         """Does the rest later. The journal has it until then, so a restart goes on with it, too."""
@@ -293,11 +293,11 @@ class Performing:
             try:
                 await work()
             except Exception as error:
-                if damage(error):
+                if is_corruption(error):
                     raise
                 log.exception("actions that were put off failed", row=row)
                 if row not in self._undone:
-                    await self._steady(lambda: self._store.record_state(row, "failed"))
+                    await self._store_retry(lambda: self._store.record_state(row, "failed"))
                 self._tell(Notice("notice-failed", {"row": row}, key.community))
             await self._redraw(key)
 

@@ -160,7 +160,7 @@ class _Community(Generic[T]):
         self.size -= 1
 
 
-class Intake(Generic[T]):
+class FairQueue(Generic[T]):
     """Round-robin over communities, within one over its authors, in order within one author (`Turns`, by tokens); holds
     at most `max_waiting` entries.
 

@@ -15,7 +15,7 @@ import structlog
 from bot.domain.notice import Notice
 from bot.store import Store
 from bot.store.pauses import Pause
-from bot.store.retry import Steady
+from bot.store.retry import StoreRetry
 
 WITHIN = timedelta(hours=1)
 LOOK_EVERY_S = 10.0
@@ -27,9 +27,9 @@ log = structlog.get_logger()
 class HourlyCap:
     """Which communities are paused; every change is on disk before it holds. `notice` hears of each change once."""
 
-    def __init__(self, store: Store, steady: Steady, notice: Callable[[Notice], None]) -> None:
+    def __init__(self, store: Store, store_retry: StoreRetry, notice: Callable[[Notice], None]) -> None:
         self._store = store
-        self._steady = steady
+        self._store_retry = store_retry
         self._notice = notice
         self._pauses: dict[str, Pause] = {}
         self._loaded = asyncio.Lock()
@@ -50,7 +50,7 @@ class HourlyCap:
         """What an earlier process left; the second time it does nothing."""
         async with self._loaded:
             if not self._is_loaded:
-                for pause in await self._steady(self._store.pauses.all):
+                for pause in await self._store_retry(self._store.pauses.all):
                     self._pauses.setdefault(pause.community, pause)
                 self._is_loaded = True
 
@@ -62,7 +62,7 @@ class HourlyCap:
         self._pauses[community] = pause  # before it is on disk: not one action later
         self._notice(Notice("notice-cap", {"members": members}, community, RESUME))
         log.warning("acting is paused", community=community, members=members)
-        await self._steady(lambda: self._store.pauses.save(pause))
+        await self._store_retry(lambda: self._store.pauses.save(pause))
 
     async def hit(self, community: str, now: datetime) -> None:
         """An ordinary member was spared: the hour begins anew."""
@@ -95,5 +95,5 @@ class HourlyCap:
         await self._save(Pause(community, None, None, now))
 
     async def _save(self, pause: Pause) -> None:
-        await self._steady(lambda: self._store.pauses.save(pause))
+        await self._store_retry(lambda: self._store.pauses.save(pause))
         self._pauses[pause.community] = pause

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class InOrder:
+class Ordering:
     """What is at work under each key, in the order in which it began.
 
     Nothing waits unless it asks to (`before`), and then only for what began earlier, so two never wait for each other.

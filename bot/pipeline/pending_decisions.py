@@ -22,7 +22,7 @@ class Acted:
     counts: bool
 
 
-class Ledger:
+class PendingDecisions:
     """What is written, and what was written while somebody reads."""
 
     def __init__(self) -> None:

@@ -17,12 +17,12 @@ from bot.domain.platform import Platform
 from bot.domain.policy import Decision, Mode, Policy, Standing, decide, exemption, unread
 from bot.pipeline.decisions import Decisions, Read, author_of
 from bot.pipeline.edits import is_unchanged
-from bot.pipeline.enforcement import Performing, TakenBack
-from bot.pipeline.fair_queue import Intake, Throttle
+from bot.pipeline.enforcement import Enforcement, TakenBack
+from bot.pipeline.fair_queue import FairQueue, Throttle
 from bot.pipeline.hourly_cap import HourlyCap
-from bot.pipeline.recovery import MOST_DEATHS, Backlog
+from bot.pipeline.recovery import MOST_DEATHS, Recovery
 from bot.store import Store
-from bot.store.retry import Steady, damage
+from bot.store.retry import StoreRetry, is_corruption
 from bot.store.store import decision_json
 from model.classifier import (
     TRIAL,
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judgement:
     """What the model said of a message, of its aggressive view where that differs, of what it quotes, and what was
     decided."""
 
@@ -66,7 +66,7 @@ class Judged:
     quoted: Verdict | None = None
 
 
-class Moderator:
+class Pipeline:
     """Takes events of every platform. `receive` returns once the message is on disk; `run` does the rest.
 
     `adapter_of` names the adapter that serves a community. `changed` is told of every case that was opened or changed,
@@ -82,7 +82,7 @@ class Moderator:
         adapter_of: Callable[[str], str],
         changed: Callable[[Case], None] = lambda case: None,
         notice: Callable[[Notice], None] = lambda notice: None,
-        settled: Callable[[Message, Judged | None], None] = lambda event, judged: None,
+        settled: Callable[[Message, Judgement | None], None] = lambda event, judged: None,
         concurrency: int = 64,
         max_waiting: int = 2000,
     ) -> None:
@@ -94,7 +94,7 @@ class Moderator:
         self._settled = settled
         self._concurrency = concurrency
         self._throttle = Throttle(concurrency)
-        self._intake: Intake[tuple[int, Message]] = Intake(max_waiting)
+        self._fair_queue: FairQueue[tuple[int, Message]] = FairQueue(max_waiting)
         self._in_hand: set[int] = set()
         self._tries: dict[int, int] = {}
         self._has_answered = False
@@ -105,22 +105,22 @@ class Moderator:
         self._policies: dict[str, Policy] = {}
         self._told: dict[str, float] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._steady = Steady(self._store_trouble)
-        self.cap = HourlyCap(store, self._steady, notice)
-        self._performing = Performing(
-            store, self._steady, platforms, changed, self._tell, self._spawn, self.cap.is_paused
+        self._store_retry = StoreRetry(self._store_trouble)
+        self.cap = HourlyCap(store, self._store_retry, notice)
+        self._enforcement = Enforcement(
+            store, self._store_retry, platforms, changed, self._tell, self._spawn, self.cap.is_paused
         )
         self._revising: set[int] = set()
         """Rows of which the journal has an earlier revision, or may have one."""
-        self._decisions = Decisions(store, self._steady, self.cap, self._decided)
-        self._backlog = Backlog(
+        self._decisions = Decisions(store, self._store_retry, self.cap, self._decided)
+        self._recovery = Recovery(
             store,
-            self._steady,
+            self._store_retry,
             platforms,
-            self._intake,
+            self._fair_queue,
             self._in_hand,
             self._queue_again,
-            self._performing.finish,
+            self._enforcement.finish,
             lambda: self._tell(Notice("notice-flood-over")),
         )
         self._silent: Notice | None = None
@@ -130,12 +130,12 @@ class Moderator:
     @property
     def is_busy(self) -> bool:
         """Whether messages wait for a turn."""
-        return len(self._intake) > 0
+        return len(self._fair_queue) > 0
 
     @property
     def trouble(self) -> Notice | None:
         """What keeps messages waiting at the moment; None while all is well."""
-        if self._steady.trouble:
+        if self._store_retry.trouble:
             return Notice("notice-store-silent")
         return self._silent
 
@@ -171,7 +171,9 @@ class Moderator:
         await self._store.save_policy(community, policy, datetime.now(UTC))
         self._policies[community] = policy
 
-    async def judge(self, event: Message, policy: Policy | None = None, classifier: Classifier | None = None) -> Judged:
+    async def judge(
+        self, event: Message, policy: Policy | None = None, classifier: Classifier | None = None
+    ) -> Judgement:
         """What would be done with a message, exempt or not, under this policy or the one in force; nothing is kept.
 
         `classifier` is whom a person's question goes to (`Questions`). Raises what that raises, `Unavailable`,
@@ -183,7 +185,7 @@ class Moderator:
         except Unscorable as error:
             raise Unavailable(str(error)) from error
         decision = decide(event, verdict, Standing(), policy, disguised=disguised, quoted=quoted)
-        return Judged(verdict, disguised, decision, quoted)
+        return Judgement(verdict, disguised, decision, quoted)
 
     async def set_mode(self, community: str, mode: Mode) -> None:
         """Shadow or enforce, from the next decision on; to say enforce also ends a pause."""
@@ -198,11 +200,11 @@ class Moderator:
 
     async def take_back(self, case: Case, moderator: str) -> TakenBack:
         """What was done about a case is taken back, and what is still to be done is not; raises the store's errors."""
-        return await self._performing.take_back(case, moderator)
+        return await self._enforcement.take_back(case, moderator)
 
     async def _work_off(self) -> None:
-        await self._backlog.former()
-        await self._backlog.run()
+        await self._recovery.former()
+        await self._recovery.run()
 
     async def _queue_again(self, row: int, event: Message, tries: int | None, revises: bool) -> None:
         """A row that has stood in the journal for a while."""
@@ -222,25 +224,25 @@ class Moderator:
         tokens = estimated_tokens(event.text) + (estimated_tokens(event.quoted) if event.quoted else 0)
         if row in self._revising:
             tokens *= REVISION_COSTS
-        shed = self._intake.put_now(author_of(event), (row, event), community=event.key.community, tokens=tokens)
+        shed = self._fair_queue.put_now(author_of(event), (row, event), community=event.key.community, tokens=tokens)
         if shed is not None:
             await self._shed(shed[0])
 
     async def _shed(self, row: int) -> None:
         """There is no room for it now: the journal keeps it, and it is taken up when there is."""
         try:
-            await self._steady(lambda: self._store.record_state(row, "shed"))
+            await self._store_retry(lambda: self._store.record_state(row, "shed"))
         finally:
             self._in_hand.discard(row)
-            self._backlog.has_shed = True
+            self._recovery.has_shed = True
         self._tell(Notice("notice-flood"))
 
     async def _serve(self, number: int) -> None:
         while True:
             await self._throttle.turn(number)
-            row, event = await self._intake.take()
+            row, event = await self._fair_queue.take()
             self._decisions.begin(row, event)
-            judged: Judged | None = None
+            judged: Judgement | None = None
             try:
                 judged = await self._handle(row, event)
             except (Unavailable, AdapterRejected, Overloaded) as error:
@@ -248,12 +250,12 @@ class Moderator:
                 await self._wait_for_model(row, event, error)
                 continue
             except Exception as error:
-                if damage(error):
+                if is_corruption(error):
                     raise
                 log.exception("message failed", row=row)
-                await self._steady(lambda: self._store.record_state(row, "failed"))  # noqa: B023
+                await self._store_retry(lambda: self._store.record_state(row, "failed"))  # noqa: B023
                 self._tell(Notice("notice-failed", {"row": row}, event.key.community))
-                if (case := await self._steady(lambda: self._store.case_of(*event.key.address))) is not None:  # noqa: B023
+                if (case := await self._store_retry(lambda: self._store.case_of(*event.key.address))) is not None:  # noqa: B023
                     self._changed(case)
             self._decisions.end(row, event)
             self._revising.discard(row)
@@ -276,18 +278,18 @@ class Moderator:
         self._in_hand.discard(row)
         await self._queue(row, event)
 
-    async def _handle(self, row: int, event: Message) -> Judged | None:
-        policy = await self._steady(lambda: self.policy(event.key.community))
+    async def _handle(self, row: int, event: Message) -> Judgement | None:
+        policy = await self._store_retry(lambda: self.policy(event.key.community))
         if await self._is_left_alone(event.key) or exemption(event, policy) is not None:
-            await self._steady(lambda: self._store.record_state(row, "exempt"))
+            await self._store_retry(lambda: self._store.record_state(row, "exempt"))
             return None
         if event.unreadable:
             await self._unreadable(row, event)
             return None
         revises = row in self._revising
-        earlier = await self._steady(lambda: self._store.revisions.before(row, event.key)) if revises else []
+        earlier = await self._store_retry(lambda: self._store.revisions.before(row, event.key)) if revises else []
         if is_unchanged(event, earlier):
-            await self._steady(lambda: self._store.record_state(row, "unchanged"))
+            await self._store_retry(lambda: self._store.record_state(row, "unchanged"))
             return None
         try:
             verdict, disguised, quoted = await self._read(row, event, policy)
@@ -297,24 +299,24 @@ class Moderator:
         read = Read(verdict, disguised, quoted)
         came_to = await self._decisions.come_to(row, event, read, policy, revises=bool(earlier))
         if came_to.todo:
-            await self._performing.perform(row, event, came_to.decision, came_to.todo)
+            await self._enforcement.perform(row, event, came_to.decision, came_to.todo)
         if came_to.case is not None:
             await self._show(came_to.case)
-        return Judged(verdict, disguised, came_to.decision, quoted)
+        return Judgement(verdict, disguised, came_to.decision, quoted)
 
     async def _decided(self, event: Message, policy: Policy) -> Decision:
         return (await self.judge(event, policy)).decision
 
     async def _is_left_alone(self, key: MessageKey) -> bool:
         asked = self.leave_alone.get(key.platform)
-        return asked is not None and await self._steady(lambda: asked(key))
+        return asked is not None and await self._store_retry(lambda: asked(key))
 
     async def _unreadable(self, row: int, event: Message) -> None:
         """Nobody knows its shape: moderators are told once of each kind."""
         log.warning("a message of unknown shape", row=row, kind=event.unreadable)
         community, kind = event.key.community, f"{event.key.platform}: {event.unreadable}"
-        await self._steady(lambda: self._store.record_state(row, "done"))
-        if await self._steady(lambda: self._store.unknown.is_new(community, kind, datetime.now(UTC))):
+        await self._store_retry(lambda: self._store.record_state(row, "done"))
+        if await self._store_retry(lambda: self._store.unknown.is_new(community, kind, datetime.now(UTC))):
             self._notice(Notice("notice-unknown-kind", {"kind": event.unreadable}, community))
 
     async def _read(self, row: int, event: Message, policy: Policy) -> Verdicts:
@@ -370,20 +372,20 @@ class Moderator:
         return True
 
     async def _count(self, row: int, tries: int) -> None:
-        await self._steady(lambda: self._store.record_tried(row, tries + self._former.get(row, 0)))
+        await self._store_retry(lambda: self._store.record_tried(row, tries + self._former.get(row, 0)))
         self._tries[row] = tries
 
     async def _set_aside(self, row: int, event: Message, why: str) -> None:
         """Nobody could score it: moderators are shown it, and nothing else is done."""
         log.error("a message could not be scored", row=row, why=why)
         said, now = decision_json(unread(why)), datetime.now(UTC)
-        case = await self._steady(lambda: self._store.record_unread(row, said, now))
+        case = await self._store_retry(lambda: self._store.record_unread(row, said, now))
         if case is not None:
             await self._show(case)
         self._tell(Notice("notice-unread", community=event.key.community))
 
     async def _show(self, number: int) -> None:
-        if (case := await self._steady(lambda: self._store.case(number))) is not None:
+        if (case := await self._store_retry(lambda: self._store.case(number))) is not None:
             self._changed(case)
 
     async def _verdicts(

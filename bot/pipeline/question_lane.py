@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bot.pipeline.fair_queue import Intake
+from bot.pipeline.fair_queue import FairQueue
 from bot.text.language import Language, say
 from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
 from model.serving.batcher import estimated_tokens
@@ -163,7 +163,7 @@ class Lane:
 
     def __init__(self, is_busy: Callable[[], bool], max_waiting: int = 500) -> None:
         self._is_busy = is_busy
-        self._waiting: Intake[asyncio.Future[None]] = Intake(max_waiting)
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue(max_waiting)
         self._taken = False
 
     async def enter(self, asker: Asker, tokens: int) -> None:

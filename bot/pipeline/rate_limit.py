@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict, deque
 
 
-class Patience:
+class RateLimit:
     """At most so many within so many seconds for each key; in memory only."""
 
     def __init__(self, count: int, within_s: float) -> None:

@@ -8,10 +8,10 @@ import structlog
 
 from bot.domain.case import Journalled
 from bot.domain.event import Message
-from bot.pipeline.fair_queue import Intake
+from bot.pipeline.fair_queue import FairQueue
 from bot.store import Store
-from bot.store.queries import Left
-from bot.store.retry import Steady, damage
+from bot.store.queries import UnfinishedMessage
+from bot.store.retry import StoreRetry, is_corruption
 
 PAGE = 200
 """So many rows of the journal are read at once at most."""
@@ -23,8 +23,8 @@ LOOK_EVERY_S, ORPHANS_EVERY_S = 1.0, 30.0
 log = structlog.get_logger()
 
 
-class Backlog:
-    """Reads what waits, in fair turns, a page at a time and only as far as `intake` has room.
+class Recovery:
+    """Reads what waits, in fair turns, a page at a time and only as far as `fair_queue` has room.
 
     `in_hand` are the rows that are in the line or being handled. `queue` puts a row into the line, `finish` carries out
     what was decided before; `caught_up` hears that nothing shed waits any more.
@@ -33,18 +33,18 @@ class Backlog:
     def __init__(
         self,
         store: Store,
-        steady: Steady,
+        store_retry: StoreRetry,
         platforms: Iterable[str],
-        intake: Intake[tuple[int, Message]],
+        fair_queue: FairQueue[tuple[int, Message]],
         in_hand: Set[int],
         queue: Callable[[int, Message, int | None, bool], Awaitable[None]],
         finish: Callable[[Journalled, Message], Awaitable[None]],
         caught_up: Callable[[], None],
     ) -> None:
         self._store = store
-        self._steady = steady
+        self._store_retry = store_retry
         self._platforms = platforms
-        self._intake = intake
+        self._fair_queue = fair_queue
         self._in_hand = in_hand
         self._queue = queue
         self._finish = finish
@@ -72,7 +72,7 @@ class Backlog:
         async for old in self._pages(platform, states, tries, self._store.newest_at_open):
             row = old.row
             if old.event is None:
-                await self._steady(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023
+                await self._store_retry(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023
             elif row.state in DECIDED:
                 await self._finished(row, old.event)
             else:
@@ -83,10 +83,10 @@ class Backlog:
         try:
             await self._finish(row, event)
         except Exception as error:
-            if damage(error):
+            if is_corruption(error):
                 raise
             log.exception("could not be finished", row=row.id)
-            await self._steady(lambda: self._store.record_state(row.id, "failed"))
+            await self._store_retry(lambda: self._store.record_state(row.id, "failed"))
 
     async def run(self) -> None:
         """Takes up what was shed, once there is room again, and what a commit left that nobody believed in; until
@@ -97,7 +97,7 @@ class Backlog:
             if time.monotonic() - looked > ORPHANS_EVERY_S:
                 await self._orphans()
                 looked = time.monotonic()
-            if not self.has_shed or not self._intake.roomy.is_set():
+            if not self.has_shed or not self._fair_queue.roomy.is_set():
                 continue
             self.has_shed = False  # before the look: what is shed meanwhile is looked for again
             for name in self._platforms:
@@ -119,18 +119,18 @@ class Backlog:
 
     async def _pages(
         self, platform: str, states: Sequence[str], tries: int | None = None, upto: int | None = None
-    ) -> AsyncIterator[Left]:
+    ) -> AsyncIterator[UnfinishedMessage]:
         """Rows in these states that nobody has in hand: communities in turn, in them authors, each from their oldest
         on. What comes meanwhile is looked for the next time."""
-        numbers, at = await self._steady(lambda: self._store.in_turn(platform, states, tries, upto)), 0
+        numbers, at = await self._store_retry(lambda: self._store.in_turn(platform, states, tries, upto)), 0
         while at < len(numbers):
             limit = PAGE
             if "intended" not in states:
-                while not self._intake.roomy.is_set():
-                    await self._intake.roomy.wait()
-                limit = max(1, min(PAGE, self._intake.max_waiting - len(self._intake)))
+                while not self._fair_queue.roomy.is_set():
+                    await self._fair_queue.roomy.wait()
+                limit = max(1, min(PAGE, self._fair_queue.max_waiting - len(self._fair_queue)))
             already = set(self._in_hand)  # may be through by the time the journal has answered
             some = [number for number in numbers[at : at + limit] if number not in already]
             at += limit
-            for old in await self._steady(lambda: self._store.left(some, states)):  # noqa: B023
+            for old in await self._store_retry(lambda: self._store.left(some, states)):  # noqa: B023
                 yield old

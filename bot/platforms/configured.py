@@ -5,7 +5,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from bot.config import Config
-from bot.conversation.link_codes import Linking
+from bot.conversation.link_codes import LinkCodes
 from bot.platforms.protocol import Remote
 from bot.store import Store
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 def remotes(config: Config, store: Store) -> list[Remote]:
     """Those with a token, not yet connected. Raises `BadConfig` where a token's file cannot be read."""
     found: list[Remote] = []
-    linking = Linking()
+    link_codes = LinkCodes()
     if config.discord.token:
         from bot.platforms.discord import Discord
 
-        found.append(Discord(store, discord_access(config), linking))
+        found.append(Discord(store, discord_access(config), link_codes))
     if config.telegram.token:
         from bot.platforms.telegram import Telegram
 
-        found.append(Telegram(store, telegram_access(config), linking))
+        found.append(Telegram(store, telegram_access(config), link_codes))
     return found
 
 

@@ -12,10 +12,10 @@ from bot.domain.notice import Notice
 from bot.domain.platform import Platform
 
 if TYPE_CHECKING:
-    from bot.cases.service import Desk
+    from bot.cases.service import CaseService
     from bot.domain.case import Case
     from bot.domain.role import Person, Standing
-    from bot.pipeline.pipeline import Moderator
+    from bot.pipeline.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Remote(Platform, Protocol):
 
     adapter_of: Callable[[str], str]
 
-    def serve(self, moderator: "Moderator", desk: "Desk") -> None:
+    def serve(self, pipeline: "Pipeline", case_service: "CaseService") -> None:
         """Names who takes events and questions; before `run`."""
         ...
 

@@ -19,7 +19,7 @@ from bot.config import Config
 from bot.domain.action import Action
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.policy import Band, score_of
-from bot.pipeline.pipeline import Judged, Moderator
+from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.process.models import adapters_of
 from bot.process.models import worker_of as process_of
 from bot.store import Sealer, Store
@@ -84,7 +84,7 @@ class Findings:
     alerting: dict[Label, Counter[tuple[str, int]]] = field(default_factory=lambda: {n: Counter() for n in HARMFUL})
     acting: dict[Label, Counter[tuple[str, int]]] = field(default_factory=lambda: {n: Counter() for n in HARMFUL})
 
-    def add(self, judged: Judged, truth: Label | None, seconds: float) -> None:
+    def add(self, judged: Judgement, truth: Label | None, seconds: float) -> None:
         """One message that is through."""
         self.latencies.add(seconds)
         self.bands[judged.decision.band] += 1
@@ -150,7 +150,7 @@ async def replay(
     advance: Callable[[Findings], None] = lambda so_far: None,
     community: str = "",
 ) -> Findings:
-    """Every row of the file through a moderator of its own; rows without text are only counted.
+    """Every row of the file through a pipeline of its own; rows without text are only counted.
 
     Verdicts follow the norm of `community`, by default the only one the adapter has learned.
     """
@@ -158,7 +158,7 @@ async def replay(
     free = asyncio.Semaphore(IN_HAND)
     in_hand: dict[str, tuple[float, Label | None]] = {}
 
-    def settled(event: Message, judged: Judged | None) -> None:
+    def settled(event: Message, judged: Judgement | None) -> None:
         began, truth = in_hand.pop(event.key.message)
         if judged is None:
             found.failed += 1
@@ -170,7 +170,7 @@ async def replay(
     with tempfile.TemporaryDirectory(prefix="domovoi-replay-") as folder:
         sealer = Sealer.from_file(Path(folder) / "sealing.key", create=True)
         async with Store.open(Path(folder) / "replay.db", sealer) as store, asyncio.TaskGroup() as group:
-            moderator = Moderator(
+            pipeline = Pipeline(
                 store,
                 classifier,
                 {_PLATFORM: Nowhere()},
@@ -178,7 +178,7 @@ async def replay(
                 settled=settled,
                 concurrency=IN_HAND,
             )
-            task, began = group.create_task(moderator.run()), time.monotonic()
+            task, began = group.create_task(pipeline.run()), time.monotonic()
             with open_rows(source, (text, label) if label else (text,)) as rows:
                 for number, row in enumerate(rows, start=2):
                     found.rows += 1
@@ -190,7 +190,7 @@ async def replay(
                     in_hand[str(number)] = (time.monotonic(), truth)
                     key = MessageKey(_PLATFORM, community, "file", str(number))
                     author = Author(f"row-{number}", f"row {number}")
-                    await moderator.receive(Message(key, author, row[text], datetime.now(UTC)))
+                    await pipeline.receive(Message(key, author, row[text], datetime.now(UTC)))
             for _ in range(IN_HAND):
                 await free.acquire()
             found.seconds = time.monotonic() - began

@@ -1,6 +1,6 @@
 """What the service remembers: tables, migrations, and one method per domain event."""
 
-from bot.store.backups import Damaged, Recovery
+from bot.store.backups import Damaged, Restored
 from bot.store.cards import Card
 from bot.store.communities import Community
 from bot.store.queries import Counts
@@ -14,7 +14,7 @@ __all__ = [
     "Damaged",
     "KeyMissing",
     "NewerStore",
-    "Recovery",
+    "Restored",
     "Sealer",
     "Store",
 ]

@@ -17,7 +17,7 @@ import structlog
 
 from bot.store.change_log import ChangeLog, numbers_in, read_changes
 from bot.store.integrity import EMPTY, check, is_sound, opened, schema_of, version_of
-from bot.store.retry import damage, passing
+from bot.store.retry import is_corruption, is_transient
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Damaged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery:
+class Restored:
     """What a start found and did: why the store was not as it should be, the backup it was made from ("" where its own
     file served), how many changes were done again, where the damaged file is now, and how many later changes are `lost`
     behind damage in the log."""
@@ -155,7 +155,7 @@ class Backups:
         except Damaged as error:
             raise sqlite3.DatabaseError(f"the copy is malformed: {error}") from error
 
-    def recover(self) -> Recovery | None:
+    def recover(self) -> Restored | None:
         """Before the store is opened: makes it again if it is damaged or gone, and does what is only in the log.
 
         None where all is as it should be, also where there has never been a store. Raises `Damaged`.
@@ -170,9 +170,9 @@ class Backups:
         with opened(self.path) as store:
             before = _number(store)
             count, lost = self._redo(store, before)
-        return Recovery("had lost its last commits", "", count, lost=lost) if count or lost else None
+        return Restored("had lost its last commits", "", count, lost=lost) if count or lost else None
 
-    def restore(self, why: str, source: Path | None = None) -> Recovery:
+    def restore(self, why: str, source: Path | None = None) -> Restored:
         """The newest sound backup, or `source`, with every later change takes the store's place; the file there before
         is kept.
 
@@ -194,7 +194,7 @@ class Backups:
                     count, lost = self._redo(store, _number(store))
                     store.execute("PRAGMA journal_mode=DELETE")
             except sqlite3.Error as error:  # such as changes of a later schema
-                if passing(error) or (intact and damage(error)):  # the disk's fault, not the backup's
+                if is_transient(error) or (intact and is_corruption(error)):  # the disk's fault, not the backup's
                     raise
                 log.error("a backup does not take the changes after it", backup=backup.name, error=str(error))
                 continue
@@ -203,7 +203,7 @@ class Backups:
             aside = self._set_aside()
             os.replace(partial, self.path)
             _sync(self.path.parent)
-            return Recovery(why, backup.name, count, aside, lost)
+            return Restored(why, backup.name, count, aside, lost)
         raise Damaged(
             f"the store {self.path} {why}, and {self.folder} has no sound backup; nothing was changed. "
             f"Put a copy of your own in the place of {self.path.name}, or move both away to start anew"

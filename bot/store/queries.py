@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class UnfinishedMessage:
     """A row that is not finished, and the event it was made from; None once its text or author is no longer kept."""
 
     row: Journalled
@@ -50,7 +50,7 @@ class Counts:
     acted: int
 
 
-class Reading:
+class Queries:
     """The store's questions; none of them changes anything."""
 
     def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
@@ -168,7 +168,7 @@ class Reading:
                 found.extend(some)
         return found
 
-    async def left(self, numbers: Sequence[int], states: Sequence[str]) -> list[Left]:
+    async def left(self, numbers: Sequence[int], states: Sequence[str]) -> list[UnfinishedMessage]:
         """Those of these rows that are still in these states, in the order of their numbers as given."""
         wanted = sa.and_(t.message.c.id.in_(numbers), t.message.c.state.in_(states))
         async with self._engine.connect() as connection:
@@ -243,15 +243,15 @@ class Reading:
         """The author's pseudonym in this community."""
         return self.sealer.author(event.key.platform, event.key.community, event.author.id)
 
-    def _left(self, row: sa.RowMapping) -> Left:
+    def _left(self, row: sa.RowMapping) -> UnfinishedMessage:
         old = from_row(row, self.sealer)
         if row["text_sealed"] is None or row["author_sealed"] is None:
-            return Left(old, None, bool(row["revises"]))
+            return UnfinishedMessage(old, None, bool(row["revises"]))
         author, text = self.sealer.legible(row["author_sealed"]), self.sealer.legible(row["text_sealed"])
         if author is None or text is None:
-            return Left(old, None, bool(row["revises"]))
+            return UnfinishedMessage(old, None, bool(row["revises"]))
         event = Message(old.key, author_from(author), old.text, old.sent_at, old.quoted, old.attached, old.unreadable)
-        return Left(old, event, bool(row["revises"]))
+        return UnfinishedMessage(old, event, bool(row["revises"]))
 
     async def _cases(self, wanted: sa.ColumnElement[bool], limit: int) -> list[Case]:
         query = _CASES.where(wanted).order_by(t.case.c.id.desc()).limit(limit)

@@ -18,7 +18,7 @@ _ERRNOS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EIO", "EFBIG",
 _PASSING = ("BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "NOMEM", "READONLY", "PROTOCOL", "INTERRUPT")
 
 
-def passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the store may answer again by itself: disk full, I/O error, locked. Damage to the file is not passing,
     and a statement that breaks a rule of the schema is a mistake of ours."""
     if isinstance(error, OSError):  # of the log of changes
@@ -30,7 +30,7 @@ def passing(error: BaseException) -> bool:
     return isinstance(cause, sqlite3.OperationalError) and name.removeprefix("SQLITE_").startswith(_PASSING)
 
 
-def damage(error: BaseException) -> bool:
+def is_corruption(error: BaseException) -> bool:
     """Whether the store's file is damaged: waiting does not help, a new start does."""
     said = str(error).lower()
     return isinstance(error, sa.exc.DatabaseError | sqlite3.DatabaseError) and (
@@ -47,7 +47,7 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-class Steady:
+class StoreRetry:
     """Asks again until the store answers. `told` hears once when it does not, and once when it does again ("").
 
     Whatever is asked must be safe to repeat, as every method of the store is.
@@ -66,7 +66,7 @@ class Steady:
                 try:
                     answer = await ask()
                 except Exception as error:
-                    if not passing(error):
+                    if not is_transient(error):
                         raise
                     self._waiting += not refused
                     refused = True

@@ -31,7 +31,7 @@ from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
 from bot.store.audit import Audit
-from bot.store.backups import KEEP, Backups, Recovery
+from bot.store.backups import KEEP, Backups, Restored
 from bot.store.cards import Cards
 from bot.store.chats import Chats
 from bot.store.communities import Communities
@@ -40,7 +40,7 @@ from bot.store.inbox import Inbox
 from bot.store.integrity import overwrite_freed
 from bot.store.pauses import Pauses
 from bot.store.personal_data import Mine
-from bot.store.queries import Reading, author_json, beside_json, from_row, said, unchanged_json
+from bot.store.queries import Queries, author_json, beside_json, from_row, said, unchanged_json
 from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
 from bot.store.retention import Retention
@@ -105,8 +105,8 @@ def migrate(connection: sa.Connection) -> None:
     command.upgrade(_config(connection), "head")
 
 
-class Store(Reading):
-    """Open it with `async with Store.open(path, sealer)`. What it can be asked is in `Reading`."""
+class Store(Queries):
+    """Open it with `async with Store.open(path, sealer)`. What it can be asked is in `Queries`."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Store(Reading):
         writer: Writer,
         sealer: Sealer,
         backups: Backups,
-        recovery: Recovery | None = None,
+        recovery: Restored | None = None,
         newest_at_open: int = 0,
     ) -> None:
         super().__init__(engine, sealer)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from bot.store import tables as t
 from bot.store.backups import COUNTED
 from bot.store.change_log import Change, ChangeLog, Statement
-from bot.store.retry import damage
+from bot.store.retry import is_corruption
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -136,7 +136,7 @@ class Writer:
         try:
             answers = self._transaction(batch)
         except Exception as error:
-            if damage(error):
+            if is_corruption(error):
                 self.on_damage()
             if len(batch) == 1:
                 return [_Failed(error)]

@@ -16,7 +16,7 @@ async def _run(seconds: float) -> tuple[int, float]:
 def test_every_honest_message_is_counted_in_both_ways() -> None:
     """Ten a second, and all of them are read."""
     count, longest = asyncio.run(_run(2.0))
-    with mock.patch.object(pipeline, "Intake", ByAuthor):
+    with mock.patch.object(pipeline, "FairQueue", ByAuthor):
         counted, by_author = asyncio.run(_run(2.0))
     assert abs(count - 2 * HONEST) <= 1 and abs(counted - 2 * HONEST) <= 1
     assert longest < by_author

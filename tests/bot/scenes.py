@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.domain.action import Action
 from bot.domain.case import Case
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.webchat import WebChat
 from bot.store import Store
 from model.classifier import Classifier
@@ -44,19 +44,19 @@ class Room:
     def __init__(self, store: Store, classifier: Classifier) -> None:
         self.store, self.notices = store, list[Notice]()
         self.chat = Recorded()
-        self.moderator = Moderator(
+        self.pipeline = Pipeline(
             store,
             classifier,
             {"webchat": self.chat},
             adapter_of=lambda community: "global/stub",
             notice=self.notices.append,
         )
-        self.desk = Desk(store, self.moderator, classifier)
+        self.case_service = CaseService(store, self.pipeline, classifier)
         self._count = 0
         self._edits = 0
 
     async def enforce(self, **changes: object) -> None:
-        await self.moderator.set_policy(COMMUNITY, Policy(mode=Mode.ENFORCE, **changes))  # type: ignore[arg-type]
+        await self.pipeline.set_policy(COMMUNITY, Policy(mode=Mode.ENFORCE, **changes))  # type: ignore[arg-type]
 
     async def says(self, person: str, text: str, *, wait: bool = True, ago_s: float = 0.0) -> Message:
         """A new message, by whoever: they need not be one of the chat's four people."""
@@ -65,7 +65,7 @@ class Room:
         key = MessageKey("webchat", COMMUNITY, "lounge", str(self._count))
         event = Message(key, Author(person, person.title()), text, moment)
         self.chat.show(event)
-        await self.moderator.receive(event)
+        await self.pipeline.receive(event)
         if wait:
             await self.settled()
         return event
@@ -74,7 +74,7 @@ class Room:
         """The same message with other words."""
         self._edits += 1
         edited = replace(event, key=replace(event.key, revision=self._edits), text=text)
-        await self.moderator.receive(edited)
+        await self.pipeline.receive(edited)
         if wait:
             await self.settled()
         return edited
@@ -100,8 +100,8 @@ async def room(store: Store, classifier: Classifier | None = None) -> AsyncItera
     """The pipeline runs until the block ends."""
     scene = Room(store, classifier or StubClassifier())
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(scene.moderator.run())
-        while not scene.moderator.cap._is_loaded:
+        running = group.create_task(scene.pipeline.run())
+        while not scene.pipeline.cap._is_loaded:
             await asyncio.sleep(0)
         yield scene
         running.cancel()

@@ -59,7 +59,7 @@ def test_finite_weights_whose_scores_overflow(tmp_path: Path) -> None:
 _SCRIPT = f"""
 import os, runpy, sys
 sys.path.insert(0, os.getcwd())
-from model import minilm
+from model.encoder import minilm
 
 label_logits, encode = minilm.MiniLM.label_logits, minilm.MiniLM.encode
 

@@ -178,7 +178,7 @@ async def _swaps(size: Size, seed: int, folder: Path) -> Line:
 
 
 Run = Callable[[Size, int, Path], Awaitable[Line]]
-PARTS: dict[str, Run] = {
+COMPONENTS: dict[str, Run] = {
     "crash": _crash,
     "steps": _steps,
     "storage": _storage,
@@ -215,7 +215,7 @@ async def _all(names: Sequence[str], size: Size, seed: int, console: Console) ->
         for name in names:
             task = bar.add_task(name, total=None)
             with tempfile.TemporaryDirectory() as folder:
-                lines[name] = await PARTS[name](size, seed, Path(folder))
+                lines[name] = await COMPONENTS[name](size, seed, Path(folder))
             kept = "kept" if not lines[name].broken else "BROKEN"
             bar.update(task, total=1, completed=1, description=f"{name}: {kept}; {lines[name].figures}")
     return lines
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=COMPONENTS, default=list(COMPONENTS), metavar="NAME")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     console, size = Console(stderr=True), QUICK if options.quick else LONG

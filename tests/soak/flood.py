@@ -1,6 +1,6 @@
 """Three authors write ten times what the model can read, and others go on writing as they do.
 
-In a process of its own, so that its memory is its own: the real store, moderator, line, batcher and coalescing; only
+In a process of its own, so that its memory is its own: the real store, pipeline, queue, batcher and coalescing; only
 the model is a stub, which takes its time for every text it is asked for.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 from bot.domain.action import Action
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.notice import Notice
-from bot.pipeline.pipeline import Judged, Moderator
+from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.process.garbage_collection import settle
 from bot.store import Sealer, Store
 from bot.store.journal import Seen
@@ -96,7 +96,7 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
     shed: set[str] = set()
     notices: list[str] = []
 
-    def settled(event: Message, judged: Judged | None) -> None:
+    def settled(event: Message, judged: Judgement | None) -> None:
         handled[event.key.message] += 1
         took[event.key.message] = time.monotonic() - arrived[event.key.message]
 
@@ -119,7 +119,7 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
 
         store.record_seen, store.record_state = record_seen, record_state  # type: ignore[method-assign]
         batcher = Batcher(model)
-        moderator = Moderator(
+        pipeline = Pipeline(
             store,
             Coalescing(batcher),
             {PLATFORM: Nowhere()},
@@ -130,7 +130,7 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
         settle()
         before = _resident_mb()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(batcher.run()), group.create_task(moderator.run())]
+            tasks = [group.create_task(batcher.run()), group.create_task(pipeline.run())]
             began, written = time.monotonic(), 0
             while (now := time.monotonic() - began) < seconds:
                 for number in range(written, math.floor(now * (ORDINARY + FLOOD))):
@@ -140,7 +140,7 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
                     name = f"{'o' if ordinary else 'f'}{number}"
                     key = MessageKey(PLATFORM, "friends", "lounge", name)
                     arrived[name] = time.monotonic()
-                    group.create_task(moderator.receive(Message(key, Author(author, author), text, datetime.now(UTC))))
+                    group.create_task(pipeline.receive(Message(key, Author(author, author), text, datetime.now(UTC))))
                     written = number + 1
                 await asyncio.sleep(0.01)
             scored, grown = model.asked, _resident_mb() - before

@@ -1,9 +1,10 @@
 """One small day of a community, in which the n-th step at one boundary fails: SQLite's way of testing for faults.
 
-The store, the log of changes, the adapters' folder, the moderator, the desk, the batcher and the cards' pace are the
-real ones. Stubs stand where the outside begins: a platform and a board that note what reached them, and a classifier
-that answers by a word in the text. `run` lives the day with one fault and lets everything come to rest; a crash is an
-exception nobody catches, after which nothing reaches disk or platform any more, and a start from what is on the disk.
+The store, the log of changes, the adapters' folder, the pipeline, the case service, the batcher and the cards' pace are
+the real ones. Stubs stand where the outside begins: a platform and a board that note what reached them, and a
+classifier that answers by a word in the text. `run` lives the day with one fault and lets everything come to rest; a
+crash is an exception nobody catches, after which nothing reaches disk or platform any more, and a start from what is on
+the disk.
 """
 
 import asyncio
@@ -21,13 +22,13 @@ from typing import Any
 
 import pytest
 
-from bot.cases.delivery import Pace, Posting
-from bot.cases.service import Desk
+from bot.cases.delivery import CardDelivery, Pace
+from bot.cases.service import CaseService
 from bot.domain.case import Case
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
 from bot.learning.refresh import Learning
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.store import Sealer, Store
 from model.adapters.registry import SHIPPED, WEIGHTS_FILE, Registry, read_manifest, write_adapter
 from model.labels import Label
@@ -59,9 +60,9 @@ class Service:
     """The parts of one process."""
 
     store: Store
-    moderator: Moderator
-    desk: Desk
-    posting: Posting
+    pipeline: Pipeline
+    case_service: CaseService
+    delivery: CardDelivery
     learning: Learning
 
 
@@ -71,25 +72,25 @@ async def process(folder: Path, world: World, fault: Fault) -> AsyncIterator[Ser
     registry = Registry(folder / "adapters", SHIPPED)
     platform = StubPlatform(world, fault)
     async with Store.open(folder / "domovoi.db", SEALER) as store:
-        posting = Posting(store, StubBoard(world, fault), Pace(burst=2, redraw_s=0.01))
+        delivery = CardDelivery(store, StubBoard(world, fault), Pace(burst=2, redraw_s=0.01))
         batcher = Batcher(StubModel(fault))
         classifier = Coalescing(batcher)
         learning = Learning(store, registry, [], lambda told: None)
-        moderator = Moderator(
+        pipeline = Pipeline(
             store,
             classifier,
             {PLATFORM: platform},
             adapter_of=learning.adapter_of,
-            changed=lambda case: posting.show(case.id),
-            notice=posting.notify,
+            changed=lambda case: delivery.show(case.id),
+            notice=delivery.notify,
         )
-        desk = Desk(store, moderator, classifier, changed=lambda case: posting.show(case.id))
-        await posting.resume()
-        works = [batcher.run(), moderator.run(), posting.run(), learning.watch(lambda *told: None, every_s=0.01)]
+        case_service = CaseService(store, pipeline, classifier, changed=lambda case: delivery.show(case.id))
+        await delivery.resume()
+        works = [batcher.run(), pipeline.run(), delivery.run(), learning.watch(lambda *told: None, every_s=0.01)]
         loop = asyncio.get_running_loop()  # no TaskGroup: a crash is to end them all without a word
         tasks = [loop.create_task(work) for work in works]
         try:
-            yield Service(store, moderator, desk, posting, learning)
+            yield Service(store, pipeline, case_service, delivery, learning)
             ended = [task for task in tasks if task.done() and not fault.dead]
             assert not ended, f"a part of the service has ended: {ended[0]}"
         finally:
@@ -146,7 +147,7 @@ class Day:
         texts = self.world.said.setdefault(name, [])
         if len(texts) == revision:
             texts.append(text)
-        await service.moderator.receive(said(name, text, revision))
+        await service.pipeline.receive(said(name, text, revision))
 
     async def _swap(self, version: str) -> None:
         self.registry.promote(f"global/{version}")
@@ -159,15 +160,15 @@ class Day:
 
     async def _undo(self, service: Service, name: str) -> None:
         case = await self._case(service, name)
-        await service.desk.undo(case, "dana")
+        await service.case_service.undo(case, "dana")
         self.undone.add(case.id)
 
     async def _word(self, service: Service, name: str, label: str) -> None:
         case = await self._case(service, name)
         if str(case.message.decision["label"]) == label:
-            await service.desk.confirm(case, "dana")
+            await service.case_service.confirm(case, "dana")
         else:
-            await service.desk.correct(case, "dana", Label(label))
+            await service.case_service.correct(case, "dana", Label(label))
         self.words[case.id] = label
 
 

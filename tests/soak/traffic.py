@@ -62,7 +62,7 @@ class Traffic:
         self.channels += [self.channels[n].add_thread(f"thread {word(n)}", people[n]) for n in range(2)]
         self.members = people
         self.groups: list[Chat] = [other.add_group(f"Group {word(n)}") for n in range(GROUPS)]
-        self.board = other.add_group("Desk")
+        self.board = other.add_group("CaseService")
         self.accounts = [[self._account(group) for _ in range(PEOPLE)] for group in self.groups]
 
     def say(self, ago: timedelta = timedelta(0), platform: str = "") -> None:

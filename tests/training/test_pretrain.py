@@ -13,7 +13,7 @@ from transformers import GPT2Tokenizer
 from model.labels import Label
 from model.prompts import INSTRUCTION, RAW, Prompt
 from training import pretrain
-from training.corpus import Posting, read_corpus
+from training.corpus import CardDelivery, read_corpus
 from training.examples import Example
 from training.stages import Stage, answer_logits, even_by_label_and_source, fresh_model, message_ids
 from training.vocabulary import make_vocabulary
@@ -89,7 +89,7 @@ def test_labels_and_sources_are_drawn_evenly() -> None:
 
 def test_masked_names_stand_again() -> None:
     """Most mentions get a made-up name; the rest of the text stays."""
-    posted = Posting(SENTENCES, seed=1)
+    posted = CardDelivery(SENTENCES, seed=1)
     texts = [posted("@user hello &amp; welcome URL") for _ in range(50)]
     assert all("hello & welcome" in text for text in texts)
     assert 5 < sum("@user" in text for text in texts) < 35

@@ -15,7 +15,7 @@ from bot.domain.notice import Notice
 from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.domain.restriction import NOTHING, Restriction, Unchanged
 from bot.domain.setup import Setup
-from bot.pipeline.circuit_breaker import Breaker
+from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.platforms.bulk_calls import Grouping
 from bot.platforms.discord.events import (
     PLATFORM,
@@ -55,13 +55,13 @@ class Acting:
         setup_of: Callable[[str], Awaitable[Setup]],
         lifts: Lifts,
         restrictions: Restrictions,
-        breaker: Breaker,
+        circuit_breaker: CircuitBreaker,
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
         self._lifts = lifts
         self._restricting = Restricting(PLATFORM, restrictions, lifts)
-        self._breaker = breaker
+        self._circuit_breaker = circuit_breaker
         self._young: Grouping[int] = Grouping(BULK)
         self._old: Grouping[int] = Grouping(1)
 
@@ -71,7 +71,7 @@ class Acting:
         setup = await self._setup_of(key.community)
         reason = say(setup.language, "reason-action", message=key.message)
         async with self._turn(action, key, author), refusals(guild, right_for(action), channel_of(key.room)):
-            self._breaker.check()  # again: its turn may have come late
+            self._circuit_breaker.check()  # again: its turn may have come late
             match action:
                 case Delete() if named(key) is not None:
                     await self._reset_name(guild, key, author, reason)
@@ -94,7 +94,7 @@ class Acting:
         setup = await self._setup_of(key.community)
         reason = say(setup.language, "reason-undo")
         async with self._turn(action, key, author), refusals(guild, right_for(action), channel_of(key.room)):
-            self._breaker.check()  # again: its turn may have come late
+            self._circuit_breaker.check()  # again: its turn may have come late
             match action:
                 case Timeout() | Ban():
                     member = RestrictedMember(self, guild, author, action, reason)
@@ -153,7 +153,7 @@ class Acting:
         return await self._restricting.restrict(about(action, key, author), wanted, member)
 
     def _guild(self, key: MessageKey) -> tuple[discord.Client, discord.Guild]:
-        self._breaker.check()
+        self._circuit_breaker.check()
         client = self._connected()
         if client is None or not client.is_ready():
             raise NotConnected("not connected to Discord")
@@ -220,7 +220,8 @@ class Acting:
             raise MissingPermission(missing_right(guild, "manage_messages", channel.id))
 
         async def delete(numbers: list[int]) -> None:
-            self._breaker.check()  # a call for many that fails is tried one by one, as long as not too much was refused
+            # a call for many that fails is tried one by one, as long as not too much was refused
+            self._circuit_breaker.check()
             if len(numbers) == 1:
                 await client.http.delete_message(channel.id, numbers[0], reason=reason)
             else:

@@ -24,7 +24,7 @@ Room = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.Sta
 
 
 class DiscordBoard:
-    """See `Board`. A card has a nonce: asked for again, Discord answers with the first one, for "a few minutes"."""
+    """See `CardBoard`. A card has a nonce: asked for again, Discord answers with the first one, for "a few minutes"."""
 
     name = PLATFORM
     recalls_s = 120.0
@@ -75,12 +75,12 @@ class DiscordBoard:
             shown: dict[str, Any] = {"embed": digest_embed(cases, language)}
             shown["view"] = digest_buttons(cases[0].id, language)
         else:
-            card = await self._bot.desk.card(cases[0], language)
+            card = await self._bot.case_service.card(cases[0], language)
             shown = {"embed": embed(card, cases[0], language), "view": buttons(card)}
         return shown | {"content": text}
 
     def _guild(self, community: str) -> discord.Guild:
-        self._bot.breaker.check()
+        self._bot.circuit_breaker.check()
         guild = self._bot.guild(community)
         if guild is None:
             raise NotConnected("the server is not reachable")

@@ -74,7 +74,7 @@ class Clicks:
             if not waiting:
                 await asked.tell(asked.say("digest-through"))
                 return
-            shown = await self._bot.desk.card(waiting[0], asked.language)
+            shown = await self._bot.case_service.card(waiting[0], asked.language)
             view = buttons(shown)
             if len(waiting) > 1:
                 view.add_item(DigestButton(first, text=asked.say("button-next")))
@@ -89,21 +89,21 @@ class Clicks:
         try:
             if (asked := await ask(self._bot, interaction, BUTTONS["resume"])) is None:
                 return
-            policy = await self._bot.moderator.policy(asked.community)
+            policy = await self._bot.pipeline.policy(asked.community)
             if too_much := asked.is_too_much(beyond(asked.member, policy, asked.setup)):
                 await asked.tell(too_much)
                 return
-            resumed = await self._bot.moderator.resume(asked.community)
+            resumed = await self._bot.pipeline.resume(asked.community)
             await asked.tell(asked.say("notice-cap-resumed" if resumed else "resume-not-paused"))
         except Exception:
             log.exception("click failed", verb="resume")
             await broken(interaction)
 
     async def _answer(self, asked: Asked, case: Case, verb: str, argument: str) -> None:
-        desk = self._bot.desk
+        case_service = self._bot.case_service
         match verb:
             case "right":
-                await self._outcome(asked, await desk.confirm(case, asked.moderator))
+                await self._outcome(asked, await case_service.confirm(case, asked.moderator))
             case "wrong":
                 view = discord.ui.View(timeout=None)
                 for label in LABELS:
@@ -113,9 +113,9 @@ class Clicks:
                 view.stop()
                 await asked.tell(asked.say("which-label"), view=view)
             case "label" if argument in list(LABELS):
-                await self._outcome(asked, await desk.correct(case, asked.moderator, Label(argument)))
+                await self._outcome(asked, await case_service.correct(case, asked.moderator, Label(argument)))
             case "undo":
-                await self._outcome(asked, await desk.undo(case, asked.moderator))
+                await self._outcome(asked, await case_service.undo(case, asked.moderator))
             case "explain":
                 await explain(asked, case)
             case "back":
@@ -170,7 +170,7 @@ async def explain(asked: Asked, case: Case) -> None:
         await asked.tell(asked.say("text-forgotten"))
         return
     try:
-        found = await asked.bot.desk.explain_case(case, asked.asker, asked.may_read)
+        found = await asked.bot.case_service.explain_case(case, asked.asker, asked.may_read)
     except SILENT as error:
         await asked.tell(why_silent(asked.language, error))
         return

@@ -124,7 +124,7 @@ def _managers_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> N
     @hint
     async def link_command(interaction: Click) -> None:
         if (asked := await ask(bot, interaction, COMMANDS["link"])) is not None:
-            code = bot.linking.code(asked.community, lambda: still_manages(bot, asked.guild.id, asked.member.id))
+            code = bot.link_codes.code(asked.community, lambda: still_manages(bot, asked.guild.id, asked.member.id))
             await asked.tell(asked.say("link-code", code=code))
 
     @tree.command(name="learning", description=described("command-learning"))

@@ -9,7 +9,7 @@ from discord import app_commands
 
 from bot.conversation.my_data import FILE, as_json
 from bot.pipeline.question_lane import SILENT, why_silent
-from bot.pipeline.rate_limit import Patience
+from bot.pipeline.rate_limit import RateLimit
 from bot.platforms.discord.asking import Asked, ask, fetched
 from bot.platforms.discord.events import PLATFORM, event_of, room_of
 from bot.platforms.discord.settings import learning_line
@@ -26,18 +26,18 @@ ALL_CASES = 10_000
 
 def add_members_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
     """/report, /privacy, /mydata and the menu's entry."""
-    patience = Patience(REPORTS, REPORTS_WITHIN_S)
+    rate_limit = RateLimit(REPORTS, REPORTS_WITHIN_S)
 
     @tree.command(name="report", description=described("command-report"))
     @app_commands.describe(message=described("command-report-message"))
     async def report_command(interaction: Click, message: str) -> None:
         if (asked := await ask(bot, interaction, COMMANDS["report"])) is not None:
-            await report(asked, patience, await fetched(asked, message))
+            await report(asked, rate_limit, await fetched(asked, message))
 
     @tree.context_menu(name=described("command-context-report"))
     async def report_menu(interaction: Click, message: discord.Message) -> None:
         if (asked := await ask(bot, interaction, COMMANDS["Report to moderators"])) is not None:
-            await report(asked, patience, message)
+            await report(asked, rate_limit, message)
 
     @tree.command(name="privacy", description=described("command-privacy"))
     async def privacy_command(interaction: Click) -> None:
@@ -59,7 +59,7 @@ def add_members_commands(tree: app_commands.CommandTree[Any], bot: "Discord") ->
     tree.add_command(mydata)
 
 
-async def report(asked: Asked, patience: Patience, message: discord.Message | None) -> None:
+async def report(asked: Asked, rate_limit: RateLimit, message: discord.Message | None) -> None:
     """The moderators get a card, whatever the model thinks."""
     if message is None:
         await asked.tell(asked.say("no-message"))
@@ -71,11 +71,11 @@ async def report(asked: Asked, patience: Patience, message: discord.Message | No
         event := event_of(message, asked.setup.moderator_roles, wordless=True)
     ) is None or message.author.id == asked.guild.me.id:
         await asked.tell(asked.say("report-nothing"))
-    elif not patience.take(asked.pseudonym):
+    elif not rate_limit.take(asked.pseudonym):
         await asked.tell(asked.say("report-too-many", count=REPORTS))
     else:
         try:
-            case = await asked.bot.desk.report(event, asked.pseudonym, datetime.now(UTC))
+            case = await asked.bot.case_service.report(event, asked.pseudonym, datetime.now(UTC))
         except SILENT as error:
             await asked.tell(why_silent(asked.language, error))
         else:
@@ -87,7 +87,7 @@ async def erase(asked: Asked) -> None:
     quoted = await asked.bot.store.history(asked.community, asked.pseudonym, limit=ALL_CASES)
     count = await asked.bot.store.mine.erase(asked.pseudonym, asked.community, datetime.now(UTC))
     for case in quoted:
-        asked.bot.posting.show(case.id)
+        asked.bot.delivery.show(case.id)
     await asked.tell(asked.say("mydata-erased", count=count))
 
 

@@ -6,7 +6,7 @@ import discord
 
 from bot.cases.card import explained, probabilities, title
 from bot.conversation.wording import counts_line, mode_line
-from bot.domain.action import decided, said_action
+from bot.domain.action import action_text, decided
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.domain.policy import Band, Policy
@@ -78,7 +78,7 @@ async def preview(asked: Asked, policy: Policy | None = None) -> None:
         await asked.tell(asked.say("preview-none", room=room))
         return
     try:
-        judged = await asked.bot.desk.preview(events, asked.asker, policy)
+        judged = await asked.bot.case_service.preview(events, asked.asker, policy)
     except SILENT as error:
         await asked.tell(why_silent(asked.language, error))
         return
@@ -86,7 +86,7 @@ async def preview(asked: Asked, policy: Policy | None = None) -> None:
     acted = [decision for _, decision in shown if decision.band is Band.ACTION]
     lines = [asked.say("preview-title", count=len(events), room=room, cards=len(shown), acted=len(acted))]
     for event, decision in sorted(shown, key=lambda pair: -pair[1].score)[:PREVIEW_LINES]:
-        names = ", ".join(said_action(asked.language, action) for action in decision.actions)
+        names = ", ".join(action_text(asked.language, action) for action in decision.actions)
         label, score = asked.say(f"label-{decision.label}"), round(100 * decision.score)
         lines.append(f"{asked.say('preview-line', label=label, score=score, actions=names)} {inline(event.text)}")
     await asked.tell("\n".join(lines))
@@ -95,19 +95,24 @@ async def preview(asked: Asked, policy: Policy | None = None) -> None:
 async def status(asked: Asked) -> None:
     """Everything a moderator needs to know whether all is well."""
     bot, setup = asked.bot, asked.setup
-    policy = await bot.moderator.policy(asked.community)
+    policy = await bot.pipeline.policy(asked.community)
     counts = await bot.store.counts(asked.community, datetime.now(UTC) - timedelta(days=1))
     await bot.changed(asked.guild)
     missing = bot.look(asked.guild, setup, policy)
     alerts = asked.say("status-alerts", room=f"<#{setup.alert_room}>") if shows_cards(asked.guild, setup) else None
     lines = [
         f"**{asked.say('status-title', server=inline(asked.guild.name))}**",
-        mode_line(policy, asked.language, is_paused=bot.moderator.cap.is_paused(asked.community)),
+        mode_line(policy, asked.language, is_paused=bot.pipeline.cap.is_paused(asked.community)),
         asked.say("status-model", adapter=bot.adapter_of(asked.community)),
         counts_line(counts, asked.language),
         alerts or asked.say("status-no-alerts"),
     ]
-    found = (bot.moderator.trouble, bot.trouble, bot.breaker.trouble(), bot.breaker.trouble(asked.community))
+    found = (
+        bot.pipeline.trouble,
+        bot.trouble,
+        bot.circuit_breaker.trouble(),
+        bot.circuit_breaker.trouble(asked.community),
+    )
     troubles = [trouble for trouble in found if trouble is not None]
     lines += [asked.say("status-trouble", text=trouble.text(asked.language)) for trouble in troubles]
     lines += [f"⚠️ {one.text(asked.language)}" for one in bot.health.notices(asked.community)]
@@ -125,7 +130,7 @@ async def show_case(asked: Asked, number: int) -> None:
     if case is None or not await asked.may_read(case.message.key):
         await asked.tell(asked.say("no-case", case=str(number)))
         return
-    shown = await asked.bot.desk.card(case, asked.language)
+    shown = await asked.bot.case_service.card(case, asked.language)
     await asked.tell("", embed=embed(shown, case, asked.language), view=buttons(shown))
 
 
@@ -141,7 +146,7 @@ async def history(asked: Asked, member: discord.User) -> None:
     for case in cases[:HISTORY_LINES]:
         decision = case.message.decision
         todo = decided(decision) if decision["enforced"] else ()
-        done = ", ".join(said_action(asked.language, action) for action in todo)
+        done = ", ".join(action_text(asked.language, action) for action in todo)
         state = asked.say(f"state-{case.state}") + (f" · {done}" if done else "")
         text = asked.say("digest-line", title=title(case, asked.language), state=state, case=case.id)
         where = f" · [↗]({there})" if (there := link(case)) else ""
@@ -152,7 +157,7 @@ async def history(asked: Asked, member: discord.User) -> None:
 async def _explain_text(asked: Asked, event: Message, *, stored: bool, quoted: str = "") -> None:
     try:
         others = asked.level >= DEEDS["explain …"]
-        judged, found = await asked.bot.desk.explain(event, asked.asker, asked.may_read, others=others)
+        judged, found = await asked.bot.case_service.explain(event, asked.asker, asked.may_read, others=others)
     except SILENT as error:
         await asked.tell(why_silent(asked.language, error))
         return

@@ -12,9 +12,9 @@ import yarl
 from discord import gateway as library
 from discord import http
 
-from bot.cases.delivery import Pace, Posting
-from bot.cases.service import Desk
-from bot.conversation.link_codes import Linking
+from bot.cases.delivery import CardDelivery, Pace
+from bot.cases.service import CaseService
+from bot.conversation.link_codes import LinkCodes
 from bot.domain.action import Action
 from bot.domain.case import Case
 from bot.domain.event import Author, MessageKey
@@ -24,8 +24,8 @@ from bot.domain.policy import Policy
 from bot.domain.restriction import Unchanged
 from bot.domain.role import Person, Standing
 from bot.domain.setup import Setup
-from bot.pipeline.circuit_breaker import Breaker
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.circuit_breaker import CircuitBreaker
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.discord import standings
 from bot.platforms.discord.acting import Acting, refusals
 from bot.platforms.discord.authors import Authors
@@ -88,17 +88,17 @@ class Access:
 
 
 class Discord:
-    """The platform. Make it, give it to a `Moderator`, then `serve` and `run`."""
+    """The platform. Make it, give it to a `Pipeline`, then `serve` and `run`."""
 
     name = PLATFORM
 
-    def __init__(self, store: Store, access: Access, linking: Linking | None = None, **options: Any) -> None:
+    def __init__(self, store: Store, access: Access, link_codes: LinkCodes | None = None, **options: Any) -> None:
         self.store = store
-        self.linking = linking or Linking()
+        self.link_codes = link_codes or LinkCodes()
         self.access = access
         self.client: Gateway | None = None
-        self.moderator: Moderator
-        self.desk: Desk
+        self.pipeline: Pipeline
+        self.case_service: CaseService
         self.trouble: Notice | None = Notice("discord-connecting")
         """Why nothing is heard at the moment; None while all is well."""
         self.problems: dict[str, list[Missing]] = {}
@@ -112,20 +112,20 @@ class Discord:
         self._checking: set[int] = set()
         self._at_work: set[asyncio.Task[Any]] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
-        self.breaker = Breaker(told=self.notify)
-        self._waits = Waits(self.breaker.refused)
-        self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.breaker)
+        self.circuit_breaker = CircuitBreaker(told=self.notify)
+        self._waits = Waits(self.circuit_breaker.refused)
+        self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.circuit_breaker)
         self.authors = Authors()
         self.titles = Titles(self)
         self.catching_up = CatchingUp(store, self._receive, self.titles.found, self._skipped)
         self.health = Health(lambda: len(self.catching_up.on_hold))
-        self.posting = Posting(store, DiscordBoard(self), Pace(), self.health.cards_wait)
+        self.delivery = CardDelivery(store, DiscordBoard(self), Pace(), self.health.cards_wait)
 
-    def serve(self, moderator: Moderator, desk: Desk) -> None:
+    def serve(self, pipeline: Pipeline, case_service: CaseService) -> None:
         """Names who takes events and questions."""
-        self.moderator, self.desk = moderator, desk
-        moderator.leave_alone[self.name] = self._is_left_alone
-        desk.basis_of[self.name] = self._basis_of
+        self.pipeline, self.case_service = pipeline, case_service
+        pipeline.leave_alone[self.name] = self._is_left_alone
+        case_service.basis_of[self.name] = self._basis_of
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -137,7 +137,7 @@ class Discord:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                group.create_task(self.posting.run())
+                group.create_task(self.delivery.run())
                 group.create_task(self._now_and_then())
                 await supervise(self._make, self._start, self._failed, stuck_after_s=STUCK_AFTER_S)
         finally:
@@ -153,22 +153,22 @@ class Discord:
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`."""
-        with self.breaker.asking_for(key.community):
+        with self.circuit_breaker.asking_for(key.community):
             return await self._acting.perform(action, key, author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
-        with self.breaker.asking_for(key.community):
+        with self.circuit_breaker.asking_for(key.community):
             return await self._acting.undo(action, key, author)
 
     def show(self, case: Case) -> None:
         """The case's card is posted or brought up to date; never waits."""
         if case.message.key.platform == self.name:
-            self.posting.show(case.id)
+            self.delivery.show(case.id)
 
     def notify(self, notice: Notice) -> None:
         """Told where cards go: in one community, or in all; never waits."""
-        self.posting.notify(notice)
+        self.delivery.notify(notice)
 
     async def setup(self, community: str) -> Setup:
         """The community's set-up, read once and then kept."""
@@ -220,13 +220,13 @@ class Discord:
         places = []
         for guild in self.guilds:
             community = community_of(guild.id)
-            setup, policy = await self.setup(community), await self.moderator.policy(community)
+            setup, policy = await self.setup(community), await self.pipeline.policy(community)
             problems = [missing.why for missing in self.problems.get(community, [])]
-            if (resting := self.breaker.trouble(community)) is not None:
+            if (resting := self.circuit_breaker.trouble(community)) is not None:
                 problems.insert(0, resting)
             shown = shows_cards(guild, setup)
             places.append(Place(community, guild.name, policy.mode, shown, tuple(problems)))
-        trouble = self.trouble or self.breaker.trouble()
+        trouble = self.trouble or self.circuit_breaker.trouble()
         return Overview(PLATFORM, trouble, self.invite, tuple(places), self.health.notices())
 
     async def communities(self, person: Person) -> list[str]:
@@ -258,7 +258,7 @@ class Discord:
             await self._greet(guild)
         await self.catching_up.catch_up(list(client.guilds))
         if not resumed:
-            await self.posting.resume()
+            await self.delivery.resume()
         for guild in client.guilds:
             await self._check(guild)
         await self._lift_bans()
@@ -289,7 +289,7 @@ class Discord:
         if self._names.get(known) == member.display_name or member.id == self.own:
             return
         setup = await self.setup(community)
-        await self.moderator.receive(name_event(member, setup.moderator_roles))
+        await self.pipeline.receive(name_event(member, setup.moderator_roles))
         self._names[known] = member.display_name
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
@@ -334,7 +334,7 @@ class Discord:
             self._checking.discard(guild.id)
             await self._check(guild)
             await self.catching_up.catch_up([guild])
-            await self.posting.resume()  # the channel for cards may be there again
+            await self.delivery.resume()  # the channel for cards may be there again
 
         looking = look()
         try:
@@ -411,7 +411,7 @@ class Discord:
         """Messages of which nothing could be read: counted, and journalled where there is a number."""
         self.health.fails("messages", len(numbers))
         for number in filter(None, numbers):
-            await self.moderator.receive(unreadable_event(channel, number))
+            await self.pipeline.receive(unreadable_event(channel, number))
 
     async def _receive(self, message: discord.Message) -> None:
         if message.guild is None or message.author.id == self.own:
@@ -422,7 +422,7 @@ class Discord:
         await self.authors.complete(message)
         for event in (event_of(message, setup.moderator_roles), told_title(message, setup.moderator_roles)):
             if event is not None:
-                await self.moderator.receive(event)
+                await self.pipeline.receive(event)
         if isinstance(message.author, discord.Member) and not message.author.bot:
             await self.called(message.author)
 
@@ -446,7 +446,7 @@ class Discord:
         """Lets in again whose ban is over."""
         for lift in await self.store.lifts.due(PLATFORM, datetime.now(UTC)):
             try:
-                with self.breaker.asking_for(lift.community):
+                with self.circuit_breaker.asking_for(lift.community):
                     await self._acting.lift(lift)
             except MissingPermission as error:
                 self.notify(Notice("notice-lift", {"member": lift.member, "why": error.why}, lift.community))
@@ -493,7 +493,7 @@ class Discord:
         if guild.unavailable:
             return
         before = {(missing.right, missing.channel) for missing in self.problems.get(community, [])}
-        found = self.look(guild, await self.setup(community), await self.moderator.policy(community))
+        found = self.look(guild, await self.setup(community), await self.pipeline.policy(community))
         fresh = tuple(missing.why for missing in found if (missing.right, missing.channel) not in before)
         if fresh:
             listed = fresh[:MOST_MISSING]

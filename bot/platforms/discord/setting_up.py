@@ -40,7 +40,7 @@ class SetupView(discord.ui.View):
     @classmethod
     async def show(cls, asked: Asked) -> None:
         """As it stands, to be changed."""
-        view = cls(asked, await asked.bot.moderator.policy(asked.community))
+        view = cls(asked, await asked.bot.pipeline.policy(asked.community))
         await asked.tell(view.text(), view=view)
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
@@ -166,13 +166,13 @@ class SetupView(discord.ui.View):
             return
         setup = self._chosen.model_copy(update={"done": True, "learns": asked.setup.learns})
         moved = setup.alert_room != asked.setup.alert_room
-        now = await self._bot.moderator.policy(asked.community)
+        now = await self._bot.pipeline.policy(asked.community)
         fields = ("hate", "offensive", "exempt_roles", "exempt_rooms")
         policy = now.model_copy(update={name: getattr(self._policy, name) for name in fields})
         if why_not := await _why_not(asked, setup, policy, now):
             await asked.tell(why_not)
             return
-        await self._bot.moderator.set_policy(asked.community, policy)
+        await self._bot.pipeline.set_policy(asked.community, policy)
         await self._bot.save_setup(asked.guild, setup)
         after = Asked(asked.bot, interaction, asked.guild, asked.member, setup, asked.level)
         mode = "enforce" if policy.mode is Mode.ENFORCE else "shadow"

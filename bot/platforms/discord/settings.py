@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 async def change_mode(asked: Asked, mode: Mode) -> None:
     """Shadow or enforce, from the next decision on."""
-    policy = await asked.bot.moderator.policy(asked.community)
+    policy = await asked.bot.pipeline.policy(asked.community)
     if too_much := asked.is_too_much(beyond(asked.member, policy.model_copy(update={"mode": mode}))):
         await asked.tell(too_much)
         return
-    await asked.bot.moderator.set_mode(asked.community, mode)
+    await asked.bot.pipeline.set_mode(asked.community, mode)
     await asked.bot.changed(asked.guild)
     await asked.tell(asked.say(f"mode-set-{mode}"))
 
@@ -38,7 +38,7 @@ async def change_policy(
     actions: str | None,
 ) -> None:
     """Changes what is given, then says how it stands."""
-    policy = await asked.bot.moderator.policy(asked.community)
+    policy = await asked.bot.pipeline.policy(asked.community)
     if preset is not None:
         policy = with_preset(policy, preset)
     if (alert, act, actions) != (None, None, None):
@@ -54,7 +54,7 @@ async def change_policy(
         if too_much := asked.is_too_much(beyond(asked.member, policy)):
             await asked.tell(too_much)
             return
-        await asked.bot.moderator.set_policy(asked.community, policy)
+        await asked.bot.pipeline.set_policy(asked.community, policy)
         await asked.bot.changed(asked.guild)
     await asked.tell("\n".join(policy_lines(policy, asked.language, left_alone(policy))))
 
@@ -130,5 +130,5 @@ class ExampleForm(discord.ui.Modal):
         if (asked := await ask(self._bot, interaction, DEEDS["learning: write an example"])) is None:
             return
         label = Label(self.label.values[0])
-        await self._bot.desk.example(asked.community, PLATFORM, asked.moderator, self.text.value, label)
+        await self._bot.case_service.example(asked.community, PLATFORM, asked.moderator, self.text.value, label)
         await asked.tell(asked.say("learning-example-done", label=asked.say(f"label-{label}")))

@@ -54,7 +54,7 @@ class Titles:
     async def described(self, guild: discord.Guild, channel: int, status: str) -> None:
         """What a voice channel says of itself."""
         self._bot.begin_work()
-        await self._bot.moderator.receive(status_event(guild.id, channel, status))
+        await self._bot.pipeline.receive(status_event(guild.id, channel, status))
 
     async def planned(self, guild: discord.Guild, occasion: Json, *, is_new: bool) -> None:
         """A scheduled event; whoever made it wrote what it says then."""
@@ -63,12 +63,12 @@ class Titles:
         setup = await self._bot.setup(community_of(guild.id))
         who = NOBODY if creator is None else author_of(creator, setup.moderator_roles, is_bot=creator.bot)
         if (event := occasion_event(occasion, who)) is not None:
-            await self._bot.moderator.receive(event)
+            await self._bot.pipeline.receive(event)
 
     async def _read_title(self, thread: discord.Thread, owner: discord.Member | None) -> None:
         setup = await self._bot.setup(community_of(thread.guild.id))
         if not setup.shows_cards_in(room_of(thread.id, thread.parent_id)):
-            await self._bot.moderator.receive(title_event(thread, owner, setup.moderator_roles))
+            await self._bot.pipeline.receive(title_event(thread, owner, setup.moderator_roles))
 
     async def _member(self, guild: discord.Guild, number: int) -> discord.Member | None:
         """None for one who has left, or who cannot be asked for now."""

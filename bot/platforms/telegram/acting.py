@@ -13,7 +13,7 @@ from bot.domain.notice import Notice
 from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable, Unreadable
 from bot.domain.restriction import NOTHING, RANK, Restriction, Unchanged, remaining
 from bot.domain.setup import Setup
-from bot.pipeline.circuit_breaker import Breaker
+from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.platforms.bulk_calls import Grouping
 from bot.platforms.restriction_calls import Address, Restricting, end_of
 from bot.platforms.telegram.calling import Caller, OddAnswer
@@ -56,14 +56,14 @@ class Acting:
         migrated: Callable[[int, int], Awaitable[None]],
         lifts: Lifts,
         restrictions: Restrictions,
-        breaker: Breaker,
+        circuit_breaker: CircuitBreaker,
     ) -> None:
         self._connected = connected
         self._setup_of = setup_of
         self._is_admin = is_admin
         self._migrated = migrated
         self._restricting = Restricting(PLATFORM, restrictions, lifts)
-        self._breaker = breaker
+        self._circuit_breaker = circuit_breaker
         self._deletions: Grouping[int] = Grouping(BULK)
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
@@ -187,7 +187,7 @@ class Acting:
             raise MissingPermission(Notice("missing-name-telegram"))
 
         async def delete(numbers: list[int]) -> None:
-            self._breaker.check()  # a call for many that fails is tried one by one
+            self._circuit_breaker.check()  # a call for many that fails is tried one by one
             if len(numbers) == 1:
                 await bot.delete_message(chat, numbers[0])
             else:
@@ -227,7 +227,7 @@ class Acting:
     async def refusals(self, chat: int, right: str | None) -> AsyncIterator[None]:
         """Telegram's errors as ours. It answers most of them with 400 and a sentence. Refusals are counted, and after
         too many nothing is asked for a while."""
-        self._breaker.check()
+        self._circuit_breaker.check()
         try:
             with read_by("telegram", "Telegram"):
                 yield
@@ -236,19 +236,19 @@ class Acting:
             raise NotConnected("the group became a supergroup") from error
         except RetryAfter as error:
             if not isinstance(error, Full):  # our own count of words a minute asked nobody
-                self._breaker.refused()
+                self._circuit_breaker.refused()
             wait = error.retry_after
             raise RateLimited(wait.total_seconds() if isinstance(wait, timedelta) else float(wait)) from error
         except InvalidToken as error:
-            self._breaker.refused()
+            self._circuit_breaker.refused()
             raise NotConnected("Telegram refuses the token") from error
         except Forbidden as error:
-            self._breaker.refused()
+            self._circuit_breaker.refused()
             raise Gone(error.message) from error
         except BadRequest as error:
             ours = refused(error.message, right)
             if isinstance(ours, MissingPermission):
-                self._breaker.refused()
+                self._circuit_breaker.refused()
             raise ours from error
         except OddAnswer as error:
             raise Unreadable(error.message) from error

@@ -27,7 +27,8 @@ LONGEST_NOTICE = 3500
 
 
 class TelegramBoard:
-    """See `Board`. Telegram cannot tell whether a card was sent before a crash: one that may have been says so when it
+    """See `CardBoard`. Telegram cannot tell whether a card was sent before a crash: one that may have been says so when
+    it
     comes again."""
 
     name = PLATFORM
@@ -102,7 +103,7 @@ class TelegramBoard:
         if digest:
             text, buttons = digest_text(cases, setup.language), digest_keyboard(cases[0].id, setup.language)
         else:
-            card = await self._bot.desk.card(cases[0], setup.language)
+            card = await self._bot.case_service.card(cases[0], setup.language)
             text, buttons = card_text(card, cases[0], setup.language), keyboard(card)
         if again:
             text = f"<i>{say(setup.language, 'card-again')}</i>\n{text}"

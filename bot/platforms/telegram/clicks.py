@@ -99,25 +99,25 @@ class Clicks:
         return card is not None and card.platform == PLATFORM and self._bot.groups.now_at(int(card.room)) == where
 
     async def _answer(self, asked: Asked, case: Case, verb: str, argument: str, message: Json) -> str:
-        desk, moderator = self._bot.desk, asked.moderator
+        case_service, moderator = self._bot.case_service, asked.moderator
         lifts = verb == "undo" or (verb == "label" and argument == Label.NEUTRAL)
         if lifts and (too_much := asked.is_too_much(beyond_undo(asked.rights, case))):
             return too_much
         match verb:
             case "right":
-                return await self._outcome(asked, await desk.confirm(case, moderator), message)
+                return await self._outcome(asked, await case_service.confirm(case, moderator), message)
             case "wrong":
                 await self._markup(message, label_keyboard(case, asked.language))
                 return ""
             case "label" if argument in list(LABELS):
-                return await self._outcome(asked, await desk.correct(case, moderator, Label(argument)), message)
+                return await self._outcome(asked, await case_service.correct(case, moderator, Label(argument)), message)
             case "undo":
-                return await self._outcome(asked, await desk.undo(case, moderator), message)
+                return await self._outcome(asked, await case_service.undo(case, moderator), message)
             case "explain":
                 await explain(asked, case)
                 return ""
             case "card":
-                await self._markup(message, keyboard(await desk.card(case, asked.language)))
+                await self._markup(message, keyboard(await case_service.card(case, asked.language)))
                 return ""
             case "back":
                 return await self._post_back(asked, case)
@@ -139,7 +139,7 @@ class Clicks:
 
     async def _show(self, asked: Asked, case: Case, message: Json, following: int | None = None) -> None:
         """This message becomes the card of that case."""
-        card = await self._bot.desk.card(case, asked.language)
+        card = await self._bot.case_service.card(case, asked.language)
         if following is None:
             following = _following(message)
         await self._bot.answers.answer(
@@ -160,7 +160,7 @@ class Clicks:
         if not waiting:
             return asked.say("digest-through")
         if card is not None and card.message == str(message["message_id"]):
-            shown = await self._bot.desk.card(waiting[0], asked.language)
+            shown = await self._bot.case_service.card(waiting[0], asked.language)
             text = card_text(shown, waiting[0], asked.language)
             buttons = keyboard(shown, following=first.id, language=asked.language)
             await self._bot.answers.send(message["chat"]["id"], text, asked.language, buttons)
@@ -206,7 +206,7 @@ async def explain(asked: Asked, case: Case) -> None:
         await asked.tell(asked.say("text-forgotten"))
         return
     try:
-        found = await asked.bot.desk.explain_case(case, asked.asker, asked.may_read)
+        found = await asked.bot.case_service.explain_case(case, asked.asker, asked.may_read)
     except SILENT as error:
         await asked.tell(html.escape(why_silent(asked.language, error)))
         return

@@ -18,7 +18,7 @@ from bot.domain.event import Author, Message, MessageKey
 from bot.domain.platform import Unreachable
 from bot.domain.policy import PRESETS, Mode, with_preset, with_section
 from bot.pipeline.question_lane import SILENT, AskLater, why_silent
-from bot.pipeline.rate_limit import Patience
+from bot.pipeline.rate_limit import RateLimit
 from bot.platforms.telegram.asking import Asked, Json, ask
 from bot.platforms.telegram.clicks import explain, explanation
 from bot.platforms.telegram.events import PLATFORM, event_of, in_group, text_of
@@ -55,9 +55,9 @@ class Commands:
 
     def __init__(self, bot: "Telegram") -> None:
         self._bot = bot
-        self._patience = Patience(REPORTS, REPORTS_WITHIN_S)
-        self._commands = Patience(COMMANDS_A_MINUTE, 60.0)
-        self._refusals = Patience(1, REFUSED_AGAIN_S)
+        self._rate_limit = RateLimit(REPORTS, REPORTS_WITHIN_S)
+        self._commands = RateLimit(COMMANDS_A_MINUTE, 60.0)
+        self._refusals = RateLimit(1, REFUSED_AGAIN_S)
         self._known: dict[str, Callable[[Asked, str], Awaitable[None]]] = {
             name: getattr(self, f"_{name}") for name in COMMANDS if hasattr(self, f"_{name}")
         }
@@ -136,7 +136,7 @@ class Commands:
             return
         try:
             others = asked.may(DEEDS["explain …"])
-            judged, found = await self._bot.desk.explain(event, asked.asker, asked.may_read, others=others)
+            judged, found = await self._bot.case_service.explain(event, asked.asker, asked.may_read, others=others)
         except SILENT as error:
             await self._silent(asked, error)
             return
@@ -151,19 +151,24 @@ class Commands:
             await asked.tell(html.escape(why_silent(asked.language, error)))
 
     async def _status(self, asked: Asked, _: str) -> None:
-        policy = await self._bot.moderator.policy(asked.community)
+        policy = await self._bot.pipeline.policy(asked.community)
         counts = await self._bot.store.counts(asked.community, datetime.now(UTC) - timedelta(days=1))
         missing = await self._bot.check(asked.chat)
         adapter = self._bot.adapter_of(asked.community)
         lines = [
             f"<b>{html.escape(asked.say('status-title', server=self._bot.groups.title(asked.chat)))}</b>",
-            bold(mode_line(policy, asked.language, is_paused=self._bot.moderator.cap.is_paused(asked.community))),
+            bold(mode_line(policy, asked.language, is_paused=self._bot.pipeline.cap.is_paused(asked.community))),
             html.escape(asked.say("status-model", adapter=adapter)),
             counts_line(counts, asked.language),
             asked.say("telegram-alerts" if self._bot.has_cards(asked.setup) else "telegram-no-alerts"),
         ]
-        breaker = self._bot.breaker
-        found = (self._bot.moderator.trouble, self._bot.trouble, breaker.trouble(), breaker.trouble(asked.community))
+        circuit_breaker = self._bot.circuit_breaker
+        found = (
+            self._bot.pipeline.trouble,
+            self._bot.trouble,
+            circuit_breaker.trouble(),
+            circuit_breaker.trouble(asked.community),
+        )
         troubles = [one for one in found if one is not None]
         lines += [html.escape(asked.say("status-trouble", text=one.text(asked.language))) for one in troubles]
         lines += [f"⚠️ {html.escape(one.text(asked.language))}" for one in self._bot.health.notices(asked.community)]
@@ -176,16 +181,16 @@ class Commands:
         if rest not in list(Mode):
             await asked.tell(asked.say("telegram-mode-how"), payload=f"mode_{asked.chat}")
             return
-        policy = await self._bot.moderator.policy(asked.community)
+        policy = await self._bot.pipeline.policy(asked.community)
         if too_much := asked.is_too_much(beyond(asked.rights, policy.model_copy(update={"mode": Mode(rest)}))):
             await asked.tell(too_much)
             return
-        await self._bot.moderator.set_mode(asked.community, Mode(rest))
+        await self._bot.pipeline.set_mode(asked.community, Mode(rest))
         await asked.tell(bold(asked.say(f"mode-set-{rest}")), payload=f"status_{asked.chat}")
 
     async def _policy(self, asked: Asked, rest: str) -> None:
         """`/policy`, `/policy strict`, `/policy hate 60 90 delete, warn`."""
-        policy = await self._bot.moderator.policy(asked.community)
+        policy = await self._bot.pipeline.policy(asked.community)
         words = rest.split(maxsplit=3)
         preset = next((name for name in PRESETS if words == [name]), None)
         try:
@@ -210,7 +215,7 @@ class Commands:
             if too_much := asked.is_too_much(beyond(asked.rights, policy)):
                 await asked.tell(too_much)
                 return
-            await self._bot.moderator.set_policy(asked.community, policy)
+            await self._bot.pipeline.set_policy(asked.community, policy)
         alone = one_line(", ".join(sorted(policy.exempt_rooms)), LONGEST_LIST)
         lines = policy_lines(policy, asked.language, alone)
         await asked.tell(bold("\n".join(lines)), payload=f"policy_{asked.chat}")
@@ -222,7 +227,7 @@ class Commands:
                 asked.say("no-case", case=html.escape(one_line(rest, 16) or "?")), payload=f"case_{asked.chat}"
             )
             return
-        card = await self._bot.desk.card(case, asked.language)
+        card = await self._bot.case_service.card(case, asked.language)
         await asked.tell(card_text(card, case, asked.language), keyboard(card))
 
     async def _report(self, asked: Asked, _: str) -> None:
@@ -239,11 +244,11 @@ class Commands:
             await asked.tell(asked.say("report-own"))
         elif event is None:
             await asked.tell(asked.say("report-nothing"))
-        elif not self._patience.take(asked.pseudonym):
+        elif not self._rate_limit.take(asked.pseudonym):
             await asked.tell(asked.say("report-too-many", count=REPORTS))
         else:
             try:
-                case = await self._bot.desk.report(event, asked.pseudonym, datetime.now(UTC))
+                case = await self._bot.case_service.report(event, asked.pseudonym, datetime.now(UTC))
             except SILENT as error:
                 await self._silent(asked, error)
             else:
@@ -293,7 +298,7 @@ class Commands:
             quoted = await self._bot.store.history(community, author, limit=10_000)
             count += await self._bot.store.mine.erase(author, community, datetime.now(UTC))
             for case in quoted:
-                self._bot.posting.show(case.id)
+                self._bot.delivery.show(case.id)
         await asked.tell(asked.say("mydata-erased", count=count), payload=f"mydata_{asked.chat}")
 
     async def _consent(self, asked: Asked, rest: str) -> None:
@@ -341,12 +346,12 @@ class Commands:
         if label not in list(LABELS) or not text.strip() or not asked.user:
             await asked.tell(asked.say("telegram-example-how"), payload=f"learning_{asked.chat}")
             return
-        await self._bot.desk.example(asked.community, PLATFORM, asked.moderator, text.strip(), Label(label))
+        await self._bot.case_service.example(asked.community, PLATFORM, asked.moderator, text.strip(), Label(label))
         await asked.tell(asked.say("learning-example-done", label=asked.say(f"label-{label}")))
 
     async def _link(self, asked: Asked, rest: str) -> None:
         """The code that Discord's /link showed: from now on both share one policy."""
-        community = await self._bot.linking.redeem(rest)
+        community = await self._bot.link_codes.redeem(rest)
         if community is None:
             await asked.tell(asked.say("telegram-link-bad"), payload=f"setup_{asked.chat}")
             return
@@ -360,9 +365,9 @@ class Commands:
             await asked.tell(asked.say("telegram-skip-how"), payload=f"policy_{asked.chat}")
             return
         room = f"{asked.chat}/{topic}"
-        policy = await self._bot.moderator.policy(asked.community)
+        policy = await self._bot.pipeline.policy(asked.community)
         rooms = policy.exempt_rooms ^ {room}
-        await self._bot.moderator.set_policy(asked.community, policy.model_copy(update={"exempt_rooms": rooms}))
+        await self._bot.pipeline.set_policy(asked.community, policy.model_copy(update={"exempt_rooms": rooms}))
         await asked.tell(asked.say("telegram-skipped" if room in rooms else "telegram-read-again"))
 
 

@@ -101,11 +101,11 @@ class Private:
             return ""
         if not asked.may(needed):
             return asked.refusal(needed)
-        policy = await self._bot.moderator.policy(asked.community)
+        policy = await self._bot.pipeline.policy(asked.community)
         if too_much := asked.is_too_much(beyond(asked.rights, _after(policy, what))):
             return too_much
         if what == RESUME:  # below a notice, not on the screen of the set-up
-            resumed = await self._bot.moderator.resume(asked.community)
+            resumed = await self._bot.pipeline.resume(asked.community)
             return "" if resumed else asked.say("resume-not-paused")
         await self._change(asked, what)
 
@@ -143,25 +143,25 @@ class Private:
 
     async def _change(self, asked: Asked, what: str) -> None:
         setup, bot = asked.setup, self._bot
-        policy = await bot.moderator.policy(asked.community)
+        policy = await bot.pipeline.policy(asked.community)
         match what:
             case "here":
                 await bot.change_setup(asked.chat, alert_room=str(asked.user), done=True)
             case "preset":
-                await bot.moderator.set_policy(asked.community, _after(policy, what))
+                await bot.pipeline.set_policy(asked.community, _after(policy, what))
             case "language":
                 spoken = LANGUAGES[(LANGUAGES.index(setup.language) + 1) % len(LANGUAGES)]
                 await bot.change_setup(asked.chat, language=spoken)
             case "warn":
                 await bot.change_setup(asked.chat, warn="place" if setup.warn == "dm" else "dm")
             case "mode":
-                await bot.moderator.set_mode(asked.community, _after(policy, what).mode)
+                await bot.pipeline.set_mode(asked.community, _after(policy, what).mode)
             case "link":
                 await asked.tell(bold(asked.say("telegram-link-how")))
 
     async def _screen(self, chat: int) -> tuple[str, InlineKeyboardMarkup]:
         bot = self._bot
-        setup, policy = bot.groups.setup_of_chat(chat), await bot.moderator.policy(bot.groups.community_of(chat))
+        setup, policy = bot.groups.setup_of_chat(chat), await bot.pipeline.policy(bot.groups.community_of(chat))
         language = setup.language
         missing = await bot.check(chat)
         alone = one_line(", ".join(sorted(policy.exempt_rooms)), LONGEST_LIST) or say(language, "setup-none")
@@ -176,7 +176,7 @@ class Private:
                 language=language,
                 warn=say(language, f"setup-warn-{setup.warn}"),
             ),
-            mode_line(policy, language, is_paused=bot.moderator.cap.is_paused(bot.groups.community_of(chat))),
+            mode_line(policy, language, is_paused=bot.pipeline.cap.is_paused(bot.groups.community_of(chat))),
             *(f"⚠️ {one.text(language)}" for one in missing),
         ]
 

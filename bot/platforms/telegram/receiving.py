@@ -34,7 +34,7 @@ from bot.platforms.telegram.events import PLATFORM
 from bot.process.http_listener import Connections, listening, most_connections
 from bot.store import Store
 from bot.store.inbox import Waiting
-from bot.store.retry import Steady, passing
+from bot.store.retry import StoreRetry, is_transient
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ class Receiving:
         self._store = store
         self._health = health
         self._said_anew = False
-        self._steady = Steady()
+        self._store_retry = StoreRetry()
         self._handle = handle
         self._aside = aside
         self._handled: list[int] = []
@@ -170,11 +170,11 @@ class Receiving:
             try:
                 async with self._questions if _asks(update) else self._words:
                     if again:
-                        await self._steady(lambda: self._store.inbox.tried(PLATFORM, number))
+                        await self._store_retry(lambda: self._store.inbox.tried(PLATFORM, number))
                         again = False
                     await self._handle(update)
             except Exception as error:
-                if passing(error) or (_unanswered(error) and asyncio.get_running_loop().time() < ends):
+                if is_transient(error) or (_unanswered(error) and asyncio.get_running_loop().time() < ends):
                     log.warning("update waits", number=number, error=str(error))
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, LONGEST_WAIT_S)
@@ -185,7 +185,7 @@ class Receiving:
             else:
                 self._handled.append(number)
                 return
-        await self._steady(lambda: self._store.inbox.set_aside(PLATFORM, number))
+        await self._store_retry(lambda: self._store.inbox.set_aside(PLATFORM, number))
         self._health.fails("updates")
         self._aside(Notice("notice-update-aside", {"number": str(number)}))
 

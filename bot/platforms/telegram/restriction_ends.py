@@ -52,7 +52,7 @@ class RestrictionEnds:
 
     async def _lift(self, lift: Lift) -> None:
         try:
-            with self._bot.breaker.asking_for(self._bot.groups.community_of(chat_named(lift.community))):
+            with self._bot.circuit_breaker.asking_for(self._bot.groups.community_of(chat_named(lift.community))):
                 await self._bot.acting.lift(lift)
         except (Gone, MissingPermission) as error:
             log.warning("what stood before a restriction is not put back", error=str(error))

@@ -12,9 +12,9 @@ import telegram
 from telegram.constants import ChatMemberStatus
 from telegram.error import ChatMigrated, TelegramError
 
-from bot.cases.delivery import Pace, Posting
-from bot.cases.service import Desk
-from bot.conversation.link_codes import Linking
+from bot.cases.delivery import CardDelivery, Pace
+from bot.cases.service import CaseService
+from bot.conversation.link_codes import LinkCodes
 from bot.domain.action import Action, Delete
 from bot.domain.case import Case
 from bot.domain.event import NOBODY, Author, MessageKey
@@ -23,8 +23,8 @@ from bot.domain.platform import NotConnected, Unreachable
 from bot.domain.restriction import Unchanged
 from bot.domain.role import Person, Role, Standing
 from bot.domain.setup import Setup
-from bot.pipeline.circuit_breaker import Breaker
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.circuit_breaker import CircuitBreaker
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.health import Health
 from bot.platforms.protocol import Overview, Place
 from bot.platforms.telegram import standings
@@ -55,7 +55,7 @@ from bot.platforms.telegram.private import Private, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
 from bot.store import Store
-from bot.store.retry import Steady, damage, leaves, passing
+from bot.store.retry import StoreRetry, is_corruption, is_transient, leaves
 from bot.text.language import language_of, say
 
 log = structlog.get_logger()
@@ -86,16 +86,16 @@ class Access:
 
 
 class Telegram:
-    """The platform. Make it, give it to a `Moderator`, then `serve` and `run`."""
+    """The platform. Make it, give it to a `Pipeline`, then `serve` and `run`."""
 
     name = PLATFORM
 
-    def __init__(self, store: Store, access: Access, linking: Linking | None = None) -> None:
+    def __init__(self, store: Store, access: Access, link_codes: LinkCodes | None = None) -> None:
         self.store = store
         self.access = access
-        self.linking = linking or Linking()
-        self.moderator: Moderator
-        self.desk: Desk
+        self.link_codes = link_codes or LinkCodes()
+        self.pipeline: Pipeline
+        self.case_service: CaseService
         self.adapter_of: Callable[[str], str] = lambda community: ""
         self.trouble: Notice | None = Notice("telegram-connecting")
         """Why nothing is heard at the moment; None while all is well."""
@@ -105,7 +105,7 @@ class Telegram:
         self.admins = Admins()
         self.linked_channels = LinkedChannels()
         self.answers = Answers(lambda: self.api)
-        self.breaker = Breaker(told=self.notify)
+        self.circuit_breaker = CircuitBreaker(told=self.notify)
         self.acting = Acting(
             lambda: self._bot,
             self.groups.setup,
@@ -113,13 +113,13 @@ class Telegram:
             self._moved,
             store.lifts,
             store.restrictions,
-            self.breaker,
+            self.circuit_breaker,
         )
         self.restriction_ends = RestrictionEnds(self)
         self.albums = Albums(store, lambda key: self.acting.perform(Delete(), self._here(key), NOBODY))
         self.acquaintances = Acquaintances(self)
         self.board = TelegramBoard(self)
-        self.posting = Posting(store, self.board, PACE, self.health.cards_wait)
+        self.delivery = CardDelivery(store, self.board, PACE, self.health.cards_wait)
         self.receiving = Receiving(store, self._handle, self.notify, self.health)
         self.commands = Commands(self)
         self.private = Private(self, self.commands)
@@ -127,17 +127,17 @@ class Telegram:
         self._bot: Caller | None = None
         self._names: dict[tuple[str, str], int] = {}
 
-    def serve(self, moderator: Moderator, desk: Desk) -> None:
+    def serve(self, pipeline: Pipeline, case_service: CaseService) -> None:
         """Names who takes events and questions."""
-        self.moderator, self.desk = moderator, desk
-        moderator.leave_alone[self.name] = self._is_left_alone
+        self.pipeline, self.case_service = pipeline, case_service
+        pipeline.leave_alone[self.name] = self._is_left_alone
 
     async def run(self) -> None:
         """Serves until cancelled."""
         await self.groups.load()
         async with asyncio.TaskGroup() as group:
             self.answers.group = group
-            group.create_task(self.posting.run())
+            group.create_task(self.delivery.run())
             group.create_task(self._forget())
             group.create_task(self.restriction_ends.run())
             await self._connected()
@@ -160,7 +160,7 @@ class Telegram:
                 self._heard(trouble)
                 log.warning("no connection to Telegram", error=str(error), kind=type(error).__name__)
             except Exception as error:
-                if any(damage(one) or passing(one) for one in leaves(error)):
+                if any(is_corruption(one) or is_transient(one) for one in leaves(error)):
                     raise
                 self._heard(Notice("telegram-lost", {"error": type(error).__name__}))
                 log.exception("connection to Telegram ended")
@@ -179,14 +179,14 @@ class Telegram:
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`. A whole album goes with one of its items."""
-        with self.breaker.asking_for(key.community):
+        with self.circuit_breaker.asking_for(key.community):
             if isinstance(action, Delete):
                 await self.albums.remove(key)
             return await self.acting.perform(action, self._here(key), author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
-        with self.breaker.asking_for(key.community):
+        with self.circuit_breaker.asking_for(key.community):
             if isinstance(action, Delete):
                 await self.store.albums.keep(key)
             return await self.acting.undo(action, self._here(key), author)
@@ -194,11 +194,11 @@ class Telegram:
     def show(self, case: Case) -> None:
         """The case's card is posted or brought up to date; never waits."""
         if case.message.key.platform == self.name:
-            self.posting.show(case.id)
+            self.delivery.show(case.id)
 
     def notify(self, notice: Notice) -> None:
         """Told where cards go: in one community, or in all; never waits."""
-        self.posting.notify(notice)
+        self.delivery.notify(notice)
 
     @property
     def api(self) -> Caller:
@@ -228,7 +228,7 @@ class Telegram:
     async def change_setup(self, chat: int, **changes: Any) -> None:
         """See `Groups.change_setup`; cards that had nowhere to go are shown."""
         await self.groups.change_setup(chat, **changes)
-        await self.posting.resume()
+        await self.delivery.resume()
 
     def has_cards(self, setup: Setup) -> bool:
         """Whether cards have somewhere to go."""
@@ -271,11 +271,11 @@ class Telegram:
         places = []
         for chat, title in self.groups.chats.items():
             community, setup = self.groups.community_of(chat), self.groups.setup_of_chat(chat)
-            policy, problems = await self.moderator.policy(community), list(self.problems.get(community, ()))
-            if (resting := self.breaker.trouble(community)) is not None:
+            policy, problems = await self.pipeline.policy(community), list(self.problems.get(community, ()))
+            if (resting := self.circuit_breaker.trouble(community)) is not None:
                 problems.insert(0, resting)
             places.append(Place(community, title or str(chat), policy.mode, self.has_cards(setup), tuple(problems)))
-        trouble = self.trouble or self.breaker.trouble()
+        trouble = self.trouble or self.circuit_breaker.trouble()
         return Overview(PLATFORM, trouble, self.invite, tuple(places), self.health.notices())
 
     async def communities(self, person: Person) -> list[str]:
@@ -296,7 +296,7 @@ class Telegram:
         async with asyncio.TaskGroup() as group:
             books = group.create_task(self.receiving.run())
             await asyncio.sleep(0)
-            await self.posting.resume()
+            await self.delivery.resume()
 
             source: Polling | Webhook = Polling(self.receiving, self._heard)
             if self.access.webhook_url:
@@ -366,13 +366,13 @@ class Telegram:
             late = await self.store.albums.add(key_of(message, community), album, self.now())
         event = event_of(message, community, admins)
         if event is not None and not (asks and event.author.is_moderator):
-            await self.moderator.receive(event)
+            await self.pipeline.receive(event)
         if late:
             await self.albums.too_late(key_of(message, community))
         for named in other_events(message, community, admins):
             known = (named.key.community, named.key.message)
             if self._names.get(known) != named.key.revision:
-                await self.moderator.receive(named)
+                await self.pipeline.receive(named)
                 self._names[known] = named.key.revision
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
@@ -405,7 +405,7 @@ class Telegram:
             return
         if str(number) in self.board.lost:
             self.board.lost.discard(str(number))
-            await self.posting.resume()
+            await self.delivery.resume()
         if await self._greet(chat, change.get("from") or {}):
             return
         before = {notice.text() for notice in self.problems.get(self.groups.community_of(number), [])}
@@ -456,11 +456,11 @@ class Telegram:
 
     async def _forget(self) -> None:
         """Numbers of handled updates, once an hour."""
-        steady = Steady()
+        store_retry = StoreRetry()
         while True:
             before = self.now() - NUMBERS_KEPT
-            await steady(lambda: self.store.inbox.forget(before))  # noqa: B023
-            await steady(lambda: self.store.albums.forget(before))  # noqa: B023
+            await store_retry(lambda: self.store.inbox.forget(before))  # noqa: B023
+            await store_retry(lambda: self.store.albums.forget(before))  # noqa: B023
             await asyncio.sleep(FORGET_EVERY_S)
 
 

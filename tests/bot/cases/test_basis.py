@@ -31,7 +31,9 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 async def reported(running: Running, platform: str, community: str) -> Case:
     """A case from there, of an author who agreed to nothing."""
     key = MessageKey(platform, community, "5", "5:7")
-    return await running.parts.desk.report(Message(key, Author("7", "Tim"), "you idiot", now()), "somebody", now())
+    return await running.parts.case_service.report(
+        Message(key, Author("7", "Tim"), "you idiot", now()), "somebody", now()
+    )
 
 
 def lessons(tmp_path: Path) -> list[tuple[str, str]]:
@@ -60,9 +62,9 @@ async def test_the_page_makes_no_lesson_of_another_platforms_text(running: Runni
     assert lessons(tmp_path) == []
     for case in cases:
         await running.parts.store.consents.give(case.message.key.community, case.message.author, now())
-        assert (await running.parts.desk.confirm(case, "dana")).case.teaches
+        assert (await running.parts.case_service.confirm(case, "dana")).case.teaches
     own = await reported(running, "webchat", "try-out")
-    await running.parts.desk.correct(own, "dana", Label.OFFENSIVE)
+    await running.parts.case_service.correct(own, "dana", Label.OFFENSIVE)
     assert [basis.partition(":")[0] for _, basis in lessons(tmp_path)] == ["consent", "consent", "authored"]
 
 

@@ -12,7 +12,7 @@ from bot.config import Config, Service
 from bot.console.routes import ADVICE_A_MINUTE
 from bot.domain.event import Message
 from bot.domain.policy import Policy
-from bot.pipeline.pipeline import Judged
+from bot.pipeline.pipeline import Judgement
 from bot.pipeline.question_lane import LIMITS, Asker, Rank
 from tests.bot.signed_in import operator
 from tests.conftest import now, said
@@ -28,7 +28,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
 async def test_explain_preview_and_advice_again_and_again(running: Running) -> None:
     """Even whoever runs the service is told to come again, and when; the page itself goes on."""
-    case = await running.parts.desk.report(said("you idiot"), "somebody", now())
+    case = await running.parts.case_service.report(said("you idiot"), "somebody", now())
     async with operator(running) as session:
         async with session.get(f"/api/cases/{case.id}/explain") as answer:
             assert answer.status == 200 and (await answer.json())["words"]
@@ -52,14 +52,14 @@ async def test_explaining_the_longest_texts_keeps_nobody_waiting(running: Runnin
     parts, took = running.parts, dict[str, float]()
     began: dict[str, float] = {}
 
-    def through(event: Message, judged: Judged | None) -> None:
+    def through(event: Message, judged: Judgement | None) -> None:
         took[event.key.message] = time.monotonic() - began[event.key.message]
 
-    parts.moderator._settled = through
+    parts.pipeline._settled = through
 
     async def say(number: str) -> None:
         began[number] = time.monotonic()
-        await parts.moderator.receive(said(f"number {number} of somebody else", number, f"author {number}"))
+        await parts.pipeline.receive(said(f"number {number} of somebody else", number, f"author {number}"))
 
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         await say("first")
@@ -68,7 +68,9 @@ async def test_explaining_the_longest_texts_keeps_nobody_waiting(running: Runnin
         took.clear()
         text = " ".join(f"word {number} of a sentence that goes on." for number in range(200))[:4000]
         asked = [
-            group.create_task(parts.desk.explain(said(f"{number} {text}"), Asker("try-out", f"somebody:{number}")))
+            group.create_task(
+                parts.case_service.explain(said(f"{number} {text}"), Asker("try-out", f"somebody:{number}"))
+            )
             for number in range(2)
         ]
         number = 0

@@ -164,13 +164,13 @@ async def test_advice_follows_the_moderators_words(page: Page, running: Running)
         await expect(page.get_by_test_id("case")).to_have_count(number + 1, timeout=30_000)
     await expect(page.get_by_test_id("advice")).to_be_hidden()
     for case in await running.parts.store.cases("try-out"):
-        await running.parts.desk.correct(case, "mo", Label.NEUTRAL)
+        await running.parts.case_service.correct(case, "mo", Label.NEUTRAL)
     advice = page.get_by_test_id("advice")
     await expect(advice).to_contain_text("Of 12 messages shown as offensive only 0 were")
     await advice.get_by_test_id("use-advice").click()
     await page.get_by_test_id("policy-save").click()
     await expect(advice).to_be_hidden()
-    assert (await running.parts.moderator.policy("try-out")).offensive.alert_at == 1.0
+    assert (await running.parts.pipeline.policy("try-out")).offensive.alert_at == 1.0
     await say(page, "ann", "you fucking moron again")
     row = await scored(running, "you fucking moron again", times=1)
     assert row.decision["band"] == "clear" and row.probabilities["offensive"] > 0.5
@@ -237,7 +237,7 @@ async def test_a_card_as_moderators_see_it_elsewhere(page: Page) -> None:
 async def test_what_the_model_could_not_read_and_what_may_have_arrived(page: Page, running: Running) -> None:
     """No figures and no buttons where there is no verdict; an action in doubt is said to be that."""
     killer = "a text with which the model's process died"
-    running.parts.moderator._unread[killer] = None
+    running.parts.pipeline._unread[killer] = None
     await expect(page.get_by_test_id("mode")).to_have_text("shadow")
     await page.get_by_test_id("mode-switch").click()
     await expect(page.get_by_test_id("mode")).to_have_text("enforce")
@@ -345,13 +345,13 @@ async def test_an_open_page_outlives_a_restart(tmp_path: Path) -> None:
 
 async def test_the_page_shows_that_acting_is_paused_and_ends_it(page: Page, running: Running) -> None:
     """The mode says so, the notice too, and one click goes on."""
-    await running.parts.moderator.set_mode("try-out", Mode.ENFORCE)
+    await running.parts.pipeline.set_mode("try-out", Mode.ENFORCE)
     await page.reload()
     await expect(page.get_by_test_id("mode")).to_have_text("enforce")
-    await running.parts.moderator.cap.pause("try-out", 60, datetime.now(UTC))
+    await running.parts.pipeline.cap.pause("try-out", 60, datetime.now(UTC))
     await expect(page.get_by_test_id("mode")).to_have_text("enforce, paused")
     await expect(page.get_by_text("looks like a model gone wrong")).to_be_visible()
     await page.get_by_test_id("resume").click()
     await expect(page.get_by_test_id("mode")).to_have_text("enforce")
     await expect(page.get_by_test_id("resume")).to_be_hidden()
-    assert not running.parts.moderator.cap.is_paused("try-out")
+    assert not running.parts.pipeline.cap.is_paused("try-out")

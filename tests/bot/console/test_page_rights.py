@@ -21,7 +21,7 @@ from bot.console import live_stream as stream
 from bot.console import routes as server
 from bot.console.one_time_links import Links
 from bot.console.rights import OPEN, RIGHTS
-from bot.console.sign_in import Door
+from bot.console.sign_in import SignIn
 from bot.domain.case import Case
 from bot.domain.policy import Policy
 from bot.domain.role import Role
@@ -191,7 +191,7 @@ async def test_every_route_takes_its_role(town: Town) -> None:
 async def test_no_route_is_forgotten(town: Town, tmp_path: Path) -> None:
     """Each is open to all or has its role; one that is neither would be refused."""
     parts = town.running.parts
-    app = server.build(parts, Door(parts.store, Links(tmp_path), []), "")
+    app = server.build(parts, SignIn(parts.store, Links(tmp_path), []), "")
     there = {
         ("GET" if route.method == "HEAD" else route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -233,7 +233,7 @@ async def test_nobody_has_the_page_do_what_they_may_not_do(town: Town) -> None:
     async with town.page("telegram manager") as session, session.put(**put) as answer:
         said = (await answer.json())["error"]
         assert answer.status == 403 and "restrict members" in said and "delete messages" in said
-    assert (await town.running.parts.moderator.policy(place["community"])).mode == "shadow"
+    assert (await town.running.parts.pipeline.policy(place["community"])).mode == "shadow"
     async with town.page("telegram owner") as session, session.put(**put) as answer:
         assert answer.status == 200, await answer.text()
 

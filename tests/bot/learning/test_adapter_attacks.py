@@ -43,7 +43,7 @@ class Scene:
         """(label, adapter) of a message that was just written."""
         parts = self.running.parts
         event = parts.chat.compose("ann", text, datetime.now(UTC))
-        await parts.moderator.receive(event)
+        await parts.pipeline.receive(event)
         async with asyncio.timeout(60):
             while await parts.store.unfinished("webchat"):
                 await asyncio.sleep(0.02)

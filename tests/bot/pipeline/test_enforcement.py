@@ -14,9 +14,9 @@ from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.domain.policy import Band, Decision
-from bot.pipeline.enforcement import Performing, TakenBack
+from bot.pipeline.enforcement import Enforcement, TakenBack
 from bot.store import Store
-from bot.store.retry import Steady
+from bot.store.retry import StoreRetry
 from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import now, said, verdict
@@ -47,13 +47,13 @@ class Answers:
 
 
 @asynccontextmanager
-async def performing(store: Store, platform: Answers, shown: list[str] | None = None) -> AsyncIterator[Performing]:
+async def enforcement(store: Store, platform: Answers, shown: list[str] | None = None) -> AsyncIterator[Enforcement]:
     """One process; it ends with the block, whatever was put off."""
     tasks: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as group:
-        yield Performing(
+        yield Enforcement(
             store,
-            Steady(),
+            StoreRetry(),
             {"webchat": platform},
             changed=lambda case: (shown if shown is not None else []).append(case.message.state),
             tell=lambda notice: None,
@@ -86,13 +86,13 @@ async def test_a_warning_that_must_wait_holds_up_nothing_and_outlives_a_restart(
     """Delete is refused, the warning asked to wait, the ban done; the next process warns, and the refusal is known."""
     row = await decided(store)
     platform = Answers(store, delete=MissingPermission(Notice("missing-48-hours")), warn=RateLimited(60.0))
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     assert platform.done == [("delete", "sent"), ("warn", "sent"), ("ban", "sent")]
     (left,) = await store.unfinished("webchat")
     assert left.state == "intended" and left.todo == [{"name": "warn"}, {"outcome": "failed"}]
     platform = Answers(store)
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.finish(left, said("HATE"))
     assert platform.done == [("warn", "sent")]
     case = await the_case(store)
@@ -103,11 +103,11 @@ async def test_a_warning_that_may_have_been_sent_is_not_repeated_and_says_so(sto
     """The platform fell silent while it was sent: the ban follows later, the warning never."""
     row = await decided(store)
     platform = Answers(store, warn=Unreachable("stub"))
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     (left,) = await store.unfinished("webchat")
     platform = Answers(store)
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.finish(left, said("HATE"))
     assert platform.done == [("ban", "sent")]
     case = await the_case(store)
@@ -119,11 +119,11 @@ async def test_a_warning_that_may_have_been_sent_is_not_repeated_and_says_so(sto
 async def test_what_the_platform_was_not_asked_for_is_done_later(store: Store) -> None:
     """There was no connection: the warning cannot have been sent, so it still is."""
     row = await decided(store)
-    async with performing(store, Answers(store, warn=NotConnected("stub"))) as process:
+    async with enforcement(store, Answers(store, warn=NotConnected("stub"))) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     (left,) = await store.unfinished("webchat")
     platform = Answers(store)
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.finish(left, said("HATE"))
     assert platform.done == [("warn", "sent"), ("ban", "sent")]
     assert (await the_case(store)).message.unsure is None
@@ -134,8 +134,8 @@ async def test_a_mistake_of_ours_in_what_was_put_off_ends_nothing(store: Store) 
     row = await decided(store)
     platform = Answers(store, ban=RateLimited(0.01))
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        process = Performing(
-            store, Steady(), {"webchat": platform}, lambda case: None, lambda notice: None, group.create_task
+        process = Enforcement(
+            store, StoreRetry(), {"webchat": platform}, lambda case: None, lambda notice: None, group.create_task
         )
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.answers["ban"] = RuntimeError("Session is closed")
@@ -149,7 +149,7 @@ async def test_what_is_undone_while_it_waits_is_not_done_any_more(store: Store) 
     """The platform asks for patience before the ban, and a moderator says that all of it was wrong."""
     row = await decided(store)
     platform = Answers(store, ban=RateLimited(1.0))
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.done, platform.answers = [], {}
         back = await process.take_back(await the_case(store), "dana")
@@ -172,7 +172,7 @@ async def test_an_undo_in_the_middle_of_an_action_comes_after_it(store: Store) -
             self.done.append((action.name, ""))
 
     platform = Slow(store)
-    async with performing(store, platform) as process, asyncio.TaskGroup() as group:
+    async with enforcement(store, platform) as process, asyncio.TaskGroup() as group:
         group.create_task(process.perform(row, said("HATE"), HARSH, HARSH.actions))
         await begun.wait()
         back = group.create_task(process.take_back(await the_case(store), "dana"))
@@ -190,7 +190,7 @@ async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_proces
     """Discord is silent when the moderator clicks, and the process ends: the next one lifts the ban."""
     row = await decided(store)
     platform = Answers(store)
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.answers = {"undo ban": Unreachable("stub")}
         back = await process.take_back(await the_case(store), "dana")
@@ -198,7 +198,7 @@ async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_proces
     (left,) = await store.unfinished("webchat")
     assert left.state == "undoing" and left.todo == [{"name": "ban", "hours": None}]
     platform, shown = Answers(store), list[str]()
-    async with performing(store, platform, shown) as process:
+    async with enforcement(store, platform, shown) as process:
         await process.finish(left, said("HATE"))
         assert platform.done == [("undo ban", "")] and shown == ["done"], "its card was shown as under way"
         await process.finish(left, said("HATE"))  # as it was read before
@@ -222,7 +222,7 @@ async def test_of_two_clicks_the_slower_finds_nothing(store: Store, monkeypatch:
         await asyncio.sleep(next(slow))
         return found
 
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         platform.done, opened = [], await the_case(store)
         monkeypatch.setattr(store, "case", case)
@@ -236,7 +236,7 @@ async def test_a_click_whose_answer_was_lost_is_carried_out_by_the_next(
     """It is on disk that it is undone, and the moderator was told that the store does not answer."""
     row = await decided(store)
     platform = Answers(store)
-    async with performing(store, platform) as process:
+    async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
         record = store.record_undone
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.domain.event import Message, MessageKey
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
 from model.classifier import Item, Verdict
@@ -40,9 +40,9 @@ class Slow(StubClassifier):
 async def read(store: Store, device: StubClassifier, wanted: Sequence[str]) -> list[str]:
     """Texts in the order in which the model was asked for them, until it was asked for these."""
     chat = WebChat(lambda _: None)
-    moderator = Moderator(store, device, {"webchat": chat}, adapter_of=lambda _: "global/stub", max_waiting=400)
+    pipeline = Pipeline(store, device, {"webchat": chat}, adapter_of=lambda _: "global/stub", max_waiting=400)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        running = group.create_task(moderator.run())
+        running = group.create_task(pipeline.run())
         while not set(wanted) <= {text for batch in device.batches for text in batch}:
             await asyncio.sleep(0.01)
         running.cancel()
@@ -76,11 +76,11 @@ async def test_what_a_flood_has_shed_comes_in_turns_too(store: Store) -> None:
     for row in range(1, FLOOD + 3):
         await store.record_state(row, "shed")
     chat, device = WebChat(lambda _: None), Slow()
-    moderator = Moderator(store, device, {"webchat": chat}, adapter_of=lambda _: "global/stub", max_waiting=400)
+    pipeline = Pipeline(store, device, {"webchat": chat}, adapter_of=lambda _: "global/stub", max_waiting=400)
     store.newest_at_open = 0
-    moderator._backlog.has_shed = True
+    pipeline._recovery.has_shed = True
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        running = group.create_task(moderator.run())
+        running = group.create_task(pipeline.run())
         while not {"calm", "beside"} <= {text for batch in device.batches for text in batch}:
             await asyncio.sleep(0.01)
         running.cancel()

@@ -57,7 +57,7 @@ async def test_decisions_already_in_hand_are_not_carried_out_either(store: Store
         states = {case.author.name: case.message.state for case in await store.cases(COMMUNITY)}
         assert states["Ann"] == states["Ben"] == "stopped"
         case = next(case for case in await store.cases(COMMUNITY) if case.author.name == "Ann")
-        assert any("acting was paused" in line for line in (await scene.desk.card(case, "en")).lines)
+        assert any("acting was paused" in line for line in (await scene.case_service.card(case, "en")).lines)
 
 
 async def test_one_flooder_and_a_raid_of_new_accounts_do_not_use_it_up(store: Store) -> None:
@@ -83,14 +83,14 @@ async def test_it_comes_back_by_itself_after_an_hour_without_new_hits(store: Sto
             await scene.says(name, "HATE")
         assert scene.told("notice-cap") == 1
         now = datetime.now(UTC)
-        await scene.moderator.cap.hit(COMMUNITY, now + timedelta(minutes=30))
-        await scene.moderator.cap.look(now + timedelta(minutes=65))
-        assert scene.moderator.cap.is_paused(COMMUNITY)
+        await scene.pipeline.cap.hit(COMMUNITY, now + timedelta(minutes=30))
+        await scene.pipeline.cap.look(now + timedelta(minutes=65))
+        assert scene.pipeline.cap.is_paused(COMMUNITY)
     async with room(store) as scene:
         scene._count = 100
-        assert scene.moderator.cap.is_paused(COMMUNITY)
-        await scene.moderator.cap.look(now + timedelta(minutes=91))
-        assert not scene.moderator.cap.is_paused(COMMUNITY) and scene.told("notice-cap-over") == 1
+        assert scene.pipeline.cap.is_paused(COMMUNITY)
+        await scene.pipeline.cap.look(now + timedelta(minutes=91))
+        assert not scene.pipeline.cap.is_paused(COMMUNITY) and scene.told("notice-cap-over") == 1
         await scene.says("cem", "HATE")
         assert len(scene.chat.did("delete")) == 1  # the hour before counts no more
 
@@ -105,9 +105,9 @@ async def test_it_comes_back_at_a_moderators_click(store: Store, click: str) -> 
             await scene.says(name, "HATE")
         assert len(scene.chat.did("delete")) == 1
         if click == "resume":
-            assert await scene.moderator.resume(COMMUNITY) and not await scene.moderator.resume(COMMUNITY)
+            assert await scene.pipeline.resume(COMMUNITY) and not await scene.pipeline.resume(COMMUNITY)
         else:
-            await scene.moderator.set_mode(COMMUNITY, Mode.ENFORCE)
+            await scene.pipeline.set_mode(COMMUNITY, Mode.ENFORCE)
         assert scene.told("notice-cap-resumed") == 1
         await scene.says("cem", "HATE")
         assert len(scene.chat.did("delete")) == 2
@@ -128,7 +128,7 @@ async def test_whose_case_was_overturned_is_ordinary_again(store: Store) -> None
         assert not await is_ordinary(scene, await scene.says("ann", "x"))
         case = await scene.case()
         assert case.message.key == ann.key
-        await scene.desk.correct(case, "dana", Label.NEUTRAL)
+        await scene.case_service.correct(case, "dana", Label.NEUTRAL)
         assert await is_ordinary(scene, await scene.says("ann", "y"))
 
 

@@ -69,7 +69,7 @@ async def test_what_an_earlier_revision_did_is_undone_with_the_card(store: Store
         await scene.enforce(hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout")))
         await scene.edits(message, "HATE more")
         assert scene.chat.did("delete") == [message.key.message] and scene.chat.did("timeout") == [message.key.message]
-        await scene.desk.undo(await scene.case(), "dana")
+        await scene.case_service.undo(await scene.case(), "dana")
         assert scene.chat.messages[message.key.message].state == "restored"
         scene.chat.compose("ann", "may write again", message.sent_at)
 
@@ -81,13 +81,13 @@ async def test_what_was_done_can_be_undone_although_nothing_is_done_any_more(sto
         await scene.enforce(hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout")))
         message = await scene.says("ann", "HATE")
         if since == "paused":
-            await scene.moderator.cap.pause(COMMUNITY, 1, message.sent_at)
+            await scene.pipeline.cap.pause(COMMUNITY, 1, message.sent_at)
         else:
-            await scene.moderator.set_mode(COMMUNITY, Mode.SHADOW)
+            await scene.pipeline.set_mode(COMMUNITY, Mode.SHADOW)
         await scene.edits(message, "HATE more")
         case = await scene.case()
         assert case.message.decision["enforced"] and case.edited == "action"
-        await scene.desk.undo(case, "dana")
+        await scene.case_service.undo(case, "dana")
         assert scene.chat.messages[message.key.message].state == "restored"
         scene.chat.compose("ann", "may write again", message.sent_at)
 
@@ -99,7 +99,7 @@ async def test_an_edit_that_makes_it_better_is_noted_on_the_card(store: Store) -
         await scene.edits(message, "sorry")
         case = await scene.case()
         assert case.message.text == "HATE" and case.edited == "clear"
-        assert any("would not be flagged" in line for line in (await scene.desk.card(case, "en")).lines)
+        assert any("would not be flagged" in line for line in (await scene.case_service.card(case, "en")).lines)
 
 
 async def test_in_shadow_mode_too_there_is_one_case(store: Store) -> None:
@@ -118,9 +118,9 @@ async def test_a_moderators_hand_holds_for_later_edits_with_the_same_flagged_wor
         await scene.enforce(hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete",)))
         message = await scene.says("ann", "HATE among friends")
         if said == "undo":
-            await scene.desk.undo(await scene.case(), "dana")
+            await scene.case_service.undo(await scene.case(), "dana")
         else:
-            await scene.desk.correct(await scene.case(), "dana", Label.NEUTRAL)
+            await scene.case_service.correct(await scene.case(), "dana", Label.NEUTRAL)
         for text in ("HATE among friends Preview: a nice song", "HATE among frinds", "HATE", "HATE!"):
             await scene.edits(message, text)
             assert scene.chat.did("delete") == [message.key.message]
@@ -133,7 +133,7 @@ async def test_a_confirmed_message_is_not_shown_again_for_the_same_words(store: 
     """👍 is a word, too."""
     async with room(store) as scene:
         message = await scene.says("ann", "HATE")
-        await scene.desk.confirm(await scene.case(), "dana")
+        await scene.case_service.confirm(await scene.case(), "dana")
         await scene.edits(message, "HATE, I said")
         assert (await scene.case()).state == "confirmed"
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
-from bot.pipeline.fair_queue import Intake
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.fair_queue import FairQueue
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
 from model.classifier import Classifier, Item, Overloaded, Unavailable, Verdict
@@ -23,21 +23,21 @@ class Community:
     def __init__(self, store: Store, classifier: Classifier) -> None:
         self.store, self.notices = store, list[Notice]()
         self.chat = WebChat(lambda posted: None)
-        self.moderator = Moderator(
+        self.pipeline = Pipeline(
             store,
             classifier,
             {"webchat": self.chat},
             adapter_of=lambda community: "global/stub",
             notice=self.notices.append,
         )
-        self.desk = Desk(store, self.moderator, classifier)
+        self.case_service = CaseService(store, self.pipeline, classifier)
 
     async def says(self, person: str, text: str) -> str:
         from datetime import UTC, datetime
 
         event = self.chat.compose(person, text, datetime.now(UTC))
         self.chat.show(event)
-        await self.moderator.receive(event)
+        await self.pipeline.receive(event)
         return event.key.message
 
     async def settled(self, state: str = "done") -> None:
@@ -51,7 +51,7 @@ class Community:
 async def community(store: Store, classifier: Classifier | None = None) -> AsyncIterator[Community]:
     scene = Community(store, classifier or StubClassifier())
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(scene.moderator.run())
+        running = group.create_task(scene.pipeline.run())
         yield scene
         running.cancel()
 
@@ -69,12 +69,12 @@ async def test_in_shadow_mode_a_case_opens_and_the_message_stays(store: Store) -
 async def test_enforced_removed_undone_restored(store: Store) -> None:
     """Delete, then Undo brings the message back, once, and teaches nothing."""
     async with community(store) as scene:
-        await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+        await scene.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         message = await scene.says("ann", "HATE")
         await scene.settled()
         assert scene.chat.messages[message].state == "removed"
         (case,) = await store.cases("try-out")
-        outcome = await scene.desk.undo(case, "dana")
+        outcome = await scene.case_service.undo(case, "dana")
         assert scene.chat.messages[message].state == "restored"
         assert outcome.case.state == "undone" and outcome.case.teaches is None
 
@@ -82,12 +82,12 @@ async def test_enforced_removed_undone_restored(store: Store) -> None:
 async def test_a_correction_to_neutral_restores_and_teaches(store: Store) -> None:
     """The label was wrong: the action is taken back and the text becomes an example."""
     async with community(store) as scene:
-        scene.desk.basis_of["webchat"] = scene.chat.basis_of
-        await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+        scene.case_service.basis_of["webchat"] = scene.chat.basis_of
+        await scene.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         message = await scene.says("ann", "HATE")
         await scene.settled()
         (case,) = await store.cases("try-out")
-        outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL)
+        outcome = await scene.case_service.correct(case, "dana", Label.NEUTRAL)
         assert scene.chat.messages[message].state == "restored" and outcome.case.teaches is True
         assert await store.corrections("try-out") == [("HATE", "neutral")]
 
@@ -102,7 +102,7 @@ async def test_an_author_who_agreed_teaches_without_another_basis(store: Store) 
             await scene.says("ann", f"HATE {agreed}")
             await scene.settled()
             case = (await store.cases("try-out"))[0]
-            outcome = await scene.desk.correct(case, "dana", Label.NEUTRAL)
+            outcome = await scene.case_service.correct(case, "dana", Label.NEUTRAL)
             assert outcome.case.teaches is agreed and ("nothing" in outcome.text()) is not agreed
 
 
@@ -139,28 +139,28 @@ async def test_what_a_crash_left_is_finished_at_start(tmp_path: Path, sealer: Se
 
 async def test_every_author_gets_a_turn() -> None:
     """A flood from one author does not delay another's single message."""
-    intake: Intake[str] = Intake()
+    fair_queue: FairQueue[str] = FairQueue()
     for n in range(100):
-        await intake.put("flooder", f"f{n}")
-    await intake.put("ann", "hello")
-    assert [await intake.take(), await intake.take()] == ["f0", "hello"]
+        await fair_queue.put("flooder", f"f{n}")
+    await fair_queue.put("ann", "hello")
+    assert [await fair_queue.take(), await fair_queue.take()] == ["f0", "hello"]
 
 
 async def test_a_full_intake_sheds_the_flooder_first() -> None:
     """The newest of the longest line makes room; the flooder itself is refused."""
-    intake: Intake[str] = Intake(max_waiting=3)
+    fair_queue: FairQueue[str] = FairQueue(max_waiting=3)
     for n in range(3):
-        await intake.put("flooder", f"f{n}")
-    assert await intake.put("flooder", "f3") == "f3"
-    assert await intake.put("ann", "hello") == "f2"
-    assert [await intake.take() for _ in range(3)] == ["f0", "hello", "f1"] and intake.shed == 2
+        await fair_queue.put("flooder", f"f{n}")
+    assert await fair_queue.put("flooder", "f3") == "f3"
+    assert await fair_queue.put("ann", "hello") == "f2"
+    assert [await fair_queue.take() for _ in range(3)] == ["f0", "hello", "f1"] and fair_queue.shed == 2
 
 
 async def test_a_message_that_arrives_while_the_journal_is_worked_off_is_handled_once(store: Store) -> None:
     """Received before the moderator runs and again found in the journal at its start: one verdict."""
     settled: list[str] = []
     classifier = StubClassifier()
-    moderator = Moderator(
+    pipeline = Pipeline(
         store,
         classifier,
         {"webchat": WebChat(lambda posted: None)},
@@ -168,9 +168,9 @@ async def test_a_message_that_arrives_while_the_journal_is_worked_off_is_handled
         settled=lambda event, judged: settled.append(event.key.message),
     )
     for n in range(30):
-        await moderator.receive(said(f"text {n}", str(n)))
+        await pipeline.receive(said(f"text {n}", str(n)))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        task = group.create_task(moderator.run())
+        task = group.create_task(pipeline.run())
         while len(settled) < 30:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.2)
@@ -182,7 +182,7 @@ async def test_what_the_line_has_no_room_for_is_taken_from_the_journal_later(sto
     """A burst that is many times the line: every message gets one verdict, in spite of those that come meanwhile."""
     settled: list[str] = []
     classifier = StubClassifier()
-    moderator = Moderator(
+    pipeline = Pipeline(
         store,
         classifier,
         {"webchat": WebChat(lambda posted: None)},
@@ -191,16 +191,16 @@ async def test_what_the_line_has_no_room_for_is_taken_from_the_journal_later(sto
         max_waiting=40,
     )
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        task = group.create_task(moderator.run())
+        task = group.create_task(pipeline.run())
         for burst in range(3):
             events = [said(f"text {n}", f"{burst}-{n}", f"author {n % 7}") for n in range(500)]
-            await asyncio.gather(*(moderator.receive(event) for event in events))
+            await asyncio.gather(*(pipeline.receive(event) for event in events))
             await asyncio.sleep(0.5)
         while len(settled) < 1500:
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.2)
         task.cancel()
-    assert moderator._intake.shed > 0
+    assert pipeline._fair_queue.shed > 0
     assert len(settled) == len(set(settled)) == 1500 == sum(map(len, classifier.batches))
     assert not await store.unfinished("webchat")
 
@@ -218,7 +218,7 @@ async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: 
             return await super().classify(items)
 
     classifier = OnceOverloaded()
-    moderator = Moderator(
+    pipeline = Pipeline(
         store,
         classifier,
         {"webchat": WebChat(lambda posted: None)},
@@ -226,8 +226,8 @@ async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: 
         max_waiting=5,
     )
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        task = group.create_task(moderator.run())
-        await asyncio.gather(*(moderator.receive(said(f"text {n}", str(n))) for n in range(100)))
+        task = group.create_task(pipeline.run())
+        await asyncio.gather(*(pipeline.receive(said(f"text {n}", str(n))) for n in range(100)))
         while await store.unfinished("webchat"):
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.2)
@@ -237,10 +237,10 @@ async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: 
 
 async def test_a_cancelled_taker_takes_nobodys_turn() -> None:
     """Woken and cancelled in the same turn of the loop: the entry goes to the next."""
-    intake: Intake[str] = Intake()
+    fair_queue: FairQueue[str] = FairQueue()
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        first, second = group.create_task(intake.take()), group.create_task(intake.take())
+        first, second = group.create_task(fair_queue.take()), group.create_task(fair_queue.take())
         await asyncio.sleep(0)
-        await intake.put("ann", "hello")
+        await fair_queue.put("ann", "hello")
         first.cancel()
         assert await second == "hello"

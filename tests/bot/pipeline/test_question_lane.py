@@ -271,7 +271,7 @@ async def test_a_preview_is_read_in_few_slices(store: Store) -> None:
     device = StubClassifier()
     async with room(store, device) as scene:
         events = [said(f"hi {number}", str(number)) for number in range(200)]
-        judged = await scene.desk.preview(events, MO)
+        judged = await scene.case_service.preview(events, MO)
         assert [event.text for event, _ in judged] == [event.text for event in events]
         assert len(device.batches) <= 6
 
@@ -291,8 +291,8 @@ async def test_past_corrections_are_embedded_once(store: Store) -> None:
         for number in range(3):
             await scene.says("ann", f"HATE {number}")
         for case in await store.cases("try-out"):
-            await scene.desk.confirm(case, "mo")
+            await scene.case_service.confirm(case, "mo")
         (case, *_) = await store.cases("try-out")
         for _ in range(3):
-            assert (await scene.desk.explain_case(case, MO)).nearest
+            assert (await scene.case_service.explain_case(case, MO)).nearest
         assert device.embedded <= 4 + 2

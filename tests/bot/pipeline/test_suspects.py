@@ -12,7 +12,7 @@ import pytest
 from bot.cases.card import card
 from bot.domain.event import Message
 from bot.domain.policy import Mode, Policy
-from bot.pipeline.pipeline import MOST_DEATHS, MOST_TRIES, TRIAL, Moderator
+from bot.pipeline.pipeline import MOST_DEATHS, MOST_TRIES, TRIAL, Pipeline
 from bot.pipeline.question_lane import Asker
 from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
@@ -50,7 +50,7 @@ async def test_a_message_that_kills_is_tried_three_times_and_shown(store: Store)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(batcher.run())
         async with community(store, batcher) as scene:
-            await scene.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+            await scene.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
             for number in range(6):
                 await scene.says("ann", KILLER if number == 3 else f"hello {number}")
             await scene.settled()
@@ -70,7 +70,7 @@ async def test_a_message_that_kills_is_tried_three_times_and_shown(store: Store)
             await scene.settled()
             assert not any(KILLER in batch for batch in device.batches[again:]), "the same text does no more harm"
             with pytest.raises(Unavailable):
-                await scene.desk.explain_case(case, Asker("try-out", "webchat:dana"))
+                await scene.case_service.explain_case(case, Asker("try-out", "webchat:dana"))
         serving.cancel()
 
 
@@ -82,7 +82,7 @@ async def test_a_sick_model_is_no_messages_fault(store: Store) -> None:
         for number in range(3):
             await scene.says("ann", f"HATE {number}")
         await asyncio.sleep(0.5)
-        assert not await store.cases("try-out") and scene.moderator.trouble is not None
+        assert not await store.cases("try-out") and scene.pipeline.trouble is not None
         device.sick = False
         await scene.settled()
         assert len(await store.cases("try-out")) == 3
@@ -125,8 +125,8 @@ async def test_the_least_tried_are_begun_first(tmp_path: Path, sealer: Sealer) -
             await store.record_tried(row, tries)
     device, chat = StubClassifier(), WebChat(lambda posted: None)
     async with Store.open(tmp_path / "s.db", sealer) as store, asyncio.timeout(10), asyncio.TaskGroup() as group:
-        moderator = Moderator(store, device, {"webchat": chat}, adapter_of=lambda community: "global/x", concurrency=1)
-        task = group.create_task(moderator.run())
+        pipeline = Pipeline(store, device, {"webchat": chat}, adapter_of=lambda community: "global/x", concurrency=1)
+        task = group.create_task(pipeline.run())
         while await store.unfinished("webchat"):
             await asyncio.sleep(0.01)
         task.cancel()
@@ -148,14 +148,14 @@ async def test_what_arrives_while_the_service_starts_is_no_suspect(
 
     monkeypatch.setattr(store, "record_seen", slow)
     device = StubClassifier()
-    moderator = Moderator(
+    pipeline = Pipeline(
         store, device, {"webchat": WebChat(lambda posted: None)}, adapter_of=lambda community: "global/x"
     )
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        received = group.create_task(moderator.receive(said("HATE")))
+        received = group.create_task(pipeline.receive(said("HATE")))
         while not await store.unfinished("webchat"):
             await asyncio.sleep(0.01)
-        task = group.create_task(moderator.run())
+        task = group.create_task(pipeline.run())
         assert await received
         while left := await store.unfinished("webchat"):
             assert left[0].tries == 0
@@ -198,12 +198,12 @@ async def test_a_real_process_killed_by_a_text(tmp_path: Path, sealer: Sealer) -
         await worker.restart()
         batcher = Batcher(worker)
         chat = WebChat(lambda posted: None)
-        moderator = Moderator(store, batcher, {"webchat": chat}, adapter_of=lambda community: "global/shipped")
-        tasks = [group.create_task(batcher.run()), group.create_task(moderator.run())]
+        pipeline = Pipeline(store, batcher, {"webchat": chat}, adapter_of=lambda community: "global/shipped")
+        tasks = [group.create_task(batcher.run()), group.create_task(pipeline.run())]
         began = time.monotonic()
         for number in range(40):
             text = KILLER if number == 7 else RUDE if number == 8 else f"good morning {number}"
-            await moderator.receive(chat.compose("ann", text, datetime.now(UTC)))
+            await pipeline.receive(chat.compose("ann", text, datetime.now(UTC)))
         async with asyncio.timeout(60):
             while await store.unfinished("webchat"):
                 await asyncio.sleep(0.01)
@@ -221,7 +221,7 @@ RUDE = "fuck all refugees, they are vermin"
 _SCRIPT = f"""
 import os, runpy, signal, sys
 sys.path.insert(0, os.getcwd())
-from model import minilm
+from model.encoder import minilm
 
 encode = minilm.MiniLM.encode
 

@@ -186,7 +186,7 @@ async def test_a_policy_that_is_none_is_a_bad_request(text: str, running: Runnin
             headers = {"Content-Type": f"application/json; charset={charset}"}
             async with session.put("/api/policy", data=b"{\xff\xfe", headers=headers) as answer:
                 assert answer.status == 400
-    assert (await running.parts.moderator.policy("try-out")).hate.ban_hours is None
+    assert (await running.parts.pipeline.policy("try-out")).hate.ban_hours is None
 
 
 async def test_health_is_asked_of_the_model_once_a_second(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ async def test_mini_runs_the_whole_bot(tmp_path: Path) -> None:
     """base = "mini" in 8 bit, the embedded model first: judged, removed, and the page says what is lost by it."""
     chosen = {"base": "mini", "int8": "weight-only", "stand_in": False, "first_stage_below": 0.5, "audit_share": 1.0}
     async with service(configured(tmp_path, **chosen)) as running:
-        await running.parts.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+        await running.parts.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         row = await says(running, RUDE)
         assert row.decision["label"] == "hate" and row.adapter == "global/mini-1"
         assert row.decision["enforced"] and row.probabilities["hate"] > 0.5
@@ -91,7 +91,7 @@ async def test_a_missing_folder_and_a_killed_process_are_stood_in_for(
         models.adapters_of(config)
     shutil.copytree(SHIPPED_FOLDER / "mini", re.findall(r"--out (\S+)", str(refused.value))[0])
     async with service(config) as running:
-        await running.parts.moderator.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+        await running.parts.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         row = await says(running, RUDE)
         assert row.adapter.startswith("minilm/") and row.decision["band"] == "alert"
         assert [action["name"] for action in row.decision["actions"]] == ["alert"]

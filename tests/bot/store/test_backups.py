@@ -17,7 +17,7 @@ from bot.store import Damaged, Sealer, Store, journal
 from bot.store import integrity as soundness
 from bot.store.backups import KEEP, Backups, copy_store
 from bot.store.change_log import Change, ChangeLog, numbers_in, read_changes
-from bot.store.retry import passing
+from bot.store.retry import is_transient
 from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import said, verdict
@@ -384,4 +384,4 @@ def test_a_disk_that_fails_now_and_then_is_not_a_damaged_file(tmp_path: Path, mo
     finding(*(f"page {number}" for number in range(soundness.MOST_LOOKS)))
     with pytest.raises(OSError, match="every look") as failed:
         soundness.check(tmp_path)
-    assert passing(failed.value)
+    assert is_transient(failed.value)

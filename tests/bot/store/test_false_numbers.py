@@ -39,7 +39,7 @@ async def started(folder: Path) -> AsyncIterator[Running]:
 
 async def say(running: Running, *texts: str) -> None:
     for text in texts:
-        await running.parts.moderator.receive(running.parts.chat.compose("ann", text, datetime.now(UTC)))
+        await running.parts.pipeline.receive(running.parts.chat.compose("ann", text, datetime.now(UTC)))
     async with asyncio.timeout(60):
         while await running.parts.store.unfinished("webchat"):
             await asyncio.sleep(0.02)
@@ -95,7 +95,7 @@ async def test_a_store_that_holds_nan_opens_and_everything_over_it_works(
             assert answer.status == 503  # nothing was scored
         confirmed = await asked(session, "POST", f"/api/cases/{mended['id']}/confirm", headers=headers)
         assert confirmed["case"]["state"] == "confirmed"
-        town = await running.parts.moderator.policy("town")
+        town = await running.parts.pipeline.policy("town")
         assert (town.mode, town.hate, town.names_alert_at) == (Mode.SHADOW, Policy().hate, 0.97)
         await running.parts.store.back_up()
         messages = await running.parts.store.messages("try-out", datetime.now(UTC) - timedelta(days=1))

@@ -7,8 +7,8 @@ import sqlite3
 import pytest
 import sqlalchemy as sa
 
-from bot.store import retry as steady
-from bot.store.retry import Steady, damage, passing
+from bot.store import retry as store_retry
+from bot.store.retry import StoreRetry, is_corruption, is_transient
 
 
 def error(name: str, said: str = "stub") -> sa.exc.OperationalError:
@@ -21,19 +21,21 @@ def error(name: str, said: str = "stub") -> sa.exc.OperationalError:
 def test_only_what_may_pass_is_waited_for() -> None:
     """A full disk and a lock are; a mistake of ours, a missing right and damage are not."""
     for name in ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"):
-        assert passing(error(name)), name
-    assert passing(OSError(errno.ENOSPC, "full")) and passing(sa.exc.TimeoutError())
-    assert not passing(error("SQLITE_ERROR", "no such column: x"))
-    assert not passing(PermissionError(errno.EACCES, "denied")) and not passing(ValueError())
-    assert not passing(sqlite3.DatabaseError("database disk image is malformed"))
-    assert damage(sqlite3.DatabaseError("database disk image is malformed")) and not damage(error("SQLITE_FULL"))
+        assert is_transient(error(name)), name
+    assert is_transient(OSError(errno.ENOSPC, "full")) and is_transient(sa.exc.TimeoutError())
+    assert not is_transient(error("SQLITE_ERROR", "no such column: x"))
+    assert not is_transient(PermissionError(errno.EACCES, "denied")) and not is_transient(ValueError())
+    assert not is_transient(sqlite3.DatabaseError("database disk image is malformed"))
+    assert is_corruption(sqlite3.DatabaseError("database disk image is malformed")) and not is_corruption(
+        error("SQLITE_FULL")
+    )
 
 
 async def test_it_is_said_once_and_again_when_what_was_refused_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two writes are refused for a while; a read that works meanwhile is no news."""
-    monkeypatch.setattr(steady, "RETRY_S", 0.01)
+    monkeypatch.setattr(store_retry, "RETRY_S", 0.01)
     told: list[str] = []
-    patient = Steady(told.append)
+    patient = StoreRetry(told.append)
     free = asyncio.Event()
 
     async def write() -> str:
@@ -60,4 +62,4 @@ async def test_a_mistake_of_ours_is_raised_at_once() -> None:
         raise error("SQLITE_ERROR", "no such column: x")
 
     with pytest.raises(sa.exc.OperationalError, match="no such column"):
-        await Steady()(wrong)
+        await StoreRetry()(wrong)

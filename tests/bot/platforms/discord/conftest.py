@@ -12,11 +12,11 @@ from typing import Any
 import discord
 import pytest
 
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.discord import Access, Discord
 from bot.platforms.discord.events import community_of
 from bot.process import logs
@@ -32,7 +32,7 @@ class Scene:
         self.server = server
         self.store: Store
         self.discord: Discord
-        self.moderator: Moderator
+        self.pipeline: Pipeline
         self.classifier = StubClassifier()
         self.guild: Guild = server.add_guild("Friends")
         self.owner: User = self.guild.owner
@@ -115,11 +115,11 @@ class Scene:
 
     async def enforce(self, **changes: Any) -> None:
         """The community's policy acts."""
-        policy = (await self.moderator.policy(self.community)).model_copy(update={"mode": Mode.ENFORCE, **changes})
-        await self.moderator.set_policy(self.community, policy)
+        policy = (await self.pipeline.policy(self.community)).model_copy(update={"mode": Mode.ENFORCE, **changes})
+        await self.pipeline.set_policy(self.community, policy)
 
     async def policy(self, **changes: Any) -> None:
-        await self.moderator.set_policy(self.community, Policy(**changes))
+        await self.pipeline.set_policy(self.community, Policy(**changes))
 
     async def runs(self, user: User, command: str, /, **options: Any) -> Answer:
         """A command in the lounge."""
@@ -138,7 +138,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
             discord.notify(notice)
 
         platforms = {discord.name: discord}
-        scene.moderator = Moderator(
+        scene.pipeline = Pipeline(
             store,
             scene.classifier,
             platforms,
@@ -146,13 +146,13 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
             changed=discord.show,
             notice=told,
         )
-        desk = Desk(store, scene.moderator, scene.classifier, changed=discord.show)
-        discord.serve(scene.moderator, desk)
+        case_service = CaseService(store, scene.pipeline, scene.classifier, changed=discord.show)
+        discord.serve(scene.pipeline, case_service)
         if set_up:
             now = datetime.now(UTC)
             await store.communities.greet(scene.community, "discord", "Friends", now)
             await store.communities.save(scene.community, "discord", "Friends", scene.chosen, now)
-        tasks = [group.create_task(scene.moderator.run()), group.create_task(discord.run())]
+        tasks = [group.create_task(scene.pipeline.run()), group.create_task(discord.run())]
         try:
             await scene.server.until(lambda: discord.client and discord.client.sound, timeout_s=20)
             yield scene

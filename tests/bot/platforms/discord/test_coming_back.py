@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from bot.domain.event import Message as Event
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.discord.events import community_of
 from bot.store import Store
 from bot.store.watermarks import Watermarks
@@ -100,9 +100,9 @@ async def test_an_old_thread_that_woke_up_meanwhile(tmp_path: Path) -> None:
 
 async def test_a_crash_while_catching_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after 150 of 250, with newer messages journalled already: the next start reads the rest, once."""
-    receive, read, stuck = Moderator.receive, [0], asyncio.Event()
+    receive, read, stuck = Pipeline.receive, [0], asyncio.Event()
 
-    async def until_150(self: Moderator, event: Event) -> bool:
+    async def until_150(self: Pipeline, event: Event) -> bool:
         read[0] += event.text.startswith("missed")
         if read[0] > 150 and event.text.startswith("missed"):
             stuck.set()
@@ -118,7 +118,7 @@ async def test_a_crash_while_catching_up(tmp_path: Path, monkeypatch: pytest.Mon
         for one in missed:
             server.remembers(scene.lounge, scene.ann, one)
         with monkeypatch.context() as patch:
-            patch.setattr(Moderator, "receive", until_150)
+            patch.setattr(Pipeline, "receive", until_150)
             async with serving(scene, tmp_path):
                 await stuck.wait()
                 live = await server.says(scene.lounge, scene.ann, text(1))
@@ -131,15 +131,15 @@ async def test_a_crash_while_catching_up(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_a_loss_while_catching_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session is lost again before a room is read to its end: what is said in between is not taken for read."""
-    receive, stuck, go_on = Moderator.receive, asyncio.Event(), asyncio.Event()
+    receive, stuck, go_on = Pipeline.receive, asyncio.Event(), asyncio.Event()
 
-    async def slow(self: Moderator, event: Event) -> bool:
+    async def slow(self: Pipeline, event: Event) -> bool:
         if event.text == text(1, "missed"):
             stuck.set()
             await go_on.wait()
         return await receive(self, event)
 
-    monkeypatch.setattr(Moderator, "receive", slow)
+    monkeypatch.setattr(Pipeline, "receive", slow)
     await scene.server.says(scene.lounge, scene.ann, text(0))
     await scene.settled()
     scene.server.faults.refuse_connections(1)

@@ -375,19 +375,19 @@ async def test_what_is_read_while_it_is_changed(scene: Scene, monkeypatch: pytes
 
     async with asyncio.TaskGroup() as group:
         await scene.settled()
-        scene.moderator._policies.clear()
+        scene.pipeline._policies.clear()
         scene.discord._setups.clear()
         monkeypatch.setattr(owner, what, slow)
-        reader = scene.moderator.policy if what == "policy" else scene.discord.setup
+        reader = scene.pipeline.policy if what == "policy" else scene.discord.setup
         group.create_task(reader(community))
         await asked.wait()
         if what == "policy":
-            await scene.moderator.set_policy(community, Policy(mode=Mode.ENFORCE))
+            await scene.pipeline.set_policy(community, Policy(mode=Mode.ENFORCE))
         else:
             guild = scene.discord.guild(community)
             await scene.discord.save_setup(guild, Setup(language="ru"))  # type: ignore[arg-type]
         go_on.set()
-    assert (await scene.moderator.policy(community)).mode is Mode.ENFORCE or what == "setup"
+    assert (await scene.pipeline.policy(community)).mode is Mode.ENFORCE or what == "setup"
     assert (await scene.discord.setup(community)).language == "ru" or what == "policy"
 
 

@@ -179,7 +179,7 @@ async def test_cards_and_commands(soon: None, scene: Scene, text: str) -> None:
 
 async def test_digests(scene: Scene) -> None:
     """Many at once, each of another kind."""
-    await scene.moderator.set_policy(scene.community, Policy(hate=LabelPolicy(alert_at=0.5, act_at=0.85)))
+    await scene.pipeline.set_policy(scene.community, Policy(hate=LabelPolicy(alert_at=0.5, act_at=0.85)))
     for text in HOSTILE:
         await scene.server.says(scene.lounge, scene.ann, f"HATE {filled(scene, text)}"[:4000])
     await scene.settled()
@@ -211,7 +211,7 @@ async def test_names_of_servers_channels_and_roles(soon: None, tmp_path: Path, t
             setup = (await scene.discord.setup(scene.community)).model_copy(update={"alert_room": str(scene.alerts.id)})
             await scene.discord.save_setup(scene.discord.guild(scene.community), setup)  # type: ignore[arg-type]
             warn = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "warn"))
-            await scene.moderator.set_policy(scene.community, Policy(mode=Mode.ENFORCE, hate=warn))
+            await scene.pipeline.set_policy(scene.community, Policy(mode=Mode.ENFORCE, hate=warn))
             scene.lounge.overwrite(scene.guild.bot_role, deny=["manage_messages"])
             await server.says(scene.lounge, scene.ann, "HATE")
             await scene.card()
@@ -292,7 +292,7 @@ async def test_no_log_shows_what_was_said(scene: Scene, capsys: Any, monkeypatch
         token = f"{scene.access.token} {event.text}"
         raise RuntimeError(f"a failure of {len(token)} characters")
 
-    monkeypatch.setattr("bot.pipeline.pipeline.Moderator.receive", failing)
+    monkeypatch.setattr("bot.pipeline.pipeline.Pipeline.receive", failing)
     await scene.server.says(scene.lounge, scene.ann, "HATE zqx")
     await scene.heard()
     shown = "".join(capsys.readouterr())

@@ -179,7 +179,7 @@ async def test_the_card_says_what_was_left_also_after_a_restart(tmp_path: Path) 
             answer = await server.clicks(scene.mod, card, "Undo")
             assert "Not taken back: timeout for 10 minutes. Left as a person has set it" in answer.content
         async with serving(scene, tmp_path, set_up=False):
-            scene.discord.posting.show((await scene.case()).id)
+            scene.discord.delivery.show((await scene.case()).id)
             (card,) = await scene.cards()
             for said in ("Not done: timeout for 10 minutes.", "Not taken back: timeout for 10 minutes."):
                 await server.until(lambda: f"{said} Left as a person has set it" in fields(card)["Why"])  # noqa: B023

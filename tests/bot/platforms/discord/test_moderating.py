@@ -254,7 +254,7 @@ async def test_what_is_corrected_to_neutral_ends_the_timeout(scene: Scene) -> No
     await scene.server.says(scene.lounge, scene.ann, "HATE")
     await scene.card()
     assert scene.guild.members[scene.ann.id].timed_out
-    outcome = await scene.discord.desk.correct(await scene.case(), "discord:1", Label.NEUTRAL)
+    outcome = await scene.discord.case_service.correct(await scene.case(), "discord:1", Label.NEUTRAL)
     assert not scene.guild.members[scene.ann.id].timed_out
     assert "Taken back: timeout" in outcome.text() and "Cannot be taken back: delete" in outcome.text()
 

@@ -67,7 +67,7 @@ async def test_no_text_from_a_room_that_one_cannot_see(court: Court, kind: str, 
     await court.shown()
     case = (await court.cases())[-1]
     assert case.message.text == "HATE in secret"
-    await court.discord.desk.correct(case, "discord:1", Label.OFFENSIVE)
+    await court.discord.case_service.correct(case, "discord:1", Label.OFFENSIVE)
     take_away(room, place)
     await court.settled()
     before = words(court)
@@ -112,16 +112,16 @@ async def test_a_case_of_a_linked_group_is_answered_there(court: Court) -> None:
     await court.discord.save_setup(court.discord.guild(court.community), setup.model_copy(update={"learns": True}))  # type: ignore[arg-type]
     key = MessageKey("telegram", court.community, "-1001", "-1001:5")
     said = Message(key, Author("7", "Tim"), "HATE in the group", ago(seconds=1))
-    case = await court.discord.desk.report(said, "somebody", ago(seconds=1))
+    case = await court.discord.case_service.report(said, "somebody", ago(seconds=1))
     before = kept(court)
     for name in ("explain", "right", "wrong", "undo", "back"):
         answer = await forged(court, court.owner, court.lounge, f"domovoi:{name}:{case.id}")
         assert answer.content == say("ru", "no-case", case=str(case.id))
     answer = await court.server.runs(court.owner, court.lounge, "case", {"number": case.id})
     assert answer.content == say("ru", "no-case", case=str(case.id)) and kept(court) == before
-    assert not (await court.discord.desk.correct(case, "discord:1", Label.OFFENSIVE)).case.teaches
+    assert not (await court.discord.case_service.correct(case, "discord:1", Label.OFFENSIVE)).case.teaches
     assert "group" not in (await court.server.runs(court.owner, court.lounge, "test", {"text": "HATE"})).content
-    own = await court.discord.desk.correct((await court.cases())[0], "telegram:1", Label.OFFENSIVE)
+    own = await court.discord.case_service.correct((await court.cases())[0], "telegram:1", Label.OFFENSIVE)
     assert own.case.teaches, "and a click elsewhere takes nothing from a case of this server"
 
 
@@ -164,19 +164,19 @@ async def test_nobody_has_the_bot_do_what_they_may_not(scene: Scene) -> None:
     manager = person(scene, "manage_guild", "manage_messages")
     assert BEYOND in (await scene.runs(manager, "mode", mode="enforce")).content
     await scene.enforce()
-    policy = await scene.moderator.policy(scene.community)
+    policy = await scene.pipeline.policy(scene.community)
     for options in ({"preset": "strict"}, {"label": "hate", "act": 51}, {"label": "hate", "actions": "ban"}):
         assert BEYOND in (await scene.runs(manager, "policy", **options)).content
     assert BEYOND in (await forged(scene, manager, scene.lounge, "domovoi-resume")).content
     screen = await scene.runs(manager, "setup")
     await scene.server.clicks(manager, screen, "How strict: standard")
     assert BEYOND in (await scene.server.clicks(manager, screen, "Save")).content
-    assert await scene.moderator.policy(scene.community) == policy
+    assert await scene.pipeline.policy(scene.community) == policy
     await scene.runs(manager, "mode", mode="shadow")
-    assert (await scene.moderator.policy(scene.community)).mode is Mode.SHADOW
+    assert (await scene.pipeline.policy(scene.community)).mode is Mode.SHADOW
     full = person(scene, "manage_guild", "manage_messages", "moderate_members")
     await scene.runs(full, "mode", mode="enforce")
-    assert (await scene.moderator.policy(scene.community)).mode is Mode.ENFORCE
+    assert (await scene.pipeline.policy(scene.community)).mode is Mode.ENFORCE
 
 
 async def test_nobody_gives_away_what_they_do_not_have(scene: Scene) -> None:
@@ -228,9 +228,9 @@ async def test_a_code_of_a_manager_no_more_links_nothing(scene: Scene) -> None:
     """Discord is asked when the code is used."""
     manager = person(scene, "manage_guild")
     codes = [(await scene.runs(manager, "link")).content.split("/link ")[1].split("`")[0] for _ in range(2)]
-    assert await scene.discord.linking.redeem(codes[0]) == scene.community
+    assert await scene.discord.link_codes.redeem(codes[0]) == scene.community
     scene.guild.members[manager.id].change(roles=[])
-    assert await scene.discord.linking.redeem(codes[1]) is None
+    assert await scene.discord.link_codes.redeem(codes[1]) is None
 
 
 async def test_who_moderates_and_does_not_manage_teaches_no_texts_of_their_own(scene: Scene) -> None:

@@ -162,7 +162,7 @@ async def test_a_wait_is_obeyed_wherever_it_stands(scene: Scene, where: str) -> 
     await scene.server.until(lambda: elsewhere.deleted)
     await asyncio.sleep(0.5)
     assert len(scene.server.called("DELETE", path)) == 1
-    assert scene.discord.breaker.wait_s() == 0.0
+    assert scene.discord.circuit_breaker.wait_s() == 0.0
     (bucket,) = scene.discord._waits._until
     assert scene.discord._waits.left_s(bucket) > WAIT_S - 30
 

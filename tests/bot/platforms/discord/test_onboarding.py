@@ -174,7 +174,7 @@ async def test_the_policy_is_changed_by_numbers(scene: Scene) -> None:
     ):
         answer = await scene.runs(scene.owner, "policy", **wrong)
         assert words in answer.content, answer.content
-    assert (await scene.moderator.policy(scene.community)).offensive.alert_at == 0.6
+    assert (await scene.pipeline.policy(scene.community)).offensive.alert_at == 0.6
 
 
 async def test_a_preview_of_the_last_messages_keeps_nothing(scene: Scene) -> None:

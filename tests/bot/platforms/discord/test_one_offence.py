@@ -28,7 +28,7 @@ async def test_a_preview_after_undo_or_neutral_punishes_nobody(scene: Scene) -> 
         await scene.settled()
         case = (await scene.cases())[-1]
         if word == "Undo":
-            await scene.moderator.take_back(case, "discord:1")
+            await scene.pipeline.take_back(case, "discord:1")
         else:
             await scene.store.record_correction(case.id, "discord:1", "neutral", None, ago(), confirms=False)
         before = len(await scene.cases())
@@ -66,7 +66,7 @@ async def test_the_hourly_cap_is_told_once_with_a_button_that_ends_it(scene: Sce
 
     await scene.server.until(paused)
     assert sum(message.deleted for message in messages) <= 2 and len(paused()) == 1
-    assert (await scene.moderator.policy(scene.community)).mode is Mode.ENFORCE
+    assert (await scene.pipeline.policy(scene.community)).mode is Mode.ENFORCE
     assert "paused" in (await scene.runs(scene.mod, "status")).content
     (notice,) = paused()
     refused = await scene.server.clicks(scene.ben, notice, "Go on acting")  # type: ignore[arg-type]

@@ -47,11 +47,11 @@ async def test_a_server_that_refuses_everything_rests_and_nobody_else(scene: Sce
     others = scene.server.add_guild("Others")
     square, cem = others.add_channel("square"), scene.server.add_user("cem")
     others.add_member(cem)
-    await scene.moderator.set_policy(community_of(others.id), Policy(mode=Mode.ENFORCE, max_actions_per_hour=10_000))
+    await scene.pipeline.set_policy(community_of(others.id), Policy(mode=Mode.ENFORCE, max_actions_per_hour=10_000))
     scene.server.faults.fail_rest("*", f"/(channels/{scene.lounge.id}|guilds/{scene.guild.id})/", 403, times=10_000)
     for number in range(400):
         await scene.server.says(scene.lounge, scene.ann, f"HATE {number}")
-    await scene.server.until(lambda: scene.discord.breaker.wait_s(scene.community) > 0, timeout_s=60)
+    await scene.server.until(lambda: scene.discord.circuit_breaker.wait_s(scene.community) > 0, timeout_s=60)
     await asyncio.sleep(1.0)  # what was under way by then
     asked = scene.server.invalid_requests()
     assert MOST <= asked < MOST + 50
@@ -78,13 +78,13 @@ async def test_a_platform_that_refuses_everybody_is_left_alone(scene: Scene) -> 
         guild = scene.server.add_guild(f"Others {number}")
         square, cem = guild.add_channel("square"), scene.server.add_user(f"cem {number}")
         guild.add_member(cem)
-        await scene.moderator.set_policy(community_of(guild.id), Policy(mode=Mode.ENFORCE, max_actions_per_hour=10_000))
+        await scene.pipeline.set_policy(community_of(guild.id), Policy(mode=Mode.ENFORCE, max_actions_per_hour=10_000))
         squares.append((square, cem))
     scene.server.faults.fail_rest("*", "/channels/", 403, times=10_000)
     for number in range(100):
         for square, cem in squares:
             await scene.server.says(square, cem, f"HATE {number}")
-    await scene.server.until(lambda: scene.discord.breaker.wait_s() > 0, timeout_s=60)
+    await scene.server.until(lambda: scene.discord.circuit_breaker.wait_s() > 0, timeout_s=60)
     await asyncio.sleep(1.0)  # what was under way by then
     asked = scene.server.invalid_requests()
     assert MOST <= asked < MOST + 100

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bot.cases.service import Desk
+from bot.cases.service import CaseService
 from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
-from bot.pipeline.pipeline import Moderator
+from bot.pipeline.pipeline import Pipeline
 from bot.platforms.telegram import Access, Telegram
 from bot.store import Sealer, Store
 from tests.conftest import StubClassifier
@@ -29,11 +29,11 @@ class Scene:
         self.server = server
         self.store: Store
         self.telegram: Telegram
-        self.moderator: Moderator
+        self.pipeline: Pipeline
         self.classifier = StubClassifier()
         self.group: Chat = server.add_group("Friends")
         self.owner: User = server.owner(self.group)
-        self.board: Chat = server.add_group("Desk", owner=self.owner)
+        self.board: Chat = server.add_group("CaseService", owner=self.owner)
         self.mod, self.ann, self.ben = (server.add_user(name) for name in ("Mo", "Ann", "Ben"))
         server.join(self.group, self.mod, "administrator")
         server.join(self.group, self.ann)
@@ -75,7 +75,7 @@ class Scene:
         return (await self.cards())[0]
 
     async def policy(self, **changes: Any) -> None:
-        await self.moderator.set_policy(self.community, Policy(**changes))
+        await self.pipeline.set_policy(self.community, Policy(**changes))
 
     async def enforce(self, **changes: Any) -> None:
         """The community's policy acts."""
@@ -102,7 +102,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
             platform.notify(notice)
 
         platforms = {platform.name: platform}
-        scene.moderator = Moderator(
+        scene.pipeline = Pipeline(
             store,
             scene.classifier,
             platforms,
@@ -110,8 +110,8 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
             changed=platform.show,
             notice=told,
         )
-        desk = Desk(store, scene.moderator, scene.classifier, changed=platform.show)
-        platform.serve(scene.moderator, desk)
+        case_service = CaseService(store, scene.pipeline, scene.classifier, changed=platform.show)
+        platform.serve(scene.pipeline, case_service)
         if set_up:
             now = datetime.now(UTC)
             for chat, board in ((scene.group, scene.board), (scene.board, None)):
@@ -120,7 +120,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
                 if board is not None:
                     setup = {"alert_room": str(board.id), "done": True}
                     await store.communities.save(name, "telegram", chat.title, setup, now)
-        tasks = [group.create_task(scene.moderator.run()), group.create_task(platform.run())]
+        tasks = [group.create_task(scene.pipeline.run()), group.create_task(platform.run())]
         try:
             await scene.server.until(lambda: platform.trouble is None, timeout_s=600 if patient else 10)
             yield scene

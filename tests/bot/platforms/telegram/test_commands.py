@@ -158,10 +158,10 @@ async def test_policy_mode_case_test_status(scene: Scene) -> None:
         ("/policy hm", "/policy strict"),
     ):
         assert words in await scene.asks(scene.mod, wrong)
-    policy = await scene.moderator.policy(scene.community)
+    policy = await scene.pipeline.policy(scene.community)
     assert policy.offensive.alert_at == 0.6 and preset_of(policy) is None
     assert "Enforce" in await scene.asks(scene.mod, "/mode enforce")
-    assert (await scene.moderator.policy(scene.community)).mode is Mode.ENFORCE
+    assert (await scene.pipeline.policy(scene.community)).mode is Mode.ENFORCE
     assert "/mode shadow" in await scene.asks(scene.mod, "/mode what")
     await scene.server.says(scene.group, scene.ann, "HATE")
     await scene.card()

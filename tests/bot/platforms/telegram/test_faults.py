@@ -141,7 +141,7 @@ async def test_what_turns_to_and_fro_is_turned_once(living: Scene, fault: Any) -
     fail(scene, "sendMessage", fault, times=2)
     await scene.server.says(scene.group, scene.mod, "/skip", message_thread_id=7, is_topic_message=True)
     await scene.server.until(lambda: scene.server.by_bot(scene.server.private(scene.mod)))
-    assert (await scene.moderator.policy(scene.community)).exempt_rooms == {f"{scene.group.id}/7"}
+    assert (await scene.pipeline.policy(scene.community)).exempt_rooms == {f"{scene.group.id}/7"}
     await scene.asks(scene.mod, f"/start setup_{scene.group.id}")
     screen = scene.server.by_bot(scene.server.private(scene.mod))[-1]
     fail(scene, "editMessageText", fault, times=2)
@@ -149,7 +149,7 @@ async def test_what_turns_to_and_fro_is_turned_once(living: Scene, fault: Any) -
     await scene.server.clicks(scene.mod, screen, "Switch to enforce")
     await scene.server.until(lambda: "shadow" in str(screen.buttons))
     await asyncio.sleep(0.3)
-    assert (await scene.moderator.policy(scene.community)).mode is Mode.ENFORCE
+    assert (await scene.pipeline.policy(scene.community)).mode is Mode.ENFORCE
 
 
 @pytest.mark.parametrize(("fault", "before"), FAULTS)

@@ -164,9 +164,9 @@ async def test_what_the_author_shows_alerts_at_most(field: str, scene: Scene) ->
     assert case.message.decision["band"] == "alert" and "quoted" in case.message.decision["flags"]
     assert BAD in case.message.quoted and BAD not in case.message.text and not message.deleted
     assert f"> {BAD}" in html.unescape((await scene.card()).text)
-    outcome = await scene.telegram.desk.confirm(case, "telegram:1")
+    outcome = await scene.telegram.case_service.confirm(case, "telegram:1")
     assert outcome.teaches is False
-    assert (await scene.telegram.desk.explain_case(case, Asker("", "somebody"))).words
+    assert (await scene.telegram.case_service.explain_case(case, Asker("", "somebody"))).words
 
 
 @pytest.mark.parametrize("field", sorted(HARMLESS.keys() - set(QUOTED)))

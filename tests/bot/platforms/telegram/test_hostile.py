@@ -279,8 +279,8 @@ async def test_one_moderators_chat_for_two_groups(scene: Scene) -> None:
     assert "Somebody else asked" in await scene.server.clicks(scene.mod, asked, "Others")
     await scene.server.clicks(scene.owner, asked, "Others")
     await scene.settled()
-    assert (await scene.moderator.policy(f"telegram-{other.id}")).mode.value == "enforce"
-    assert (await scene.moderator.policy(scene.community)).mode.value == "shadow"
+    assert (await scene.pipeline.policy(f"telegram-{other.id}")).mode.value == "enforce"
+    assert (await scene.pipeline.policy(scene.community)).mode.value == "shadow"
     assert not await scene.store.cases(f"telegram-{scene.board.id}")
 
 
@@ -293,7 +293,7 @@ async def test_who_is_hidden_among_the_moderators_may_be_anybody(scene: Scene) -
     await scene.server.until(lambda: len(scene.server.by_bot(scene.board)) == 2)
     await scene.server.says(scene.group, scene.group, "/mode enforce")
     await scene.settled()
-    assert await scene.moderator.policy(scene.community) == Policy()
+    assert await scene.pipeline.policy(scene.community) == Policy()
 
 
 async def test_a_message_edited_into_a_command_is_no_command(scene: Scene) -> None:
@@ -301,7 +301,7 @@ async def test_a_message_edited_into_a_command_is_no_command(scene: Scene) -> No
     message = await scene.server.says(scene.group, scene.mod, "hello")
     await scene.server.edits(message, "/mode enforce")
     await scene.settled()
-    assert await scene.moderator.policy(scene.community) == Policy()
+    assert await scene.pipeline.policy(scene.community) == Policy()
 
 
 async def test_a_member_s_texts_from_before_a_link(scene: Scene) -> None:

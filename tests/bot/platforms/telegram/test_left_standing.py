@@ -117,7 +117,7 @@ async def test_the_card_says_what_was_left_also_after_a_restart(tmp_path: Path) 
             )
             await scene.telegram.change_setup(scene.group.id, language="ru")
         async with serving(scene, tmp_path, set_up=False):
-            scene.telegram.posting.show((await scene.case()).id)
+            scene.telegram.delivery.show((await scene.case()).id)
             await server.until(lambda: "Осталось так, как решил человек: не может писать, бессрочно" in card.text)
 
 
@@ -305,14 +305,14 @@ async def test_in_a_basic_group_a_kick_is_a_kick_and_a_ban_is_a_removal(scene: S
         assert basic.members[scene.ann.id].status == "left"
         assert unchanged is None if isinstance(action, Kick) else unchanged is not None
     scene.server.join(basic, scene.ann)
-    await scene.moderator.set_policy(
+    await scene.pipeline.set_policy(
         f"telegram-{basic.id}",
-        (await scene.moderator.policy("x")).model_copy(update={"mode": Mode.ENFORCE, **harsh("kick", "ban")}),
+        (await scene.pipeline.policy("x")).model_copy(update={"mode": Mode.ENFORCE, **harsh("kick", "ban")}),
     )
     await scene.server.says(basic, scene.ann, "HATE")
     async with asyncio.timeout(10):
         while not (cases := await scene.store.cases(f"telegram-{basic.id}")) or cases[0].message.state != "done":
             await asyncio.sleep(0.01)
-    shown = " ".join((await scene.telegram.desk.card(cases[0], "en")).lines)
+    shown = " ".join((await scene.telegram.case_service.card(cases[0], "en")).lines)
     assert "Done: kick." in shown and "Removed from the group instead of: ban for good" in shown
     assert not [notice for notice in scene.notices if notice.name == "notice-not-possible"]

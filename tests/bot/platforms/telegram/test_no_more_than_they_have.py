@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.conversation.link_codes import Linking
+from bot.conversation.link_codes import LinkCodes
 from bot.domain.policy import LabelPolicy, Mode
 from bot.domain.setup import Setup
 from model.labels import Label
@@ -41,14 +41,14 @@ async def group_of(scene: Scene, owner: User, title: str = "Attackers") -> Chat:
 @pytest.mark.parametrize("in_the_group", [*MANAGING, *NOT_MANAGING], ids=str)
 async def test_a_moderators_chat_takes_the_right_in_both(in_the_group: Any, in_the_other: Any, fresh: Scene) -> None:
     """Whoever may manage only one of them, or neither, links nothing and is told what it takes."""
-    user, desk = fresh.server.add_user("Linker"), fresh.server.add_group("New desk")
+    user, moderators_chat = fresh.server.add_user("Linker"), fresh.server.add_group("New desk")
     await fresh.telegram.groups.greet(fresh.group.id, "Friends", Setup())
     seat(fresh, fresh.group, user, in_the_group)
-    seat(fresh, desk, user, in_the_other)
-    await fresh.server.says(desk, user, f"/start mods_{fresh.group.id}")
-    (said,) = await answers(fresh, desk, 0)
+    seat(fresh, moderators_chat, user, in_the_other)
+    await fresh.server.says(moderators_chat, user, f"/start mods_{fresh.group.id}")
+    (said,) = await answers(fresh, moderators_chat, 0)
     linked = in_the_group in MANAGING and in_the_other in MANAGING
-    assert fresh.telegram.groups.is_board(desk.id) is linked
+    assert fresh.telegram.groups.is_board(moderators_chat.id) is linked
     assert ("Cards will appear here" in said) is linked and ("in both groups" in said) is not linked
 
 
@@ -71,45 +71,45 @@ async def test_the_owner_of_one_group_does_not_silence_another(scene: Scene) -> 
 @pytest.mark.parametrize("how", ["read", "set up", "linked", "given a policy", "itself"])
 async def test_a_moderated_chat_never_becomes_a_moderators_chat(how: str, scene: Scene) -> None:
     """Not even for the owner of both; what is said there is still read."""
-    desk = scene.server.add_group("Second", owner=scene.owner)
-    community = f"telegram-{desk.id}"
-    await scene.telegram.groups.greet(desk.id, "Second", Setup())
+    moderators_chat = scene.server.add_group("Second", owner=scene.owner)
+    community = f"telegram-{moderators_chat.id}"
+    await scene.telegram.groups.greet(moderators_chat.id, "Second", Setup())
     if how == "read":
-        await scene.server.says(desk, scene.ann, "good morning")
+        await scene.server.says(moderators_chat, scene.ann, "good morning")
         await scene.settled()
     elif how == "set up":
-        await scene.telegram.change_setup(desk.id, done=True)
+        await scene.telegram.change_setup(moderators_chat.id, done=True)
     elif how == "linked":
-        await scene.telegram.groups.link(desk.id, community := "discord-77")
+        await scene.telegram.groups.link(moderators_chat.id, community := "discord-77")
     elif how == "given a policy":
-        await scene.server.says(desk, scene.owner, "/mode enforce")
+        await scene.server.says(moderators_chat, scene.owner, "/mode enforce")
         await scene.settled()
     else:
-        desk, community = scene.group, scene.community
+        moderators_chat, community = scene.group, scene.community
     before = await scene.telegram.groups.setup(scene.community)
-    said = len(scene.server.by_bot(desk))
-    await scene.server.says(desk, scene.owner, f"/start mods_{scene.group.id}")
-    assert any("I moderate this group" in text for text in await answers(scene, desk, said))
+    said = len(scene.server.by_bot(moderators_chat))
+    await scene.server.says(moderators_chat, scene.owner, f"/start mods_{scene.group.id}")
+    assert any("I moderate this group" in text for text in await answers(scene, moderators_chat, said))
     assert await scene.telegram.groups.setup(scene.community) == before
-    await scene.server.says(desk, scene.ann, "HATE")
+    await scene.server.says(moderators_chat, scene.ann, "HATE")
     await scene.settled()
     assert len(await scene.store.cases(community)) == 1
 
 
 async def test_whoever_lost_the_right_a_moment_ago_links_and_sets_nothing(scene: Scene, tmp_path: Path) -> None:
     """Telegram is asked at that moment, and not remembered from a minute ago; in whichever chat it was lost."""
-    desk = scene.server.add_group("New desk", owner=scene.owner)
-    scene.server.join(desk, scene.mod, "administrator")
-    code = scene.telegram.linking.code("discord-77", yes)
+    moderators_chat = scene.server.add_group("New desk", owner=scene.owner)
+    scene.server.join(moderators_chat, scene.mod, "administrator")
+    code = scene.telegram.link_codes.code("discord-77", yes)
     scene.mod.started = True
     await scene.server.says(scene.group, scene.mod, "/status")  # what Mo may is known now
     await scene.settled()
-    for chat in (scene.group, desk):
+    for chat in (scene.group, moderators_chat):
         rights, scene.server.chats[chat.id].members[scene.mod.id].rights = chat.members[scene.mod.id].rights, {}
         state = kept(tmp_path)
-        await scene.server.says(desk, scene.mod, f"/start mods_{scene.group.id}")
+        await scene.server.says(moderators_chat, scene.mod, f"/start mods_{scene.group.id}")
         await scene.settled()
-        assert kept(tmp_path) == state and "in both groups" in scene.server.by_bot(desk)[-1].text
+        assert kept(tmp_path) == state and "in both groups" in scene.server.by_bot(moderators_chat)[-1].text
         chat.members[scene.mod.id].rights = rights
     scene.group.members[scene.mod.id].rights = {}
     state = kept(tmp_path)
@@ -121,17 +121,17 @@ async def test_whoever_lost_the_right_a_moment_ago_links_and_sets_nothing(scene:
 
 async def test_a_code_of_somebody_who_may_no_more_links_nothing() -> None:
     """Whoever made it is asked about again when it is used; a code serves once either way."""
-    linking, may = Linking(), [True]
+    link_codes, may = LinkCodes(), [True]
 
     async def still() -> bool:
         return may[0]
 
-    assert await linking.redeem(linking.code("discord-77", still)) == "discord-77"
-    code = linking.code("discord-77", still)
+    assert await link_codes.redeem(link_codes.code("discord-77", still)) == "discord-77"
+    code = link_codes.code("discord-77", still)
     may[0] = False
-    assert await linking.redeem(code) is None
+    assert await link_codes.redeem(code) is None
     may[0] = True
-    assert await linking.redeem(code) is None
+    assert await link_codes.redeem(code) is None
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -237,7 +237,7 @@ async def test_moderators_of_one_group_read_nothing_of_the_group_it_is_linked_wi
     await scene.server.says(other, scene.ben, "HATE in secret")
     await scene.settled()
     (case,) = await scene.store.cases("discord-77")
-    await scene.telegram.desk.correct(case, "telegram:1", Label.OFFENSIVE)
+    await scene.telegram.case_service.correct(case, "telegram:1", Label.OFFENSIVE)
     scene.telegram.groups.choose(scene.mod.id, scene.group.id)
     assert "There is no case" in await scene.asks(scene.mod, f"/case {case.id}")
     assert "secret" not in await scene.asks(scene.mod, "/test HATE")
@@ -297,10 +297,10 @@ async def test_nobody_has_the_bot_do_what_they_may_not(scene: Scene) -> None:
         (Mode.ENFORCE, ("/policy strict", "/policy hate 1 1 ban", "/policy offensive 50 60 delete")),
     ):
         await scene.policy(mode=before)
-        policy = await scene.moderator.policy(scene.community)
+        policy = await scene.pipeline.policy(scene.community)
         for command in commands:
             assert "may not do yourself" in await scene.asks(scene.mod, command)
-            assert await scene.moderator.policy(scene.community) == policy
+            assert await scene.pipeline.policy(scene.community) == policy
     shown = scene.server.write(scene.server.private(scene.mod), scene.server.bot, "x").data
     scene.group.members[scene.mod.id].rights |= {"can_delete_messages": True}
     scene.telegram.admins.changed(scene.group.id)
@@ -367,13 +367,13 @@ async def test_where_a_click_is_made_gives_no_basis(scene: Scene) -> None:
     async def permission(community: str) -> str:
         return "permission:x"
 
-    scene.telegram.desk.basis_of |= {"discord": permission, "webchat": permission}
+    scene.telegram.case_service.basis_of |= {"discord": permission, "webchat": permission}
     await scene.telegram.groups.link(scene.group.id, "discord-77")
     await scene.server.says(scene.group, scene.ann, "HATE one")
     await scene.settled()
     (case,) = await scene.store.cases("discord-77")
     for moderator in ("dana", "discord:7", "telegram:7"):
-        assert not (await scene.telegram.desk.correct(case, moderator, Label.NEUTRAL)).case.teaches
+        assert not (await scene.telegram.case_service.correct(case, moderator, Label.NEUTRAL)).case.teaches
     author = scene.store.sealer.author("telegram", "discord-77", str(scene.ann.id))
     await scene.store.consents.give("discord-77", author, scene.telegram.now())
-    assert (await scene.telegram.desk.correct(case, "discord:7", Label.OFFENSIVE)).case.teaches
+    assert (await scene.telegram.case_service.correct(case, "discord:7", Label.OFFENSIVE)).case.teaches

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.conversation.link_codes import Linking
+from bot.conversation.link_codes import LinkCodes
 from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.domain.policy import Mode, preset_of
 from bot.domain.setup import Setup
@@ -165,13 +165,13 @@ async def test_a_topic_is_left_alone(scene: Scene) -> None:
     topic = {"message_thread_id": 7, "is_topic_message": True}
     await scene.server.says(scene.group, scene.ann, "/skip", **topic)
     await scene.settled()
-    assert not (await scene.moderator.policy(scene.community)).exempt_rooms
+    assert not (await scene.pipeline.policy(scene.community)).exempt_rooms
     await scene.server.says(scene.group, scene.mod, "/skip", **topic)
     await scene.settled()
-    assert (await scene.moderator.policy(scene.community)).exempt_rooms == {f"{scene.group.id}/7"}
+    assert (await scene.pipeline.policy(scene.community)).exempt_rooms == {f"{scene.group.id}/7"}
     await scene.server.says(scene.group, scene.mod, "/skip", **topic)
     await scene.settled()
-    assert not (await scene.moderator.policy(scene.community)).exempt_rooms
+    assert not (await scene.pipeline.policy(scene.community)).exempt_rooms
 
 
 async def yes() -> bool:
@@ -184,8 +184,8 @@ async def test_linked_with_discord_they_share_policy_and_cases(tmp_path: Path) -
     async with TelegramServer() as server:
         scene = Scene(server)
         async with serving(scene, tmp_path):
-            scene.telegram.linking = Linking()
-            code = scene.telegram.linking.code("discord-77", yes)
+            scene.telegram.link_codes = LinkCodes()
+            code = scene.telegram.link_codes.code("discord-77", yes)
             assert "administrators" in await scene.asks(scene.ann, f"/link {code}")
             scene.telegram.groups.choose(scene.owner.id, scene.group.id)
             assert "do not know that code" in await scene.asks(scene.owner, "/link WRONG")

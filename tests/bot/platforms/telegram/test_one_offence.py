@@ -90,7 +90,7 @@ async def test_the_hourly_cap_is_told_once_with_a_button_that_ends_it(scene: Sce
 
     await scene.server.until(paused)
     assert sum(message.deleted for message in messages) <= 2 and len(paused()) == 1
-    assert (await scene.moderator.policy(scene.community)).mode is Mode.ENFORCE
+    assert (await scene.pipeline.policy(scene.community)).mode is Mode.ENFORCE
     assert "paused" in await scene.asks(scene.mod, "/status")
     (notice,) = paused()
     assert "Only the group's administrators" in await scene.server.clicks(scene.ann, notice, "Go on acting")  # type: ignore[arg-type]

@@ -47,11 +47,11 @@ async def test_a_group_that_refuses_everything_rests_and_no_other(scene: Scene) 
     in the journal. In another group messages are removed as before."""
     await scene.enforce(max_actions_per_hour=10_000)
     others = scene.server.add_group("Others")
-    await scene.moderator.set_policy(f"telegram-{others.id}", Policy(mode=Mode.ENFORCE))
+    await scene.pipeline.set_policy(f"telegram-{others.id}", Policy(mode=Mode.ENFORCE))
     scene.group.members[scene.server.bot.id].rights["can_delete_messages"] = False
     for number in range(600):
         await scene.server.says(scene.group, scene.ann, f"HATE {number}")
-    await scene.server.until(lambda: scene.telegram.breaker.wait_s(scene.community) > 0, timeout_s=60)
+    await scene.server.until(lambda: scene.telegram.circuit_breaker.wait_s(scene.community) > 0, timeout_s=60)
     await asyncio.sleep(1.0)  # what was under way by then
     asked = deletions(scene)
     assert MOST <= asked < MOST + 50  # calls for many among them

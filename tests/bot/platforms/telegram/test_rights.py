@@ -51,7 +51,7 @@ async def cast(scene: Scene) -> dict[str, User]:
         "hidden administrator": server.add_user("Hidden"),
         "member": scene.ann,
         "restricted member": server.add_user("Quiet"),
-        "who has left": server.add_user("Left"),
+        "who has left": server.add_user("UnfinishedMessage"),
         "who was banned": server.add_user("Banned"),
         "stranger": server.add_user("Stranger"),
         "administrator of another group": server.add_user("Other"),

@@ -63,7 +63,7 @@ async def test_an_item_that_arrives_later_goes_too(tmp_path: Path) -> None:
         async with serving(scene, tmp_path):
             (third,) = await album(scene, 3)
             await server.until(lambda: third.deleted)
-            await scene.telegram.desk.undo(await scene.case(), "telegram:1")
+            await scene.telegram.case_service.undo(await scene.case(), "telegram:1")
             (fourth,) = await album(scene, 4)
             await scene.settled()
             assert not fourth.deleted
