@@ -8,9 +8,9 @@ import pytest
 
 from bot.domain.policy import LabelPolicy, Strikes
 from model.classifier import Item, Unavailable, Verdict
-from tests.bot.discord.conftest import Scene, serving
-from tests.bot.discord.test_fields import attached
-from tests.bot.discord.test_fields import poll as poll_of
+from tests.bot.platforms.discord.conftest import Scene, serving
+from tests.bot.platforms.discord.test_fields import attached
+from tests.bot.platforms.discord.test_fields import poll as poll_of
 from tests.simulators.discord_server import DiscordServer, Message, User, Webhook
 
 SHOWN, DELETED, PUNISHED, UNREAD = "a card, nothing more", "deleted", "deleted and banned", "not read"

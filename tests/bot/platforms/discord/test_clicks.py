@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.policy import LabelPolicy
-from tests.bot.discord.conftest import Scene, ago, serving
-from tests.bot.discord.test_moderating import HARSH, by_bot, fields, labels
+from tests.bot.platforms.discord.conftest import Scene, ago, serving
+from tests.bot.platforms.discord.test_moderating import HARSH, by_bot, fields, labels
 from tests.simulators.discord_server import DiscordServer
 
 

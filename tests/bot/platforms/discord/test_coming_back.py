@@ -16,7 +16,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.platforms.discord.events import community_of
 from bot.store import Store
 from bot.store.watermarks import Watermarks
-from tests.bot.discord.conftest import Scene, ago, serving
+from tests.bot.platforms.discord.conftest import Scene, ago, serving
 from tests.simulators.discord_server import DiscordServer
 
 

@@ -19,7 +19,7 @@ from bot.platforms.discord.events import community_of
 from bot.platforms.discord.gateway import Gateway, supervise
 from bot.store import Store
 from bot.store.communities import Communities
-from tests.bot.discord.conftest import Scene, serving
+from tests.bot.platforms.discord.conftest import Scene, serving
 from tests.simulators.discord_server import DiscordServer, Message
 
 EVERYTHING = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "warn", "timeout", "ban"), timeout_minutes=30)

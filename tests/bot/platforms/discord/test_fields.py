@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.discord.conftest import Scene, ago, serving
+from tests.bot.platforms.discord.conftest import Scene, ago, serving
 
 Fields = dict[str, Any]
 

@@ -5,7 +5,7 @@ import asyncio
 from bot.pipeline.question_lane import LIMITS, Rank
 from model.explain import MOST_TEXTS
 from model.serving.batcher import estimated_tokens
-from tests.bot.discord.conftest import Scene
+from tests.bot.platforms.discord.conftest import Scene
 
 MEMBER = LIMITS[Rank.MEMBER].questions
 

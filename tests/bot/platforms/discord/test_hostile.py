@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
 from bot.platforms.discord.inert import LONGEST_MESSAGE, block, fitting, inline
-from tests.bot.discord.conftest import Scene, serving
+from tests.bot.platforms.discord.conftest import Scene, serving
 from tests.simulators.discord_server import Answer, Call, DiscordServer
 
 ESCAPED = re.compile(r"\\[^0-9A-Za-z\s]")

@@ -13,8 +13,8 @@ from bot.domain.platform import Gone, Unreachable
 from bot.domain.policy import LabelPolicy, Strikes
 from bot.domain.restriction import Unchanged
 from bot.platforms.discord.events import name_revision
-from tests.bot.discord.conftest import Scene, serving
-from tests.bot.discord.test_moderating import fields
+from tests.bot.platforms.discord.conftest import Scene, serving
+from tests.bot.platforms.discord.test_moderating import fields
 from tests.simulators.discord_server import DiscordServer
 
 

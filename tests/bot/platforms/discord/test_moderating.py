@@ -12,7 +12,7 @@ from bot.domain.policy import LabelPolicy, Strikes
 from bot.platforms.discord.events import name_revision
 from bot.text.language import say
 from model.labels import Label
-from tests.bot.discord.conftest import Scene, ago
+from tests.bot.platforms.discord.conftest import Scene, ago
 from tests.simulators.discord_server import Message
 
 HARSH = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout"), timeout_minutes=30)

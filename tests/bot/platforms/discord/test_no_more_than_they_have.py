@@ -12,8 +12,8 @@ from bot.domain.policy import LabelPolicy, Mode
 from bot.platforms.discord.who_may import COMMANDS
 from bot.text.language import say
 from model.labels import Label
-from tests.bot.discord.conftest import Scene, ago
-from tests.bot.discord.test_rights import Court, court, forged, kept, url
+from tests.bot.platforms.discord.conftest import Scene, ago
+from tests.bot.platforms.discord.test_rights import Court, court, forged, kept, url
 from tests.simulators.discord_server import Channel, User
 
 __all__ = ["court"]

@@ -16,8 +16,8 @@ from bot.platforms.discord import Access
 from bot.platforms.discord.checking import check_access
 from bot.platforms.discord.gateway import supervise
 from bot.platforms.discord.waits import LONGEST_WAIT_S, UNKNOWN_WAIT_S, asked_of
-from tests.bot.discord.conftest import Scene, serving
-from tests.bot.discord.test_faults import alive, of
+from tests.bot.platforms.discord.conftest import Scene, serving
+from tests.bot.platforms.discord.test_faults import alive, of
 from tests.simulators.discord_server import DiscordServer
 from tests.simulators.odd_bodies import ODD, Odd
 

@@ -15,7 +15,7 @@ from bot.domain.policy import Mode, preset_of
 from bot.platforms.discord.events import community_of
 from bot.platforms.discord.rights import NEEDED, invite
 from bot.store.timed_bans import Lift
-from tests.bot.discord.conftest import Scene, ago, serving
+from tests.bot.platforms.discord.conftest import Scene, ago, serving
 from tests.simulators.discord_server import DiscordServer
 
 

@@ -1,7 +1,7 @@
 """On Discord, too, one message is one offence: previews, edits, and what is said about them."""
 
 from bot.domain.policy import LabelPolicy, Mode, Strikes
-from tests.bot.discord.conftest import Scene, ago
+from tests.bot.platforms.discord.conftest import Scene, ago
 
 RUDE = LabelPolicy(alert_at=0.5, act_at=0.75, actions=("warn",))
 DELETE = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete",))

@@ -5,7 +5,7 @@ import asyncio
 from bot.domain.policy import LabelPolicy, Mode, Policy
 from bot.pipeline.circuit_breaker import MOST
 from bot.platforms.discord.events import community_of
-from tests.bot.discord.conftest import Scene
+from tests.bot.platforms.discord.conftest import Scene
 from tests.simulators.discord_channels import Message
 
 RAID, ACCOUNTS = 400, 20

@@ -11,7 +11,7 @@ import pytest
 from bot.domain.policy import Mode
 from bot.platforms.discord.asking import Level
 from bot.text.language import say
-from tests.bot.discord.conftest import Scene, serving
+from tests.bot.platforms.discord.conftest import Scene, serving
 from tests.simulators.discord_interactions import APPLICATION_COMMAND, COMPONENT, Interactions
 from tests.simulators.discord_server import Answer, Channel, DiscordServer, Message, User
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.domain.policy import LabelPolicy
-from tests.bot.discord.conftest import Scene, ago, serving
+from tests.bot.platforms.discord.conftest import Scene, ago, serving
 from tests.simulators.discord_server import DiscordServer
 
 HARSH = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "warn", "timeout", "ban"))

@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.policy import LabelPolicy, Strikes
 from model.classifier import Item, Unavailable, Verdict
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message, User
 

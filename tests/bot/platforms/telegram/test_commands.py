@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from bot.domain.policy import LabelPolicy, Mode, preset_of
-from tests.bot.telegram.conftest import Scene, serving
-from tests.bot.telegram.test_moderating import HARSH, labels
+from tests.bot.platforms.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.test_moderating import HARSH, labels
 from tests.simulators.telegram_server import TelegramServer
 
 

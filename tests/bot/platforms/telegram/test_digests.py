@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 
 

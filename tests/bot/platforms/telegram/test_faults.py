@@ -17,8 +17,8 @@ from bot.domain.notice import Notice
 from bot.domain.policy import LabelPolicy, Mode, Strikes
 from bot.platforms.telegram import answers, limits, receiving, service
 from bot.platforms.telegram.calling import Requests
-from tests.bot.telegram.conftest import Scene, serving
-from tests.bot.telegram.test_receiving import REASON
+from tests.bot.platforms.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.test_receiving import REASON
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message
 

@@ -8,7 +8,7 @@ import pytest
 from bot.pipeline.question_lane import Asker
 from bot.platforms.telegram.events import event_of, other_events
 from bot.platforms.telegram.words import QUIET, words_of
-from tests.bot.telegram.conftest import Scene
+from tests.bot.platforms.telegram.conftest import Scene
 
 BAD = "HATE in here"
 FORWARD = {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "somebody"}}

@@ -3,7 +3,7 @@
 from bot.pipeline.question_lane import LIMITS, Rank
 from model.explain import MOST_TEXTS
 from model.serving.batcher import estimated_tokens
-from tests.bot.telegram.conftest import Scene
+from tests.bot.platforms.telegram.conftest import Scene
 
 MEMBER = LIMITS[Rank.MEMBER].questions
 

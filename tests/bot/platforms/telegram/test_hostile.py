@@ -15,7 +15,7 @@ from bot.platforms.telegram.commands import bold
 from bot.platforms.telegram.layout import LONGEST_TEXT, block, fitting, inline
 from bot.platforms.telegram.private import payload
 from bot.text.inert import one_line, plain
-from tests.bot.telegram.conftest import Scene
+from tests.bot.platforms.telegram.conftest import Scene
 from tests.simulators.telegram_server import Call
 from tests.simulators.telegram_state import Chat
 

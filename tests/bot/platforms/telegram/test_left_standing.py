@@ -13,7 +13,7 @@ from bot.domain.event import Author, MessageKey
 from bot.domain.policy import LabelPolicy, Mode, Strikes
 from bot.domain.restriction import OwnRestriction, Restriction, Unchanged
 from bot.store.timed_bans import Lift
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Member
 

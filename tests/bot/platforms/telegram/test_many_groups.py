@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message, User
 

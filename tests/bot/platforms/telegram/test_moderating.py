@@ -11,7 +11,7 @@ from bot.domain.action import Action, Ban, Delete, Kick, Timeout
 from bot.domain.event import Author, MessageKey
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.domain.policy import LabelPolicy, Strikes
-from tests.bot.telegram.conftest import Scene
+from tests.bot.platforms.telegram.conftest import Scene
 from tests.simulators.telegram_state import Message
 
 HARSH = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout"), timeout_minutes=30)

@@ -9,9 +9,9 @@ from bot.conversation.link_codes import LinkCodes
 from bot.domain.policy import LabelPolicy, Mode
 from bot.domain.setup import Setup
 from model.labels import Label
-from tests.bot.telegram.conftest import Scene, serving
-from tests.bot.telegram.test_onboarding import yes
-from tests.bot.telegram.test_rights import answers, kept, pressed
+from tests.bot.platforms.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.test_onboarding import yes
+from tests.bot.platforms.telegram.test_rights import answers, kept, pressed
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, User
 

@@ -19,9 +19,9 @@ from bot.platforms.telegram import Access, answers, receiving, service
 from bot.platforms.telegram.calling import Requests
 from bot.platforms.telegram.checking import check_access
 from bot.platforms.unreadable_answers import read_by
-from tests.bot.telegram.conftest import Scene, serving
-from tests.bot.telegram.test_faults import AGAIN, alive
-from tests.bot.telegram.test_receiving import REASON
+from tests.bot.platforms.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.test_faults import AGAIN, alive
+from tests.bot.platforms.telegram.test_receiving import REASON
 from tests.simulators.odd_bodies import ODD, Odd
 from tests.simulators.telegram_server import TelegramServer
 

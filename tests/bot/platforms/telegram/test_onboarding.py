@@ -15,7 +15,7 @@ from bot.domain.setup import Setup
 from bot.platforms.telegram import Access
 from bot.platforms.telegram.checking import check_access
 from bot.platforms.telegram.groups import Groups
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Message, User
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from bot.domain.policy import LabelPolicy, Mode, Strikes
-from tests.bot.telegram.conftest import Scene
+from tests.bot.platforms.telegram.conftest import Scene
 
 RUDE = LabelPolicy(alert_at=0.5, act_at=0.75, actions=("warn",))
 DELETE = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete",))

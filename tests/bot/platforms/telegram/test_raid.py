@@ -4,7 +4,7 @@ import asyncio
 
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.circuit_breaker import MOST
-from tests.bot.telegram.conftest import Scene
+from tests.bot.platforms.telegram.conftest import Scene
 from tests.simulators.telegram_state import Message
 
 RAID, ACCOUNTS = 400, 20

@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 from bot.domain.policy import Mode, Policy
 from bot.platforms.telegram import receiving, service
 from bot.store import Sealer, Store
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 
 ROOT = Path(__file__).parents[4]

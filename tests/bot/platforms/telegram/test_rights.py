@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.domain.policy import LabelPolicy
-from tests.bot.telegram.conftest import Scene
+from tests.bot.platforms.telegram.conftest import Scene
 from tests.simulators.telegram_state import Chat, User
 
 HARSH = LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "timeout"))

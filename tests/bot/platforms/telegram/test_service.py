@@ -4,11 +4,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.bot.discord.conftest import Scene as DiscordScene
-from tests.bot.discord.test_service import HATEFUL, environment, started
+from tests.bot.platforms.discord.conftest import Scene as DiscordScene
+from tests.bot.platforms.discord.test_service import HATEFUL, environment, started
+from tests.bot.platforms.telegram.conftest import Scene
+from tests.bot.platforms.telegram.test_onboarding import board_link, screen
 from tests.bot.signed_in import by_link
-from tests.bot.telegram.conftest import Scene
-from tests.bot.telegram.test_onboarding import board_link, screen
 from tests.simulators.discord_server import DiscordServer
 from tests.simulators.telegram_server import TelegramServer
 

@@ -10,7 +10,7 @@ import pytest
 from bot.domain.event import Attached
 from bot.domain.policy import LabelPolicy
 from model.classifier import Item, Unavailable, Verdict
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.conftest import StubClassifier
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Message

@@ -8,7 +8,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.bot.telegram.conftest import Scene, serving
+from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 
 
