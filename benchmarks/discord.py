@@ -42,6 +42,7 @@ from rich.console import Console
 
 from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
 from bot.cases.service import CaseService
+from bot.conversation.conversation import Conversation
 from bot.domain.event import Message
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.platforms.discord import Access, Discord
@@ -244,7 +245,8 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
             notice=platform.notify,
             settled=settled,
         )
-        platform.serve(pipeline, CaseService(store, pipeline, Stub(), changed=platform.show))
+        cases = CaseService(store, pipeline, Stub(), changed=platform.show)
+        platform.serve(pipeline, cases, Conversation(store, cases, pipeline))
         now, community = datetime.datetime.now(datetime.UTC), community_of(where.guild)
         await store.communities.greet(community, platform.name, "Friends", now)
         await store.communities.save(

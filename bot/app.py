@@ -24,6 +24,7 @@ from bot.console.event_feed import Feed
 from bot.console.one_time_links import Links
 from bot.console.sign_in import SignIn
 from bot.console.sign_in_options import ways_in
+from bot.conversation.conversation import Conversation
 from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.platform import Platform
@@ -158,6 +159,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
             )
             case_service = CaseService(store, pipeline, classifier, changed=case_changed)
             case_service.basis_of[chat.name] = chat.basis_of
+            conversation = Conversation(store, case_service, pipeline)
             parts = Components(
                 store,
                 pipeline,
@@ -191,8 +193,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
             elif store.recovery is not None:
                 log.error("the store was repaired", found=str(store.recovery))  # and the page says so
             for platform in away:
-                platform.serve(pipeline, case_service)
-                platform.adapter_of = learning.adapter_of
+                platform.serve(pipeline, case_service, conversation)
                 tasks.append(group.create_task(platform.run()))
             connections = Connections(most_connections())
             links = Links(data)

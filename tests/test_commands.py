@@ -222,7 +222,8 @@ def test_what_the_service_writes_is_for_its_user_alone(tmp_path: Path) -> None:
 
 def test_no_core_is_dumped(tmp_path: Path) -> None:
     """Neither of the service nor of the model's process, whatever the terminal allows."""
-    ask = "import ctypes; from model.serving import core_dumps as c; c.forbid(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    call = "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    ask = f"import ctypes; from model.serving import core_dumps; core_dumps.forbid(); {call}"
     done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "0", done.stderr
     command = [sys.executable, "-m", *configured(tmp_path)]

@@ -95,7 +95,7 @@ class CaseService:
         self._pipeline = pipeline
         self.questions = Questions(classifier, lambda: pipeline.is_busy)
         self._vectors: OrderedDict[bytes, Sequence[float]] = OrderedDict()
-        self._changed = changed
+        self.changed = changed
         self.basis_of: dict[str, Callable[[str], Awaitable[str | None]]] = {}
         """By platform: by which right the texts of one of its communities teach, whoever corrects them and wherever;
         None, or no entry, is by each author's own consent."""
@@ -252,5 +252,5 @@ class CaseService:
         case = await self._store.case(number)
         if case is None:
             raise LookupError(f"case {number} is gone")
-        self._changed(case)
+        self.changed(case)
         return case

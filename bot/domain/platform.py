@@ -42,11 +42,15 @@ class DryRun:
         return True
 
 
-class Gone(Exception):
+class PlatformError(Exception):
+    """A platform did not do what it was asked for; each kind says what the caller does next."""
+
+
+class Gone(PlatformError):
     """The message or author is not there any more; there is nothing left to do."""
 
 
-class MissingPermission(Exception):
+class MissingPermission(PlatformError):
     """The bot may not do this here; tell the moderators `why`: which right is missing and how to give it."""
 
     def __init__(self, why: Notice) -> None:
@@ -54,7 +58,7 @@ class MissingPermission(Exception):
         self.why = why
 
 
-class RateLimited(Exception):
+class RateLimited(PlatformError):
     """The platform asks to wait; try again after `retry_after_s` seconds."""
 
     def __init__(self, retry_after_s: float) -> None:
@@ -62,11 +66,11 @@ class RateLimited(Exception):
         self.retry_after_s = retry_after_s
 
 
-class PlatformRefuses(Exception):
+class PlatformRefuses(PlatformError):
     """The platform does not take the token; the message says what to do."""
 
 
-class Unreachable(Exception):
+class Unreachable(PlatformError):
     """The platform did not answer, and may have done it or not; try again later, but what people read only once."""
 
 

@@ -88,7 +88,7 @@ class Pipeline:
     ) -> None:
         self._store = store
         self._classifier = classifier
-        self._adapter_of = adapter_of
+        self.adapter_of = adapter_of
         self._changed = changed
         self._notice = notice
         self._settled = settled
@@ -366,7 +366,7 @@ class Pipeline:
     async def _answers(self, event: Message) -> bool:
         """Whether the model reads a text that harms nobody."""
         try:
-            await self._classifier.classify([Item(TRIAL, self._adapter_of(event.key.community), alone=True)])
+            await self._classifier.classify([Item(TRIAL, self.adapter_of(event.key.community), alone=True)])
         except (Unavailable, AdapterRejected, Overloaded, Unscorable):
             return False
         return True
@@ -393,7 +393,7 @@ class Pipeline:
     ) -> Verdicts:
         """The conservative view's verdict, the aggressive view's where the views differ, and that on what is quoted.
         Where the author wrote nothing the first speaks for nothing."""
-        adapter = self._adapter_of(event.key.community)
+        adapter = self.adapter_of(event.key.community)
         plain, undisguised = await self._views(event.text)
         items = [Item(plain, adapter, policy.asked, event.key.community, alone)]
         if differs := undisguised.casefold() != plain.casefold():

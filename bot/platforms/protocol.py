@@ -3,19 +3,17 @@
 A new platform is one file with a class that fulfils `Platform`, and one line in `bot/app.py`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from bot.cases.service import CaseService
+from bot.conversation.conversation import Conversation
+from bot.domain.case import Case
 from bot.domain.event import MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import Platform
-
-if TYPE_CHECKING:
-    from bot.cases.service import CaseService
-    from bot.domain.case import Case
-    from bot.domain.role import Person, Standing
-    from bot.pipeline.pipeline import Pipeline
+from bot.domain.role import Person, Standing
+from bot.pipeline.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +42,7 @@ class Overview:
 class Remote(Platform, Protocol):
     """A platform with a connection of its own, which people on it talk to."""
 
-    adapter_of: Callable[[str], str]
-
-    def serve(self, pipeline: "Pipeline", case_service: "CaseService") -> None:
+    def serve(self, pipeline: Pipeline, case_service: CaseService, conversation: Conversation) -> None:
         """Names who takes events and questions; before `run`."""
         ...
 
@@ -54,7 +50,7 @@ class Remote(Platform, Protocol):
         """Keeps the connection until cancelled."""
         ...
 
-    def show(self, case: "Case") -> None:
+    def show(self, case: Case) -> None:
         """A case of this platform is new or has changed; never waits."""
         ...
 
@@ -62,15 +58,15 @@ class Remote(Platform, Protocol):
         """Moderators there are to know; never waits."""
         ...
 
-    async def overview(self) -> "Overview":
+    async def overview(self) -> Overview:
         """How it stands, for the page."""
         ...
 
-    async def communities(self, person: "Person") -> list[str]:
+    async def communities(self, person: Person) -> list[str]:
         """Where an account here may have a role; `standing` says which."""
         ...
 
-    async def standing(self, community: str, person: str) -> "Standing":
+    async def standing(self, community: str, person: str) -> Standing:
         """What an account may do, by the rights it has at this moment. Raises `Unreachable`."""
         ...
 

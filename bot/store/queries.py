@@ -16,7 +16,7 @@ from bot.domain import restriction as restrictions
 from bot.domain.action import Action
 from bot.domain.case import Case, Journalled, UnchangedAction
 from bot.domain.correction import Said
-from bot.domain.event import NAME, TITLE, Attached, Author, Message, MessageKey
+from bot.domain.event import EXAMPLES, NAME, TITLE, Attached, Author, Message, MessageKey
 from bot.domain.policy import Policy, as_far_as_valid
 from bot.domain.restriction import Restriction, Unchanged
 from bot.store import nonfinite
@@ -189,6 +189,21 @@ class Queries:
             )
             found = [from_row(row._mapping, self.sealer) async for row in _in_pieces(rows)]
         return [message for message in found if message.probabilities]
+
+    async def recent(self, platform: str, community: str, limit: int) -> list[Message]:
+        """What members wrote last in a community and is still kept, newest first; names and titles are none."""
+        columns = t.message.c
+        wanted = (columns.community == community, columns.platform == platform, columns.room != EXAMPLES)
+        named = sa.or_(*(columns.message.contains(one, autoescape=True) for one in (NAME, TITLE)))
+        query = sa.select(t.message).where(*wanted, ~named, columns.text_sealed.is_not(None))
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query.order_by(columns.seen_at.desc(), columns.id.desc()).limit(limit))
+            found = [from_row(row._mapping, self.sealer) async for row in _in_pieces(rows)]
+        return [
+            Message(row.key, Author("", ""), row.text, row.sent_at, row.quoted, row.attached)
+            for row in found
+            if row.text or row.quoted
+        ]
 
     async def scores(self, community: str, since: datetime, limit: int = 10_000) -> list[Mapping[str, float]]:
         """Only the probabilities of these messages."""

@@ -120,7 +120,7 @@ class Day:
 
     async def live(self, service: Service, fault: Fault) -> None:
         """From where the day has come to, to its end or to a crash."""
-        steps: list[Callable[[Service], Any]] = [lambda s: s.moderator.set_policy(COMMUNITY, POLICY)]
+        steps: list[Callable[[Service], Any]] = [lambda s: s.pipeline.set_policy(COMMUNITY, POLICY)]
         for number, text in enumerate(DAY):
             steps.append(lambda s, n=number, t=text: self._says(s, f"m{n}", t, 0))  # type: ignore[misc]
         said_last = steps[6]

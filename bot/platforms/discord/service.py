@@ -1,7 +1,7 @@
 """Discord as a platform: keeps a connection, passes events on, performs actions, shows cards."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from discord import http
 
 from bot.cases.delivery import CardDelivery, Pace
 from bot.cases.service import CaseService
+from bot.conversation.conversation import Conversation
 from bot.conversation.link_codes import LinkCodes
 from bot.domain.action import Action
 from bot.domain.case import Case
@@ -99,11 +100,11 @@ class Discord:
         self.client: Gateway | None = None
         self.pipeline: Pipeline
         self.case_service: CaseService
+        self.conversation: Conversation
         self.trouble: Notice | None = Notice("discord-connecting")
         """Why nothing is heard at the moment; None while all is well."""
         self.problems: dict[str, list[Missing]] = {}
         """By community: the rights it lacks."""
-        self.adapter_of: Callable[[str], str] = lambda community: ""
         self._options = options
         self._setups: dict[str, Setup] = {}
         self._greeted = 0
@@ -121,9 +122,9 @@ class Discord:
         self.health = Health(lambda: len(self.catching_up.on_hold))
         self.delivery = CardDelivery(store, DiscordBoard(self), Pace(), self.health.cards_wait)
 
-    def serve(self, pipeline: Pipeline, case_service: CaseService) -> None:
+    def serve(self, pipeline: Pipeline, case_service: CaseService, conversation: Conversation) -> None:
         """Names who takes events and questions."""
-        self.pipeline, self.case_service = pipeline, case_service
+        self.pipeline, self.case_service, self.conversation = pipeline, case_service, conversation
         pipeline.leave_alone[self.name] = self._is_left_alone
         case_service.basis_of[self.name] = self._basis_of
 

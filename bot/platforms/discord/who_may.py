@@ -37,7 +37,9 @@ COMMANDS: Mapping[str, Level] = {
     "privacy": Level.MEMBER,
     "mydata export": Level.MEMBER,
     "mydata erase": Level.MEMBER,
+    "consent": Level.MEMBER,
     "learning": Level.MEMBER,
+    "help": Level.MEMBER,
     "test": Level.MODERATOR,
     "preview": Level.MODERATOR,
     "status": Level.MODERATOR,
@@ -46,6 +48,8 @@ COMMANDS: Mapping[str, Level] = {
     "policy": Level.MODERATOR,
     "setup": Level.MANAGER,
     "mode": Level.MANAGER,
+    "skip": Level.MANAGER,
+    "example": Level.MANAGER,
     "link": Level.MANAGER,
 }
 DEEDS: Mapping[str, Level] = {

@@ -12,7 +12,6 @@ from bot.domain.case import Case
 from bot.domain.platform import Gone, MissingPermission
 from bot.domain.setup import Setup
 from bot.pipeline.hourly_cap import RESUME
-from bot.platforms.telegram.asking import unchanged
 from bot.platforms.telegram.events import PLATFORM
 from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
 from bot.platforms.telegram.who_may import follow_from
@@ -108,3 +107,8 @@ class TelegramBoard:
         if again:
             text = f"<i>{say(setup.language, 'card-again')}</i>\n{text}"
         return fitting(text), buttons
+
+
+def unchanged(error: BadRequest) -> bool:
+    """Telegram refuses an edit that changes nothing; nothing is wrong then."""
+    return "not modified" in error.message.lower()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.events import PLATFORM, chat_named, community_of
 from bot.platforms.telegram.moments import moment
+from bot.platforms.telegram.request import Json
 from bot.platforms.telegram.restricted import restriction_of
 from bot.store.timed_bans import Lift
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import html
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from telegram.error import ChatMigrated, TelegramError
 
 from bot.cases.delivery import CardDelivery, Pace
 from bot.cases.service import CaseService
+from bot.conversation.conversation import Conversation
 from bot.conversation.link_codes import LinkCodes
 from bot.domain.action import Action, Delete
 from bot.domain.case import Case
@@ -33,7 +33,6 @@ from bot.platforms.telegram.acting import Acting, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.albums import Albums
 from bot.platforms.telegram.answers import Answers
-from bot.platforms.telegram.asking import Json
 from bot.platforms.telegram.board import TelegramBoard
 from bot.platforms.telegram.calling import Caller, OddAnswer, Requests
 from bot.platforms.telegram.clicks import Clicks
@@ -51,8 +50,9 @@ from bot.platforms.telegram.events import (
 from bot.platforms.telegram.groups import Groups
 from bot.platforms.telegram.limits import OnlyWords
 from bot.platforms.telegram.linked_channels import LinkedChannels
-from bot.platforms.telegram.private import Private, payload
+from bot.platforms.telegram.private_chat import PrivateChat, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
+from bot.platforms.telegram.request import Json
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
 from bot.store import Store
 from bot.store.retry import StoreRetry, is_corruption, is_transient, leaves
@@ -96,7 +96,7 @@ class Telegram:
         self.link_codes = link_codes or LinkCodes()
         self.pipeline: Pipeline
         self.case_service: CaseService
-        self.adapter_of: Callable[[str], str] = lambda community: ""
+        self.conversation: Conversation
         self.trouble: Notice | None = Notice("telegram-connecting")
         """Why nothing is heard at the moment; None while all is well."""
         self.problems: dict[str, list[Notice]] = {}
@@ -122,14 +122,14 @@ class Telegram:
         self.delivery = CardDelivery(store, self.board, PACE, self.health.cards_wait)
         self.receiving = Receiving(store, self._handle, self.notify, self.health)
         self.commands = Commands(self)
-        self.private = Private(self, self.commands)
+        self.private = PrivateChat(self, self.commands)
         self.clicks = Clicks(self)
         self._bot: Caller | None = None
         self._names: dict[tuple[str, str], int] = {}
 
-    def serve(self, pipeline: Pipeline, case_service: CaseService) -> None:
+    def serve(self, pipeline: Pipeline, case_service: CaseService, conversation: Conversation) -> None:
         """Names who takes events and questions."""
-        self.pipeline, self.case_service = pipeline, case_service
+        self.pipeline, self.case_service, self.conversation = pipeline, case_service, conversation
         pipeline.leave_alone[self.name] = self._is_left_alone
 
     async def run(self) -> None:
@@ -220,10 +220,6 @@ class Telegram:
     def now(self) -> datetime:
         """This moment."""
         return datetime.now(UTC)
-
-    def learning_line(self, setup: Setup) -> str:
-        """By what right corrections teach here."""
-        return say(setup.language, "telegram-learning")
 
     async def change_setup(self, chat: int, **changes: Any) -> None:
         """See `Groups.change_setup`; cards that had nowhere to go are shown."""

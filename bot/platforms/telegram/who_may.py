@@ -39,6 +39,8 @@ COMMANDS: Mapping[str, Right] = {
     "policy": EITHER,
     "test": Right.MODERATE,
     "case": Right.MODERATE,
+    "history": Right.MODERATE,
+    "preview": Right.MODERATE,
     "mode": Right.MANAGE,
     "skip": Right.MANAGE,
     "example": Right.MANAGE,

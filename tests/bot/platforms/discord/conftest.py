@@ -13,6 +13,7 @@ import discord
 import pytest
 
 from bot.cases.service import CaseService
+from bot.conversation.conversation import Conversation
 from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
@@ -147,7 +148,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
             notice=told,
         )
         case_service = CaseService(store, scene.pipeline, scene.classifier, changed=discord.show)
-        discord.serve(scene.pipeline, case_service)
+        discord.serve(scene.pipeline, case_service, Conversation(store, case_service, scene.pipeline))
         if set_up:
             now = datetime.now(UTC)
             await store.communities.greet(scene.community, "discord", "Friends", now)

@@ -44,7 +44,7 @@ async def test_the_owner_is_greeted_once(fresh: Scene, tmp_path: Path) -> None:
     await fresh.server.until(lambda: private(fresh, fresh.owner))
     (text,) = private(fresh, fresh.owner)
     assert "/setup" in text and "shadow mode" in text and "/mode enforce" in text and "Friends" in text
-    assert (await fresh.moderator.policy(fresh.community)).mode is Mode.SHADOW
+    assert (await fresh.pipeline.policy(fresh.community)).mode is Mode.SHADOW
 
 
 async def test_who_adds_the_bot_later_is_greeted_too(fresh: Scene) -> None:
@@ -86,7 +86,7 @@ async def test_set_up_on_one_screen(fresh: Scene) -> None:
     assert not (await fresh.discord.setup(fresh.community)).alert_room
     saved = await server.clicks(fresh.owner, screen, "Save")
     assert "Saved" in saved.content and "shadow" in saved.content
-    setup, policy = await fresh.discord.setup(fresh.community), await fresh.moderator.policy(fresh.community)
+    setup, policy = await fresh.discord.setup(fresh.community), await fresh.pipeline.policy(fresh.community)
     assert setup.alert_room == str(fresh.alerts.id) and setup.moderator_roles == {str(fresh.mods.id)}
     assert setup.warn == "place" and setup.done
     assert preset_of(policy) == "strict" and policy.exempt_rooms == {str(fresh.voice.id)}

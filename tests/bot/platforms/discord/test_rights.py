@@ -234,7 +234,7 @@ async def test_a_role_that_lost_its_rights(court: Court) -> None:
     ):
         answer = await court.server.runs(user, court.lounge, name, options)
         assert answer.content == say("ru", REFUSAL[needed])
-    assert (await court.moderator.policy(court.community)).mode is Mode.SHADOW
+    assert (await court.pipeline.policy(court.community)).mode is Mode.SHADOW
     court.guild.members[moderator.id].change(roles=[court.mods])
     answer = await court.server.runs(moderator, court.lounge, "status")
     assert say("ru", "status-mode-shadow") in answer.content

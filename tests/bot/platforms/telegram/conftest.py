@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.cases.service import CaseService
+from bot.conversation.conversation import Conversation
 from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
@@ -111,7 +112,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
             notice=told,
         )
         case_service = CaseService(store, scene.pipeline, scene.classifier, changed=platform.show)
-        platform.serve(scene.pipeline, case_service)
+        platform.serve(scene.pipeline, case_service, Conversation(store, case_service, scene.pipeline))
         if set_up:
             now = datetime.now(UTC)
             for chat, board in ((scene.group, scene.board), (scene.board, None)):

@@ -49,7 +49,7 @@ async def test_added_greeted_once_set_up_in_private(fresh: Scene) -> None:
     await server.clicks(fresh.owner, shown, "How strict: standard")
     await server.clicks(fresh.owner, shown, "Warn: in private")
     assert "strict" in shown.text and "in the channel" in shown.text
-    assert preset_of(await fresh.moderator.policy(fresh.community)) == "strict"
+    assert preset_of(await fresh.pipeline.policy(fresh.community)) == "strict"
     await server.says(fresh.board, fresh.owner, f"/start@domovoi_bot {board_link(shown)}")
     await server.until(lambda: server.by_bot(fresh.board))
     assert "Cards will appear here" in server.by_bot(fresh.board)[0].text
@@ -58,7 +58,7 @@ async def test_added_greeted_once_set_up_in_private(fresh: Scene) -> None:
     assert not message.deleted
     shown = await screen(fresh, fresh.owner)
     await server.clicks(fresh.owner, shown, "Switch to enforce")
-    assert "enforce" in shown.text and (await fresh.moderator.policy(fresh.community)).mode is Mode.ENFORCE
+    assert "enforce" in shown.text and (await fresh.pipeline.policy(fresh.community)).mode is Mode.ENFORCE
     message = await server.says(fresh.group, fresh.ben, "HATE")
     await server.until(lambda: message.deleted)
 
@@ -120,7 +120,7 @@ async def test_only_administrators_set_up(fresh: Scene) -> None:
     for data in ("mode", "preset", "here"):
         answer = await fresh.server.clicks(fresh.ann, shown, f"set:{fresh.group.id}:{data}") if data != "here" else ""
         assert not answer or "works in private" in answer
-    assert (await fresh.moderator.policy(fresh.community)).mode is Mode.SHADOW
+    assert (await fresh.pipeline.policy(fresh.community)).mode is Mode.SHADOW
     mods = f"/start mods_{fresh.group.id}"
     await fresh.server.says(fresh.board, fresh.ann, mods)
     await fresh.settled()

@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.conversation.wording import mode_line
-from bot.domain.policy import PRESETS, Mode, Policy, Preset, preset_of, with_preset
-from bot.domain.setup import Setup
+from bot.conversation.context import Markup
+from bot.conversation.setup import (
+    preset_name,
+    setup_line,
+    with_next_language,
+    with_next_preset,
+    with_other_mode,
+    with_other_warning,
+)
+from bot.conversation.status import mode_line
+from bot.domain.policy import Mode, Policy
 from bot.pipeline.hourly_cap import RESUME
-from bot.platforms.telegram.asking import Asked, Json, ask
-from bot.platforms.telegram.commands import LONGEST_LIST, Commands, bold, command_of
+from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.layout import fitting
-from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right, beyond
-from bot.text.inert import one_line
-from bot.text.language import LANGUAGES, language_of, say
+from bot.platforms.telegram.request import Json, TelegramRequest, ask
+from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right
+from bot.text.language import language_of, say
 
 if TYPE_CHECKING:
     from bot.platforms.telegram.service import Telegram
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 _CHAT = re.compile(r"-?[0-9]{1,18}")
 
 
-class Private:
+class PrivateChat:
     """Answers whoever writes to the bot alone. Every button names its group, and rights are checked at the click."""
 
     def __init__(self, bot: "Telegram", commands: Commands) -> None:
@@ -50,23 +57,23 @@ class Private:
                 await self._commands.run(verb, number, message, chat)
                 return
             name, rest = ("start", "") if chat is None else ("nobody", "")
-        if name in ("start", "help", "setup", "nobody"):
-            asked = await ask(self._bot, message)
-            if asked is not None:
-                await self.show(asked)
+        if name in ("start", "setup", "nobody"):
+            request = await ask(self._bot, message, command="setup")
+            if request is not None:
+                await self.show(request)
             return
         await self._commands.run(name, rest, message)
 
-    async def show(self, asked: Asked) -> None:
+    async def show(self, request: TelegramRequest) -> None:
         """The set-up as it stands; for a member, what a member can do."""
-        if not asked.may(Right.MANAGE):
-            await asked.tell(bold(asked.say("telegram-member")), payload=f"start_{asked.chat}")
+        if not request.may_with(Right.MANAGE):
+            await request.tell(request.say("telegram-member"))
             return
-        if asked.where == asked.chat:  # set-up is nobody else's business
-            await asked.tell(asked.say("telegram-alone"), payload=f"setup_{asked.chat}")
+        if request.where == request.chat:  # set-up is nobody else's business
+            await request.tell(request.say("telegram-alone"))
             return
-        text, buttons = await self._screen(asked.chat)
-        await asked.tell(text, buttons, payload=f"setup_{asked.chat}")
+        text, buttons = await self._screen(request)
+        await self._bot.answers.send(request.where, text, request.language, buttons)
 
     async def click(self, query: Json, verb: str, rest: str) -> str:
         """A button of the private chat; returns what Telegram shows for a moment."""
@@ -76,41 +83,44 @@ class Private:
             return ""
         message = {**query["message"], "from": query["from"], "sender_chat": None}
         needed = BUTTONS[RESUME if what == RESUME else verb]
-        asked = await ask(self._bot, message, chat, fresh=needed is Right.MANAGE)
-        if asked is None:
+        request = await ask(self._bot, message, chat, fresh=needed is Right.MANAGE, click=query)
+        if request is None:
             return ""
-        if not asked.is_in_place:
-            return asked.say("telegram-elsewhere")
+        if not request.is_in_place:
+            return say(request.language, "telegram-elsewhere")
         if verb == "in":
             asker, _, what = what.partition(":")
-            if asker != str(asked.user):
-                return asked.say("telegram-asked-by-another")
-            if not await self._bot.is_with(chat, asked.user):
-                return asked.say("telegram-not-with")
-            self._bot.groups.choose(asked.user, chat)
+            if asker != str(request.user):
+                return say(request.language, "telegram-asked-by-another")
+            if not await self._bot.is_with(chat, request.user):
+                return say(request.language, "telegram-not-with")
+            self._bot.groups.choose(request.user, chat)
             name, _, rest = what.partition(" ")
             await self._commands.run(name, rest, message, chat)
             return ""
         if verb == "mine":
-            if asked.where != asked.user:
-                return asked.say("telegram-elsewhere")
+            if request.where != request.user:
+                return say(request.language, "telegram-elsewhere")
             if what in ("export", "erase"):
-                await (self._commands.export if what == "export" else self._commands.erase)(asked)
-            else:
-                await self._commands.consent(asked, what == "yes")
+                await self._bot.conversation.privacy.mydata(request, what)
+            elif what in ("yes", "no"):
+                await self._bot.conversation.privacy.consent(request, what)
             return ""
-        if not asked.may(needed):
-            return asked.refusal(needed)
-        policy = await self._bot.pipeline.policy(asked.community)
-        if too_much := asked.is_too_much(beyond(asked.rights, _after(policy, what))):
-            return too_much
+        if not request.may_with(needed):
+            return request.refusal_for(needed)
         if what == RESUME:  # below a notice, not on the screen of the set-up
-            resumed = await self._bot.pipeline.resume(asked.community)
-            return "" if resumed else asked.say("resume-not-paused")
-        await self._change(asked, what)
+            await self._bot.conversation.cases.resume(request)
+            return request.reply.note_text
+        policy = await self._bot.pipeline.policy(request.community)
+        if too_much := request.beyond(request.lacks(_after(policy, what))):
+            return html.unescape(too_much)
+        await self._change(request, what)
 
         async def draw(_: bool) -> None:
-            text, buttons = await self._screen(chat)
+            after = await ask(self._bot, message, chat)
+            if after is None:
+                return
+            text, buttons = await self._screen(after)
             await self._bot.api.redraw(message["chat"]["id"], message["message_id"], fitting(text), buttons)
 
         await self._bot.answers.answer(draw)
@@ -120,7 +130,7 @@ class Private:
         """`/start mods_CHAT` in a group: the one tap that makes it the moderators' chat of another; False where it does
         not.
 
-        Takes the right to manage in both, asked of Telegram now. A chat in which members were moderated never becomes
+        Takes the right to manage in both, request of Telegram now. A chat in which members were moderated never becomes
         one, because a moderators' chat is not read.
         """
         bot, where = self._bot, int(message["chat"]["id"])
@@ -129,55 +139,45 @@ class Private:
         if here is None or not bot.groups.knows(chat):
             return False
         needed, language = DEEDS["start mods_…"], bot.groups.setup_of_chat(where).language
-        there = await ask(bot, message, chat, fresh=True) if here.may(needed) and here.user else None
-        if there is None or not there.may(needed):
-            refusal = "telegram-link-both" if here.user else "telegram-not-anonymous"
+        there = await ask(bot, message, chat, fresh=True) if here.may_with(needed) and here.user else None
+        if there is None or not there.may_with(needed):
+            refusal = "telegram-link-both" if here.user else "not-anonymous"
             await bot.answers.send(where, html.escape(say(language, refusal)), language)
             return False
         if where == chat or await bot.groups.is_moderated(where):
             await bot.answers.send(where, html.escape(say(language, "telegram-link-moderated")), language)
             return False
         await bot.change_setup(chat, alert_room=str(where), done=True)
-        await bot.answers.send(where, html.escape(there.say("setup-test-card")), there.language)
+        await bot.answers.send(where, there.say("setup-test-card"), there.language)
         return True
 
-    async def _change(self, asked: Asked, what: str) -> None:
-        setup, bot = asked.setup, self._bot
-        policy = await bot.pipeline.policy(asked.community)
+    async def _change(self, request: TelegramRequest, what: str) -> None:
+        setup, bot = request.setup, self._bot
+        policy = await bot.pipeline.policy(request.community)
         match what:
             case "here":
-                await bot.change_setup(asked.chat, alert_room=str(asked.user), done=True)
+                await bot.change_setup(request.chat, alert_room=str(request.user), done=True)
             case "preset":
-                await bot.pipeline.set_policy(asked.community, _after(policy, what))
+                await bot.pipeline.set_policy(request.community, with_next_preset(policy))
             case "language":
-                spoken = LANGUAGES[(LANGUAGES.index(setup.language) + 1) % len(LANGUAGES)]
-                await bot.change_setup(asked.chat, language=spoken)
+                await bot.change_setup(request.chat, language=with_next_language(setup).language)
             case "warn":
-                await bot.change_setup(asked.chat, warn="place" if setup.warn == "dm" else "dm")
+                await bot.change_setup(request.chat, warn=with_other_warning(setup).warn)
             case "mode":
-                await bot.pipeline.set_mode(asked.community, _after(policy, what).mode)
+                await bot.pipeline.set_mode(request.community, with_other_mode(policy).mode)
             case "link":
-                await asked.tell(bold(asked.say("telegram-link-how")))
+                await request.tell(request.say("telegram-link-how"))
 
-    async def _screen(self, chat: int) -> tuple[str, InlineKeyboardMarkup]:
-        bot = self._bot
-        setup, policy = bot.groups.setup_of_chat(chat), await bot.pipeline.policy(bot.groups.community_of(chat))
-        language = setup.language
+    async def _screen(self, request: TelegramRequest) -> tuple[str, InlineKeyboardMarkup]:
+        bot, chat, setup, language = self._bot, request.chat, request.setup, request.language
+        policy = await bot.pipeline.policy(request.community)
         missing = await bot.check(chat)
-        alone = one_line(", ".join(sorted(policy.exempt_rooms)), LONGEST_LIST) or say(language, "setup-none")
+        moderators = request.say("telegram-admins")
         lines = [
-            say(
-                language,
-                "setup-now",
-                alerts=_board(bot, setup),
-                moderators=say(language, "telegram-admins"),
-                exempt=alone,
-                preset=say(language, f"preset-{preset_of(policy) or 'own'}"),
-                language=language,
-                warn=say(language, f"setup-warn-{setup.warn}"),
-            ),
-            mode_line(policy, language, is_paused=bot.pipeline.cap.is_paused(bot.groups.community_of(chat))),
-            *(f"⚠️ {one.text(language)}" for one in missing),
+            request.reply.bold(Markup(html.escape(request.community_name))),
+            setup_line(request, setup, policy, alerts=_alerts(request), moderators=moderators),
+            request.reply.ours(mode_line(policy, language, is_paused=bot.pipeline.cap.is_paused(request.community))),
+            *(Markup(f"⚠️ {request.notice(one)}") for one in missing),
         ]
 
         def button(text: str, what: str) -> InlineKeyboardButton:
@@ -185,7 +185,7 @@ class Private:
 
         board = f"https://t.me/{bot.api.username}?startgroup=mods_{chat}"
         other = "shadow" if policy.mode is Mode.ENFORCE else "enforce"
-        preset = say(language, f"preset-{preset_of(policy) or 'own'}")
+        preset = html.unescape(preset_name(request, policy))
         rows = [
             [
                 button(say(language, "telegram-cards-here"), "here"),
@@ -201,33 +201,27 @@ class Private:
             ],
             [button(say(language, "telegram-link-button"), "link")],
         ]
-        title = html.escape(bot.groups.title(chat))
-        return f"<b>{title}</b>\n{bold(chr(10).join(lines))}", InlineKeyboardMarkup(rows)
+        return "\n".join(lines), InlineKeyboardMarkup(rows)
 
 
 def _after(policy: Policy, what: str) -> Policy:
     """What would be in force after this button."""
     match what:
         case "preset":
-            return with_preset(policy, _following_preset(policy))
+            return with_next_preset(policy)
         case "mode":
-            return policy.model_copy(update={"mode": Mode.SHADOW if policy.mode is Mode.ENFORCE else Mode.ENFORCE})
-        case _ if what == RESUME:
-            return policy
+            return with_other_mode(policy)
         case _:
             return policy.model_copy(update={"mode": Mode.SHADOW})  # whatever acts stays as it is
 
 
-def _following_preset(policy: Policy) -> Preset:
-    names, now = list(PRESETS), preset_of(policy)
-    return names[(names.index(now) + 1) % len(names)] if now else "standard"
-
-
-def _board(bot: "Telegram", setup: Setup) -> str:
-    if not setup.alert_room:
-        return say(setup.language, "setup-none")
-    title = bot.groups.title(int(setup.alert_room))
-    return title if setup.alert_room.startswith("-") and title else say(setup.language, "telegram-in-private")
+def _alerts(request: TelegramRequest) -> Markup:
+    """Where cards go: a group by its title, or the private chat of one administrator; "" for nowhere."""
+    room = request.setup.alert_room
+    if not room:
+        return Markup("")
+    title = request.bot.groups.title(int(room))
+    return Markup(html.escape(title)) if room.startswith("-") and title else request.say("telegram-in-private")
 
 
 def payload(text: str) -> tuple[str, int | None, str]:

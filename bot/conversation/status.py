@@ -1,0 +1,57 @@
+"""Whether all is well: mode, model, the last day, where cards go, what does not work."""
+
+from datetime import UTC, datetime, timedelta
+
+from bot.conversation.context import Markup, RequestContext
+from bot.domain.policy import Mode, Policy
+from bot.pipeline.pipeline import Pipeline
+from bot.store import Store
+from bot.text.language import Language, say
+
+MOST_MISSING = 10
+"""So many missing rights are named; the others are counted."""
+
+
+class Status:
+    """/status."""
+
+    def __init__(self, store: Store, pipeline: Pipeline) -> None:
+        self._store = store
+        self._pipeline = pipeline
+
+    async def show(self, context: RequestContext) -> None:
+        """Everything a moderator needs to know whether all is well."""
+        community, language = context.community, context.language
+        policy = await self._pipeline.policy(community)
+        counts = await self._store.counts(community, datetime.now(UTC) - timedelta(days=1))
+        missing = await context.missing_rights()
+        title = context.say("status-title", server=context.reply.quote(context.community_name))
+        lines = [
+            context.reply.bold(title),
+            context.reply.ours(mode_line(policy, language, is_paused=self._pipeline.cap.is_paused(community))),
+            context.say("status-model", adapter=self._pipeline.adapter_of(community)),
+            context.say(
+                "status-counts",
+                seen=counts.messages,
+                cases=counts.opened,
+                answered=counts.answered,
+                acted=counts.acted,
+            ),
+            context.cards_line(),
+        ]
+        troubles = [trouble for trouble in (self._pipeline.trouble, *context.troubles()) if trouble is not None]
+        lines += [context.say("status-trouble", text=trouble.text(language)) for trouble in troubles]
+        warnings = [*context.faults(), *missing[:MOST_MISSING]]
+        lines += [Markup(f"⚠️ {context.notice(warning)}") for warning in warnings]
+        if len(missing) > MOST_MISSING:
+            lines.append(context.say("digest-more", count=len(missing) - MOST_MISSING))
+        if not missing:
+            lines.append(context.say("status-rights-fine"))
+        await context.tell(*lines)
+
+
+def mode_line(policy: Policy, language: Language, *, is_paused: bool = False) -> str:
+    """Shadow or enforce, and what that means; whether the hourly cap keeps enforce from acting."""
+    if policy.mode is not Mode.ENFORCE:
+        return say(language, "status-mode-shadow")
+    return say(language, "status-mode-paused" if is_paused else "status-mode-enforce")

@@ -1,0 +1,83 @@
+"""The message that a command is about: a link, an id, or the message whose menu was opened."""
+
+import discord
+
+from bot.conversation.explain import Reference
+from bot.conversation.report import Reported
+from bot.domain.event import Message
+from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
+from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.events import event_of, room_of, unreadable_event
+from bot.platforms.discord.may_read import Readable, sees
+from bot.platforms.discord.request import DiscordRequest, refers
+
+
+class ReferredMessage(Reference):
+    """See `Reference`."""
+
+    def __init__(self, request: DiscordRequest, reference: str, message: discord.Message | None = None) -> None:
+        self._request = request
+        self._reference = reference
+        self._message = message
+
+    @property
+    def number(self) -> str:
+        """The message's id; what nobody can read names none that there is."""
+        where = refers(self._reference, self._request.guild.id, self._request.interaction.channel_id)
+        return str(where[1]) if where is not None else "0"
+
+    async def fetch(self) -> tuple[Message, bool] | None:
+        """Asked of Discord, where whoever asks may see it."""
+        message = self._message or await fetched(self._request, self._reference)
+        if message is None:
+            return None
+        event = event_of(message, self._request.setup.moderator_roles)
+        is_own = message.author.id == self._request.member.id
+        if event is None and isinstance(message.channel, Readable):
+            event = unreadable_event(message.channel, message.id)
+        return None if event is None else (event, is_own)
+
+
+class ReportedMessage(Reported):
+    """See `Reported`."""
+
+    def __init__(self, request: DiscordRequest, message: discord.Message) -> None:
+        self._request = request
+        self._message = message
+
+    @property
+    def is_in_moderators_room(self) -> bool:
+        """By the set-up."""
+        channel = self._message.channel
+        return self._request.setup.shows_cards_in(room_of(channel.id, getattr(channel, "parent_id", None)))
+
+    @property
+    def author(self) -> str:
+        """Their id."""
+        return str(self._message.author.id)
+
+    @property
+    def is_bots_own(self) -> bool:
+        """By the bot's id."""
+        return self._message.author.id == self._request.guild.me.id
+
+    async def event(self) -> Message | None:
+        """Also without words."""
+        return event_of(self._message, self._request.setup.moderator_roles, wordless=True)
+
+
+async def fetched(request: DiscordRequest, reference: str) -> discord.Message | None:
+    """The message, if it is there and whoever asks may see it."""
+    where = refers(reference, request.guild.id, request.interaction.channel_id)
+    if where is None or where[0] is None:
+        return None
+    channel = request.guild.get_channel_or_thread(where[0])
+    if not isinstance(channel, Readable) or not await sees(request.guild, request.member, channel):
+        return None
+    try:
+        async with refusals(request.guild, "read_message_history", channel.id):
+            message = await channel.fetch_message(where[1])
+            await request.bot.authors.complete(message)
+            return message
+    except (Gone, MissingPermission, RateLimited, Unreachable):
+        return None

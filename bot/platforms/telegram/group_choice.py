@@ -1,0 +1,57 @@
+"""Which group somebody means who asks in private, or among moderators of several groups."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+
+from bot.platforms.telegram.events import in_group
+from bot.text.inert import one_line
+from bot.text.language import Language, say
+
+if TYPE_CHECKING:
+    from bot.platforms.telegram.service import Telegram
+
+LONGEST_DATA = 64
+"""Bytes that a button can carry."""
+ON_A_PAGE = 8
+"""Groups among which somebody chooses."""
+Json = Mapping[str, Any]
+
+
+async def choices(bot: "Telegram", message: Json) -> list[tuple[int, str]]:
+    """(chat, title) of the groups that somebody can mean, who wrote this."""
+    watched = bot.groups.watched_from(message["chat"]["id"]) if in_group(message) else []
+    if watched:
+        return [(one, bot.groups.title(one)) for one in watched]
+    return await bot.groups_with(int((message.get("from") or {}).get("id", 0)))
+
+
+def choice(
+    bot: "Telegram", groups: Sequence[tuple[int, str]], language: Language, command: str, user: int, page: int = 0
+) -> tuple[str, InlineKeyboardMarkup | None]:
+    """Which of these groups? A page of buttons; each carries the command, as far as it holds it, and who asked: nobody
+    else can see what a press would do."""
+    if not groups:
+        return say(language, "telegram-no-group", link=html.escape(bot.invite)), None
+    verb = command.partition(" ")[0]
+    pages = -(-len(groups) // ON_A_PAGE)
+    page = page % pages
+    rows = []
+    for chat, title in groups[page * ON_A_PAGE : (page + 1) * ON_A_PAGE]:
+        name = one_line(title, 40) or str(chat)
+        rows.append([InlineKeyboardButton(name, callback_data=_fitting(f"in:{chat}:{user}:", command, verb))])
+    if pages == 1:
+        return say(language, "telegram-which-group"), InlineKeyboardMarkup(rows)
+    turns = [
+        InlineKeyboardButton(sign, callback_data=_fitting(f"page:{other % pages}:{user}:", command, verb))
+        for sign, other in (("◀", page - 1), ("▶", page + 1))
+    ]
+    said = {"count": len(groups), "page": page + 1, "pages": pages}
+    return say(language, "telegram-which-of-many", **said), InlineKeyboardMarkup([*rows, turns])
+
+
+def _fitting(first: str, command: str, verb: str) -> str:
+    whole = first + command
+    return whole if len(whole.encode("utf-8", "replace")) <= LONGEST_DATA else first + verb

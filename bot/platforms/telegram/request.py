@@ -1,0 +1,228 @@
+"""A question about one group: who asks, where the answer goes. Rights are settled when it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bot.conversation.context import Markup, RequestContext
+from bot.domain.case import Case
+from bot.domain.event import EXAMPLES, Message, MessageKey
+from bot.domain.notice import Notice
+from bot.domain.policy import Policy
+from bot.domain.setup import Setup
+from bot.pipeline.question_lane import Asker, Rank
+from bot.platforms.telegram.events import PLATFORM, in_group, topic_of
+from bot.platforms.telegram.group_choice import choice, choices
+from bot.platforms.telegram.reply import TelegramReply
+from bot.platforms.telegram.who_may import COMMANDS, DEEDS, REFUSALS, Right, beyond, beyond_undo, follow_from
+from bot.text.inert import one_line
+from bot.text.language import language_of, say
+
+if TYPE_CHECKING:
+    from bot.platforms.telegram.service import Telegram
+
+LONGEST_LIST = 1000
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TelegramRequest(RequestContext):
+    """A question about one group. `user` is 0 for whoever writes in a chat's name, and nobody knows what they may;
+    `where` is the chat it was asked in; `rights` are Telegram's names of what the asker may in the group."""
+
+    bot: "Telegram"
+    chat: int
+    where: int
+    user: int
+    user_name: str
+    rights: frozenset[str]
+    setup: Setup
+    message: Json
+    answer: TelegramReply
+    platform = PLATFORM
+    consents = True
+
+    @property
+    def reply(self) -> TelegramReply:
+        """Where it was asked, or alone."""
+        return self.answer
+
+    @property
+    def name(self) -> str:
+        """Their first name."""
+        return self.user_name
+
+    @property
+    def community(self) -> str:
+        """Whose policy and cases these are."""
+        return self.bot.groups.community_of(self.chat)
+
+    @property
+    def community_name(self) -> str:
+        """The group's title."""
+        return self.bot.groups.title(self.chat)
+
+    @property
+    def topic(self) -> int | None:
+        """The topic it was asked in."""
+        return self.message.get("message_thread_id") if self.message.get("is_topic_message") else None
+
+    @property
+    def room(self) -> str:
+        """The group, or the topic it was asked in."""
+        return f"{self.chat}/{self.topic}" if self.topic is not None and self.where == self.chat else str(self.chat)
+
+    @property
+    def person(self) -> str:
+        """The user's id."""
+        return str(self.user) if self.user else ""
+
+    @property
+    def asker(self) -> Asker:
+        """Who is hidden counts as the chat."""
+        rank = Rank.MODERATOR if self.may_with(Right.MODERATE) else Rank.MEMBER
+        return Asker(self.community, f"{PLATFORM}:{self.user or self.chat}", rank)
+
+    @property
+    def pseudonym(self) -> str:
+        """Sealed with the community's key."""
+        return self.bot.store.sealer.author(PLATFORM, self.community, str(self.user))
+
+    @property
+    def own(self) -> list[tuple[str, str]]:
+        """Before the group was linked, its texts were kept under others."""
+        seal = self.bot.store.sealer.author
+        return [(seal(PLATFORM, one, str(self.user)), one) for one in self.bot.groups.communities_of(self.chat)]
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what concerns the group may be shown where it was asked: alone, or in its moderators' chat. A changed
+        app can press any button on any message of the bot's, in whatever chat that stands."""
+        return self.where == self.user or str(self.where) == self.setup.alert_room
+
+    def may(self, deed: str) -> bool:
+        """See `who_may`."""
+        return self.may_with(needed(deed))
+
+    def may_with(self, right: Right) -> bool:
+        """Whether whoever asks has one of these rights, if any is needed."""
+        return not right or bool(right & follow_from(self.rights))
+
+    def refusal(self, deed: str) -> str:
+        """See `who_may`."""
+        return self.refusal_for(needed(deed))
+
+    def refusal_for(self, right: Right) -> str:
+        """Who may instead."""
+        return say(self.language, REFUSALS[right] if self.user else "not-anonymous")
+
+    def lacks(self, policy: Policy, *, with_lent: bool = False) -> list[str]:
+        """See `who_may.beyond`."""
+        return beyond(self.rights, policy)
+
+    def lacks_to_undo(self, case: Case) -> list[str]:
+        """See `who_may.beyond_undo`."""
+        return beyond_undo(self.rights, case)
+
+    async def may_read(self, key: MessageKey) -> bool:
+        """Whether whoever asks may read a text from there, who moderates this group: what was written in it, or by its
+        managers to teach. Not what was written elsewhere in a community it is linked with."""
+        if key.platform != PLATFORM or key.community not in self.bot.groups.communities_of(self.chat):
+            return False
+        where = key.message.partition(":")[0]
+        return key.room == EXAMPLES or self.bot.groups.now_at(int(where)) == self.chat
+
+    async def recent_messages(self, limit: int) -> tuple[Markup, list[Message]]:
+        """From the journal: Telegram lets no bot read what was written before."""
+        found = [
+            message
+            for _, community in self.own
+            for message in await self.bot.store.recent(PLATFORM, community, limit)
+            if await self.may_read(message.key)
+        ]
+        newest = sorted(found, key=lambda message: message.sent_at, reverse=True)
+        return self.reply.quote(self.community_name), newest[:limit]
+
+    async def post_back(self, case: Case, text: Markup) -> None:
+        """Into the group and the topic where it was written."""
+        async with self.bot.acting.refusals(self.chat, None):
+            await self.bot.api.send(self.chat, text, topic=topic_of(case.message.key.room))
+
+    async def missing_rights(self) -> list[Notice]:
+        """Asked of Telegram."""
+        return await self.bot.check(self.chat)
+
+    def troubles(self) -> list[Notice]:
+        """Of the connection and of refused calls."""
+        breaker = self.bot.circuit_breaker
+        found = (self.bot.trouble, breaker.trouble(), breaker.trouble(self.community))
+        return [trouble for trouble in found if trouble is not None]
+
+    def faults(self) -> list[Notice]:
+        """See `health`."""
+        return list(self.bot.health.notices(self.community))
+
+    def cards_line(self) -> Markup:
+        """Whether a chat was chosen and takes them."""
+        return self.say("telegram-alerts" if self.bot.has_cards(self.setup) else "telegram-no-alerts")
+
+    def learning_line(self) -> str:
+        """Each author's own consent decides."""
+        return say(self.language, "telegram-learning")
+
+    def left_alone(self, policy: Policy) -> Markup:
+        """Topics."""
+        return self.reply.ours(one_line(", ".join(sorted(policy.exempt_rooms)), LONGEST_LIST))
+
+    @property
+    def retention_days(self) -> int:
+        """As config.toml says."""
+        return self.bot.access.retention_days
+
+    async def is_author(self) -> bool:
+        """Whether they are in the group now."""
+        return self.where == self.chat or await self.bot.is_with(self.chat, self.user)
+
+
+async def ask(
+    bot: "Telegram",
+    message: Json,
+    chat: int | None = None,
+    *,
+    fresh: bool = False,
+    command: str = "start",
+    click: Json | None = None,
+) -> TelegramRequest | None:
+    """The question as it may be asked. `chat` is the group where it is not the one the message stands in; `fresh` asks
+    Telegram for the rights now.
+
+    `command` is the one that is carried out; `click` is the button's query that is answered.
+
+    None where there is no group to ask about: then whoever asked was told to choose one.
+    """
+    where, sender = message["chat"], message.get("from") or {}
+    user = 0 if message.get("sender_chat") else int(sender.get("id", 0))  # who is hidden may be anybody
+    name = str(sender.get("first_name") or sender.get("username") or "")
+    boards = bot.groups.watched_from(where["id"]) if in_group(message) else []
+    if chat is None and in_group(message):
+        chat = where["id"] if not boards else boards[0] if len(boards) == 1 else None
+    elif chat is None:
+        chat = await bot.chosen_group(user)
+    if chat is None:
+        language = language_of(str(sender.get("language_code") or "en"))
+        words = str(message.get("text") or "").split()
+        verb = words[0].partition("@")[0].lstrip("/")[:16] if words else "start"
+        text, buttons = choice(bot, await choices(bot, message), language, " ".join([verb, *words[1:]]), user)
+        await bot.answers.send(where["id"], text, language, buttons)
+        return None
+    rights: frozenset[str] = frozenset()
+    if user and not sender.get("is_bot"):
+        rights = await bot.admins.rights(bot.api, chat, user, fresh=fresh)
+    setup = bot.groups.setup_of_chat(chat)
+    reply = TelegramReply(bot, chat, user, message, setup.language, command, click)
+    return TelegramRequest(bot, chat, where["id"], user, name, rights, setup, message, reply)
+
+
+def needed(deed: str) -> Right:
+    """The right that a command, or a deed of `who_may.DEEDS`, takes."""
+    return DEEDS.get(deed, COMMANDS.get(deed, Right(0)))
