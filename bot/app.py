@@ -33,6 +33,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.platforms.configured import remotes
 from bot.platforms.protocol import Remote
 from bot.platforms.webchat import COMMUNITY, WebChat
+from bot.platforms.webchat.commands import ChatCommands
 from bot.process import logs
 from bot.process.garbage_collection import settle
 from bot.process.http_listener import Connections, listening, most_connections
@@ -165,6 +166,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 pipeline,
                 case_service,
                 chat,
+                ChatCommands(chat, store, conversation, config.service.retention_days),
                 classifier,
                 registry,
                 learning,

@@ -15,7 +15,7 @@ from bot.domain.action import action_text
 from bot.domain.case import Case, UnchangedAction
 from bot.domain.correction import Word
 from bot.domain.event import Message, MessageKey
-from bot.domain.policy import QUOTED, UNREAD, Policy, score_of, wordless
+from bot.domain.policy import QUOTED, UNREAD, Policy, explained_label, wordless
 from bot.pipeline.enforcement import TakenBack
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.pipeline.question_lane import Asker, Questions
@@ -24,7 +24,7 @@ from bot.store.store import decision_json
 from bot.text.language import Language, say
 from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
-from model.labels import HARMFUL, LABELS, Label
+from model.labels import LABELS, Label
 
 NOTHING = TakenBack()
 NEAREST_OF = 500
@@ -120,10 +120,8 @@ class CaseService:
         asks may read them. Raises `AskLater`, `Unavailable`, `Overloaded` and `AdapterRejected`."""
         with self.questions.asked(asker) as classifier:
             judged = await self._pipeline.judge(event, classifier=classifier)
-            label = judged.decision.label
-            if label not in HARMFUL:  # what was left alone is explained by the likelier harm
-                label = max(HARMFUL, key=lambda one: score_of(judged.verdict, one))
             community, verdict = event.key.community, judged.verdict
+            label = explained_label(judged.decision.label, verdict)
             found = await self._explained(classifier, event.text, label, verdict, community, may_read, others)
             return judged, found
 
@@ -139,7 +137,7 @@ class CaseService:
                 verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
             else:  # nobody could score it, and nobody is to try again
                 raise Unavailable(str(message.decision["reason"]))
-            label, community = Label(message.decision["label"]), message.key.community
+            label, community = explained_label(Label(message.decision["label"]), verdict), message.key.community
             return await self._explained(classifier, text, label, verdict, community, may_read, others=True)
 
     async def _explained(

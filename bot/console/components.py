@@ -16,6 +16,7 @@ from bot.learning.refresh import Learning
 from bot.pipeline.pipeline import Pipeline
 from bot.platforms.protocol import Overview
 from bot.platforms.webchat import WebChat
+from bot.platforms.webchat.commands import ChatCommands
 from bot.store import Store
 from model.adapters.registry import Registry
 from model.classifier import Classifier
@@ -30,6 +31,7 @@ class Components:
     pipeline: Pipeline
     case_service: CaseService
     chat: WebChat
+    chat_commands: ChatCommands
     classifier: Classifier
     registry: Registry
     learning: Learning

@@ -166,7 +166,11 @@ async def post_message(request: web.Request) -> web.Response:
     except Refused as error:
         return error_json(str(error), 400)
     parts.chat.show(event)
-    await parts.pipeline.receive(event)
+    command = parts.chat_commands.command_of(event.text)
+    if command is None or (command[1] and not event.author.is_moderator):  # members' words after a command are read
+        await parts.pipeline.receive(event)
+    if command is not None:
+        await parts.chat_commands.run(event, *command)
     return answer_json({"message": event.key.message}, status=201)
 
 

@@ -26,11 +26,12 @@ class Markup(str):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A button below an answer: `verb` and `argument` as a click brings them back."""
+    """A button below an answer: `verb` and `argument` as a click brings them back; `command` says the same."""
 
     verb: str
     argument: str
     text: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,10 @@ class Privacy:
         elif what == "erase":
             await self._erase(context)
         else:
-            choices = [Choice("mine", name, context.say(f"mydata-button-{name}")) for name in ("export", "erase")]
+            choices = [
+                Choice("mine", name, context.say(f"mydata-button-{name}"), f"/mydata {name}")
+                for name in ("export", "erase")
+            ]
             await context.tell(context.say("mydata-how"), choices=choices, alone=True)
 
     async def consent(self, context: RequestContext, answer: str) -> None:
@@ -54,7 +57,7 @@ class Privacy:
         else:
             is_given = await self._store.consents.basis(context.community, context.pseudonym) is not None
             other = "no" if is_given else "yes"
-            choice = Choice("mine", other, context.say(f"consent-button-{other}"))
+            choice = Choice("mine", other, context.say(f"consent-button-{other}"), f"/consent {other}")
             await context.tell(
                 context.say("consent-given" if is_given else "consent-none"), choices=[choice], alone=True
             )

@@ -1,6 +1,7 @@
 """A member reports a message: moderators get a card, whatever the model thinks."""
 
-from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.cases.service import CaseService
@@ -13,27 +14,15 @@ from bot.pipeline.rate_limit import RateLimit
 REPORTS, REPORTS_WITHIN_S = 3, 600.0
 
 
-class Reported(ABC):
-    """The message that somebody reports."""
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The message that somebody reports: its author as the platform numbers them, whether this bot wrote it, whether it
+    stands where cards go. `read` makes an event of it, also without words; None where there is nothing to show."""
 
-    @property
-    @abstractmethod
-    def is_in_moderators_room(self) -> bool:
-        """Whether it stands where cards go."""
-
-    @property
-    @abstractmethod
-    def author(self) -> str:
-        """Who wrote it, as the platform numbers them."""
-
-    @property
-    @abstractmethod
-    def is_bots_own(self) -> bool:
-        """Whether this bot wrote it."""
-
-    @abstractmethod
-    async def event(self) -> Message | None:
-        """It as a message, also where there is no word in it; None where there is nothing to show."""
+    author: str
+    read: Callable[[], Awaitable[Message | None]]
+    is_bots_own: bool = False
+    is_in_moderators_room: bool = False
 
 
 class Report:
@@ -52,7 +41,7 @@ class Report:
             await context.tell(context.say("report-board"))
         elif reported.author == context.person:
             await context.tell(context.say("report-own"))
-        elif reported.is_bots_own or (event := await reported.event()) is None:
+        elif reported.is_bots_own or (event := await reported.read()) is None:
             await context.tell(context.say("report-nothing"))
         elif not self._rate_limit.take(context.pseudonym):
             await context.tell(context.say("report-too-many", count=REPORTS))

@@ -235,6 +235,11 @@ def score_of(verdict: Verdict, label: Label) -> float:
     return verdict.probabilities[Label.HATE] if label is Label.HATE else verdict.harm
 
 
+def explained_label(decided: Label, verdict: Verdict) -> Label:
+    """The label that an explanation speaks of: the decided one, or the likelier harm where nothing was found."""
+    return decided if decided in HARMFUL else max(HARMFUL, key=lambda label: verdict.probabilities[label])
+
+
 def band(verdict: Verdict, policy: Policy) -> tuple[Band, LabelPolicy | None]:
     """The band a verdict falls in, and the section whose threshold fires."""
     for reached in (Band.ACTION, Band.ALERT):

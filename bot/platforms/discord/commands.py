@@ -9,7 +9,7 @@ from discord import app_commands
 from bot.conversation.policy import PolicyChange
 from bot.domain.policy import Mode, Preset
 from bot.platforms.discord.learning_screen import show_learning
-from bot.platforms.discord.referred_message import ReferredMessage, ReportedMessage, fetched
+from bot.platforms.discord.referred_message import ReferredMessage, fetched, reported
 from bot.platforms.discord.reply import broken
 from bot.platforms.discord.request import DiscordRequest, ask, still_manages
 from bot.platforms.discord.setup_screen import SetupScreen
@@ -68,7 +68,7 @@ async def _report(request: DiscordRequest, message: discord.Message | None) -> N
     if message is None:
         await request.tell(request.say("no-message"))
     else:
-        await request.bot.conversation.report.message(request, ReportedMessage(request, message))
+        await request.bot.conversation.report.message(request, reported(request, message))
 
 
 def _moderators_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:

@@ -38,32 +38,16 @@ class ReferredMessage(Reference):
         return None if event is None else (event, is_own)
 
 
-class ReportedMessage(Reported):
-    """See `Reported`."""
+def reported(request: DiscordRequest, message: discord.Message) -> Reported:
+    """A message that somebody reports."""
+    channel, moderators = message.channel, request.setup.moderator_roles
 
-    def __init__(self, request: DiscordRequest, message: discord.Message) -> None:
-        self._request = request
-        self._message = message
+    async def read() -> Message | None:
+        return event_of(message, moderators, wordless=True)
 
-    @property
-    def is_in_moderators_room(self) -> bool:
-        """By the set-up."""
-        channel = self._message.channel
-        return self._request.setup.shows_cards_in(room_of(channel.id, getattr(channel, "parent_id", None)))
-
-    @property
-    def author(self) -> str:
-        """Their id."""
-        return str(self._message.author.id)
-
-    @property
-    def is_bots_own(self) -> bool:
-        """By the bot's id."""
-        return self._message.author.id == self._request.guild.me.id
-
-    async def event(self) -> Message | None:
-        """Also without words."""
-        return event_of(self._message, self._request.setup.moderator_roles, wordless=True)
+    is_bots_own = message.author.id == request.guild.me.id
+    room = room_of(channel.id, getattr(channel, "parent_id", None))
+    return Reported(str(message.author.id), read, is_bots_own, request.setup.shows_cards_in(room))
 
 
 async def fetched(request: DiscordRequest, reference: str) -> discord.Message | None:

@@ -85,7 +85,7 @@ class Commands:
     async def _report(self, request: TelegramRequest, _: str) -> None:
         """The message it answers goes to the moderators."""
         message = request.message.get("reply_to_message") if in_group(request.message) else None
-        reported = ReportedMessage(request, message) if message is not None else None
+        reported = _reported(request, message) if message is not None else None
         await self._bot.conversation.report.message(request, reported)
 
     async def _history(self, request: TelegramRequest, typed: str) -> None:
@@ -138,31 +138,13 @@ class AnsweredMessage(Reference):
         return (event, is_own) if event is not None else None
 
 
-class ReportedMessage(Reported):
-    """See `Reported`."""
+def _reported(request: TelegramRequest, message: Json) -> Reported:
+    """The author of a message in a chat's name is the chat."""
+    bot, sender = request.bot, message.get("sender_chat") or message.get("from") or {}
 
-    def __init__(self, request: TelegramRequest, message: Json) -> None:
-        self._request = request
-        self._message = message
+    async def read() -> Message | None:
+        admins = await bot.moderators(request.chat, message)
+        return event_of(message, request.community, admins, wordless=True)
 
-    @property
-    def is_in_moderators_room(self) -> bool:
-        """Whether another group's cards go there."""
-        return self._request.bot.groups.is_board(self._request.where)
-
-    @property
-    def author(self) -> str:
-        """Their id; a chat's where somebody wrote in its name."""
-        sender = self._message.get("sender_chat") or self._message.get("from") or {}
-        return str(sender.get("id", 0))
-
-    @property
-    def is_bots_own(self) -> bool:
-        """By the bot's id."""
-        return self.author == str(self._request.bot.api.id)
-
-    async def event(self) -> Message | None:
-        """Also without words."""
-        request = self._request
-        admins = await request.bot.moderators(request.chat, self._message)
-        return event_of(self._message, request.community, admins, wordless=True)
+    number = int(sender.get("id", 0))
+    return Reported(str(number), read, number == bot.api.id, bot.groups.is_board(request.where))

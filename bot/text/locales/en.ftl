@@ -471,3 +471,9 @@ missing-name-telegram = On Telegram only its owner can change a name.
 missing-refused-telegram = Telegram refused it: { $text }.
 right-can_delete_messages = Delete messages
 right-can_restrict_members = Ban users
+
+# The try-out chat
+webchat-name = the try-out chat
+webchat-alerts = Cards stand beside this chat.
+webchat-learning = What is typed here was typed by its moderator, so every correction teaches.
+not-allowed-webchat = Only Dana, the moderator, may do that.

@@ -463,3 +463,9 @@ missing-name-telegram = В Telegram имя меняет только его вл
 missing-refused-telegram = Telegram отказал: { $text }.
 right-can_delete_messages = Удаление сообщений
 right-can_restrict_members = Блокировка пользователей
+
+# Чат для пробы
+webchat-name = чат для пробы
+webchat-alerts = Карточки стоят рядом с этим чатом.
+webchat-learning = Всё, что здесь написано, написал его модератор, поэтому учит каждое исправление.
+not-allowed-webchat = Это может только Dana, модератор.

@@ -22,6 +22,7 @@ PEOPLE = (
     Author("cem", "Cem"),
     Author("dana", "Dana (moderator)", frozenset({"moderator"}), is_moderator=True),
 )
+OWN = Author("domovoi", "Domovoi", is_bot=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,12 @@ class WebChat:
     def show(self, event: Message) -> None:
         """Puts the message into the room."""
         author = event.author
-        posted = Posted(event.key.message, author.id, author.name, event.text, event.sent_at)
-        self.messages[posted.id] = posted
-        while len(self.messages) > KEPT_MESSAGES:
-            del self.messages[next(iter(self.messages))]
-        self._changed(posted)
+        self._put(Posted(event.key.message, author.id, author.name, event.text, event.sent_at))
+
+    def answer(self, text: str) -> None:
+        """Puts an answer of the bot's own into the room; nobody reads it as a message."""
+        number = f"{self._prefix}-{next(self._count)}"
+        self._put(Posted(number, OWN.id, OWN.name, text, datetime.now(UTC)))
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """Does it to the room's own state; raises `Gone` for a deletion of a message that is not there any more."""
@@ -114,6 +116,12 @@ class WebChat:
             case _:
                 return False
         return True
+
+    def _put(self, posted: Posted) -> None:
+        self.messages[posted.id] = posted
+        while len(self.messages) > KEPT_MESSAGES:
+            del self.messages[next(iter(self.messages))]
+        self._changed(posted)
 
     def _standing(self, person: str, now: datetime) -> Restriction:
         return remaining(self._own.get(person, []), now)

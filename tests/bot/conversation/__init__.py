@@ -1,0 +1,1 @@
+"""The conversation, through every platform."""
