@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from bot.web.guard import REPORT_POLICY
 from bot.web.parts import PARTS, Parts, answer_json, error_json
 from bot.web.reading import ask_later, asker, sees
 from bot.web.rights import COMMUNITY_ASKED, ROLE
+from bot.web.shapes import flip_json
 from model.adapter_files import REPORT_FILE, has_file, read_report
 from model.adapters import GLOBAL, Manifest, scope_of
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
@@ -82,7 +82,7 @@ async def changes(request: web.Request) -> web.Response:
         return ask_later(error)
     except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
         return error_json(f"cannot compare at the moment: {error}", 503)
-    return answer_json({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
+    return answer_json({"looked_at": looked_at, "flips": [flip_json(flip) for flip in found]})
 
 
 @routes.post("/api/adapters/rollback")

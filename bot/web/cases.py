@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from bot.language import LANGUAGES, language_of
+from bot.language import LANGUAGES, language_of, say
 from bot.platforms.webchat import PEOPLE, WebChat
 from bot.questions import AskLater
 from bot.web.parts import PARTS, answer_json, error_json
@@ -86,7 +86,9 @@ async def audit(request: web.Request) -> web.Response:
     """Cards of a few random messages of the last 7 days that nobody was shown."""
     parts, community = request.app[PARTS], request[COMMUNITY_ASKED]
     opened = await parts.desk.random_cases(community, AUDIT_CARDS)
-    return answer_json({"opened": len(opened), "audit": await parts.store.audit.found(community)}, status=201)
+    audited = await parts.store.audit.found(community)
+    text = say("en", "audit-opened", count=len(opened)) if opened else say("en", "audit-none")
+    return answer_json({"opened": len(opened), "audit": audited, "text": text}, status=201)
 
 
 def _moderator(request: web.Request) -> str:

@@ -13,7 +13,7 @@ from bot.platforms.base import Unreachable
 from bot.platforms.webchat import COMMUNITY
 from bot.roles import Person, Role
 from bot.store import Case
-from bot.web.guard import OUTDATED, Handler, csrf_fits, refusal, refused
+from bot.web.guard import OUTDATED, OUTDATED_CODE, Handler, csrf_fits, refusal, refused
 from bot.web.parts import PARTS
 from bot.web.sign_in import DOOR, Session
 
@@ -73,7 +73,7 @@ async def rights(request: web.Request, handler: Handler) -> web.StreamResponse:
     if session is None:
         return refused("sign in first", 401)
     if request.method not in ("GET", "HEAD") and not csrf_fits(request, session.csrf):
-        return refused(OUTDATED, 403)
+        return refused(OUTDATED, 403, OUTDATED_CODE)
     if right is None:
         return refused("nobody may do that", 403)
     request[SESSION] = session

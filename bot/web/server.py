@@ -22,6 +22,7 @@ from bot.questions import AskLater
 from bot.roles import Role
 from bot.validation import first_place, first_problem
 from bot.web import adapters, cases, health, sign_in, stream
+from bot.web.facts import allowed, facts
 from bot.web.feed import Feed
 from bot.web.guard import guard
 from bot.web.health import HEALTH, Health
@@ -118,6 +119,8 @@ async def state(request: web.Request) -> web.Response:
             "csrf": request[SESSION].csrf,
             "community": community,
             "role": role.name.lower(),
+            "may": allowed(role),
+            "facts": facts(),
             "room": ROOM if is_trial else "",
             "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE]
             if is_trial
