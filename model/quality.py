@@ -9,7 +9,7 @@ from model.labels import LABELS, Label
 
 BINS = 15
 LEAST_AUDITED = 30
-"""Clear messages that moderators must have looked at before the shares of the labels among all messages mean anything."""
+"""Messages nobody was shown that moderators must have looked at before the labels' shares among all mean anything."""
 
 
 def wilson(hits: float, of: float, z: float = 1.645) -> tuple[float, float]:

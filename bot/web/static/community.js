@@ -15,11 +15,12 @@ export async function load(isCurrent) {
   store.update({ csrf: state.csrf, community: state.community });
   const person = await api("GET", "/api/me");
   if (!isCurrent()) return;
-  const { speaker, tab, notice } = store.state;
+  const { speaker, tab, notice, previewLanguage } = store.state;
   store.update({
     isLoaded: true,
     person,
     facts: state.facts,
+    previewLanguage: previewLanguage || state.facts.languages[0],
     may: new Set(state.may),
     role: state.role,
     room: state.room,

@@ -43,7 +43,7 @@ const EMPTY = {
   audit: {},
   stages: null,
   platforms: [],
-  previewLanguage: "en",
+  previewLanguage: "",
 };
 
 class Store {
