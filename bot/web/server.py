@@ -69,8 +69,15 @@ async def index(request: web.Request) -> web.Response:
     session = await door.session(request)
     if session is None:
         return web.Response(status=303, headers={"Location": "/sign-in"})
-    page = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{csrf}}", session.csrf)
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    page = page.replace("{{csrf}}", session.csrf).replace("{{modules}}", _preloads())
     return web.Response(text=page, content_type="text/html")
+
+
+def _preloads() -> str:
+    """The browser asks for all modules at once, and not for one after it has read another."""
+    modules = sorted(path.name for path in STATIC.glob("*.js"))
+    return "\n".join(f'  <link rel="modulepreload" href="/static/{name}">' for name in modules)
 
 
 @routes.post("/api/sign-out")

@@ -103,14 +103,26 @@ async def test_the_page_loads_every_module_and_keeps_its_policy(running: Running
         page.on("response", lambda answer: answers.update({answer.url: answer}))
         await page.goto(link(running))
         await expect(page.get_by_test_id("mode")).to_have_text("shadow")
+        preloads = await page.locator('link[rel="modulepreload"]').evaluate_all("links => links.map((one) => one.href)")
     origin = f"http://127.0.0.1:{running.port}"
     assert all(url.startswith((f"{origin}/", "data:")) for url in answers)
     scripts = {url for url, answer in answers.items() if answer.request.resource_type == "script"}
     files = [*MODULES, *(VENDOR / entry["file"] for entry in MANIFEST)]
     assert scripts == {f"{origin}/static/{path.relative_to(STATIC).as_posix()}" for path in files}
+    assert set(preloads) == scripts
     assert all(answers[url].ok and "javascript" in answers[url].headers["content-type"] for url in scripts)
     policy = answers[f"{origin}/"].headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ") and SCRIPT_POLICY in policy and "unsafe" not in policy
+
+
+async def test_a_state_that_does_not_come_is_asked_for_again(running: Running) -> None:
+    """The page says so meanwhile, and nobody has to reload it."""
+    async with opened("about:blank", expected="ERR_FAILED") as page:
+        await page.route("**/api/state*", lambda route: route.abort(), times=1)
+        await page.goto(link(running))
+        await expect(page.locator("#status")).to_have_text("Domovoi does not answer; is it running?")
+        await expect(page.get_by_test_id("mode")).to_have_text("shadow", timeout=10_000)
+        await expect(page.locator("#status")).to_be_hidden()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ export async function load(isCurrent) {
     facts: state.facts,
     previewLanguage: previewLanguage || state.facts.languages[0],
     may: new Set(state.may),
-    role: state.role,
     room: state.room,
     tab: state.room ? tab : "desk",
     people: state.people,

@@ -39,7 +39,7 @@ function putRefresh(refresh) {
   if (hasEnded) loadAdapters();
 }
 
-/** Opens the stream. Each connection loads the whole state; events that arrive meanwhile are applied after it. */
+/** Opens the stream. Each connection loads the whole state, until it succeeds; events that arrive meanwhile wait. */
 export function follow() {
   store.state.stream?.close();
   const source = new EventSource(inCommunity("/api/events"));
@@ -48,15 +48,19 @@ export function follow() {
   let waiting = [];
   let isLost = false;
   source.onopen = async () => {
+    if (!isCurrent()) return;
     waiting ??= [];
     try {
       await load(isCurrent);
-      if (isLost) tell("");
-      isLost = false;
     } catch (error) {
-      tell(error.message, true);
+      if (isCurrent()) tell(error.message, true);
+      isLost = true;
+      setTimeout(source.onopen, TRY_AGAIN_MS);
+      return;
     }
     if (!isCurrent()) return;
+    if (isLost) tell("");
+    isLost = false;
     const late = waiting ?? [];
     waiting = null;
     late.forEach(apply);

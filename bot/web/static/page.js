@@ -10,7 +10,7 @@ import { store } from "./store.js";
 export function Page({ state }) {
   if (!state.isLoaded) return html`<${Status} ...${state} />`;
   return html`
-    <div class="page" data-tab=${state.tab} data-role=${state.role} data-no-chat=${!state.room || null}>
+    <div class="page" data-tab=${state.tab} data-no-chat=${!state.room || null}>
       <${Tabs} ...${state} />
       <${Account} ...${state} />
       <${Status} ...${state} />

@@ -19,7 +19,6 @@ const EMPTY = {
   isLoaded: false,
   person: { communities: [] },
   may: new Set(), // the routes that the person may call here, as "PUT /api/policy"
-  role: "",
   hasOwnCategories: false,
   facts: null,
   status: { text: "", isError: false },
