@@ -42,7 +42,7 @@ bench: .venv/installed ## the embedded model against the plain way of calling it
 	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements-dev.txt
 	touch $@
 
-sbom: .venv/developing ## what the installation is made of, as CycloneDX
+sbom: .venv/developing ## the Python packages of the installation, as CycloneDX; the page's library: bot/console/static/vendor/manifest.json
 	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-format JSON --output-file sbom.cdx.json
 
 lock: ## the requirements with their hashes, from what the .in files ask for

@@ -8,6 +8,8 @@ from typing import Any
 from model.labels import LABELS, Label
 
 BINS = 15
+LEAST_AUDITED = 30
+"""Messages nobody was shown that moderators must have looked at before the labels' shares among all mean anything."""
 
 
 def wilson(hits: float, of: float, z: float = 1.645) -> tuple[float, float]:

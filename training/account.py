@@ -5,9 +5,9 @@ from typing import Any
 
 from model.labels import LABELS
 from model.norms import PLAIN, Norm
+from model.quality import LEAST_AUDITED
 from training.corrections import Snapshot
 from training.gate import Judgement
-from training.prevalence import LEAST_AUDITED
 
 
 def counted(left_out: Mapping[str, int]) -> str:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from model.labels import LABELS, Label
+from model.quality import LEAST_AUDITED
 
-LEAST_AUDITED = 30
-"""Clear messages that moderators must have looked at before the shares mean anything."""
 STRATA = ("shown", "clear")
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
 from bot.console.components import COMPONENTS, Components, answer_json, error_json
+from bot.console.json_shapes import flip_json
 from bot.console.origin_guard import REPORT_POLICY
 from bot.console.requests import ask_later, asker, sees
 from bot.console.rights import COMMUNITY_ASKED, ROLE
@@ -84,7 +84,7 @@ async def changes(request: web.Request) -> web.Response:
         return ask_later(error)
     except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
         return error_json(f"cannot compare at the moment: {error}", 503)
-    return answer_json({"looked_at": looked_at, "flips": [asdict(flip) for flip in found]})
+    return answer_json({"looked_at": looked_at, "flips": [flip_json(flip) for flip in found]})
 
 
 @routes.post("/api/adapters/rollback")

@@ -10,7 +10,7 @@ from bot.console.requests import ask_later, asker, body, forbid_beyond, sees, vi
 from bot.console.rights import CASE, COMMUNITY_ASKED, SESSION
 from bot.pipeline.question_lane import AskLater
 from bot.platforms.webchat import PEOPLE, WebChat
-from bot.text.language import LANGUAGES, language_of
+from bot.text.language import LANGUAGES, language_of, say
 from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
 from model.labels import LABELS, Label
 
@@ -86,7 +86,9 @@ async def audit(request: web.Request) -> web.Response:
     """Cards of a few random messages of the last 7 days that nobody was shown."""
     parts, community = request.app[COMPONENTS], request[COMMUNITY_ASKED]
     opened = await parts.case_service.random_cases(community, AUDIT_CARDS)
-    return answer_json({"opened": len(opened), "audit": await parts.store.audit.found(community)}, status=201)
+    audited = await parts.store.audit.found(community)
+    text = say("en", "audit-opened", count=len(opened)) if opened else say("en", "audit-none")
+    return answer_json({"opened": len(opened), "audit": audited, "text": text}, status=201)
 
 
 def _moderator(request: web.Request) -> str:

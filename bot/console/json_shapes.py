@@ -7,9 +7,12 @@ from bot.cases import card as cards
 from bot.cases.card import Card
 from bot.domain.action import REVERSIBLE, action_text, decided
 from bot.domain.case import Case
+from bot.domain.policy import Band
+from bot.learning.changed_decisions import Flip
 from bot.platforms.protocol import Overview
 from bot.platforms.webchat import Posted
 from bot.text.language import Language, say
+from model.labels import Label
 from model.norms import Norm
 from model.serving.two_stages import Tally
 
@@ -43,6 +46,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "created_at": case.created_at.isoformat(),
         "undoable": decision["enforced"] and not case.undone and any(action.name in REVERSIBLE for action in todo),
         "teaches": case.teaches,
+        "is_audit": decision["band"] == Band.CLEAR,
     }
 
 
@@ -71,8 +75,19 @@ def overview_json(overview: Overview) -> dict[str, Any]:
     ]
     trouble = overview.trouble.text() if overview.trouble else ""
     faults = [fault.text() for fault in overview.faults]
-    shown = {"platform": overview.platform, "trouble": trouble, "faults": faults}
+    title = overview.platform.capitalize()
+    shown = {"platform": overview.platform, "title": title, "trouble": trouble, "faults": faults}
     return shown | {"invite": overview.invite, "places": places}
+
+
+def flip_json(flip: Flip) -> dict[str, Any]:
+    """A past decision that another adapter changes, as the page shows it."""
+    before, after = _outcome(flip.label_before, flip.band_before), _outcome(flip.label_after, flip.band_after)
+    return {**asdict(flip), "before": before, "after": after}
+
+
+def _outcome(label: Label, band: Band) -> str:
+    return say("en", f"flip-{band}", label=say("en", f"label-{label}"))
 
 
 def tally_json(tally: Tally) -> dict[str, Any]:

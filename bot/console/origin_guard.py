@@ -16,7 +16,8 @@ POLICY = (
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 OUTDATED = "the page is outdated; reload it"
-"""static/app.js knows this sentence: it reads its token anew and asks again."""
+OUTDATED_CODE = "outdated"
+"""The `code` of that answer: `static/api.js` then reads its token anew and asks again."""
 
 
 def csrf_fits(request: web.Request, csrf: str) -> bool:
@@ -70,9 +71,9 @@ def _protect(headers: MutableMapping[str, str]) -> None:
     headers["Cache-Control"] = "no-store"
 
 
-def refused(error: str, status: int) -> web.Response:
-    """One line that says why not."""
-    return web.json_response({"error": error}, status=status)
+def refused(error: str, status: int, code: str = "") -> web.Response:
+    """One line that says why not; `code` is for a program that goes on by itself."""
+    return web.json_response({"error": error} | ({"code": code} if code else {}), status=status)
 
 
 def refusal(kind: type[web.HTTPException], error: str) -> web.HTTPException:

@@ -10,7 +10,7 @@ from typing import Literal
 from aiohttp import web
 
 from bot.console.components import COMPONENTS
-from bot.console.origin_guard import OUTDATED, Handler, csrf_fits, refusal, refused
+from bot.console.origin_guard import OUTDATED, OUTDATED_CODE, Handler, csrf_fits, refusal, refused
 from bot.console.sign_in import DOOR, Session
 from bot.domain.case import Case
 from bot.domain.platform import Unreachable
@@ -73,7 +73,7 @@ async def rights(request: web.Request, handler: Handler) -> web.StreamResponse:
     if session is None:
         return refused("sign in first", 401)
     if request.method not in ("GET", "HEAD") and not csrf_fits(request, session.csrf):
-        return refused(OUTDATED, 403)
+        return refused(OUTDATED, 403, OUTDATED_CODE)
     if right is None:
         return refused("nobody may do that", 403)
     request[SESSION] = session

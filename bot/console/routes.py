@@ -15,6 +15,7 @@ from bot.console import adapters, cases, health, sign_in
 from bot.console import live_stream as stream
 from bot.console.components import COMPONENTS, Components, answer_json, error_json
 from bot.console.event_feed import Feed
+from bot.console.facts import allowed, facts
 from bot.console.health import HEALTH, Health
 from bot.console.json_shapes import case_json, norm_json, overview_json, posted_json, tally_json
 from bot.console.live_stream import OPEN_STREAMS
@@ -69,8 +70,15 @@ async def index(request: web.Request) -> web.Response:
     session = await door.session(request)
     if session is None:
         return web.Response(status=303, headers={"Location": "/sign-in"})
-    page = (STATIC / "index.html").read_text(encoding="utf-8").replace("{{csrf}}", session.csrf)
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    page = page.replace("{{csrf}}", session.csrf).replace("{{modules}}", _preloads())
     return web.Response(text=page, content_type="text/html")
+
+
+def _preloads() -> str:
+    """The browser asks for all modules at once, and not for one after it has read another."""
+    modules = sorted(path.name for path in STATIC.glob("*.js"))
+    return "\n".join(f'  <link rel="modulepreload" href="/static/{name}">' for name in modules)
 
 
 @routes.post("/api/sign-out")
@@ -119,6 +127,8 @@ async def state(request: web.Request) -> web.Response:
             "csrf": request[SESSION].csrf,
             "community": community,
             "role": role.name.lower(),
+            "may": allowed(role),
+            "facts": facts(),
             "room": ROOM if is_trial else "",
             "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE]
             if is_trial

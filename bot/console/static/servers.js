@@ -1,61 +1,48 @@
-// Where the bot is, what it lacks there, and what a card looks like to moderators. Text reaches the page as text only.
+// Where the bot is, what it lacks there, and what a card looks like to moderators.
 
-const VERBS = { right: "go", wrong: "stop", undo: "plain", explain: "info" };
+import { html } from "./html.js";
+import { Preview } from "./preview.js";
+import * as sentences from "./sentences.js";
 
-function node(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+export function Servers({ platforms, facts, previewLanguage, previewedCard }) {
+  return html`
+    <details id="servers" open>
+      <summary>Servers</summary>
+      <div id="platforms" data-testid="platforms">
+        ${platforms.length
+          ? platforms.map((one) => html`<${Platform} key=${one.platform} platform=${one} />`)
+          : html`<p class="muted">${facts.no_platforms}</p>`}
+      </div>
+      <${Preview} languages=${facts.languages} language=${previewLanguage} card=${previewedCard} />
+    </details>
+  `;
 }
 
-/** One platform: why it is silent, the link that adds the bot, and each server with what is missing there. */
-function platform(state) {
-  const box = node("section", { "data-testid": "platform", class: "platform" });
-  const name = state.platform.charAt(0).toUpperCase() + state.platform.slice(1);
-  box.append(node("h3", {}, name));
-  if (state.trouble) box.append(node("p", { class: "result warn" }, state.trouble));
-  const faults = state.faults.map((fault) => node("li", { "data-testid": "fault" }, fault));
-  if (faults.length) box.append(node("ul", { class: "result warn" }, ...faults));
-  if (state.invite) {
-    const link = node("a", { href: state.invite, target: "_blank", rel: "noopener noreferrer", "data-testid": "invite" });
-    link.append(state.platform === "telegram" ? "Add the bot to a group on Telegram" : `Add the bot to a server on ${name}`);
-    box.append(node("p", {}, link));
-  }
-  const list = node("ul", { class: "places" });
-  for (const place of state.places) {
-    const line = node("li", { "data-testid": "place" }, node("b", {}, place.name), " ");
-    line.append(node("span", { class: "badge", "data-mode": place.mode }, place.mode));
-    if (!place.has_cards) line.append(node("p", { class: "muted" }, "Cards go nowhere yet: somebody must run /setup there."));
-    if (place.problems.length) line.append(node("ul", {}, ...place.problems.map((problem) => node("li", {}, problem))));
-    list.append(line);
-  }
-  if (!state.places.length && !state.trouble) list.append(node("li", { class: "muted" }, "The bot is on no server yet."));
-  box.append(list);
-  return box;
+/** Why a platform is silent, the link that adds the bot, and each place with what is missing there. */
+function Platform({ platform }) {
+  const { title, trouble, faults, invite, places } = platform;
+  return html`
+    <section data-testid="platform" class="platform">
+      <h3>${title}</h3>
+      ${trouble ? html`<p class="result warn">${trouble}</p>` : null}
+      ${faults.length ? html`<ul class="result warn">${faults.map((fault) => html`<li data-testid="fault">${fault}</li>`)}</ul>` : null}
+      ${invite
+        ? html`<p><a href=${invite} target="_blank" rel="noopener noreferrer" data-testid="invite">${sentences.addTheBot(title)}</a></p>`
+        : null}
+      <ul class="places">
+        ${places.map((place) => html`<${Place} key=${place.community} place=${place} />`)}
+        ${places.length || trouble ? null : html`<li class="muted">${sentences.NO_PLACES}</li>`}
+      </ul>
+    </section>
+  `;
 }
 
-/** All platforms; without any, how to get one. */
-export function drawPlatforms(into, states) {
-  if (states.length) into.replaceChildren(...states.map(platform));
-  else {
-    const how = "This is the try-out chat alone. For Discord or Telegram put a bot's token into DOMOVOI_DISCORD_TOKEN or DOMOVOI_TELEGRAM_TOKEN and start again; docs/discord.md and docs/telegram.md have the steps.";
-    into.replaceChildren(node("p", { class: "muted" }, how));
-  }
-}
-
-/** A card as moderators see it on Discord. */
-export function drawCard(into, card) {
-  if (!card) {
-    into.replaceChildren(node("p", { class: "muted" }, "No card yet: write something rude in the chat first."));
-    return;
-  }
-  const shown = node("article", { class: `as-on-discord ${card.label}`, lang: card.language });
-  shown.append(node("h4", {}, card.title), node("pre", {}, card.text));
-  const facts = node("dl");
-  for (const [name, lines] of card.fields) facts.append(node("dt", {}, name), ...lines.map((line) => node("dd", {}, line)));
-  shown.append(facts, node("p", { class: "small" }, card.footer));
-  const row = node("div", { class: "row" });
-  for (const [verb, text] of card.buttons) row.append(node("span", { class: `chat-button ${VERBS[verb]}` }, text));
-  into.replaceChildren(node("p", { class: "small muted" }, "DOMOVOI"), shown, row);
+function Place({ place }) {
+  return html`
+    <li data-testid="place">
+      <b>${place.name}</b> <span class="badge" data-mode=${place.mode}>${place.mode}</span>
+      ${place.has_cards ? null : html`<p class="muted">${sentences.NO_CARDS_THERE}</p>`}
+      ${place.problems.length ? html`<ul>${place.problems.map((problem) => html`<li>${problem}</li>`)}</ul>` : null}
+    </li>
+  `;
 }

@@ -175,6 +175,15 @@ notice-cap = { $members ->
 notice-cap-over = An hour without such a message: I act again by the policy.
 notice-cap-resumed = A moderator told me to go on: I act again by the policy.
 page-paused = Acting is paused: too many members were acted on within an hour. Look at the last cards, then press “Go on acting”; or wait an hour.
+page-no-platforms = This is the try-out chat alone. For Discord or Telegram put a bot's token into DOMOVOI_DISCORD_TOKEN or DOMOVOI_TELEGRAM_TOKEN and start again; docs/discord.md and docs/telegram.md have the steps.
+flip-clear = left alone
+flip-alert = { $label }, shown
+flip-action = { $label }, acted on
+audit-opened = { $count ->
+    [one] One card of a random message was
+   *[other] { $count } cards of random messages were
+} added above: 👍 if neutral is right, 👎 if not.
+audit-none = There are no more messages of the last 7 days to look at.
 button-resume = Go on acting
 resume-not-paused = Acting is not paused here.
 notice-not-taken-back = Could not be taken back: { $action }. { $why }

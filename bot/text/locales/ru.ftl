@@ -173,6 +173,16 @@ notice-cap = За час затронуто разных участников: {
 notice-cap-over = Час без таких сообщений: снова действую по правилам.
 notice-cap-resumed = Модератор велел продолжать: снова действую по правилам.
 page-paused = Действия приостановлены: за час затронуто слишком много участников. Посмотрите последние карточки и нажмите «Go on acting» или подождите час.
+page-no-platforms = Здесь только пробный чат. Для Discord или Telegram задайте токен бота в DOMOVOI_DISCORD_TOKEN или DOMOVOI_TELEGRAM_TOKEN и запустите снова; шаги описаны в docs/discord.md и docs/telegram.md.
+flip-clear = без внимания
+flip-alert = { $label }, показано
+flip-action = { $label }, с действием
+audit-opened = { $count ->
+    [one] Добавлена { $count } карточка
+    [few] Добавлены { $count } карточки
+   *[many] Добавлено { $count } карточек
+} со случайными сообщениями: 👍, если «нейтрально» верно, 👎, если нет.
+audit-none = За последние 7 дней больше нет сообщений, которые можно посмотреть.
 button-resume = Продолжать действовать
 resume-not-paused = Действия здесь не приостановлены.
 notice-not-taken-back = Не удалось вернуть: { $action }. { $why }

@@ -188,6 +188,17 @@ async def test_every_route_takes_its_role(town: Town) -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
+async def test_the_page_is_told_what_its_reader_may_call(town: Town) -> None:
+    """By the same table that refuses the rest."""
+    communities = {**town.communities, "try-out": "try-out"}
+    for who, roles in ROLES.items():
+        async with town.page(who) as session:
+            for place, role in roles.items():
+                async with session.get("/api/state", params={"community": communities[place]}) as answer:
+                    may = set((await answer.json())["may"])
+                assert may == {f"{method} {path}" for (method, path), right in RIGHTS.items() if right.role <= role}
+
+
 async def test_no_route_is_forgotten(town: Town, tmp_path: Path) -> None:
     """Each is open to all or has its role; one that is neither would be refused."""
     parts = town.running.parts
