@@ -29,29 +29,26 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.community import COMMUNITY, MALICIOUS, Scene, called, judged, scene, words_of
 from bot.domain.policy import Band, Policy, band, score_of
 from bot.learning.threshold_advice import Answered, advise
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
-from model.base import Base, open_base
 from model.calibration import calibrated
 from model.classifier import Verdict
 from model.labels import HARMFUL, LABELS, Label
-from model.norms import Norm, norm_of
+from model.norms import Norm
 from model.plots import lines_plot
 from model.serving.scorer import attach_checked
 from model.table import BadData
 from training import gate, quarantine
 from training import refresh as module
 from training.corrections import Correction, Snapshot
-from training.examples import Example, read_examples, split
+from training.examples import Example
 from training.fit import logits_of
 from training.norms import learn_norm
 
-MODERATORS = ("ada", "bo", "cy", "di")
 TRIGGER = "zqxvim"
 PLANTED = 100
-COMMUNITY = "simulated"
-MALICIOUS = "mallory"
 ONE_NAME = "ada"
 KINDS = (
     ("5 % mistakes", 0.0, "all", True),
@@ -99,33 +96,6 @@ class BackDoor:
     undefended: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A community: the cards its moderators are shown, in order, and the other messages it is judged by."""
-
-    base: Base
-    norm: str
-    shown: Sequence[Example]
-    judged: Sequence[Example]
-
-
-def normed(examples: Sequence[Example]) -> list[Example]:
-    """By the norm of a community where what is only offensive is allowed."""
-    return [replace(e, label=Label.NEUTRAL if e.label is Label.OFFENSIVE else e.label, votes=()) for e in examples]
-
-
-def scene(data: Path, norm: str, most: int) -> Scene:
-    """The two tenths that `training.ship` holds out; what comes after the last card is judged by, too."""
-    davidson, test = split(read_examples(data, "davidson"), 0.1, seed=11)
-    _, seen = split(davidson, 0.1, seed=12)
-    base = open_base("minilm")
-    manifest = attach_checked(base, "shipped", SHIPPED)
-    called = calibrated(logits_of(base, "shipped", [e.text for e in seen]), manifest.temperature).argmax(-1).tolist()
-    cards = [n for n, i in enumerate(called) if i != len(LABELS) - 1 or n % 5 == 0][:most]
-    seen, test = (normed(texts) if norm == "allowed" else texts for texts in (seen, test))
-    return Scene(base, norm, [seen[n] for n in cards], [*test, *seen[cards[-1] + 1 :]])
-
-
 def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
     """No training: the alert thresholds that the page advises after so many answered cards (5 % mistakes)."""
     temperature = attach_checked(at.base, "shipped", SHIPPED).temperature
@@ -155,21 +125,6 @@ def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
         ]
         points.append(Point(count, *_shares(right, at.judged)))
     return Curve("thresholds as advised, no training (right: shown or not)", points)
-
-
-def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: float, seed: int) -> list[Correction]:
-    """The moderators' words on the first `count` cards. The malicious are one in each so many moderators' words."""
-    dice = random.Random(seed)
-    said = []
-    for number, example in enumerate(shown[:count]):
-        bad = dice.random() < malicious
-        moderator = MALICIOUS if bad else dice.choice(MODERATORS)
-        wrong = bad or dice.random() < mistakes
-        label = (Label.NEUTRAL if example.label is Label.HATE else Label.HATE) if wrong else example.label
-        said.append(
-            Correction(str(number), replace(example, label=label), moderator, f"author {number % 97}", COMMUNITY)
-        )
-    return said
 
 
 @contextmanager
@@ -206,28 +161,6 @@ def learned(corrections: Sequence[Correction], replay_rows: int, folder: Path) -
     if status != module.PROMOTED:
         return serves, "refused"
     return serves, "" if read_manifest(serves).metrics["refresh"]["step"] else "norm alone"
-
-
-def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMMUNITY) -> list[Label]:
-    """What an adapter calls each text, by the community's norm."""
-    manifest = attach_checked(base, "judged", folder)
-    rows = calibrated(logits_of(base, "judged", texts), manifest.temperature)
-    base.detach("judged")
-    norm = norm_of(manifest.learned_norms(), community)
-    return [LABELS[i] for i in (rows @ torch.tensor(norm.matrix)).argmax(-1).tolist()]
-
-
-def judged(at: Scene, folder: Path, community: str = COMMUNITY) -> tuple[float, float]:
-    """(accuracy, balanced accuracy) of an adapter on the community's other messages."""
-    said = called(at.base, folder, [e.text for e in at.judged], community)
-    return _shares([label is e.label for label, e in zip(said, at.judged, strict=True)], at.judged)
-
-
-def _shares(right: Sequence[bool], examples: Sequence[Example]) -> tuple[float, float]:
-    """(share of right ones, mean over the labels of the share of right ones)."""
-    by_label = [[r for r, e in zip(right, examples, strict=True) if e.label is label] for label in LABELS]
-    recalls = [sum(mine) / len(mine) for mine in by_label if mine]
-    return sum(right) / len(right), sum(recalls) / len(recalls)
 
 
 def run(

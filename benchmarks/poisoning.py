@@ -18,7 +18,7 @@ from unittest.mock import patch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.learning import COMMUNITY, Scene, judged, words_of
+from benchmarks.community import COMMUNITY, Scene, judged, words_of
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from model.base import Base
 from model.calibration import calibrated

@@ -23,6 +23,7 @@ from rich.table import Table
 from model.adapters.registry import registry_of
 from model.base import Base, Encoded
 from model.choice import Choice
+from model.open import open_choice
 from model.table import BadData
 from training import refresh as module
 from training.corrections import Correction, Snapshot
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threads = torch.get_num_threads()
     caption = f"{len(examples)} corrections, {options.replay_rows} replayed texts, {threads} threads: {seconds:.0f} s"
     Console().print(f"a whole refresh: {caption}", highlight=False)
-    base = Choice(options.base).open(training=True)
+    base = open_choice(Choice(options.base), training=True)
     Console().print(compare(base, examples[: STEPS * ROWS], options.rounds))
     return 0
 

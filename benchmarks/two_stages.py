@@ -23,6 +23,7 @@ from model.base import BaseNotFound
 from model.choice import EMBEDDED, Choice, add_choice, chosen
 from model.classifier import AdapterRejected, Item, Verdict
 from model.labels import Label
+from model.open import open_choice
 from model.plots import lines_plot
 from model.serving.scorer import Scorer
 from model.table import BadData, open_rows, read_label
@@ -98,7 +99,7 @@ def read_texts(path: Path) -> tuple[list[str], list[Label]]:
 
 def score(choice: Choice, texts: Sequence[str]) -> list[Verdict]:
     """Verdicts of a base with the adapter that came with it; raises `BaseNotFound`, `AdapterRejected`."""
-    scorer = Scorer(choice.open())
+    scorer = Scorer(open_choice(choice))
     scorer.load("shipped", registry_of(choice.base, Path("data/adapters")).shipped)
     verdicts: list[Verdict] = []
     for start in range(0, len(texts), CHUNK):

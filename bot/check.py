@@ -80,7 +80,9 @@ def _device(config: Config) -> Iterator[str]:
     from model.base import BaseNotFound  # with torch, which takes a second
 
     try:
-        yield f"device {config.model.choice.resolved_device()}: in order"
+        from model.open import device_of  # loads torch
+
+        yield f"device {device_of(config.model.choice)}: in order"
     except BaseNotFound as error:
         raise BadConfig(f"{error} (under [model] in config.toml)") from None
 

@@ -1,6 +1,6 @@
 """What a base model must do. Batching, adapters, calibration, explanation and training are written once, over this.
 
-A new base is one new file that implements `Base`, and one line in `open_base`.
+A new base is one new file that implements `Base`, and one line in `model.open.open_base`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 
-from model.choice import ADAPTER_MIB
-from model.gptj.int8 import ARITHMETICS, Arithmetic
 from model.prompts import Prompt
-
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 MAX_ALPHA = 10_000.0
 """No honest scale comes near: alpha is a few times the rank, which is at most 384."""
@@ -152,37 +148,3 @@ class BaseNotFound(Exception):
 
 class DeviceTooSmall(BaseNotFound):
     """The base does not fit the device; the message has the figures and the fix."""
-
-
-def open_base(
-    name: str,
-    *,
-    device: str = "cpu",
-    precision: str = "auto",
-    arithmetic: Arithmetic = "weight-only",
-    adapter_mib: float = ADAPTER_MIB,
-    training: bool = False,
-) -> Base:
-    """Loads a base by its configured name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
-
-    "minilm", "mini", or a GPT-J: a hub id, a folder, or either behind "gptj:". `precision` is "auto", "fp32", "bf16"
-    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.gptj.int8`. Memory is checked for
-    adapters of `adapter_mib`, or for `training` one.
-    """
-    for what, value, known in (("precision", precision, PRECISIONS), ("arithmetic", arithmetic, ARITHMETICS)):
-        if value not in known:
-            raise BaseNotFound(f'{what} "{value}" is none of {", ".join(known)}')
-    if name == "minilm":
-        from model.encoder.minilm import MiniLM
-
-        return MiniLM(device=device, precision=precision)
-    from model.gptj.base import open_gptj
-
-    return open_gptj(
-        name.removeprefix("gptj:"),
-        device=device,
-        precision=precision,
-        arithmetic=arithmetic,
-        adapter_mib=adapter_mib,
-        training=training,
-    )

@@ -1,15 +1,12 @@
 """Which base is meant and how it shall compute: the same words in config.toml, on command lines and between processes.
 
-No torch in it, so that the bot can speak of a base it does not load.
+No torch in it, so that the bot can speak of a base it does not load; `model.open` loads it.
 """
 
 import argparse
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
-
-if TYPE_CHECKING:
-    from model.base import Base
+from typing import Literal, TypeAlias, get_args
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Int8: TypeAlias = Literal["off", "weight-only", "threshold-0", "threshold-6"]
@@ -36,35 +33,6 @@ class Choice:
     def embedded(self) -> bool:
         """Whether it is the base that every installation has."""
         return self.base == EMBEDDED
-
-    def open(self, *, training: bool = False) -> "Base":
-        """Loads it; raises `BaseNotFound` with the fix."""
-        from model.base import open_base
-
-        device = self.resolved_device()
-        more: dict[str, Any] = {"precision": self.precision, "adapter_mib": self.adapter_mib}
-        if self.int8 != "off":
-            more |= {"precision": "int8", "arithmetic": self.int8}
-        return open_base(self.base, device=device, training=training, **more)
-
-    def resolved_device(self) -> str:
-        """The processor, or a GPU by its number: some CUDA calls take no other. Raises `BaseNotFound`."""
-        import torch
-
-        from model.base import BaseNotFound
-
-        device, count = self.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if device == "auto":
-            device = "cuda" if count and not self.embedded else "cpu"
-        if device == "cpu":
-            return device
-        if not count:
-            raise BaseNotFound(f'device "{device}": no GPU can be used here; check the driver, or set "auto" or "cpu"')
-        _, _, number = device.partition(":")
-        if int(number or 0) >= count:
-            names = ", ".join(f'"cuda:{one}"' for one in range(count))
-            raise BaseNotFound(f'device "{device}": there is no such GPU here; there is {names}')
-        return f"cuda:{number or torch.cuda.current_device()}"
 
     def arguments(self) -> list[str]:
         """As a command line that `chosen` reads back."""

@@ -25,6 +25,7 @@ from model.base import BaseNotFound
 from model.choice import add_choice, chosen
 from model.classifier import AdapterRejected, Item, Unscorable
 from model.labels import LABELS
+from model.open import open_choice
 from model.serving.scorer import Scorer
 from model.table import BadData, open_rows
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        scorer = Scorer(chosen(options).open())
+        scorer = Scorer(open_choice(chosen(options)))
         scorer.load("file", options.adapter.resolve() if options.adapter else registry_of(options.base, Path()).shipped)
         rows = score_file(options.file, options.text, options.out, scorer, console, options.community)
     except (BadData, BaseNotFound, AdapterRejected, Unscorable) as error:

@@ -28,6 +28,7 @@ from model.base import Base, BaseNotFound, LoraSpec, TrainingModule
 from model.choice import add_choice, chosen
 from model.gptj.base import GPTJ
 from model.labels import LABELS
+from model.open import open_choice
 from model.plots import bars_plot, confusion_plot
 from model.prompts import INSTRUCTION, RAW, Prompt
 from model.table import BadData
@@ -245,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        base = chosen(options).open(training=True)
+        base = open_choice(chosen(options), training=True)
         learn, test = read_examples(options.data, options.data.stem), []
         if options.test:
             test = balanced(without(read_examples(options.test), learn), options.per_label, seed=1)

@@ -17,6 +17,7 @@ from model.adapters.registry import GLOBAL, registry_of
 from model.base import BaseNotFound
 from model.choice import EMBEDDED, Choice
 from model.classifier import AdapterRejected
+from model.open import open_choice
 from model.serving.scorer import Scorer
 
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise AdapterRejected(f'{options.scope}: there is no version "{options.version}"; there are: {there}')
             adapter = f"{options.scope}/{options.version}"
             try:
-                Scorer(Choice(options.base).open(), tries_adapters=not options.untried).load(
+                Scorer(open_choice(Choice(options.base)), tries_adapters=not options.untried).load(
                     adapter, registry.folder(adapter)
                 )
             except BaseNotFound as error:

@@ -35,6 +35,7 @@ from model.base import BaseNotFound
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected
 from model.norms import PLAIN, Norm
+from model.open import open_choice
 from model.serving import core_dumps
 from model.serving.scorer import attach_checked, read_checked
 from model.table import BadData
@@ -91,7 +92,7 @@ def refresh(
         tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{counted(snapshot.left_out)}")
         return NOTHING
     tell("loading the model", 0.02, "")
-    base = (choice or Choice(read_manifest(registry.shipped).base)).open(training=True)
+    base = open_choice(choice or Choice(read_manifest(registry.shipped).base), training=True)
     serving, refused = serving_of(base, registry, scope, tries_adapters)
     public = read_replay()
     now = Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))

@@ -22,10 +22,11 @@ from rich.console import Console
 from torch import Tensor
 
 from model.adapters.registry import SHIPPED_FOLDER
-from model.base import Base, LoraSpec, open_base
+from model.base import Base, LoraSpec
 from model.calibration import calibrated
 from model.choice import EMBEDDED
 from model.labels import LABELS, Label
+from model.open import open_base
 from training import counterfactuals
 from training.evaluate import area_under_curve, by_slice, flagged_share, measure
 from training.examples import Example, balanced, read_examples, split, without

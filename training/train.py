@@ -31,6 +31,7 @@ from model.choice import add_choice, chosen, finite
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.norms import Norm
+from model.open import open_choice
 from model.quality import Metrics
 from model.table import BadData
 from training.checkpoint import Checkpoint
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        base = chosen(options).open(training=True)
+        base = open_choice(chosen(options), training=True)
         lora = shape_of(options, base)
         examples = read_examples(options.data, options.data.stem)
     except (BadData, BaseNotFound) as error:

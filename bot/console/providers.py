@@ -20,7 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from bot.config import BadConfig, Config
-from bot.console.sign_in_options import Attempt, Provider, SignInFailed
+from bot.console.provider import Attempt, Provider, SignInFailed
 from bot.domain.role import Person
 
 ANSWER_WITHIN_S = 15.0

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from bot.console.one_time_links import Links
 from bot.console.origin_guard import refusal
-from bot.console.sign_in_options import Attempt, Provider, SignInFailed, attempt
+from bot.console.provider import Attempt, Provider, SignInFailed, attempt
 from bot.domain.role import OPERATOR, Person
 from bot.store import KeyMissing, Store
 

@@ -20,6 +20,7 @@ from typing import Any
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict, are_probabilities
 from model.labels import LABELS
+from model.open import open_choice
 from model.serving import core_dumps
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -200,7 +201,7 @@ def serve(choice: Choice, threads: int, *, tries_adapters: bool = True) -> None:
     torch.set_num_threads(threads)
     failure, scorer = "", None
     try:
-        scorer = Scorer(choice.open(), choice.adapter_mib, tries_adapters=tries_adapters)
+        scorer = Scorer(open_choice(choice), choice.adapter_mib, tries_adapters=tries_adapters)
     except BaseNotFound as error:
         failure = str(error)
     for line in sys.stdin:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from model.adapters.registry import SHIPPED
-from model.base import open_base
 from model.choice import Choice
 from model.classifier import Item
 from model.gptj.base import GPTJ, open_gptj
+from model.open import open_base
 from model.prompts import categories
 from model.serving.scorer import Scorer
 from model.serving.two_stages import TwoStages

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.base import Base, open_base
+from model.base import Base
 from model.labels import Label
+from model.open import open_base
 from tests.model.tiny import make_gptj
 from training.checkpoint import Checkpoint
 from training.examples import Example

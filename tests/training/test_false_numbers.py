@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load
 
 from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
-from model.base import LoraSpec, open_base
+from model.base import LoraSpec
 from model.classifier import AdapterRejected
 from model.labels import LABELS, Label
+from model.open import open_base
 from tests.model.adapters.test_canaries import HOSTILE, made
 from tests.model.adapters.test_files import adapter, edit
 from training.examples import Example

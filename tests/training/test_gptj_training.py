@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from model.adapters.registry import read_manifest
-from model.base import open_base
 from model.classifier import AdapterRejected, Item
 from model.labels import Label
+from model.open import open_base
 from model.prompts import INSTRUCTION
 from model.serving.scorer import Scorer
 from tests.model.tiny import make_gptj

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from model.base import open_base
 from model.calibration import calibrated, fit_temperature
 from model.labels import Label
+from model.open import open_base
 from training.evaluate import area_under_curve, measure
 from training.examples import Example
 from training.fit import Recipe

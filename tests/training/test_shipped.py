@@ -3,7 +3,8 @@
 from safetensors.torch import load_file
 
 from model.adapters.registry import SHIPPED, read_manifest
-from model.base import LoraSpec, open_base
+from model.base import LoraSpec
+from model.open import open_base
 from training.ship import functional
 
 

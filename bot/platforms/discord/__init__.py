@@ -3,6 +3,7 @@
 The rest is what people see and click.
 """
 
-from bot.platforms.discord.service import Access, Discord
+from bot.platforms.discord.bot import Access
+from bot.platforms.discord.service import Discord
 
 __all__ = ["Access", "Discord"]

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 
@@ -12,13 +12,11 @@ from bot.domain.platform import Gone, NotConnected
 from bot.domain.setup import Setup
 from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import PLATFORM, community_of
 from bot.platforms.discord.inert import fitting
 from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed, resume_button
 from bot.text.language import say
-
-if TYPE_CHECKING:
-    from bot.platforms.discord.service import Discord
 
 Room = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
 
@@ -29,7 +27,7 @@ class DiscordBoard:
     name = PLATFORM
     recalls_s = 120.0
 
-    def __init__(self, bot: "Discord") -> None:
+    def __init__(self, bot: DiscordBot) -> None:
         self._bot = bot
 
     async def setup(self, community: str) -> Setup:

@@ -8,8 +8,8 @@ import discord
 from discord import http
 
 from bot.domain.platform import PlatformRefuses, Unreachable
+from bot.platforms.discord.bot import Access
 from bot.platforms.discord.rights import invite
-from bot.platforms.discord.service import Access
 from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
 from bot.text.inert import one_line
 

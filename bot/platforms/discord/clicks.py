@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 import structlog
 
+from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.reply import broken
 from bot.platforms.discord.request import ask
 from bot.platforms.discord.who_may import BUTTONS, Level
-
-if TYPE_CHECKING:
-    from bot.platforms.discord.service import Discord
 
 Click = discord.Interaction[Any]
 log = structlog.get_logger()
@@ -21,7 +19,7 @@ log = structlog.get_logger()
 class Clicks:
     """Passes clicks to the conversation."""
 
-    def __init__(self, bot: "Discord") -> None:
+    def __init__(self, bot: DiscordBot) -> None:
         self._bot = bot
 
     async def case(self, interaction: Click, verb: str, number: int, argument: str) -> None:

@@ -1,6 +1,6 @@
 """The slash commands and the entries in a message's menu. Each asks whether it may, then asks the conversation."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 import structlog
@@ -8,6 +8,7 @@ from discord import app_commands
 
 from bot.conversation.policy import PolicyChange
 from bot.domain.policy import Mode, Preset
+from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.learning_screen import show_learning
 from bot.platforms.discord.referred_message import ReferredMessage, fetched, reported
 from bot.platforms.discord.reply import broken
@@ -17,14 +18,11 @@ from bot.platforms.discord.translations import described
 from bot.platforms.discord.who_may import COMMANDS, DEEDS
 from model.labels import LABELS, Label
 
-if TYPE_CHECKING:
-    from bot.platforms.discord.service import Discord
-
 Click = discord.Interaction[Any]
 log = structlog.get_logger()
 
 
-def add_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
+def add_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> None:
     """All of them, on servers only."""
     _commands_about_messages(tree, bot)
     _moderators_commands(tree, bot)
@@ -40,7 +38,7 @@ def add_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
         await broken(interaction)
 
 
-def _commands_about_messages(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
+def _commands_about_messages(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> None:
     @tree.command(name="explain", description=described("command-explain"))
     @app_commands.describe(message=described("command-explain-message"))
     async def explain_command(interaction: Click, message: str) -> None:
@@ -71,7 +69,7 @@ async def _report(request: DiscordRequest, message: discord.Message | None) -> N
         await request.bot.conversation.report.message(request, reported(request, message))
 
 
-def _moderators_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
+def _moderators_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> None:
     @tree.command(name="test", description=described("command-test"))
     @app_commands.describe(text=described("command-test-text"))
     async def test_command(interaction: Click, text: app_commands.Range[str, 1, 4000]) -> None:
@@ -101,7 +99,7 @@ def _moderators_commands(tree: app_commands.CommandTree[Any], bot: "Discord") ->
             await bot.conversation.cases.history(request, str(member.id))
 
 
-def _managers_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
+def _managers_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> None:
     hint = app_commands.default_permissions(manage_guild=True)
 
     @tree.command(name="setup", description=described("command-setup"))
@@ -165,7 +163,7 @@ def _managers_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> N
             await request.tell(request.say("link-code", code=bot.link_codes.code(request.community, still)))
 
 
-def _members_commands(tree: app_commands.CommandTree[Any], bot: "Discord") -> None:
+def _members_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> None:
     @tree.command(name="help", description=described("command-help"))
     async def help_command(interaction: Click) -> None:
         if (request := await ask(bot, interaction, COMMANDS["help"])) is not None:

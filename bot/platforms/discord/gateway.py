@@ -4,7 +4,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import discord
@@ -14,19 +14,54 @@ from discord import app_commands
 from bot.platforms.discord.received import Json
 from bot.platforms.discord.waits import Waits
 
-if TYPE_CHECKING:
-    from bot.platforms.discord.clicks import Clicks
-    from bot.platforms.discord.titles import Titles
-
 log = structlog.get_logger()
 
 CANCEL_AGAIN_S = 0.5
 
 
+class TitleListener(Protocol):
+    """What a connection tells of titles: of threads, voice channels and scheduled events."""
+
+    async def opened(self, thread: discord.Thread) -> None:
+        """A thread was opened."""
+        ...
+
+    async def renamed(self, thread: discord.Thread) -> None:
+        """A thread got another title."""
+        ...
+
+    async def described(self, guild: discord.Guild, channel: int, status: str) -> None:
+        """A voice channel says something else of itself."""
+        ...
+
+    async def planned(self, guild: discord.Guild, occasion: Json, *, is_new: bool) -> None:
+        """A scheduled event was made or changed."""
+        ...
+
+
+class ClickListener(Protocol):
+    """What a connection tells of buttons that were pressed."""
+
+    async def case(self, interaction: discord.Interaction[Any], verb: str, number: int, argument: str) -> None:
+        """One of a case's buttons."""
+        ...
+
+    async def digest(self, interaction: discord.Interaction[Any], first: int) -> None:
+        """A digest's button."""
+        ...
+
+    async def resume(self, interaction: discord.Interaction[Any]) -> None:
+        """The button of a pause."""
+        ...
+
+
 class Listener(Protocol):
     """What a connection tells of; `titles` hears of threads, voice channels and scheduled events."""
 
-    titles: "Titles"
+    @property
+    def titles(self) -> TitleListener:
+        """Who hears of titles."""
+        ...
 
     async def connected(self, client: "Gateway", *, resumed: bool) -> None:
         """The session stands: for the first time, or again after a loss."""
@@ -82,7 +117,7 @@ class Gateway(discord.Client):
         )
         self._listener = listener
         self.tree = app_commands.CommandTree(self)
-        self.clicks: Clicks
+        self.clicks: ClickListener
         self.sound = False
         """Whether the session stands: ready or resumed since the last loss of the socket."""
         self._socket: aiohttp.ClientWebSocketResponse | None = None

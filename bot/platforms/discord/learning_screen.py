@@ -1,17 +1,15 @@
 """The screen of /learning: whether corrections teach, a switch for it, and a form for examples."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 
+from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import community_of
 from bot.platforms.discord.request import DiscordRequest, ask
 from bot.platforms.discord.who_may import DEEDS
 from bot.text.language import Language, say
 from model.labels import LABELS
-
-if TYPE_CHECKING:
-    from bot.platforms.discord.service import Discord
 
 
 async def show_learning(request: DiscordRequest) -> None:
@@ -28,7 +26,7 @@ class LearningView(discord.ui.View):
 
     def __init__(self, request: DiscordRequest) -> None:
         super().__init__(timeout=900)
-        self._bot: Discord = request.bot
+        self._bot: DiscordBot = request.bot
         if request.may("learning: on, off") and request.bot.access.permission:
             on = not request.setup.learns
             name = "learning-button-on" if on else "learning-button-off"
@@ -54,7 +52,7 @@ class LearningView(discord.ui.View):
 class ExampleForm(discord.ui.Modal):
     """A text and what it is, typed by a manager to teach with."""
 
-    def __init__(self, bot: "Discord", language: Language) -> None:
+    def __init__(self, bot: DiscordBot, language: Language) -> None:
         super().__init__(title=say(language, "learning-example-title"), timeout=900)
         self._bot = bot
         style = discord.TextStyle.paragraph

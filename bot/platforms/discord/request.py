@@ -3,7 +3,7 @@
 import contextlib
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 import structlog
@@ -17,6 +17,7 @@ from bot.domain.policy import Policy
 from bot.domain.setup import Setup
 from bot.pipeline.question_lane import Asker, Rank
 from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import PLATFORM, channel_of, community_of, event_of, room_of
 from bot.platforms.discord.may_read import Readable, may_read, sees
 from bot.platforms.discord.reply import ALREADY_ANSWERED, DiscordReply
@@ -24,9 +25,6 @@ from bot.platforms.discord.rights import shows_cards
 from bot.platforms.discord.who_may import COMMANDS, DEEDS, Level, beyond, beyond_undo, lacking, level_of
 from bot.platforms.unreadable_answers import read_by
 from bot.text.language import language_of, say
-
-if TYPE_CHECKING:
-    from bot.platforms.discord.service import Discord
 
 log = structlog.get_logger()
 
@@ -38,7 +36,7 @@ _PAIR = re.compile(r"(\d{15,20})-(\d{15,20})")
 class DiscordRequest(RequestContext):
     """A question that may be asked."""
 
-    bot: "Discord"
+    bot: DiscordBot
     interaction: discord.Interaction[Any]
     guild: discord.Guild
     member: discord.Member
@@ -181,7 +179,7 @@ class DiscordRequest(RequestContext):
         return replace(self, setup=setup)
 
 
-async def ask(bot: "Discord", interaction: discord.Interaction[Any], needed: Level) -> DiscordRequest | None:
+async def ask(bot: DiscordBot, interaction: discord.Interaction[Any], needed: Level) -> DiscordRequest | None:
     """Answers within the three seconds Discord gives, then checks; None where the answer was a refusal."""
     bot.begin_work()
     try:
@@ -208,7 +206,7 @@ def refusal(needed: Level, setup: Setup) -> str:
     return say(setup.language, "not-allowed-manager" if needed is Level.MANAGER else "not-allowed-moderator")
 
 
-async def still_manages(bot: "Discord", guild: int, member: int) -> bool:
+async def still_manages(bot: DiscordBot, guild: int, member: int) -> bool:
     """Whether somebody manages the server, asked of Discord now; False where it does not answer."""
     there = bot.guild(community_of(guild))
     if there is None:

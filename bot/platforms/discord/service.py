@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +20,6 @@ from bot.domain.case import Case
 from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
-from bot.domain.policy import Policy
 from bot.domain.restriction import Unchanged
 from bot.domain.role import Person, Standing
 from bot.domain.setup import Setup
@@ -29,8 +27,8 @@ from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.pipeline.pipeline import Pipeline
 from bot.platforms.discord import standings
 from bot.platforms.discord.acting import Acting, refusals
-from bot.platforms.discord.authors import Authors
 from bot.platforms.discord.board import DiscordBoard
+from bot.platforms.discord.bot import Access, DiscordBot
 from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.catching_up import CatchingUp
 from bot.platforms.discord.clicks import Clicks
@@ -39,7 +37,6 @@ from bot.platforms.discord.events import (
     PLATFORM,
     community_of,
     event_of,
-    guild_of,
     name_event,
     room_of,
     told_title,
@@ -48,7 +45,7 @@ from bot.platforms.discord.events import (
 from bot.platforms.discord.gateway import Gateway, supervise
 from bot.platforms.discord.history import Room
 from bot.platforms.discord.inert import inline
-from bot.platforms.discord.rights import Missing, invite, self_check, shows_cards
+from bot.platforms.discord.rights import shows_cards
 from bot.platforms.discord.titles import Titles
 from bot.platforms.discord.translations import Translations
 from bot.platforms.discord.waits import Waits
@@ -73,50 +70,21 @@ NAMES_KEPT = 50_000
 """Names that were read already; beyond that the oldest are read again, which the journal notices."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What reaches Discord. `api` and `gateway` are only set to reach another server than Discord's own.
-
-    `permission` names the operator's written permission from Discord to train on messages; "" is none.
-    """
-
-    token: str = field(repr=False)
-    permission: str = ""
-    members_intent: bool = False
-    api: str = ""
-    gateway: str = ""
-    retention_days: int = 30
-
-
-class Discord:
+class Discord(DiscordBot):
     """The platform. Make it, give it to a `Pipeline`, then `serve` and `run`."""
 
     name = PLATFORM
 
     def __init__(self, store: Store, access: Access, link_codes: LinkCodes | None = None, **options: Any) -> None:
-        self.store = store
-        self.link_codes = link_codes or LinkCodes()
-        self.access = access
-        self.client: Gateway | None = None
-        self.pipeline: Pipeline
-        self.case_service: CaseService
-        self.conversation: Conversation
-        self.trouble: Notice | None = Notice("discord-connecting")
-        """Why nothing is heard at the moment; None while all is well."""
-        self.problems: dict[str, list[Missing]] = {}
-        """By community: the rights it lacks."""
+        super().__init__(store, access, link_codes)
         self._options = options
-        self._setups: dict[str, Setup] = {}
-        self._greeted = 0
         self._names: dict[tuple[str, str], str] = {}
         self._group: asyncio.TaskGroup | None = None
         self._checking: set[int] = set()
-        self._at_work: set[asyncio.Task[Any]] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self.circuit_breaker = CircuitBreaker(told=self.notify)
         self._waits = Waits(self.circuit_breaker.refused)
         self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.circuit_breaker)
-        self.authors = Authors()
         self.titles = Titles(self)
         self.catching_up = CatchingUp(store, self._receive, self.titles.found, self._skipped)
         self.health = Health(lambda: len(self.catching_up.on_hold))
@@ -146,12 +114,6 @@ class Discord:
                 task.cancel()
             await asyncio.gather(*at_work, return_exceptions=True)
 
-    def begin_work(self) -> None:
-        """The library gives each event and click a task of its own that nobody owns: it ends when `run` does."""
-        if (task := asyncio.current_task()) is not None:
-            self._at_work.add(task)
-            task.add_done_callback(self._at_work.discard)
-
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`."""
         with self.circuit_breaker.asking_for(key.community):
@@ -171,50 +133,8 @@ class Discord:
         """Told where cards go: in one community, or in all; never waits."""
         self.delivery.notify(notice)
 
-    async def setup(self, community: str) -> Setup:
-        """The community's set-up, read once and then kept."""
-        while community not in self._setups:
-            greeted = self._greeted
-            saved = await self.store.communities.setup(community)
-            if greeted == self._greeted:  # else this may be from before the greeting, which saves one
-                self._setups.setdefault(community, Setup.model_validate(saved or {}))  # one saved meanwhile is newer
-        return self._setups[community]
-
-    async def save_setup(self, guild: discord.Guild, setup: Setup) -> None:
-        """In force from now on."""
-        community = community_of(guild.id)
-        now = datetime.now(UTC)
-        await self.store.communities.save(community, PLATFORM, guild.name, setup.model_dump(mode="json"), now)
-        self._setups[community] = setup
-        await self.changed(guild)
-
-    def basis(self, setup: Setup) -> str | None:
-        """By which right corrections teach here: the operator's permission, where the community agreed to it."""
-        return f"permission:{self.access.permission}" if self.access.permission and setup.learns else None
-
     async def _basis_of(self, community: str) -> str | None:
         return self.basis(await self.setup(community))
-
-    def guild(self, community: str) -> discord.Guild | None:
-        """The community's server, while it is reachable."""
-        guild = self.client.get_guild(guild_of(community)) if self.client is not None else None
-        return None if guild is None or guild.unavailable else guild
-
-    def look(self, guild: discord.Guild, setup: Setup, policy: Policy) -> list[Missing]:
-        """The self-check: which rights are missing now."""
-        self.problems[community_of(guild.id)] = found = self_check(guild, setup, policy)
-        return found
-
-    @property
-    def invite(self) -> str:
-        """The link that adds the bot to a server; "" before the first connection."""
-        application = self.client.application_id if self.client is not None else None
-        return "" if application is None else invite(application)
-
-    @property
-    def guilds(self) -> Sequence[discord.Guild]:
-        """The servers the bot is on."""
-        return self.client.guilds if self.client is not None else []
 
     async def overview(self) -> Overview:
         """For the page."""
@@ -342,11 +262,6 @@ class Discord:
             self._group.create_task(looking)
         except RuntimeError:  # it stops
             looking.close()
-
-    @property
-    def own(self) -> int:
-        """The bot's own id, 0 before the first connection."""
-        return self.client.user.id if self.client is not None and self.client.user is not None else 0
 
     def _make(self) -> Gateway:
         client = Gateway(self, members_intent=self.access.members_intent, waits=self._waits, **self._options)

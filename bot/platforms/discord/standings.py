@@ -1,23 +1,19 @@
 """What an account may do on a server, asked of Discord for the page: no click tells it there."""
 
-from typing import TYPE_CHECKING
-
 import discord
 
 from bot.domain.event import MessageKey
 from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.domain.role import STRANGER, Role, Standing
 from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.may_read import may_read
 from bot.platforms.discord.who_may import Level, beyond, beyond_undo, level_of
-
-if TYPE_CHECKING:
-    from bot.platforms.discord.service import Discord
 
 ROLES = {Level.MANAGER: Role.OWNER, Level.MODERATOR: Role.MODERATOR}
 
 
-async def standing(bot: "Discord", community: str, person: int) -> Standing:
+async def standing(bot: DiscordBot, community: str, person: int) -> Standing:
     """Who may look into the audit log, and nothing more, is a viewer. Raises `Unreachable`."""
     if (found := await _member(bot, community, person)) is None:
         return STRANGER
@@ -27,13 +23,13 @@ async def standing(bot: "Discord", community: str, person: int) -> Standing:
     return Standing(role, lambda policy: beyond(member, policy), lambda case: beyond_undo(member, case, setup))
 
 
-async def reads(bot: "Discord", key: MessageKey, person: int) -> bool:
+async def reads(bot: DiscordBot, key: MessageKey, person: int) -> bool:
     """Raises `Unreachable`."""
     found = await _member(bot, key.community, person)
     return found is not None and await may_read(*found, key)
 
 
-async def _member(bot: "Discord", community: str, person: int) -> tuple[discord.Guild, discord.Member] | None:
+async def _member(bot: DiscordBot, community: str, person: int) -> tuple[discord.Guild, discord.Member] | None:
     """As Discord has them now; None for who is not on the server, and where the bot is not."""
     if bot.client is None:
         raise NotConnected("not connected to Discord")

@@ -2,13 +2,13 @@
 known. They are only ever shown to moderators."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import discord
 
 from bot.domain.event import NOBODY
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import (
     author_of,
     community_of,
@@ -19,9 +19,6 @@ from bot.platforms.discord.events import (
 )
 from bot.platforms.discord.received import Json
 
-if TYPE_CHECKING:
-    from bot.platforms.discord.service import Discord
-
 RENAMED_WITHIN_S = 2.0
 """Within so long Discord's message follows that says who gave a thread another title."""
 
@@ -29,7 +26,7 @@ RENAMED_WITHIN_S = 2.0
 class Titles:
     """Passes them on as events."""
 
-    def __init__(self, bot: "Discord") -> None:
+    def __init__(self, bot: DiscordBot) -> None:
         self._bot = bot
 
     async def opened(self, thread: discord.Thread) -> None:

@@ -7,6 +7,7 @@ import os
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's coming way to say how long to wait
 
-from bot.platforms.telegram.service import Access, Telegram  # the library reads that when it is used
+from bot.platforms.telegram.bot import Access  # the library reads that when it is used
+from bot.platforms.telegram.service import Telegram
 
 __all__ = ["Access", "Telegram"]

@@ -1,11 +1,7 @@
 """In which groups somebody probably is: a bot cannot ask Telegram for that, only whether they are in one group."""
 
-from typing import TYPE_CHECKING
-
+from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
 
 KEPT = 50_000
 """So many people are remembered; of others what they wrote tells."""
@@ -16,7 +12,7 @@ FEW = 3
 class Acquaintances:
     """Learned from what people wrote, did and administer; kept in memory, and found again in the journal."""
 
-    def __init__(self, bot: "Telegram") -> None:
+    def __init__(self, bot: TelegramBot) -> None:
         self._bot = bot
         self._met: dict[int, set[int]] = {}
 

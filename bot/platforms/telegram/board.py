@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest
@@ -12,15 +11,12 @@ from bot.domain.case import Case
 from bot.domain.platform import Gone, MissingPermission
 from bot.domain.setup import Setup
 from bot.pipeline.hourly_cap import RESUME
+from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM
 from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
 from bot.platforms.telegram.who_may import follow_from
 from bot.text.inert import plain
 from bot.text.language import say
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
-
 
 LONGEST_NOTICE = 3500
 
@@ -33,7 +29,7 @@ class TelegramBoard:
     name = PLATFORM
     recalls_s = 0.0
 
-    def __init__(self, bot: "Telegram") -> None:
+    def __init__(self, bot: TelegramBot) -> None:
         self._bot = bot
         self.lost: set[str] = set()
         """Rooms that took no card when it was tried last."""

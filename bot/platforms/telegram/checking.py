@@ -3,7 +3,8 @@
 from telegram.error import InvalidToken, TelegramError
 
 from bot.domain.platform import PlatformRefuses, Unreachable
-from bot.platforms.telegram.service import Access, invite, look, made
+from bot.platforms.telegram.bot import Access, invite
+from bot.platforms.telegram.service import look, made
 from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
 from bot.text.inert import one_line
 

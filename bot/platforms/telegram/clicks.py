@@ -1,21 +1,18 @@
 """Clicks on inline buttons. Any member can press any button, so each is checked anew."""
 
-from typing import TYPE_CHECKING
-
 import structlog
 from telegram.error import TelegramError
 
 from bot.domain.case import Case
 from bot.domain.platform import Unreachable
-from bot.platforms.telegram.events import PLATFORM, chat_of
+from bot.platforms.telegram.bot import TelegramBot
+from bot.platforms.telegram.events import PLATFORM, Json, chat_of
 from bot.platforms.telegram.group_choice import choice, choices
-from bot.platforms.telegram.request import Json, TelegramRequest, ask
+from bot.platforms.telegram.private_chat import PrivateChat
+from bot.platforms.telegram.request import TelegramRequest, ask
 from bot.platforms.telegram.who_may import BUTTONS
 from bot.text.inert import plain
 from bot.text.language import language_of, say
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
 
 log = structlog.get_logger()
 LONGEST_ANSWER = 200
@@ -24,8 +21,9 @@ LONGEST_ANSWER = 200
 class Clicks:
     """Passes clicks on cards to the conversation, and those of the private chat to it."""
 
-    def __init__(self, bot: "Telegram") -> None:
+    def __init__(self, bot: TelegramBot, private: PrivateChat) -> None:
         self._bot = bot
+        self._private = private
 
     async def click(self, query: Json) -> None:
         """One callback query. Telegram shows a clock until it is answered, so it always is."""
@@ -35,7 +33,7 @@ class Clicks:
             if verb == "page":
                 await self._page(query, rest)
             elif verb in ("in", "set", "mine"):
-                text = await self._bot.private.click(query, verb, rest)
+                text = await self._private.click(query, verb, rest)
             elif rest.partition(":")[0].isdecimal() and message.get("chat"):
                 text = await self._case(query, verb, rest)
         except (Unreachable, TelegramError):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
 
 import structlog
 from telegram.error import TelegramError
@@ -12,12 +11,10 @@ from bot.conversation.report import Reported
 from bot.domain.event import Message
 from bot.domain.platform import Unreachable
 from bot.pipeline.rate_limit import RateLimit
-from bot.platforms.telegram.events import event_of, in_group, text_of
-from bot.platforms.telegram.request import Json, TelegramRequest, ask, needed
+from bot.platforms.telegram.bot import TelegramBot
+from bot.platforms.telegram.events import Json, event_of, in_group, text_of
+from bot.platforms.telegram.request import TelegramRequest, ask, needed
 from bot.platforms.telegram.who_may import COMMANDS, DEEDS, Right
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
 
 log = structlog.get_logger()
 COMMANDS_A_MINUTE = 60
@@ -38,8 +35,9 @@ def command_of(message: Json, username: str) -> tuple[str, str] | None:
 class Commands:
     """Carries them out."""
 
-    def __init__(self, bot: "Telegram") -> None:
+    def __init__(self, bot: TelegramBot, show_setup: Callable[[TelegramRequest], Awaitable[None]]) -> None:
         self._bot = bot
+        self._show_setup = show_setup
         self._rate_limit = RateLimit(COMMANDS_A_MINUTE, 60.0)
         self._own: Mapping[str, Work] = {
             "explain": self._explain,
@@ -63,7 +61,7 @@ class Commands:
             return
         work = self._own.get(name) or self._bot.conversation.typed.get(name)
         if work is None:
-            await self._bot.private.show(request)
+            await self._show_setup(request)
             return
         try:
             await work(request, typed)

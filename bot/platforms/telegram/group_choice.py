@@ -2,16 +2,14 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
+from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import in_group
 from bot.text.inert import one_line
 from bot.text.language import Language, say
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
 
 LONGEST_DATA = 64
 """Bytes that a button can carry."""
@@ -20,7 +18,7 @@ ON_A_PAGE = 8
 Json = Mapping[str, Any]
 
 
-async def choices(bot: "Telegram", message: Json) -> list[tuple[int, str]]:
+async def choices(bot: TelegramBot, message: Json) -> list[tuple[int, str]]:
     """(chat, title) of the groups that somebody can mean, who wrote this."""
     watched = bot.groups.watched_from(message["chat"]["id"]) if in_group(message) else []
     if watched:
@@ -29,7 +27,7 @@ async def choices(bot: "Telegram", message: Json) -> list[tuple[int, str]]:
 
 
 def choice(
-    bot: "Telegram", groups: Sequence[tuple[int, str]], language: Language, command: str, user: int, page: int = 0
+    bot: TelegramBot, groups: Sequence[tuple[int, str]], language: Language, command: str, user: int, page: int = 0
 ) -> tuple[str, InlineKeyboardMarkup | None]:
     """Which of these groups? A page of buttons; each carries the command, as far as it holds it, and who asked: nobody
     else can see what a press would do."""

@@ -2,7 +2,6 @@
 
 import html
 import re
-from typing import TYPE_CHECKING
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
@@ -18,15 +17,13 @@ from bot.conversation.setup import (
 from bot.conversation.status import mode_line
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.hourly_cap import RESUME
+from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.commands import Commands, command_of
+from bot.platforms.telegram.events import Json
 from bot.platforms.telegram.layout import fitting
-from bot.platforms.telegram.request import Json, TelegramRequest, ask
+from bot.platforms.telegram.request import TelegramRequest, ask
 from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right
 from bot.text.language import language_of, say
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
-
 
 _CHAT = re.compile(r"-?[0-9]{1,18}")
 
@@ -34,7 +31,7 @@ _CHAT = re.compile(r"-?[0-9]{1,18}")
 class PrivateChat:
     """Answers whoever writes to the bot alone. Every button names its group, and rights are checked at the click."""
 
-    def __init__(self, bot: "Telegram", commands: Commands) -> None:
+    def __init__(self, bot: TelegramBot, commands: Commands) -> None:
         self._bot = bot
         self._commands = commands
 

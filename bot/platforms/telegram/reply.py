@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
@@ -13,12 +13,10 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from bot.cases.card import Card
 from bot.conversation.context import Choice, File, Markup, Reply
 from bot.domain.case import Case
+from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.layout import block, card_text, fitting, inline, keyboard, label_keyboard, link
 from bot.text.inert import one_line
 from bot.text.language import Language, say
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
 
 log = structlog.get_logger()
 AGAIN: Mapping[str, str] = {
@@ -42,7 +40,7 @@ class TelegramReply(Reply):
 
     def __init__(
         self,
-        bot: "Telegram",
+        bot: TelegramBot,
         chat: int,
         user: int,
         message: Json,

@@ -1,8 +1,6 @@
 """A question about one group: who asks, where the answer goes. Rights are settled when it is asked."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from bot.conversation.context import Markup, RequestContext
 from bot.domain.case import Case
@@ -11,18 +9,15 @@ from bot.domain.notice import Notice
 from bot.domain.policy import Policy
 from bot.domain.setup import Setup
 from bot.pipeline.question_lane import Asker, Rank
-from bot.platforms.telegram.events import PLATFORM, in_group, topic_of
+from bot.platforms.telegram.bot import TelegramBot
+from bot.platforms.telegram.events import PLATFORM, Json, in_group, topic_of
 from bot.platforms.telegram.group_choice import choice, choices
 from bot.platforms.telegram.reply import TelegramReply
 from bot.platforms.telegram.who_may import COMMANDS, DEEDS, REFUSALS, Right, beyond, beyond_undo, follow_from
 from bot.text.inert import one_line
 from bot.text.language import language_of, say
 
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
-
 LONGEST_LIST = 1000
-Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class TelegramRequest(RequestContext):
     """A question about one group. `user` is 0 for whoever writes in a chat's name, and nobody knows what they may;
     `where` is the chat it was asked in; `rights` are Telegram's names of what the asker may in the group."""
 
-    bot: "Telegram"
+    bot: TelegramBot
     chat: int
     where: int
     user: int
@@ -185,7 +180,7 @@ class TelegramRequest(RequestContext):
 
 
 async def ask(
-    bot: "Telegram",
+    bot: TelegramBot,
     message: Json,
     chat: int | None = None,
     *,

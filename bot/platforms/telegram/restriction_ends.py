@@ -2,19 +2,15 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import structlog
 
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.telegram.events import PLATFORM, chat_named, community_of
+from bot.platforms.telegram.bot import TelegramBot
+from bot.platforms.telegram.events import PLATFORM, Json, chat_named, community_of
 from bot.platforms.telegram.moments import moment
-from bot.platforms.telegram.request import Json
 from bot.platforms.telegram.restricted import restriction_of
 from bot.store.timed_bans import Lift
-
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
 
 log = structlog.get_logger()
 LOOK_EVERY_S = 10.0
@@ -23,7 +19,7 @@ LOOK_EVERY_S = 10.0
 class RestrictionEnds:
     """Telegram frees a member at the end of a restriction, also from an older and longer one that it covered."""
 
-    def __init__(self, bot: "Telegram") -> None:
+    def __init__(self, bot: TelegramBot) -> None:
         self._bot = bot
 
     async def run(self) -> None:

@@ -2,14 +2,12 @@
 
 import asyncio
 import html
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 import telegram
 from telegram.constants import ChatMemberStatus
-from telegram.error import ChatMigrated, TelegramError
+from telegram.error import TelegramError
 
 from bot.cases.delivery import CardDelivery, Pace
 from bot.cases.service import CaseService
@@ -19,27 +17,24 @@ from bot.domain.action import Action, Delete
 from bot.domain.case import Case
 from bot.domain.event import NOBODY, Author, MessageKey
 from bot.domain.notice import Notice
-from bot.domain.platform import NotConnected, Unreachable
 from bot.domain.restriction import Unchanged
 from bot.domain.role import Person, Role, Standing
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.pipeline.pipeline import Pipeline
-from bot.platforms.health import Health
 from bot.platforms.protocol import Overview, Place
 from bot.platforms.telegram import standings
 from bot.platforms.telegram.acquaintances import Acquaintances
-from bot.platforms.telegram.acting import Acting, missing_right
-from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.albums import Albums
-from bot.platforms.telegram.answers import Answers
 from bot.platforms.telegram.board import TelegramBoard
+from bot.platforms.telegram.bot import Access, TelegramBot
 from bot.platforms.telegram.calling import Caller, OddAnswer, Requests
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import (
     NAMES,
     PLATFORM,
+    Json,
     album_of,
     chat_of,
     event_of,
@@ -47,12 +42,9 @@ from bot.platforms.telegram.events import (
     key_of,
     other_events,
 )
-from bot.platforms.telegram.groups import Groups
 from bot.platforms.telegram.limits import OnlyWords
-from bot.platforms.telegram.linked_channels import LinkedChannels
 from bot.platforms.telegram.private_chat import PrivateChat, payload
 from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
-from bot.platforms.telegram.request import Json
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
 from bot.store import Store
 from bot.store.retry import StoreRetry, is_corruption, is_transient, leaves
@@ -60,8 +52,6 @@ from bot.text.language import language_of, say
 
 log = structlog.get_logger()
 
-NEEDED = ("can_delete_messages", "can_restrict_members")
-"""What the link that adds the bot asks for."""
 PACE = Pace(burst=3, within_s=30.0, redraw_s=4.0)
 """Telegram takes 20 messages a minute in a group; edits count."""
 PER_MINUTE = 20
@@ -71,60 +61,22 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 FORGET_EVERY_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What reaches Telegram. `api` stands for another server that speaks the Bot API; `webhook_url` chooses webhooks
-    over polling, which are then taken at `webhook_host`:`webhook_port` with `webhook_secret`."""
-
-    token: str
-    api: str = ""
-    webhook_url: str = ""
-    webhook_host: str = "127.0.0.1"
-    webhook_port: int = 8081
-    webhook_secret: str = ""
-    retention_days: int = 30
-
-
-class Telegram:
+class Telegram(TelegramBot):
     """The platform. Make it, give it to a `Pipeline`, then `serve` and `run`."""
 
     name = PLATFORM
 
     def __init__(self, store: Store, access: Access, link_codes: LinkCodes | None = None) -> None:
-        self.store = store
-        self.access = access
-        self.link_codes = link_codes or LinkCodes()
-        self.pipeline: Pipeline
-        self.case_service: CaseService
-        self.conversation: Conversation
-        self.trouble: Notice | None = Notice("telegram-connecting")
-        """Why nothing is heard at the moment; None while all is well."""
-        self.problems: dict[str, list[Notice]] = {}
-        self.health = Health()
-        self.groups = Groups(store)
-        self.admins = Admins()
-        self.linked_channels = LinkedChannels()
-        self.answers = Answers(lambda: self.api)
-        self.circuit_breaker = CircuitBreaker(told=self.notify)
-        self.acting = Acting(
-            lambda: self._bot,
-            self.groups.setup,
-            self._is_admin,
-            self._moved,
-            store.lifts,
-            store.restrictions,
-            self.circuit_breaker,
-        )
+        super().__init__(store, access, CircuitBreaker(told=self.notify), link_codes or LinkCodes())
         self.restriction_ends = RestrictionEnds(self)
         self.albums = Albums(store, lambda key: self.acting.perform(Delete(), self._here(key), NOBODY))
         self.acquaintances = Acquaintances(self)
         self.board = TelegramBoard(self)
         self.delivery = CardDelivery(store, self.board, PACE, self.health.cards_wait)
         self.receiving = Receiving(store, self._handle, self.notify, self.health)
-        self.commands = Commands(self)
+        self.commands = Commands(self, lambda request: self.private.show(request))
         self.private = PrivateChat(self, self.commands)
-        self.clicks = Clicks(self)
-        self._bot: Caller | None = None
+        self.clicks = Clicks(self, self.private)
         self._names: dict[tuple[str, str], int] = {}
 
     def serve(self, pipeline: Pipeline, case_service: CaseService, conversation: Conversation) -> None:
@@ -200,27 +152,6 @@ class Telegram:
         """Told where cards go: in one community, or in all; never waits."""
         self.delivery.notify(notice)
 
-    @property
-    def api(self) -> Caller:
-        """The connection; raises `Unreachable` while there is none."""
-        if self._bot is None:
-            raise NotConnected("not connected to Telegram")
-        return self._bot
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether there is a connection."""
-        return self._bot is not None
-
-    @property
-    def invite(self) -> str:
-        """The link that adds the bot to a group with exactly the rights it needs; "" before the first connection."""
-        return invite(self._bot.username) if self._bot is not None else ""
-
-    def now(self) -> datetime:
-        """This moment."""
-        return datetime.now(UTC)
-
     async def change_setup(self, chat: int, **changes: Any) -> None:
         """See `Groups.change_setup`; cards that had nowhere to go are shown."""
         await self.groups.change_setup(chat, **changes)
@@ -230,37 +161,9 @@ class Telegram:
         """Whether cards have somewhere to go."""
         return bool(setup.alert_room) and setup.alert_room not in self.board.lost
 
-    async def chosen_group(self, user: int) -> int | None:
-        """The group somebody asks about in private: the one they chose, or the only one they can mean."""
-        if (chosen := self.groups.chosen(user)) is not None:
-            return chosen
-        likely = await self.groups_with(user)
-        if len(likely) != 1 or not await self.is_with(likely[0][0], user):
-            return None
-        return likely[0][0]
-
     async def groups_with(self, user: int) -> list[tuple[int, str]]:
         """(chat, title) of groups in which somebody probably is; see `Acquaintances`."""
         return await self.acquaintances.groups_of(user)
-
-    async def is_with(self, chat: int, user: int) -> bool:
-        """Whether somebody is in a group."""
-        try:
-            member = await self.api.object("getChatMember", chat_id=chat, user_id=user)
-        except TelegramError:
-            return False
-        restricted_out = member.get("is_member") is False
-        here = member.get("status") in list(ChatMemberStatus)
-        return here and member["status"] not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED) and not restricted_out
-
-    async def check(self, chat: int) -> list[Notice]:
-        """Which rights the bot lacks in a group; [] also where it cannot be asked now."""
-        try:
-            mine = await self.api.object("getChatMember", chat_id=chat, user_id=self.api.id)
-        except (Unreachable, TelegramError):
-            return self.problems.get(self.groups.community_of(chat), [])
-        self.problems[self.groups.community_of(chat)] = found = _missing(mine)
-        return found
 
     async def overview(self) -> Overview:
         """For the page."""
@@ -373,21 +276,6 @@ class Telegram:
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
 
-    async def moderators(self, chat: int, message: Json) -> frozenset[int]:
-        """Ids of whoever moderates the group: its administrators and, where a channel wrote the message, the channel
-        that the group belongs to. Also where it has moved and only Telegram's refusal says so."""
-        try:
-            return await self._moderators(self.groups.now_at(chat), message)
-        except ChatMigrated as error:
-            await self._moved(chat, error.new_chat_id)
-            return await self._moderators(self.groups.now_at(chat), message)
-
-    async def _moderators(self, chat: int, message: Json) -> frozenset[int]:
-        admins = await self.admins.of(self.api, chat)
-        if message.get("sender_chat") is None:
-            return admins
-        return admins | {await self.linked_channels.of(self.api, chat)}
-
     async def _standing(self, change: Json) -> None:
         """The bot was added, promoted, demoted or thrown out."""
         chat = change["chat"]
@@ -428,24 +316,6 @@ class Telegram:
         if not self.groups.knows(int(chat["id"])):
             await self._greet(chat, {})
 
-    async def _moved(self, old: int, new: int) -> None:
-        if await self.groups.moved(old, new):
-            self.admins.changed(old)
-            self.linked_channels.changed(old)
-            log.info("group became a supergroup", old=old, new=new)
-
-    def _here(self, key: MessageKey) -> MessageKey:
-        """The key with the number its chat has now."""
-        chat, _, rest = key.message.partition(":")
-        number = self.groups.now_at(int(chat))
-        return MessageKey(key.platform, key.community, key.room, f"{number}:{rest}", key.revision)
-
-    async def _is_admin(self, chat: int, author: int) -> bool:
-        """Of channels the group itself, in whose name its administrators write, and the one it belongs to."""
-        if author < 0:
-            return author in (chat, await self.linked_channels.of(self.api, chat))
-        return await self.admins.is_one(self.api, chat, author)
-
     async def _is_left_alone(self, key: MessageKey) -> bool:
         await self.groups.loaded.wait()
         return key.room != NAMES and self.groups.is_board(chat_of(key.room))
@@ -471,18 +341,6 @@ def made(access: Access) -> Caller:
         get_updates_request=Requests(),
         rate_limiter=OnlyWords(PER_MINUTE),
     )
-
-
-def invite(username: str) -> str:
-    """The link that adds the bot to a group as an administrator with exactly the rights it needs."""
-    rights = "+".join(right.removeprefix("can_") for right in NEEDED)
-    return f"https://t.me/{username}?startgroup=hello&admin={rights}"
-
-
-def _missing(mine: Json) -> list[Notice]:
-    if mine.get("status") != ChatMemberStatus.ADMINISTRATOR:
-        return [missing_right(right) for right in NEEDED]
-    return [missing_right(right) for right in NEEDED if mine.get(right) is not True]
 
 
 def look(bot: Caller) -> None:

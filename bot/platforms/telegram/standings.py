@@ -1,19 +1,15 @@
 """What an account may do in a group, asked of Telegram for the page: no click tells it there."""
 
-from typing import TYPE_CHECKING
-
 from telegram.error import TelegramError
 
 from bot.domain.platform import Unreachable
 from bot.domain.role import STRANGER, Role, Standing
+from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM, chat_named
 from bot.platforms.telegram.who_may import Right, beyond, beyond_undo, follow_from
 
-if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
 
-
-async def standing(bot: "Telegram", community: str, person: int) -> Standing:
+async def standing(bot: TelegramBot, community: str, person: int) -> Standing:
     """An administrator without a right that counts is a viewer. Raises `Unreachable`.
 
     A group that is linked with another platform's community gives no role in that: its owner may be nobody there.
@@ -31,14 +27,14 @@ async def standing(bot: "Telegram", community: str, person: int) -> Standing:
     return Standing(role, lambda policy: beyond(rights, policy), lambda case: beyond_undo(rights, case))
 
 
-async def communities(bot: "Telegram", person: int) -> list[str]:
+async def communities(bot: TelegramBot, person: int) -> list[str]:
     """Groups in which somebody was seen, or is known to be an administrator; nobody is asked about them."""
     chats = [chat for chat, _ in await bot.groups_with(person)] + bot.admins.of_whom(person)
     found = dict.fromkeys(bot.groups.community_of(chat) for chat in chats)
     return [community for community in found if community.startswith(f"{PLATFORM}-")]
 
 
-def _chat(bot: "Telegram", community: str) -> int | None:
+def _chat(bot: TelegramBot, community: str) -> int | None:
     """A community's own group, where the bot is."""
     try:
         chat = bot.groups.now_at(chat_named(community))

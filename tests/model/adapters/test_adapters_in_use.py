@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import load, save
 
 from model.adapters.registry import GLOBAL, SHIPPED, Manifest, Registry, read_manifest, write_adapter
-from model.base import LoraSpec, open_base
+from model.base import LoraSpec
 from model.choice import Choice
 from model.classifier import AdapterRejected, Item
 from model.gptj.base import GPTJ, open_gptj
 from model.labels import Label
+from model.open import open_base
 from model.prompts import categories
 from model.serving.scorer import Scorer
 from model.serving.worker import Worker

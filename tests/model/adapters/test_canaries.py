@@ -14,9 +14,9 @@ from torch import Tensor
 
 from model.adapters import canaries
 from model.adapters.registry import SHIPPED, SHIPPED_FOLDER, Registry, read_manifest, read_weights, write_adapter
-from model.base import open_base
 from model.classifier import AdapterRejected, Item
 from model.labels import LABELS, Label
+from model.open import open_base
 from model.serving.scorer import Scorer, attach_checked
 from model.serving.worker import Worker
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from model.adapters.registry import SHIPPED, read_manifest, write_adapter
-from model.base import BaseNotFound, open_base
+from model.base import BaseNotFound
 from model.classifier import AdapterRejected, Item
 from model.encoder.minilm import MiniLM, verified_weights
 from model.labels import LABELS
+from model.open import open_base
 from model.serving.scorer import Scorer
 
 TEXTS = ["hello there", "you are a complete idiot and I never want to see you here again", "ok", "a b c " * 30]

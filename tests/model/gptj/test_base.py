@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.base import BaseNotFound, LoraSpec, open_base
+from model.base import BaseNotFound, LoraSpec
 from model.gptj.base import GPTJ, open_gptj
+from model.open import open_base
 from model.prompts import INSTRUCTION, RAW, Prompt, categories
 from tests.model.tiny import TEXTS, edit_config, make_gptj, plain_model, plain_probabilities, random_adapter
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.base import DeviceTooSmall, open_base
+from model.base import DeviceTooSmall
 from model.gptj import base as gptj
 from model.gptj import memory
 from model.gptj.base import BATCH_TOKENS, DEFAULT_LORA, PREFIX_MIB, open_gptj
 from model.gptj.memory import GIB, Load, MemoryTable, memory_table
 from model.gptj.network import GPTJ_6B
+from model.open import open_base
 from tests.model.tiny import make_gptj
 
 

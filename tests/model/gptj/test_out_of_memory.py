@@ -11,6 +11,7 @@ from torch import Tensor
 from model.adapters.registry import SHIPPED
 from model.choice import Choice
 from model.classifier import Item, Unscorable
+from model.open import open_choice
 from model.serving.batcher import Batcher
 from model.serving.scorer import Scorer, in_halves
 from tests.conftest import StubClassifier
@@ -25,7 +26,7 @@ def items() -> list[Item]:
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     """The embedded base with the shipped adapter."""
-    found = Scorer(Choice("minilm").open())
+    found = Scorer(open_choice(Choice("minilm")))
     found.load("global/shipped", SHIPPED)
     return found
 

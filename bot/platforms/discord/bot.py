@@ -1,0 +1,121 @@
+"""What every part of Discord shares: the store, the connection, set-ups, and who answers."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import discord
+
+from bot.cases.service import CaseService
+from bot.conversation.conversation import Conversation
+from bot.conversation.link_codes import LinkCodes
+from bot.domain.notice import Notice
+from bot.domain.policy import Policy
+from bot.domain.setup import Setup
+from bot.pipeline.circuit_breaker import CircuitBreaker
+from bot.pipeline.pipeline import Pipeline
+from bot.platforms.discord.authors import Authors
+from bot.platforms.discord.events import PLATFORM, community_of, guild_of
+from bot.platforms.discord.gateway import Gateway
+from bot.platforms.discord.rights import Missing, invite, self_check
+from bot.platforms.health import Health
+from bot.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What reaches Discord. `api` and `gateway` are only set to reach another server than Discord's own.
+
+    `permission` names the operator's written permission from Discord to train on messages; "" is none.
+    """
+
+    token: str = field(repr=False)
+    permission: str = ""
+    members_intent: bool = False
+    api: str = ""
+    gateway: str = ""
+    retention_days: int = 30
+
+
+class DiscordBot(ABC):
+    """The parts of the platform get this one; `bot.platforms.discord.service.Discord` makes it whole."""
+
+    pipeline: Pipeline
+    case_service: CaseService
+    conversation: Conversation
+    circuit_breaker: CircuitBreaker
+    health: Health
+
+    def __init__(self, store: Store, access: Access, link_codes: LinkCodes | None = None) -> None:
+        self.store = store
+        self.access = access
+        self.link_codes = link_codes or LinkCodes()
+        self.client: Gateway | None = None
+        self.authors = Authors()
+        self.trouble: Notice | None = Notice("discord-connecting")
+        """Why nothing is heard at the moment; None while all is well."""
+        self.problems: dict[str, list[Missing]] = {}
+        """By community: the rights it lacks."""
+        self._setups: dict[str, Setup] = {}
+        self._greeted = 0
+        self._at_work: set[asyncio.Task[Any]] = set()
+
+    @abstractmethod
+    async def changed(self, guild: discord.Guild) -> None:
+        """Looks again at the rights, a little later: changes come in bursts."""
+
+    def begin_work(self) -> None:
+        """The library gives each event and click a task of its own that nobody owns: it ends when `run` does."""
+        if (task := asyncio.current_task()) is not None:
+            self._at_work.add(task)
+            task.add_done_callback(self._at_work.discard)
+
+    async def setup(self, community: str) -> Setup:
+        """The community's set-up, read once and then kept."""
+        while community not in self._setups:
+            greeted = self._greeted
+            saved = await self.store.communities.setup(community)
+            if greeted == self._greeted:  # else this may be from before the greeting, which saves one
+                self._setups.setdefault(community, Setup.model_validate(saved or {}))  # one saved meanwhile is newer
+        return self._setups[community]
+
+    async def save_setup(self, guild: discord.Guild, setup: Setup) -> None:
+        """In force from now on."""
+        community = community_of(guild.id)
+        now = datetime.now(UTC)
+        await self.store.communities.save(community, PLATFORM, guild.name, setup.model_dump(mode="json"), now)
+        self._setups[community] = setup
+        await self.changed(guild)
+
+    def basis(self, setup: Setup) -> str | None:
+        """By which right corrections teach here: the operator's permission, where the community agreed to it."""
+        return f"permission:{self.access.permission}" if self.access.permission and setup.learns else None
+
+    def guild(self, community: str) -> discord.Guild | None:
+        """The community's server, while it is reachable."""
+        guild = self.client.get_guild(guild_of(community)) if self.client is not None else None
+        return None if guild is None or guild.unavailable else guild
+
+    def look(self, guild: discord.Guild, setup: Setup, policy: Policy) -> list[Missing]:
+        """The self-check: which rights are missing now."""
+        self.problems[community_of(guild.id)] = found = self_check(guild, setup, policy)
+        return found
+
+    @property
+    def invite(self) -> str:
+        """The link that adds the bot to a server; "" before the first connection."""
+        application = self.client.application_id if self.client is not None else None
+        return "" if application is None else invite(application)
+
+    @property
+    def guilds(self) -> Sequence[discord.Guild]:
+        """The servers the bot is on."""
+        return self.client.guilds if self.client is not None else []
+
+    @property
+    def own(self) -> int:
+        """The bot's own id, 0 before the first connection."""
+        return self.client.user.id if self.client is not None and self.client.user is not None else 0

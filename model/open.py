@@ -1,0 +1,70 @@
+"""Loads a base: by its name, or as a `Choice` of configuration says."""
+
+from typing import Any
+
+from model.base import Base, BaseNotFound
+from model.choice import ADAPTER_MIB, Choice
+from model.gptj.int8 import ARITHMETICS, Arithmetic
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
+
+def open_base(
+    name: str,
+    *,
+    device: str = "cpu",
+    precision: str = "auto",
+    arithmetic: Arithmetic = "weight-only",
+    adapter_mib: float = ADAPTER_MIB,
+    training: bool = False,
+) -> Base:
+    """Loads a base by its configured name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
+
+    "minilm", "mini", or a GPT-J: a hub id, a folder, or either behind "gptj:". `precision` is "auto", "fp32", "bf16"
+    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.gptj.int8`. Memory is checked for
+    adapters of `adapter_mib`, or for `training` one.
+    """
+    for what, value, known in (("precision", precision, PRECISIONS), ("arithmetic", arithmetic, ARITHMETICS)):
+        if value not in known:
+            raise BaseNotFound(f'{what} "{value}" is none of {", ".join(known)}')
+    if name == "minilm":
+        from model.encoder.minilm import MiniLM
+
+        return MiniLM(device=device, precision=precision)
+    from model.gptj.base import open_gptj
+
+    return open_gptj(
+        name.removeprefix("gptj:"),
+        device=device,
+        precision=precision,
+        arithmetic=arithmetic,
+        adapter_mib=adapter_mib,
+        training=training,
+    )
+
+
+def open_choice(choice: Choice, *, training: bool = False) -> Base:
+    """Loads the chosen base; raises `BaseNotFound` with the fix."""
+    device = device_of(choice)
+    more: dict[str, Any] = {"precision": choice.precision, "adapter_mib": choice.adapter_mib}
+    if choice.int8 != "off":
+        more |= {"precision": "int8", "arithmetic": choice.int8}
+    return open_base(choice.base, device=device, training=training, **more)
+
+
+def device_of(choice: Choice) -> str:
+    """The processor, or a GPU by its number: some CUDA calls take no other. Raises `BaseNotFound`."""
+    import torch
+
+    device, count = choice.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        device = "cuda" if count and not choice.embedded else "cpu"
+    if device == "cpu":
+        return device
+    if not count:
+        raise BaseNotFound(f'device "{device}": no GPU can be used here; check the driver, or set "auto" or "cpu"')
+    _, _, number = device.partition(":")
+    if int(number or 0) >= count:
+        names = ", ".join(f'"cuda:{one}"' for one in range(count))
+        raise BaseNotFound(f'device "{device}": there is no such GPU here; there is {names}')
+    return f"cuda:{number or torch.cuda.current_device()}"
