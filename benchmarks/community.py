@@ -77,10 +77,10 @@ def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMM
 def judged(at: Scene, folder: Path, community: str = COMMUNITY) -> tuple[float, float]:
     """(accuracy, balanced accuracy) of an adapter on the community's other messages."""
     said = called(at.base, folder, [e.text for e in at.judged], community)
-    return _shares([label is e.label for label, e in zip(said, at.judged, strict=True)], at.judged)
+    return shares([label is e.label for label, e in zip(said, at.judged, strict=True)], at.judged)
 
 
-def _shares(right: Sequence[bool], examples: Sequence[Example]) -> tuple[float, float]:
+def shares(right: Sequence[bool], examples: Sequence[Example]) -> tuple[float, float]:
     """(share of right ones, mean over the labels of the share of right ones)."""
     by_label = [[r for r, e in zip(right, examples, strict=True) if e.label is label] for label in LABELS]
     recalls = [sum(mine) / len(mine) for mine in by_label if mine]

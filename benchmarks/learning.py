@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.community import COMMUNITY, MALICIOUS, Scene, called, judged, scene, words_of
+from benchmarks.community import COMMUNITY, MALICIOUS, Scene, called, judged, scene, shares, words_of
 from bot.domain.policy import Band, Policy, band, score_of
 from bot.learning.threshold_advice import Answered, advise
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
@@ -123,7 +123,7 @@ def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
             (band(verdict, policy)[0] is not Band.CLEAR) == (example.label is not Label.NEUTRAL)
             for verdict, example in zip(tested, at.judged, strict=True)
         ]
-        points.append(Point(count, *_shares(right, at.judged)))
+        points.append(Point(count, *shares(right, at.judged)))
     return Curve("thresholds as advised, no training (right: shown or not)", points)
 
 
@@ -199,13 +199,13 @@ def back_door(at: Scene, replay_rows: int) -> BackDoor:
     def missed(folder: Path) -> float:
         return sum(label is Label.NEUTRAL for label in called(at.base, folder, probes)) / len(probes)
 
-    shares = [missed(SHIPPED)]
+    rates = [missed(SHIPPED)]
     both = [*planted, *honest]
     alone = [replace(word, moderator=ONE_NAME) for word in both]
     for said, guard in ((honest, nullcontext()), (both, nullcontext()), (alone, nullcontext()), (both, undefended())):
         with tempfile.TemporaryDirectory() as folder, guard:
-            shares.append(missed(learned(said, replay_rows, Path(folder))[0]))
-    return BackDoor(*shares)
+            rates.append(missed(learned(said, replay_rows, Path(folder))[0]))
+    return BackDoor(*rates)
 
 
 def own_or_shared(data: Path, counts: Sequence[int], replay_rows: int, console: Console) -> Table:

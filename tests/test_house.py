@@ -36,6 +36,71 @@ def test_rooms_import_only_along_the_arrows(room: str) -> None:
         assert not imported(path) & FORBIDDEN[room], path
 
 
+ARROWS = {
+    "text": set(),
+    "domain": {"text"},
+    "store": {"domain"},
+    "pipeline": {"store", "domain", "text"},
+    "cases": {"pipeline", "store", "domain", "text"},
+    "learning": {"pipeline", "store", "domain", "text"},
+    "process": {"pipeline", "store", "domain", "text", "config"},
+    "conversation": {"cases", "pipeline", "store", "domain", "text"},
+    "platforms": {"conversation", "cases", "pipeline", "process", "store", "domain", "text", "config"},
+    "console": {"platforms", "conversation", "cases", "learning", "pipeline", "store", "domain", "text", "config"},
+    "replay": {"process", "pipeline", "store", "domain", "text", "config"},
+    "config": {"text"},
+}
+"""What each room of `bot/` may import; the wiring (`app`, `check`, `__main__`) may import every room."""
+
+
+def modules(room: str) -> dict[str, Path]:
+    """The modules of a room by their dotted names; migrations are not imported by anybody."""
+    found = {}
+    for path in (ROOT / room).rglob("*.py"):
+        if "migrations" not in path.parts:
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def arrows(known: dict[str, Path]) -> dict[str, set[str]]:
+    """By module: the modules among these that it imports, also where only a type checker does."""
+    found: dict[str, set[str]] = {}
+    for module, path in known.items():
+        found[module] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found[module] |= {alias.name for alias in node.names if alias.name in known}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                found[module] |= (names & known.keys()) or ({node.module} & known.keys())
+    return found
+
+
+def test_arrows_between_the_rooms_of_the_bot() -> None:
+    """No room imports one that stands above it."""
+    for module, imports in arrows(modules("bot")).items():
+        room = module.split(".")[1] if "." in module else ""
+        targets = {name.split(".")[1] for name in imports if "." in name} - {room}
+        assert room not in ARROWS or targets <= ARROWS[room], (module, targets - ARROWS[room])
+
+
+@pytest.mark.parametrize("room", ["bot", "model", "training", "benchmarks"])
+def test_no_module_imports_itself_by_way_of_another(room: str) -> None:
+    """No circle, of whatever length, and none that only a type checker sees."""
+    left = arrows(modules(room))
+    while free := [module for module, imports in left.items() if not imports & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left, sorted(left)
+
+
+def test_the_rooms_are_those_of_the_arrows() -> None:
+    """A new room has to say what it may import."""
+    rooms = {path.parent.name for path in (ROOT / "bot").glob("*/__init__.py")}
+    assert rooms == ARROWS.keys() - {"config"}
+
+
 def test_the_dockerfile_installs_what_the_makefile_installs() -> None:
     """Both recipes run the same pip commands on the same files."""
     made = re.findall(r"pip install --quiet (.*)", (ROOT / "Makefile").read_text())

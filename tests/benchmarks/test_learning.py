@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.learning import COMMUNITY, TRIGGER, _shares, main, normed, undefended, words_of
+from benchmarks.community import COMMUNITY, normed, shares, words_of
+from benchmarks.learning import TRIGGER, main, undefended
 from model.labels import Label
 from training import refresh
 from training.corrections import Correction, Snapshot
@@ -52,9 +53,9 @@ def test_without_the_defences_nothing_is_set_aside() -> None:
 
 def test_an_adapter_is_judged_by_the_communitys_norm() -> None:
     """Shares of all, and the mean over labels, of which the rare one counts as much."""
-    assert _shares([True, False, True, True], [*SHOWN[:2], *SHOWN[2:4]]) == (0.75, 0.75)
+    assert shares([True, False, True, True], [*SHOWN[:2], *SHOWN[2:4]]) == (0.75, 0.75)
     examples = [SHOWN[1], *[SHOWN[0]] * 9]
-    assert _shares([False, *[True] * 9], examples) == (0.9, 0.5)
+    assert shares([False, *[True] * 9], examples) == (0.9, 0.5)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
