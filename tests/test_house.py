@@ -158,17 +158,62 @@ def test_the_container_may_do_next_to_nothing() -> None:
     assert writable == ["data:/data", "keys:/keys"] and service["ulimits"]["core"] == 0
 
 
-def test_the_readme_names_only_what_is_there() -> None:
-    """Every path in the file map exists, every make target is in the Makefile, every module can be found."""
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    for path in re.findall(r"^\| `([^`]+)` \|", readme.split("## File map")[1], re.MULTILINE):
-        assert (ROOT / path).exists(), path
-    for targets in re.findall(r"^`?make ([a-z ]+)", readme, re.MULTILINE):
-        for target in targets.split():
+PAPERS = sorted(path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("tests/*/README.md")])
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_papers_name_only_what_is_there(paper: Path) -> None:
+    """Every link leads to a file, every make target and every module exists."""
+    text, makefile = paper.read_text(encoding="utf-8"), (ROOT / "Makefile").read_text()
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        assert link.startswith("http") or (paper.parent / link).exists(), link
+    for targets in re.findall(r"`make ([a-z ]+)`|^make ([a-z ]+)$", text, re.MULTILINE):
+        for target in "".join(targets).split():
             assert f"\n{target}:" in makefile, target
-    for module in re.findall(r"python -m ([a-z]+(?:\.[a-z]+)?)", readme):
+    for module in re.findall(r"python -m ((?:bot|model|training|benchmarks|tests)(?:\.[a-z_]+)*)", text):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def test_papers_name_only_files_that_are_there() -> None:
+    """A path of the repository in the pages that explain it. The log, the changelog and the decisions tell of the past,
+    so they may name what is gone."""
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/extending.md", "docs/concepts.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for path in re.findall(r"`((?:bot|model|training|benchmarks|tests|docs)/[\w./*-]+)`", text):
+            assert list(ROOT.glob(path)), (name, path)
+
+
+def test_the_readme_fits_on_a_page() -> None:
+    """What it is, two commands, the first card, where next."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 65
+
+
+def test_twenty_questions_have_their_file() -> None:
+    """Each answer of CONTRIBUTING.md is a file."""
+    rows = re.findall(r"^\| (Where[^|]+\?) \| `([^`]+)` \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert len(rows) == 20
+    for question, path in rows:
+        assert (ROOT / path).is_file(), (question, path)
+
+
+def test_the_http_api_names_every_route_with_its_role() -> None:
+    """The page's routes as `bot.console.rights` has them."""
+    from bot.console.rights import RIGHTS
+
+    rows = re.findall(
+        r"^\| `(GET|POST|PUT) ([^`]+)` \| (\w+) \|", (ROOT / "docs/http-api.md").read_text(), re.MULTILINE
+    )
+    told = {(method, route): role for method, route, role in rows if role != "open"}
+    assert told == {route: right.role.name.lower() for route, right in RIGHTS.items()}
+
+
+def test_every_decision_has_a_status_and_a_date() -> None:
+    """The first line below the title."""
+    for path in sorted((ROOT / "docs/decisions").glob("*.md")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert re.fullmatch(rf"# {int(path.name[:4])}\. \S.*", lines[0]), path.name
+        assert re.fullmatch(r"Status: (accepted|replaced by \d+), \d{4}-\d\d-\d\d", lines[2]), path.name
 
 
 def test_every_promise_of_security_has_its_tests() -> None:
