@@ -7,7 +7,7 @@ from pathlib import Path
 from bot.config import BadConfig, Config
 from bot.console.sign_in_options import ways_in
 from bot.domain.platform import PlatformRefuses, Unreachable
-from bot.platforms.configured import discord_access, telegram_access
+from bot.platforms.configured import PLATFORMS, platform_lines
 from bot.process.models import adapters_of
 from bot.store import KeyMissing, Sealer
 from model.adapters.registry import read_manifest
@@ -23,9 +23,9 @@ async def check(config: Config, path: Path) -> AsyncIterator[tuple[bool, str]]:
                 yield True, line
         except (BadConfig, KeyMissing, AdapterRejected) as error:
             yield False, str(error)
-    for platform in (_discord, _telegram):
+    for name in PLATFORMS:
         try:
-            for line in await platform(config):
+            for line in await platform_lines(config, name):
                 yield True, line
         except (BadConfig, PlatformRefuses, Unreachable) as error:
             yield False, str(error)
@@ -91,19 +91,3 @@ def _page(config: Config) -> Iterator[str]:
     ways = [way.title for way in ways_in(config)]
     who = f"people sign in with {' or '.join(ways)}" if ways else "for whoever runs the service alone"
     yield f"page on {config.service.host}:{config.service.port}: {who}"
-
-
-async def _discord(config: Config) -> list[str]:
-    if not config.discord.token:
-        return ["Discord: no token; put one into DOMOVOI_DISCORD_TOKEN to moderate a server"]
-    from bot.platforms.discord import checking
-
-    return await checking.check_access(discord_access(config))
-
-
-async def _telegram(config: Config) -> list[str]:
-    if not config.telegram.token:
-        return ["Telegram: no token; put one into DOMOVOI_TELEGRAM_TOKEN to moderate a group"]
-    from bot.platforms.telegram import checking
-
-    return await checking.check_access(telegram_access(config))

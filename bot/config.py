@@ -238,7 +238,7 @@ def read_config(path: Path) -> Config:
     except ValidationError as error:
         first, key = error.errors()[0], first_place(error)
         if first["type"] == "extra_forbidden":
-            raise BadConfig(f'{path}: unknown key "{key}"; check its spelling against the README') from None
+            raise BadConfig(f'{path}: unknown key "{key}"; the config.toml of the repository names every key') from None
         if isinstance(first["input"], dict):  # what several keys of a section come to together
             raise BadConfig(f"{path}: [{key}]: {first_problem(error)}") from None
         raise BadConfig(f'{path}: "{key}" = {first["input"]!r}: {first_problem(error)}') from None

@@ -54,6 +54,10 @@ class Reply(ABC):
         """A title."""
 
     @abstractmethod
+    def title(self, text: str) -> Markup:
+        """The name of a community, which a member typed, inert."""
+
+    @abstractmethod
     def quote(self, text: str, limit: int = 80) -> Markup:
         """One line that a member typed, inert."""
 
@@ -120,6 +124,8 @@ class RequestContext(ABC):
     setup: Setup
     posts_once = False
     """Whether the platform itself drops a post that is sent twice."""
+    shows_waiting = True
+    """Whether the platform shows that an answer is awaited, so that each question must get one."""
 
     @property
     @abstractmethod

@@ -25,6 +25,9 @@ OTHERS = "explain …"
 class Reference(ABC):
     """A message that somebody asks about, before anybody looked for it."""
 
+    finds_all = True
+    """Whether `fetch` finds every message that whoever asks may see."""
+
     @property
     @abstractmethod
     def number(self) -> str:
@@ -46,7 +49,8 @@ class Silence:
 
     async def tell(self, context: RequestContext, error: Exception) -> None:
         """One sentence."""
-        if not isinstance(error, AskLater) or self._refusals.take(context.asker.person):
+        is_first = context.shows_waiting or not isinstance(error, AskLater)
+        if is_first or self._refusals.take(context.asker.person):
             await context.tell(context.reply.ours(why_silent(context.language, error)))
 
 
@@ -73,7 +77,8 @@ class Explain:
         fetched = await reference.fetch()
         is_own = (fetched is not None and fetched[1]) or (known is not None and known.author == context.pseudonym)
         if not moderates and not is_own:
-            is_there = fetched is not None or (known is not None and await context.may_read(known.key))
+            is_there = fetched is not None or not reference.finds_all
+            is_there = is_there or (known is not None and await context.may_read(known.key))
             refused = context.reply.ours(context.refusal(OTHERS))
             await context.tell(refused if is_there else context.say("no-message"), again=again)
         elif fetched is not None and (fetched[0].text or fetched[0].quoted):

@@ -25,7 +25,7 @@ class Status:
         policy = await self._pipeline.policy(community)
         counts = await self._store.counts(community, datetime.now(UTC) - timedelta(days=1))
         missing = await context.missing_rights()
-        title = context.say("status-title", server=context.reply.quote(context.community_name))
+        title = context.say("status-title", server=context.reply.title(context.community_name))
         lines = [
             context.reply.bold(title),
             context.reply.ours(mode_line(policy, language, is_paused=self._pipeline.cap.is_paused(community))),

@@ -1,59 +1,36 @@
-"""The platforms out there, as far as there are tokens for them. A library is imported only where it is needed: each
-takes a moment and some memory."""
+"""The platforms with a connection of their own, as far as there are tokens for them. A library is imported only where
+it
+is needed: each takes a moment and some memory."""
 
-import secrets
-from typing import TYPE_CHECKING
+import importlib
+from collections.abc import Iterator
+from types import ModuleType
 
 from bot.config import Config
 from bot.conversation.link_codes import LinkCodes
 from bot.platforms.protocol import Remote
 from bot.store import Store
 
-if TYPE_CHECKING:
-    from bot.platforms import discord, telegram
+PLATFORMS = ("discord", "telegram")
+"""Folders beside this file, each with `connect` and `check`, and sections of config.toml with a token."""
 
 
 def remotes(config: Config, store: Store) -> list[Remote]:
     """Those with a token, not yet connected. Raises `BadConfig` where a token's file cannot be read."""
-    found: list[Remote] = []
     link_codes = LinkCodes()
-    if config.discord.token:
-        from bot.platforms.discord import Discord
-
-        found.append(Discord(store, discord_access(config), link_codes))
-    if config.telegram.token:
-        from bot.platforms.telegram import Telegram
-
-        found.append(Telegram(store, telegram_access(config), link_codes))
-    return found
+    return [platform.connect(config, store, link_codes) for platform in _with_token(config)]
 
 
-def discord_access(config: Config) -> "discord.Access":
-    """How Discord is reached, as config.toml and the environment say."""
-    from bot.platforms.discord import Access
-
-    section = config.discord
-    return Access(
-        section.token,
-        section.permission,
-        section.members_intent,
-        section.api,
-        section.gateway,
-        config.service.retention_days,
-    )
+async def platform_lines(config: Config, name: str) -> list[str]:
+    """What `python -m bot check` says of a platform. Raises `BadConfig`, `PlatformRefuses` and `Unreachable`."""
+    for platform in _with_token(config, name):
+        lines: list[str] = await platform.check(config)
+        return lines
+    title, variable = name.capitalize(), f"DOMOVOI_{name.upper()}_TOKEN"
+    return [f"{title}: no token; put one into {variable} to moderate there"]
 
 
-def telegram_access(config: Config) -> "telegram.Access":
-    """How Telegram is reached. A webhook's secret is made anew at each start and told to Telegram then."""
-    from bot.platforms.telegram import Access
-
-    section = config.telegram
-    return Access(
-        section.token,
-        section.api,
-        section.webhook_url,
-        section.webhook_host,
-        section.webhook_port,
-        secrets.token_urlsafe(32),
-        config.service.retention_days,
-    )
+def _with_token(config: Config, *names: str) -> Iterator[ModuleType]:
+    for name in names or PLATFORMS:
+        if getattr(config, name).token:
+            yield importlib.import_module(f"bot.platforms.{name}")

@@ -1,6 +1,7 @@
-"""What a platform must do, and the errors it may answer with, named after what the caller does next.
+"""What the service and the page need of a platform with a connection of its own; what the pipeline needs of every
+platform is `bot.domain.platform`.
 
-A new platform is one file with a class that fulfils `Platform`, and one line in `bot/app.py`.
+A new platform is one folder with a class that fulfils `Remote`, and one line in `bot.platforms.configured`.
 """
 
 from dataclasses import dataclass

@@ -52,6 +52,10 @@ class DiscordReply(Reply):
         """With ** around it."""
         return Markup(f"**{text}**")
 
+    def title(self, text: str) -> Markup:
+        """Inline code."""
+        return Markup(inline(text))
+
     def quote(self, text: str, limit: int = 80) -> Markup:
         """Inline code."""
         return Markup(inline(text, limit))

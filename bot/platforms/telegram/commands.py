@@ -111,6 +111,8 @@ class Commands:
 class AnsweredMessage(Reference):
     """The message that a command answers, or one of the group by its number; see `Reference`."""
 
+    finds_all = False
+
     def __init__(self, request: TelegramRequest, typed: str) -> None:
         self._request = request
         # elsewhere the number of the message that is answered names another message of the group, or none

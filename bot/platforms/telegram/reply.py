@@ -66,6 +66,10 @@ class TelegramReply(Reply):
         """A tag."""
         return Markup(f"<b>{text}</b>")
 
+    def title(self, text: str) -> Markup:
+        """Escaped."""
+        return Markup(html.escape(one_line(text, 128)))
+
     def quote(self, text: str, limit: int = 80) -> Markup:
         """Inline code."""
         return Markup(inline(text, limit))

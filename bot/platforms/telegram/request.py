@@ -36,6 +36,7 @@ class TelegramRequest(RequestContext):
     answer: TelegramReply
     platform = PLATFORM
     consents = True
+    shows_waiting = False
 
     @property
     def reply(self) -> TelegramReply:

@@ -46,6 +46,10 @@ class PlainReply(Reply):
         """As it is."""
         return text
 
+    def title(self, text: str) -> Markup:
+        """As it is."""
+        return Markup(one_line(text, 128))
+
     def quote(self, text: str, limit: int = 80) -> Markup:
         """In quotation marks."""
         return Markup(f"“{one_line(text, limit)}”")

@@ -36,7 +36,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.cases.delivery.RETRY_S", 0.05)
     for place in ("acting", "reply"):
         monkeypatch.setattr(f"bot.platforms.discord.{place}.ANSWER_WITHIN_S", 0.2)
-    monkeypatch.setattr("bot.platforms.discord.asking.TELL_AGAIN_S", (0.05, 0.1))
+    monkeypatch.setattr("bot.platforms.discord.reply.TELL_AGAIN_S", (0.05, 0.1))
     monkeypatch.setattr(
         "bot.platforms.discord.service.supervise", functools.partial(supervise, check_every_s=0.05, first_wait_s=0.02)
     )

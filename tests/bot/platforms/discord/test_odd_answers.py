@@ -35,7 +35,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.cases.delivery.BROKEN_RETRY_S", 0.05)
     for place in ("acting", "reply"):
         monkeypatch.setattr(f"bot.platforms.discord.{place}.ANSWER_WITHIN_S", 2.0)
-    monkeypatch.setattr("bot.platforms.discord.asking.TELL_AGAIN_S", (0.05, 0.1))
+    monkeypatch.setattr("bot.platforms.discord.reply.TELL_AGAIN_S", (0.05, 0.1))
     monkeypatch.setattr("bot.platforms.discord.service.EVERY_S", 0.2)
     monkeypatch.setattr("bot.platforms.discord.service.SYNC_AGAIN_S", 0.1)
     monkeypatch.setattr(

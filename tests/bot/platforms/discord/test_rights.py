@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bot.platforms.discord.asking import Level
 
 from bot.domain.policy import Mode
+from bot.platforms.discord.who_may import Level
 from bot.text.language import say
 from tests.bot.platforms.discord.conftest import Scene, serving
 from tests.simulators.discord_interactions import APPLICATION_COMMAND, COMPONENT, Interactions

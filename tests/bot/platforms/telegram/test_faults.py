@@ -176,7 +176,7 @@ async def test_a_click_that_breaks_is_not_carried_out_twice(living: Scene, monke
     scene = living
     await scene.server.says(scene.group, scene.ann, "HATE")
     card = await scene.card()
-    monkeypatch.setattr(scene.telegram.clicks, "_outcome", _breaks)
+    monkeypatch.setattr(scene.telegram.conversation.cases, "_outcome", _breaks)
     assert "may have worked" in await scene.server.clicks(scene.mod, card, "👍 Correct")
     await asyncio.sleep(0.3)
     assert len(scene.server.called("answerCallbackQuery")) == 1

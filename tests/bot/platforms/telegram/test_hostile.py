@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bot.domain.notice import Notice
 from bot.domain.policy import LabelPolicy, Policy, Strikes
 from bot.domain.setup import Setup
-from bot.platforms.telegram.commands import bold
 from bot.platforms.telegram.layout import LONGEST_TEXT, block, fitting, inline
-from bot.platforms.telegram.private import payload
+from bot.platforms.telegram.private_chat import payload
+from bot.platforms.telegram.reply import bold
 from bot.text.inert import one_line, plain
 from tests.bot.platforms.telegram.conftest import Scene
 from tests.simulators.telegram_server import Call
