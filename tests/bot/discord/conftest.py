@@ -20,7 +20,7 @@ from bot.platforms.discord import Access, Discord
 from bot.platforms.discord.events import community_of
 from bot.policy import Mode, Policy
 from bot.store import Case, Sealer, Store
-from tests.conftest import StubClassifier
+from tests.conftest import StubClassifier, migrated
 from tests.simulators.discord_server import Answer, Channel, DiscordServer, Guild, Message, User
 
 
@@ -128,7 +128,7 @@ class Scene:
 @asynccontextmanager
 async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIterator[Scene]:
     """The bot runs until the block ends; entered again on the same path it is the same bot, started again."""
-    async with Store.open(path / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
+    async with Store.open(migrated(path / "domovoi.db"), Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         scene.store = store
         scene.discord = discord = Discord(store, scene.access, guild_ready_timeout=0.05)
 

@@ -2,12 +2,14 @@
 store; only the classifier is a stub."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from bot.desk import Desk
@@ -16,7 +18,7 @@ from bot.notices import Notice
 from bot.platforms.telegram import Access, Telegram
 from bot.policy import Mode, Policy
 from bot.store import Case, Sealer, Store
-from tests.conftest import StubClassifier
+from tests.conftest import StubClassifier, migrated
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message, User
 
@@ -92,7 +94,7 @@ class Scene:
 @asynccontextmanager
 async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: bool = False) -> AsyncIterator[Scene]:
     """The bot runs until the block ends; entered again on the same path it is the same bot, started again."""
-    async with Store.open(path / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
+    async with Store.open(migrated(path / "domovoi.db"), Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         scene.store = store
         scene.telegram = platform = Telegram(store, scene.access)
 
@@ -128,9 +130,14 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
                 task.cancel()
 
 
+one_ssl_context = functools.cache(httpx.create_ssl_context)
+"""Each bot has two HTTP clients, and each reads all certificates: 50 ms for every scene, though none uses TLS."""
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute's patience is not needed where nobody counts; a test that counts sets it back."""
+    monkeypatch.setattr("httpx._transports.default.create_ssl_context", one_ssl_context)
     monkeypatch.setattr("bot.platforms.telegram.service.PER_MINUTE", 100_000)
     monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.1)
 
