@@ -128,7 +128,8 @@ class Scene:
 @asynccontextmanager
 async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIterator[Scene]:
     """The bot runs until the block ends; entered again on the same path it is the same bot, started again."""
-    async with Store.open(migrated(path / "domovoi.db"), Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
+    migrated(path / "domovoi.db")
+    async with Store.open(path / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         scene.store = store
         scene.discord = discord = Discord(store, scene.access, guild_ready_timeout=0.05)
 

@@ -94,7 +94,8 @@ class Scene:
 @asynccontextmanager
 async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: bool = False) -> AsyncIterator[Scene]:
     """The bot runs until the block ends; entered again on the same path it is the same bot, started again."""
-    async with Store.open(migrated(path / "domovoi.db"), Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
+    migrated(path / "domovoi.db")
+    async with Store.open(path / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         scene.store = store
         scene.telegram = platform = Telegram(store, scene.access)
 
