@@ -21,8 +21,8 @@ from bot.store.store import Journalled
 from model.adapters import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
 from tests.bot.signed_in import link, operator
+from tests.programs import CHROMIUM
 
-CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"
 JARGON = "you absolute walnut, what an idiot move"
 

@@ -24,13 +24,13 @@ from bot.web.links import Links
 from bot.web.rights import OPEN, RIGHTS
 from bot.web.sign_in import Door
 from tests.bot.signed_in import link, operator
+from tests.programs import CHROMIUM
 from tests.simulators.discord_server import DiscordServer
 from tests.simulators.discord_server import User as DiscordUser
 from tests.simulators.sign_in_provider import CLIENT, SECRET, SignInProvider
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import User as TelegramUser
 
-CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"
 SECRET_TEXT = "fuck all refugees, these vermin are hidden here"
 
