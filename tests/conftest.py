@@ -1,9 +1,11 @@
 """Shared scenery: small real parts in temporary folders. Nothing here fakes a model; stubs say so in their name."""
 
+import asyncio
 import functools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,3 +96,14 @@ async def store(tmp_path: Path, sealer: Sealer) -> AsyncIterator[Store]:
 def now() -> datetime:
     """This moment."""
     return datetime.now(UTC)
+
+
+async def unchanged(count: Callable[[], int], for_s: float = 1.0) -> int:
+    """The count once it has stayed the same for so long: what was under way is through."""
+    async with asyncio.timeout(60):
+        before, since = count(), time.monotonic()
+        while time.monotonic() - since < for_s:
+            await asyncio.sleep(0.02)
+            if count() != before:
+                before, since = count(), time.monotonic()
+    return before

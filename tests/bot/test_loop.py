@@ -64,7 +64,7 @@ async def say(page: Page, person: str, text: str) -> None:
 
 async def scored(running: Running, text: str, times: int) -> Journalled:
     """The latest journal row of this text, once it stands there so many times with a verdict."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             rows = await running.parts.store.messages("try-out", datetime.now(UTC) - timedelta(minutes=9))
             mine = sorted((row for row in rows if row.text == text), key=lambda row: row.id)
@@ -75,7 +75,7 @@ async def scored(running: Running, text: str, times: int) -> Journalled:
 
 async def served(running: Running, adapter: str) -> None:
     """Once this adapter serves the try-out chat."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while running.parts.learning.adapter_of("try-out") != adapter:
             await asyncio.sleep(0.1)
 

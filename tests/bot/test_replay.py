@@ -152,9 +152,11 @@ async def test_ctrl_c_ends_it_without_a_report(tmp_path: Path) -> None:
     """Exit status 130, no traceback, no half-written page, no process left."""
     source, out = written(tmp_path / "in.csv", [(f"message {n}", "") for n in range(50_000)]), tmp_path / "r.html"
     command = [*COMMAND, str(source), "--text", "text", "--out", str(out), *configured(tmp_path)]
+    (scratch := tmp_path / "scratch").mkdir()
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(scratch)},
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         start_new_session=True,
@@ -163,7 +165,9 @@ async def test_ctrl_c_ends_it_without_a_report(tmp_path: Path) -> None:
     command_itself = psutil.Process(process.pid)
     while not (children := command_itself.children()):
         await asyncio.sleep(0.1)
-    await asyncio.sleep(3)
+    async with asyncio.timeout(60):  # until it is in the middle of the file
+        while not any(log.stat().st_size > 100_000 for log in scratch.glob("*/replay.db-wal")):
+            await asyncio.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 130 and b"Traceback" not in errors, errors.decode()

@@ -281,7 +281,7 @@ class TelegramServer:
         """Updates that the bot has not confirmed."""
         return len(self.updates)
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
         """Returns when it holds."""
         async with asyncio.timeout(timeout_s):
             while not condition():

@@ -58,7 +58,7 @@ class Scene:
     def community(self) -> str:
         return community_of(self.guild.id)
 
-    async def heard(self, timeout_s: float = 20.0) -> None:
+    async def heard(self, timeout_s: float = 60.0) -> None:
         """The bot has handled every event that was sent to it."""
         await self.server.until(self._idle, timeout_s)
 
@@ -78,7 +78,7 @@ class Scene:
     async def settled(self) -> None:
         """Everything that was said is through, and shown where it is to be shown."""
         await self.heard()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.store.unfinished("discord"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -98,13 +98,13 @@ class Scene:
         def found() -> list[Message]:
             return [m for m in self.alerts.messages.values() if m.components and not m.deleted]
 
-        await self.server.until(lambda: len(found()) >= count, timeout_s=20)
+        await self.server.until(lambda: len(found()) >= count, timeout_s=60)
         assert len(found()) == count
         return found()
 
     async def shown(self) -> None:
         """Every case has its card."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.settled()
             while await self.store.cards.unposted("discord", ago(days=1)):
                 await asyncio.sleep(0.01)
@@ -154,7 +154,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
             await store.communities.save(scene.community, "discord", "Friends", scene.chosen, now)
         tasks = [group.create_task(scene.moderator.run()), group.create_task(discord.run())]
         try:
-            await scene.server.until(lambda: discord.client and discord.client.sound, timeout_s=20)
+            await scene.server.until(lambda: discord.client and discord.client.sound, timeout_s=60)
             yield scene
         finally:
             for task in tasks:

@@ -48,7 +48,7 @@ class Scene:
 
     async def settled(self) -> None:
         """Everything that was said is confirmed, handled and through."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.server.updates or not self.telegram.receiving.idle or await self.store.unfinished("telegram"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -68,7 +68,7 @@ class Scene:
         def found() -> list[Message]:
             return [message for message in self.server.by_bot(self.board) if message.buttons]
 
-        await self.server.until(lambda: len(found()) >= count, timeout_s=20)
+        await self.server.until(lambda: len(found()) >= count, timeout_s=60)
         assert len(found()) == count
         return found()
 
@@ -124,7 +124,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
                     await store.communities.save(name, "telegram", chat.title, setup, now)
         tasks = [group.create_task(scene.moderator.run()), group.create_task(platform.run())]
         try:
-            await scene.server.until(lambda: platform.trouble is None, timeout_s=600 if patient else 10)
+            await scene.server.until(lambda: platform.trouble is None, timeout_s=600 if patient else 60)
             yield scene
         finally:
             for task in tasks:

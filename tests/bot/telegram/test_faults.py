@@ -51,7 +51,7 @@ async def alive(scene: Scene) -> None:
     scene.server.faults.clear()
     text = f"good morning {time.monotonic_ns()}"
     await scene.server.says(scene.group, scene.ben, text)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while text not in "".join("".join(batch) for batch in scene.classifier.batches):
             await asyncio.sleep(0.01)
     assert "Friends" in await scene.asks(scene.owner, f"/start status_{scene.group.id}")
@@ -82,8 +82,8 @@ async def test_every_action_comes_later_and_once(living: Scene, fault: Any, befo
         fail(scene, method, fault, before)
     message = await scene.server.says(scene.group, scene.ann, "HATE")
     member = scene.group.members[scene.ann.id]
-    await scene.server.until(lambda: member.status == "kicked" and message.deleted, timeout_s=9)
-    await scene.server.until(lambda: scene.server.by_bot(scene.board), timeout_s=20)
+    await scene.server.until(lambda: member.status == "kicked" and message.deleted, timeout_s=60)
+    await scene.server.until(lambda: scene.server.by_bot(scene.board), timeout_s=60)
     await scene.settled()
     cards = scene.server.by_bot(scene.board)
     assert len(cards) <= 1 + (not before) and sum(AGAIN not in card.text for card in cards) <= 1
@@ -101,7 +101,7 @@ async def test_a_card_is_sent_and_drawn(scene: Scene, fault: Any, before: bool) 
     assert (AGAIN in card.text) == (fault != 429)
     fail(scene, "editMessageText", fault, before, times=2)
     assert "Recorded: hate" in await scene.server.clicks(scene.mod, card, "👍 Correct")
-    await scene.server.until(lambda: "👍 correct (hate)" in card.text, timeout_s=8)
+    await scene.server.until(lambda: "👍 correct (hate)" in card.text, timeout_s=60)
 
 
 @pytest.mark.parametrize(("fault", "before"), FAULTS)
@@ -233,7 +233,7 @@ async def test_a_token_that_is_refused_later(living: Scene) -> None:
     await scene.server.until(lambda: scene.telegram.trouble is not None)
     assert "@BotFather" in scene.telegram.trouble.text()  # type: ignore[union-attr]
     scene.server.faults.clear()
-    await scene.server.until(lambda: message.deleted, timeout_s=30)
+    await scene.server.until(lambda: message.deleted, timeout_s=60)
     await scene.server.until(lambda: scene.telegram.trouble is None)
 
 
@@ -276,9 +276,10 @@ async def test_whoever_blocked_the_bot_troubles_nobody(living: Scene) -> None:
         fail(scene, "sendMessage", 403)
         await scene.server.says(scene.server.private(scene.ann), scene.ann, text)
         await scene.settled()
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(60):
+        while await scene.store.inbox.waiting("telegram"):
+            await asyncio.sleep(0.02)
     assert not any("could not be handled" in message.text for message in scene.server.by_bot(scene.board))
-    assert not await scene.store.inbox.waiting("telegram")
 
 
 @pytest.mark.parametrize(("fault", "before"), FAULTS)
