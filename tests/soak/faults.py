@@ -135,7 +135,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     for name in ("posting.RETRY_S", "posting.BROKEN_RETRY_S", "posting.REFUSED_RETRY_S"):
         monkeypatch.setattr(f"bot.{name}", 0.02)
     for name in ("backlog.LOOK_EVERY_S", "backlog.ORPHANS_EVERY_S"):
-        monkeypatch.setattr(f"bot.{name}", 0.02)
+        monkeypatch.setattr(f"bot.{name}", 0.04)
 
 
 class Disk:

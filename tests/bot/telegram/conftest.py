@@ -2,14 +2,12 @@
 store; only the classifier is a stub."""
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from bot.desk import Desk
@@ -131,14 +129,9 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
                 task.cancel()
 
 
-one_ssl_context = functools.cache(httpx.create_ssl_context)
-"""Each bot has two HTTP clients, and each reads all certificates: 50 ms for every scene, though none uses TLS."""
-
-
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute's patience is not needed where nobody counts; a test that counts sets it back."""
-    monkeypatch.setattr("httpx._transports.default.create_ssl_context", one_ssl_context)
     monkeypatch.setattr("bot.platforms.telegram.service.PER_MINUTE", 100_000)
     monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.1)
 
