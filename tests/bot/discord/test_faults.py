@@ -338,6 +338,7 @@ async def test_the_bot_is_thrown_out_with_work_to_do(scene: Scene, monkeypatch: 
     await scene.server.until(lambda: scene.read["good morning"])
 
 
+@pytest.mark.minds_time
 async def test_it_stops_at_once(tmp_path: Path) -> None:
     """Cancelled while nothing at Discord answers: over within two seconds, and nothing is lost by it."""
     async with DiscordServer() as server:

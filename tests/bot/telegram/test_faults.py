@@ -301,6 +301,7 @@ async def test_a_notice_that_cannot_be_said_keeps_no_card_back(scene: Scene, mon
     await scene.card()
 
 
+@pytest.mark.minds_time
 @pytest.mark.parametrize("method", ["deleteMessage", "sendMessage", "getChatMember", "getUpdates"])
 async def test_cancelled_in_the_middle(method: str, tmp_path: Path, monkeypatch: Any) -> None:
     """Ends within two seconds, whatever it waits for."""
@@ -346,6 +347,7 @@ def twenty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "PACE", Pace(burst=3, within_s=30.0, redraw_s=0.05))
 
 
+@pytest.mark.minds_time
 async def test_a_flood_of_cards_keeps_to_twenty_a_minute(twenty: None, tmp_path: Path) -> None:
     """A digest that is edited; deletions are not held up."""
     async with TelegramServer() as server, serving(Scene(server), tmp_path) as scene:
@@ -364,6 +366,7 @@ async def test_a_flood_of_cards_keeps_to_twenty_a_minute(twenty: None, tmp_path:
         assert not any(AGAIN in message.text for message in server.by_bot(scene.board))
 
 
+@pytest.mark.minds_time
 async def test_a_flood_of_commands_and_warnings_holds_up_nothing(twenty: None, tmp_path: Path) -> None:
     """Two hundred who ask in the group, and a raid that is warned there: what is bad is deleted and silenced at once,
     and the group hears twenty a minute at most."""

@@ -118,6 +118,7 @@ async def test_a_call_that_never_gets_an_answer(living: Scene, method: str) -> N
     message = await scene.server.says(scene.group, scene.ann, "HATE")
     await scene.server.until(lambda: message.deleted, timeout_s=60)
     scene.telegram.notify(Notice("notice-classifier-back", {}, scene.community))
+    await scene.server.until(lambda: any(not one.buttons for one in scene.server.by_bot(scene.board)))
     if method in ("sendMessage", "editMessageText", "sendDocument"):
         assert await unchanged(lambda: len(scene.server.called(method))) <= 4
     shown = scene.server.by_bot(scene.board)
@@ -208,20 +209,23 @@ async def test_a_server_that_counts_anew(restarted: bool, tmp_path: Path) -> Non
                 await server.says(scene.group, scene.ann, f"HATE {word} {number}")
             await scene.settled()
 
+        def notices() -> list[str]:
+            return [m.text for m in server.by_bot(scene.board) if "count its updates anew" in m.text]
+
         async with serving(scene, tmp_path):
             await some("before")
             if not restarted:
                 server.next_update = 1
                 await some("after")
                 assert len(await scene.cases()) == 6
+                await server.until(notices)
         if restarted:
             server.next_update = 1
             async with serving(scene, tmp_path, set_up=False):
                 await some("after")
                 assert len(await scene.cases()) == 6
-        await asyncio.sleep(0)
-        said = [notice for notice in (m.text for m in server.by_bot(scene.board)) if "count its updates anew" in notice]
-        assert len(said) == 1
+                await server.until(notices)
+        assert len(notices()) == 1
 
 
 async def test_a_server_that_forgets_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
