@@ -134,6 +134,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute's patience is not needed where nobody counts; a test that counts sets it back."""
     monkeypatch.setattr("bot.platforms.telegram.service.PER_MINUTE", 100_000)
     monkeypatch.setattr("bot.warning_pace.GATHER_S", 0.1)
+    monkeypatch.setattr("bot.platforms.telegram.receiving.FLUSH_S", 0.01)
 
 
 @pytest.fixture
