@@ -162,7 +162,6 @@ LEFT_OUT = {"/api/refresh", "/api/events", "/api/sign-out"}
 """Tried by themselves: they go on for long, or end the session."""
 
 
-@pytest.mark.timeout(400)
 async def test_every_route_takes_its_role(town: Town) -> None:
     """Actor x route x community. Who lacks the role is told so and nothing happens; who has it is not refused."""
     cases = {platform: (await town.case(platform, RUDE)).id for platform in town.communities}

@@ -41,7 +41,6 @@ async def victim(server: TelegramServer, folder: Path) -> AsyncIterator[asyncio.
         await process.communicate()
 
 
-@pytest.mark.timeout(200)
 async def test_killed_again_and_again_four_hundred_are_handled_once(tmp_path: Path) -> None:
     """400 queued updates, SIGKILL at seeded moments: each message is in the journal once and done, each hateful one is
     deleted, each warned author was warned at most once."""
