@@ -22,6 +22,7 @@ def check(result: StorageResult) -> None:
     assert result.cases and result.recovery_s <= RECOVERED_S, f"seed {result.seed}: {result}"
 
 
+@pytest.mark.minds_time
 async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
     """SQLite's files, then the log of changes, then nothing at all can be written."""
     messages, hold_s = (6000, 60.0) if LONG else (400, 4.5)
@@ -30,6 +31,7 @@ async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
     assert result.refused
 
 
+@pytest.mark.minds_time
 async def test_a_locked_store_is_waited_for(tmp_path: Path) -> None:
     """Another program writes and takes its time; the long one takes longer than SQLite waits by itself."""
     messages, hold_s = (2000, 75.0) if LONG else (300, 5.0)
@@ -38,6 +40,7 @@ async def test_a_locked_store_is_waited_for(tmp_path: Path) -> None:
     assert bool(result.refused) is LONG
 
 
+@pytest.mark.minds_time
 @pytest.mark.parametrize("probability", [0.005, 0.01] if LONG else [0.01])
 async def test_a_disk_that_fails_now_and_then(tmp_path: Path, probability: float) -> None:
     """Reads, writes and flushes of the store's files fail at random."""
