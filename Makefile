@@ -4,17 +4,22 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: run install test soak lint types bench sbom lock clean
+.PHONY: run install test programs soak lint types bench sbom lock clean
 
 run: .venv/installed ## the service with its try-out chat, on the embedded model
 	$(BIN)/python -m bot run
 
 install: .venv/installed
 
-test: .venv/developing
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/model tests/training
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/bot
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/model --ignore tests/training --ignore tests/bot # these mind the time
+# Scenes wait more than they compute, so three of them share two cores. Tests marked `minds_time` measure how fast
+# something is; they run afterwards, one at a time, with the machine to themselves.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+test: .venv/developing programs
+	$(PYTEST) -m "not minds_time" -n 3 --dist worksteal
+	$(PYTEST) -m minds_time
+
+programs: .venv/developing ## what the tests need beside Python: gets it, or says in one line what to type
+	tests/programs.sh $(BIN)/python
 
 soak: .venv/developing ## the promises of the README kept for a long time: about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --out benchmarks/SOAK.md

@@ -58,6 +58,8 @@ class Recovery:
 
         What was decided before does not wait for a model, nor what was not for a platform that does not answer.
         """
+        if not self._store.newest_at_open:
+            return
         async with asyncio.TaskGroup() as group:
             for states in (DECIDED, ("seen", "shed", "scored")):
                 for name in self._platforms:

@@ -6,6 +6,7 @@ here and unsealed on the way out. Times are UTC.
 
 import asyncio
 import contextlib
+import functools
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -93,10 +94,18 @@ def _config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
+@functools.cache
+def _revisions() -> tuple[str, ...]:
+    """Every version of the schema that this version of the service knows, newest first."""
+    return tuple(revision.revision for revision in script.ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def migrate(connection: sa.Connection) -> None:
     """Brings the schema to this version; raises `NewerStore` for one from the future."""
-    known = {revision.revision for revision in script.ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = _revisions()
     there = MigrationContext.configure(connection).get_current_revision()
+    if there == known[0]:
+        return
     if there is not None and there not in known:
         raise NewerStore(
             f"the store has schema {there}, this version knows up to {max(known)}; "

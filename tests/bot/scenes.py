@@ -81,7 +81,7 @@ class Room:
 
     async def settled(self) -> None:
         """Waits until nothing is under way."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.store.unfinished("webchat"):
                 await asyncio.sleep(0.01)
 

@@ -409,7 +409,7 @@ class DiscordServer(Scenes):
             last[beat.session_id] = beat.at_s
         return late
 
-    async def until(self, condition: Any, timeout_s: float = 20.0) -> None:
+    async def until(self, condition: Any, timeout_s: float = 60.0) -> None:
         """Poll until `condition()` is true; a TimeoutError if it does not become so."""
         async with asyncio.timeout(timeout_s):
             while not condition():

@@ -4,8 +4,7 @@
         group = server.add_group("Friends")
         await server.says(group, server.add_user("ann"), "hello")
 
-A test has the say over update numbers, their order and repetition, and over what goes wrong. `python -m
-tests.simulators.telegram_server --port N` runs it apart from the bot, with the scene of its `main`.
+A test has the say over update numbers, their order and repetition, and over what goes wrong.
 """
 
 import asyncio
@@ -282,7 +281,7 @@ class TelegramServer:
         """Updates that the bot has not confirmed."""
         return len(self.updates)
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
         """Returns when it holds."""
         async with asyncio.timeout(timeout_s):
             while not condition():

@@ -17,14 +17,16 @@ STARTING_S = 0.35
 """About how long a start takes until everything is caught up; every fourth process dies within it."""
 SAID_BEFORE = 0.3
 """The share of a life's messages that is written before it begins."""
+CALLED_WITHIN_S = 5.0
+"""So long a busy machine may take to come to the call at which a process is killed."""
 CALM_S, STUCK_S = 1.5, 30.0
 """Nothing is called for so long when everything is through; and when nothing more will happen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """When a process is killed: at the n-th call that people see (`call`) or that nobody sees (`read`), else, and at
-    the latest, `after_s` seconds after it was forked."""
+    """When a process is killed: at the n-th call that people see (`call`) or that nobody sees (`read`), and at the
+    latest `CALLED_WITHIN_S` seconds after it was forked; without such a call, `after_s` seconds after it was forked."""
 
     after_s: float
     call: int = 0
@@ -147,7 +149,8 @@ async def _life(soak: Soak, kill: Kill, messages: int) -> float:
             took_s = time.monotonic() - began
 
         waiting = group.create_task(up())
-        await service.ended(max(0.0, began + kill.after_s - time.monotonic()))
+        latest_s = CALLED_WITHIN_S if kill.call or kill.read else kill.after_s
+        await service.ended(max(0.0, began + latest_s - time.monotonic()))
         await service.kill()
         waiting.cancel()
     assert service.code == -signal.SIGKILL, f"ended by itself with {service.code}: see service.log"

@@ -141,7 +141,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     for name in ("delivery.RETRY_S", "delivery.BROKEN_RETRY_S", "delivery.REFUSED_RETRY_S"):
         monkeypatch.setattr(f"bot.cases.{name}", 0.02)
     for name in ("LOOK_EVERY_S", "ORPHANS_EVERY_S"):
-        monkeypatch.setattr(f"bot.pipeline.recovery.{name}", 0.02)
+        monkeypatch.setattr(f"bot.pipeline.recovery.{name}", 0.04)
 
 
 class Disk:

@@ -7,7 +7,8 @@ line each: {"forked": pid}; {"begun": pid} once that hears signals; {"up": pid} 
 
 Not as in life: the model's process is a stub (`stub_worker.py`), the libraries' pauses before they connect again are
 short, and so is what scales with the day: how far back edits are looked for, how much Telegram takes in a minute, how
-often a digest is drawn again, how long a warning waits for others to name.
+often a digest is drawn again, how long a warning waits for others to name. The certificates, which the simulators do
+not need, are read once before the first fork.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import discord
+import httpx
 
 import bot.platforms.telegram
 from bot import app, config
@@ -51,6 +53,8 @@ async def at_once(*_: Any, **__: Any) -> None:
 def scale() -> None:
     """What the docstring says."""
     bot.models.Worker = Stubbed
+    httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
+    httpx._transports.default.create_ssl_context(verify=True, cert=None, trust_env=True)  # as the library asks
     discord.Client.before_identify_hook = at_once
     discord.backoff.ExponentialBackoff.delay = lambda _: 0.05
     service.Gateway = functools.partial(service.Gateway, guild_ready_timeout=0.02)

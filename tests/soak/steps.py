@@ -155,7 +155,7 @@ class Day:
     async def _case(self, service: Service, name: str) -> Case:
         async with asyncio.timeout(REST_S):
             while (case := await service.store.case_of(PLATFORM, COMMUNITY, name)) is None:
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.01)
         return case
 
     async def _undo(self, service: Service, name: str) -> None:
@@ -179,7 +179,7 @@ async def at_rest(service: Service, world: World) -> None:
         if time.monotonic() > until:
             left = [(row.text, row.state) for row in await service.store.unfinished(PLATFORM)]
             raise TimeoutError(f"still under way: {left}; digests show {world.digests}")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
     await asyncio.sleep(0.06)  # time for whatever is done once too often
 
 

@@ -9,6 +9,7 @@ from tests.soak.flood import CAPACITY, flood
 SECONDS = 60.0 if os.environ.get("DOMOVOI_SOAK") else 12.0
 
 
+@pytest.mark.minds_time
 @pytest.mark.parametrize("identical", [False, True])
 async def test_a_flood_holds_up_nobody_else(identical: bool) -> None:
     """Ten times the model's capacity: ordinary authors wait at most 2 s, none of theirs is shed, all is read later."""

@@ -3,15 +3,12 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from tests.soak.outages import outages
 
 MESSAGES = 1200
 SEED = int(os.environ.get("DOMOVOI_SEED", "1"))
 
 
-@pytest.mark.timeout(200)
 async def test_an_hour_without_discord_and_a_day_without_telegram(tmp_path: Path) -> None:
     """Two hundred messages in each of six rooms, twelve pages of updates; what is older than an hour is only shown."""
     result = await outages(MESSAGES, SEED, tmp_path / "soak")

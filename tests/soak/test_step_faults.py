@@ -11,8 +11,8 @@ from tests.soak.faults import KINDS, Fault
 from tests.soak.steps import broken_by, every_step, made, run
 
 COMBINATIONS = [(boundary, kind) for boundary, kinds in KINDS.items() for kind in kinds]
-AT_LEAST = 400
-tried: dict[tuple[str, str], int] = {}
+AT_LEAST = {"commit": 30, "log": 60, "platform": 10, "board": 5, "model": 6, "swap": 4, "clock": 20}
+"""So many steps at a boundary a day has, about two thirds of what it has today; a day that lost some tests less."""
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +25,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_every_step_at_a_boundary_may_fail(boundary: str, kind: str, template: Path, tmp_path: Path) -> None:
     """One fault a day, and the day after it is as it should be."""
     days, broken = await every_step(template, tmp_path, boundary, kind)
-    tried[boundary, kind] = days
     assert not broken, "\n".join(broken)
-    assert days, "the boundary was never reached"
-
-
-def test_there_were_enough() -> None:
-    """The aim; when only some were asked for there is nothing to count."""
-    if len(tried) == len(COMBINATIONS):
-        assert sum(tried.values()) >= AT_LEAST, tried
+    assert days >= AT_LEAST[boundary], f"only {days} steps at this boundary"
 
 
 @pytest.mark.parametrize(

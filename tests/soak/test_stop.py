@@ -12,7 +12,8 @@ MESSAGES, STOPS = (20_000, 1000) if LONG else (2000, 60)
 SEED = int(os.environ.get("DOMOVOI_SEED", "1"))
 
 
-@pytest.mark.timeout(3600 if LONG else 300)
+@pytest.mark.minds_time
+@pytest.mark.timeout(3600 if LONG else 900)
 async def test_stopped_again_and_again(tmp_path: Path) -> None:
     """SIGTERM while it starts, while it catches up and at any moment: exit code 0 in time, and the next start finishes
     what was begun, once."""

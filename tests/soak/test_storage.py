@@ -22,7 +22,7 @@ def check(result: StorageResult) -> None:
     assert result.cases and result.recovery_s <= RECOVERED_S, f"seed {result.seed}: {result}"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.minds_time
 async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
     """SQLite's files, then the log of changes, then nothing at all can be written."""
     messages, hold_s = (6000, 60.0) if LONG else (400, 4.5)
@@ -31,7 +31,7 @@ async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
     assert result.refused
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.minds_time
 async def test_a_locked_store_is_waited_for(tmp_path: Path) -> None:
     """Another program writes and takes its time; the long one takes longer than SQLite waits by itself."""
     messages, hold_s = (2000, 75.0) if LONG else (300, 5.0)
@@ -40,7 +40,7 @@ async def test_a_locked_store_is_waited_for(tmp_path: Path) -> None:
     assert bool(result.refused) is LONG
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.minds_time
 @pytest.mark.parametrize("probability", [0.005, 0.01] if LONG else [0.01])
 async def test_a_disk_that_fails_now_and_then(tmp_path: Path, probability: float) -> None:
     """Reads, writes and flushes of the store's files fail at random."""
@@ -57,7 +57,7 @@ async def test_without_libfiu_the_package_is_named(tmp_path: Path, monkeypatch: 
         await io_errors(1, 0.0, 0.01, SEED, tmp_path / "soak")
 
 
-@pytest.mark.timeout(900 if LONG else 200)
+@pytest.mark.timeout(3600 if LONG else 900)
 async def test_flipped_bytes(tmp_path: Path) -> None:
     """Whichever byte of whichever file: every row is there at the next start, or the start refuses with a clear line;
     a store is never begun anew. The damage to a single cell that makes another sound value of it goes unnoticed."""

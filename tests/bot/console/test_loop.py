@@ -21,8 +21,8 @@ from bot.store.store import Journalled
 from model.adapters.registry import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
 from tests.bot.signed_in import link, operator
+from tests.programs import CHROMIUM
 
-CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all refugees, they are vermin"
 JARGON = "you absolute walnut, what an idiot move"
 
@@ -64,7 +64,7 @@ async def say(page: Page, person: str, text: str) -> None:
 
 async def scored(running: Running, text: str, times: int) -> Journalled:
     """The latest journal row of this text, once it stands there so many times with a verdict."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             rows = await running.parts.store.messages("try-out", datetime.now(UTC) - timedelta(minutes=9))
             mine = sorted((row for row in rows if row.text == text), key=lambda row: row.id)
@@ -75,12 +75,12 @@ async def scored(running: Running, text: str, times: int) -> Journalled:
 
 async def served(running: Running, adapter: str) -> None:
     """Once this adapter serves the try-out chat."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while running.parts.learning.adapter_of("try-out") != adapter:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_the_whole_loop(page: Page, running: Running) -> None:
     """Shadow, enforce, removed, explained, undone, corrected, learned from, rolled back."""
     expect.set_options(timeout=20_000)  # the first message waits for the model to be loaded
@@ -114,8 +114,8 @@ async def test_the_whole_loop(page: Page, running: Running) -> None:
 
     shipped = await page.get_by_test_id("adapter-version").inner_text()
     await page.get_by_test_id("refresh").click()
-    await expect(page.get_by_test_id("refresh-result")).to_contain_text("promoted", timeout=180_000)
-    await expect(page.get_by_test_id("adapter-version")).not_to_have_text(shipped, timeout=5_000)
+    await expect(page.get_by_test_id("refresh-result")).to_contain_text("promoted", timeout=600_000)
+    await expect(page.get_by_test_id("adapter-version")).not_to_have_text(shipped)
     await expect(page.get_by_test_id("history").locator("circle")).to_have_count(4)  # two figures of two adapters
     await say(page, "cem", JARGON)
     latest = await scored(running, JARGON, times=2)

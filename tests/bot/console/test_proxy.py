@@ -178,7 +178,7 @@ async def test_the_page_works_behind_the_documented_proxy(name: str, folder: Pat
             message = {"person": "ann", "text": "good morning"}
             async with session.post(address + "/api/messages", json=message, headers=sent) as posted:
                 assert posted.status == 201, await posted.text()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while b"good morning" not in await feed.content.readline():
                     pass
         other = sent | {"Origin": "https://evil.example"}

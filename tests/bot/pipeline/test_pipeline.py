@@ -14,7 +14,7 @@ from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
 from model.classifier import Classifier, Item, Overloaded, Unavailable, Verdict
 from model.labels import Label
-from tests.conftest import StubClassifier, now, said
+from tests.conftest import StubClassifier, now, said, unchanged
 
 
 class Community:
@@ -42,7 +42,7 @@ class Community:
 
     async def settled(self, state: str = "done") -> None:
         """Waits until nothing is under way."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.store.unfinished("webchat"):
                 await asyncio.sleep(0.01)
 
@@ -121,8 +121,7 @@ async def test_while_the_classifier_is_down_messages_wait_and_nothing_is_punishe
     async with community(store, classifier) as scene:
         for _ in range(3):
             await scene.says("ann", "HATE")
-        await asyncio.sleep(0.2)
-        assert len(scene.notices) == 1 and not await store.cases("try-out")
+        assert await unchanged(lambda: len(scene.notices), 0.2) == 1 and not await store.cases("try-out")
         classifier.up = True
         await scene.settled()
         assert len(scene.notices) == 2 and len(await store.cases("try-out")) == 3
@@ -169,7 +168,7 @@ async def test_a_message_that_arrives_while_the_journal_is_worked_off_is_handled
     )
     for n in range(30):
         await pipeline.receive(said(f"text {n}", str(n)))
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         task = group.create_task(pipeline.run())
         while len(settled) < 30:
             await asyncio.sleep(0.01)
@@ -238,7 +237,7 @@ async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: 
 async def test_a_cancelled_taker_takes_nobodys_turn() -> None:
     """Woken and cancelled in the same turn of the loop: the entry goes to the next."""
     fair_queue: FairQueue[str] = FairQueue()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         first, second = group.create_task(fair_queue.take()), group.create_task(fair_queue.take())
         await asyncio.sleep(0)
         await fair_queue.put("ann", "hello")

@@ -61,7 +61,7 @@ async def test_a_message_that_kills_is_tried_three_times_and_shown(store: Store)
             assert case.message.text == KILLER and case.message.state == "failed"
             shown = card(case, "en")
             assert "could not" in shown.lines[0] and not shown.buttons and "Nothing was done" in shown.lines[1]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not scene.notices:  # it is told after the card is shown
                     await asyncio.sleep(0.01)
             assert [notice.name for notice in scene.notices] == ["notice-unread"]
@@ -81,6 +81,9 @@ async def test_a_sick_model_is_no_messages_fault(store: Store) -> None:
     async with community(store, device) as scene:
         for number in range(3):
             await scene.says("ann", f"HATE {number}")
+        async with asyncio.timeout(60):
+            while scene.moderator.trouble is None:
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         assert not await store.cases("try-out") and scene.pipeline.trouble is not None
         device.sick = False
@@ -124,7 +127,7 @@ async def test_the_least_tried_are_begun_first(tmp_path: Path, sealer: Sealer) -
             assert row is not None
             await store.record_tried(row, tries)
     device, chat = StubClassifier(), WebChat(lambda posted: None)
-    async with Store.open(tmp_path / "s.db", sealer) as store, asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with Store.open(tmp_path / "s.db", sealer) as store, asyncio.timeout(60), asyncio.TaskGroup() as group:
         pipeline = Pipeline(store, device, {"webchat": chat}, adapter_of=lambda community: "global/x", concurrency=1)
         task = group.create_task(pipeline.run())
         while await store.unfinished("webchat"):
@@ -151,7 +154,7 @@ async def test_what_arrives_while_the_service_starts_is_no_suspect(
     pipeline = Pipeline(
         store, device, {"webchat": WebChat(lambda posted: None)}, adapter_of=lambda community: "global/x"
     )
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         received = group.create_task(pipeline.receive(said("HATE")))
         while not await store.unfinished("webchat"):
             await asyncio.sleep(0.01)

@@ -21,8 +21,8 @@ from model.adapters.registry import SHIPPED_FOLDER
 from model.classifier import AdapterRejected
 from model.gptj.files import MINI
 from tests.bot.signed_in import link, operator
+from tests.programs import CHROMIUM
 
-CHROMIUM = "/usr/bin/chromium"
 RUDE = "fuck all immigrants, they are vermin and should be deported"
 
 

@@ -110,7 +110,7 @@ async def test_the_service_makes_that_backup_by_itself(
         task = group.create_task(app._backups(store, lambda told: None))
         if not dies:
             await store.mine.erase(store.author(said("x")), "try-out", NOW)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while files_with(tmp_path, pieces):
                 await asyncio.sleep(0.1)
         task.cancel()

@@ -22,7 +22,7 @@ from bot.platforms.discord import Access, Discord
 from bot.platforms.discord.events import community_of
 from bot.process import logs
 from bot.store import Sealer, Store
-from tests.conftest import StubClassifier
+from tests.conftest import StubClassifier, migrated
 from tests.simulators.discord_server import Answer, Channel, DiscordServer, Guild, Message, User
 
 
@@ -60,7 +60,7 @@ class Scene:
     def community(self) -> str:
         return community_of(self.guild.id)
 
-    async def heard(self, timeout_s: float = 20.0) -> None:
+    async def heard(self, timeout_s: float = 60.0) -> None:
         """The bot has handled every event that was sent to it."""
         await self.server.until(self._idle, timeout_s)
 
@@ -80,7 +80,7 @@ class Scene:
     async def settled(self) -> None:
         """Everything that was said is through, and shown where it is to be shown."""
         await self.heard()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.store.unfinished("discord"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -100,13 +100,13 @@ class Scene:
         def found() -> list[Message]:
             return [m for m in self.alerts.messages.values() if m.components and not m.deleted]
 
-        await self.server.until(lambda: len(found()) >= count, timeout_s=20)
+        await self.server.until(lambda: len(found()) >= count, timeout_s=60)
         assert len(found()) == count
         return found()
 
     async def shown(self) -> None:
         """Every case has its card."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.settled()
             while await self.store.cards.unposted("discord", ago(days=1)):
                 await asyncio.sleep(0.01)
@@ -130,6 +130,7 @@ class Scene:
 @asynccontextmanager
 async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIterator[Scene]:
     """The bot runs until the block ends; entered again on the same path it is the same bot, started again."""
+    migrated(path / "domovoi.db")
     async with Store.open(path / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         scene.store = store
         scene.discord = discord = Discord(store, scene.access, guild_ready_timeout=0.05)
@@ -155,7 +156,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True) -> AsyncIter
             await store.communities.save(scene.community, "discord", "Friends", scene.chosen, now)
         tasks = [group.create_task(scene.pipeline.run()), group.create_task(discord.run())]
         try:
-            await scene.server.until(lambda: discord.client and discord.client.sound, timeout_s=20)
+            await scene.server.until(lambda: discord.client and discord.client.sound, timeout_s=60)
             yield scene
         finally:
             for task in tasks:

@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.domain.policy import LabelPolicy
 from tests.bot.platforms.discord.conftest import Scene, ago, serving
 from tests.bot.platforms.discord.test_moderating import HARSH, by_bot, fields, labels
@@ -184,6 +186,7 @@ async def test_case_and_history(scene: Scene) -> None:
     assert "no cases" in (await scene.runs(scene.mod, "history", member=scene.ben)).content
 
 
+@pytest.mark.minds_time
 async def test_a_slow_model_keeps_nobody_without_an_answer(scene: Scene, monkeypatch: Any) -> None:
     """Every command and button says within the time Discord gives that it is at work, and ends with words."""
     message = await scene.server.says(scene.lounge, scene.owner, "HATE")

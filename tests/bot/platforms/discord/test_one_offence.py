@@ -86,5 +86,5 @@ async def test_new_accounts_with_two_messages_each_do_not_switch_it_off(scene: S
         person = scene.server.add_user(f"raider{number}")
         scene.guild.add_member(person)
         messages += [await scene.server.says(scene.lounge, person, f"HATE {n}") for n in range(2)]
-    await scene.server.until(lambda: all(message.deleted for message in messages), timeout_s=30)
+    await scene.server.until(lambda: all(message.deleted for message in messages), timeout_s=60)
     assert not any(notice.name == "notice-cap" for notice in scene.notices)

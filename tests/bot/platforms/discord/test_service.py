@@ -57,7 +57,7 @@ async def started(
     finally:
         if process.returncode is None:
             process.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await process.communicate()
 
 
@@ -66,8 +66,8 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
     async with DiscordServer() as server:
         scene = Scene(server)
         async with started(server, tmp_path) as (process, link), contextlib.AsyncExitStack() as stack:
-            await server.until(lambda: by_name(server, "setup"), timeout_s=30)
-            await server.until(lambda: server.dm(scene.owner).messages, timeout_s=30)
+            await server.until(lambda: by_name(server, "setup"), timeout_s=60)
+            await server.until(lambda: server.dm(scene.owner).messages, timeout_s=60)
             screen = await scene.runs(scene.owner, "setup")
             await server.selects(scene.owner, screen, "Channel for cards", scene.alerts)
             assert "Saved" in (await server.clicks(scene.owner, screen, "Save")).content
@@ -77,7 +77,7 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
             assert not message.deleted
             assert "Enforce" in (await scene.runs(scene.owner, "mode", mode="enforce")).content
             second = await server.says(scene.lounge, scene.ben, HATEFUL + ", all of them")
-            await server.until(lambda: second.deleted, timeout_s=15)
+            await server.until(lambda: second.deleted, timeout_s=60)
             explained = await server.clicks(scene.owner, card, "Explain")
             assert "`vermin`" in explained.content or "`refugees,`" in explained.content
             page = await stack.enter_async_context(by_link(link))
@@ -88,7 +88,7 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
             assert "scope=bot" in discord["invite"] and not discord["trouble"] and not discord["faults"]
             server.faults.refuse_connections()
             server.faults.drop_socket()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not discord["faults"]:
                     async with page.get("/api/platforms") as answer:
                         (discord,) = (await answer.json())["platforms"]

@@ -18,7 +18,7 @@ from bot.domain.policy import Mode, Policy
 from bot.pipeline.pipeline import Pipeline
 from bot.platforms.telegram import Access, Telegram
 from bot.store import Sealer, Store
-from tests.conftest import StubClassifier
+from tests.conftest import StubClassifier, migrated
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message, User
 
@@ -48,7 +48,7 @@ class Scene:
 
     async def settled(self) -> None:
         """Everything that was said is confirmed, handled and through."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.server.updates or not self.telegram.receiving.idle or await self.store.unfinished("telegram"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -68,7 +68,7 @@ class Scene:
         def found() -> list[Message]:
             return [message for message in self.server.by_bot(self.board) if message.buttons]
 
-        await self.server.until(lambda: len(found()) >= count, timeout_s=20)
+        await self.server.until(lambda: len(found()) >= count, timeout_s=60)
         assert len(found()) == count
         return found()
 
@@ -94,6 +94,7 @@ class Scene:
 @asynccontextmanager
 async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: bool = False) -> AsyncIterator[Scene]:
     """The bot runs until the block ends; entered again on the same path it is the same bot, started again."""
+    migrated(path / "domovoi.db")
     async with Store.open(path / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         scene.store = store
         scene.telegram = platform = Telegram(store, scene.access)
@@ -123,7 +124,7 @@ async def serving(scene: Scene, path: Path, *, set_up: bool = True, patient: boo
                     await store.communities.save(name, "telegram", chat.title, setup, now)
         tasks = [group.create_task(scene.pipeline.run()), group.create_task(platform.run())]
         try:
-            await scene.server.until(lambda: platform.trouble is None, timeout_s=600 if patient else 10)
+            await scene.server.until(lambda: platform.trouble is None, timeout_s=600 if patient else 60)
             yield scene
         finally:
             for task in tasks:
@@ -135,6 +136,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute's patience is not needed where nobody counts; a test that counts sets it back."""
     monkeypatch.setattr("bot.platforms.telegram.service.PER_MINUTE", 100_000)
     monkeypatch.setattr("bot.pipeline.warning_pace.GATHER_S", 0.1)
+    monkeypatch.setattr("bot.platforms.telegram.receiving.FLUSH_S", 0.01)
 
 
 @pytest.fixture

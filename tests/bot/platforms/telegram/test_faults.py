@@ -51,7 +51,7 @@ async def alive(scene: Scene) -> None:
     scene.server.faults.clear()
     text = f"good morning {time.monotonic_ns()}"
     await scene.server.says(scene.group, scene.ben, text)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while text not in "".join("".join(batch) for batch in scene.classifier.batches):
             await asyncio.sleep(0.01)
     assert "Friends" in await scene.asks(scene.owner, f"/start status_{scene.group.id}")
@@ -82,8 +82,8 @@ async def test_every_action_comes_later_and_once(living: Scene, fault: Any, befo
         fail(scene, method, fault, before)
     message = await scene.server.says(scene.group, scene.ann, "HATE")
     member = scene.group.members[scene.ann.id]
-    await scene.server.until(lambda: member.status == "kicked" and message.deleted, timeout_s=9)
-    await scene.server.until(lambda: scene.server.by_bot(scene.board), timeout_s=20)
+    await scene.server.until(lambda: member.status == "kicked" and message.deleted, timeout_s=60)
+    await scene.server.until(lambda: scene.server.by_bot(scene.board), timeout_s=60)
     await scene.settled()
     cards = scene.server.by_bot(scene.board)
     assert len(cards) <= 1 + (not before) and sum(AGAIN not in card.text for card in cards) <= 1
@@ -101,7 +101,7 @@ async def test_a_card_is_sent_and_drawn(scene: Scene, fault: Any, before: bool) 
     assert (AGAIN in card.text) == (fault != 429)
     fail(scene, "editMessageText", fault, before, times=2)
     assert "Recorded: hate" in await scene.server.clicks(scene.mod, card, "👍 Correct")
-    await scene.server.until(lambda: "👍 correct (hate)" in card.text, timeout_s=8)
+    await scene.server.until(lambda: "👍 correct (hate)" in card.text, timeout_s=60)
 
 
 @pytest.mark.parametrize(("fault", "before"), FAULTS)
@@ -233,7 +233,7 @@ async def test_a_token_that_is_refused_later(living: Scene) -> None:
     await scene.server.until(lambda: scene.telegram.trouble is not None)
     assert "@BotFather" in scene.telegram.trouble.text()  # type: ignore[union-attr]
     scene.server.faults.clear()
-    await scene.server.until(lambda: message.deleted, timeout_s=30)
+    await scene.server.until(lambda: message.deleted, timeout_s=60)
     await scene.server.until(lambda: scene.telegram.trouble is None)
 
 
@@ -276,9 +276,10 @@ async def test_whoever_blocked_the_bot_troubles_nobody(living: Scene) -> None:
         fail(scene, "sendMessage", 403)
         await scene.server.says(scene.server.private(scene.ann), scene.ann, text)
         await scene.settled()
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(60):
+        while await scene.store.inbox.waiting("telegram"):
+            await asyncio.sleep(0.02)
     assert not any("could not be handled" in message.text for message in scene.server.by_bot(scene.board))
-    assert not await scene.store.inbox.waiting("telegram")
 
 
 @pytest.mark.parametrize(("fault", "before"), FAULTS)
@@ -300,6 +301,7 @@ async def test_a_notice_that_cannot_be_said_keeps_no_card_back(scene: Scene, mon
     await scene.card()
 
 
+@pytest.mark.minds_time
 @pytest.mark.parametrize("method", ["deleteMessage", "sendMessage", "getChatMember", "getUpdates"])
 async def test_cancelled_in_the_middle(method: str, tmp_path: Path, monkeypatch: Any) -> None:
     """Ends within two seconds, whatever it waits for."""
@@ -345,6 +347,7 @@ def twenty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "PACE", Pace(burst=3, within_s=30.0, redraw_s=0.05))
 
 
+@pytest.mark.minds_time
 async def test_a_flood_of_cards_keeps_to_twenty_a_minute(twenty: None, tmp_path: Path) -> None:
     """A digest that is edited; deletions are not held up."""
     async with TelegramServer() as server, serving(Scene(server), tmp_path) as scene:
@@ -363,6 +366,7 @@ async def test_a_flood_of_cards_keeps_to_twenty_a_minute(twenty: None, tmp_path:
         assert not any(AGAIN in message.text for message in server.by_bot(scene.board))
 
 
+@pytest.mark.minds_time
 async def test_a_flood_of_commands_and_warnings_holds_up_nothing(twenty: None, tmp_path: Path) -> None:
     """Two hundred who ask in the group, and a raid that is warned there: what is bad is deleted and silenced at once,
     and the group hears twenty a minute at most."""

@@ -155,7 +155,7 @@ async def test_cards_commands_and_set_up(scene: Scene, text: str) -> None:
     message = await server.says(scene.group, scene.ann, f"HATE {text}"[:4096])
     await server.says(scene.group, scene.ann, forum_topic_created={"name": f"HATE {text}"[:128]}, **FORUM)
     await server.says(scene.group, scene.ben, f"hello {text}"[:4096])
-    await server.until(lambda: message.deleted, timeout_s=9)
+    await server.until(lambda: message.deleted, timeout_s=60)
     cases = await scene.cases()
     await server.until(lambda: any(m.buttons for m in server.by_bot(scene.board)))
     card = next(m for m in server.by_bot(scene.board) if m.buttons)
@@ -191,7 +191,7 @@ async def test_a_digest_of_them(scene: Scene) -> None:
     for text in HOSTILE:
         await scene.server.says(scene.group, scene.ben, f"HATE {text}"[:4096])
     await scene.server.until(
-        lambda: any("need a look" in m.text for m in scene.server.by_bot(scene.board)), timeout_s=9
+        lambda: any("need a look" in m.text for m in scene.server.by_bot(scene.board)), timeout_s=60
     )
     inert(scene)
 

@@ -106,7 +106,7 @@ async def test_a_flooder_is_muted_and_the_rest_goes(scene: Scene) -> None:
     await scene.enforce(hate=DELETE, max_actions_per_hour=5)
     await scene.server.says(scene.group, scene.ann, "good morning", date=int(time.time()) - DAY_S)
     messages = [await scene.server.says(scene.group, scene.ann, f"HATE {number}") for number in range(150)]
-    await scene.server.until(lambda: all(message.deleted for message in messages), timeout_s=30)
+    await scene.server.until(lambda: all(message.deleted for message in messages), timeout_s=60)
     await through(scene)
     assert scene.group.members[scene.ann.id].status == "restricted"
     assert not any(notice.name == "notice-cap" for notice in scene.notices)

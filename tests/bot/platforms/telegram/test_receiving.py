@@ -41,7 +41,6 @@ async def victim(server: TelegramServer, folder: Path) -> AsyncIterator[asyncio.
         await process.communicate()
 
 
-@pytest.mark.timeout(200)
 async def test_killed_again_and_again_four_hundred_are_handled_once(tmp_path: Path) -> None:
     """400 queued updates, SIGKILL at seeded moments: each message is in the journal once and done, each hateful one is
     deleted, each warned author was warned at most once."""
@@ -241,7 +240,7 @@ async def test_a_chat_that_moved_unheard_is_followed(scene: Scene) -> None:
     new.members = scene.group.members
     message = await scene.server.says(scene.group, scene.ann, "HATE")
     new.messages[message.id] = message
-    await scene.server.until(lambda: message.deleted, timeout_s=8)
+    await scene.server.until(lambda: message.deleted, timeout_s=60)
 
 
 async def test_the_token_is_in_no_log(scene: Scene, caplog: Any) -> None:

@@ -197,7 +197,7 @@ async def test_forged_buttons_do_nothing(scene: Scene, tmp_path: Path) -> None:
     for number, data in enumerate(forged):
         query = {"id": f"f{number}", "from": scene.owner.payload(), "message": card.data, "chat_instance": "1"}
         scene.server.push({"callback_query": query | {"data": data}})
-    await scene.server.until(lambda: all(f"f{n}" in scene.server.answers for n in range(len(forged))), timeout_s=10)
+    await scene.server.until(lambda: all(f"f{n}" in scene.server.answers for n in range(len(forged))), timeout_s=60)
     words = len(kept(tmp_path)["correction"])
     assert words <= 1 and {**kept(tmp_path), "correction": [], '"case"': []} == {
         **state,

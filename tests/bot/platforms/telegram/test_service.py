@@ -19,19 +19,19 @@ async def test_from_the_first_start_to_a_removed_message(tmp_path: Path) -> None
         scene, other = Scene(server), DiscordScene(discord)
         more = {"DOMOVOI_TELEGRAM_TOKEN": server.token, "DOMOVOI_TELEGRAM_API": server.api}
         async with started(discord, tmp_path, **more) as (process, link):
-            await server.until(lambda: server.called("deleteWebhook"), timeout_s=30)
+            await server.until(lambda: server.called("deleteWebhook"), timeout_s=60)
             await server.adds_bot(scene.group, scene.owner)
-            await server.until(lambda: server.by_bot(scene.group), timeout_s=10)
+            await server.until(lambda: server.by_bot(scene.group), timeout_s=60)
             shown = await screen(scene, scene.owner)
             await server.says(scene.board, scene.owner, f"/start {board_link(shown)}")
-            await server.until(lambda: server.by_bot(scene.board), timeout_s=10)
+            await server.until(lambda: server.by_bot(scene.board), timeout_s=60)
             message = await server.says(scene.group, scene.ann, HATEFUL)
             card = await scene.card()
             assert HATEFUL in card.text and "<b>hate" in card.text and not message.deleted
             await server.clicks(scene.owner, shown, "Switch to enforce")
             second = await server.says(scene.group, scene.ben, HATEFUL + ", all of them")
-            await server.until(lambda: second.deleted, timeout_s=15)
-            await discord.until(lambda: discord.live_sessions(), timeout_s=20)
+            await server.until(lambda: second.deleted, timeout_s=60)
+            await discord.until(lambda: discord.live_sessions(), timeout_s=60)
             code = (await other.runs(other.owner, "link")).content.split("`/link ")[1].split("`")[0]
             assert "Linked" in await scene.asks(scene.owner, f"/link {code}")
             await server.says(scene.group, scene.ann, HATEFUL + ", once more")

@@ -156,7 +156,7 @@ async def test_what_waited_for_the_model_is_quoted_after_a_restart_too(tmp_path:
             await scene.enforce(hate=HARSH)
             shown = {"quote": {"text": "HATE"}, "sticker": {"file_id": "s", "emoji": "x"}}
             message = await server.says(scene.group, scene.ben, "not nice", **shown)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await scene.store.unfinished("telegram"):
                     await asyncio.sleep(0.01)
         scene.classifier = StubClassifier()
