@@ -82,7 +82,7 @@ async def test_a_sick_model_is_no_messages_fault(store: Store) -> None:
         for number in range(3):
             await scene.says("ann", f"HATE {number}")
         async with asyncio.timeout(60):
-            while scene.moderator.trouble is None:
+            while scene.pipeline.trouble is None:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         assert not await store.cases("try-out") and scene.pipeline.trouble is not None
