@@ -266,9 +266,16 @@ class Enforcement:
         return await self._warnings.next(event, at_once=removed)
 
     async def _given(self, performer: Platform | DryRun, row: int, action: Action, event: Message) -> None:
-        """Performs it; a warning that was certainly not given is owed still."""
+        """Performs it; a warning that was certainly not given is owed still.
+
+        A platform may write to the store while it acts. What the store refuses for a while is done again, which looks
+        like done once; a warning is not.
+        """
         try:
-            unchanged = await performer.perform(action, event.key, event.author)
+            if isinstance(action, actions.Warn):
+                unchanged = await performer.perform(action, event.key, event.author)
+            else:
+                unchanged = await self._store_retry(lambda: performer.perform(action, event.key, event.author))
         except (RateLimited, NotConnected, MissingPermission, Gone):
             if isinstance(action, actions.Warn):
                 self._warnings.not_given(event, action)

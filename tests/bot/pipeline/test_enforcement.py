@@ -1,11 +1,13 @@
 """What was decided is carried out step by step, and each step is in the journal before it is taken."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from bot.cases.card import card
 from bot.domain.action import Action, Ban, Delete, Warn
@@ -114,6 +116,31 @@ async def test_a_warning_that_may_have_been_sent_is_not_repeated_and_says_so(sto
     assert (case.message.state, case.message.unsure) == ("done", "warn")
     shown = " ".join(card(case, "en").lines)
     assert "Done: delete, ban" in shown and "Whether this arrived is not known, so it was not repeated: warn" in shown
+
+
+class FullOnce(Answers):
+    """Writes to the store while it bans, and finds the disk full the first time."""
+
+    refused = False
+
+    async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
+        await super().perform(action, key, author)
+        if action.name == "ban" and not self.refused:
+            self.refused = True
+            cause = sqlite3.OperationalError("database or disk is full")
+            cause.sqlite_errorname = "SQLITE_FULL"
+            raise sa.exc.OperationalError("stub", None, cause)
+
+
+async def test_a_full_disk_while_a_platform_acts_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ban is done again and the message is done, not failed."""
+    monkeypatch.setattr("bot.store.retry.RETRY_S", 0.01)
+    row = await decided(store)
+    platform = FullOnce(store)
+    async with enforcement(store, platform) as process:
+        await process.perform(row, said("HATE"), HARSH, HARSH.actions)
+    assert [name for name, _ in platform.done] == ["delete", "warn", "ban", "ban"]
+    assert (await the_case(store)).message.state == "done"
 
 
 async def test_what_the_platform_was_not_asked_for_is_done_later(store: Store) -> None:
