@@ -136,7 +136,7 @@ async def run(authors: int, seconds: float, seed: int) -> Wait:
             )
             tasks = [group.create_task(batcher.run()), group.create_task(pipeline.run())]
             began, sent = time.monotonic(), 0
-            receiving = set[asyncio.Task[bool]]()
+            updates = set[asyncio.Task[bool]]()
             while (now := time.monotonic() - began) < seconds:
                 while sent < now * PER_SECOND:
                     events = [message("flood", dice.randrange(authors), sent)]
@@ -146,15 +146,15 @@ async def run(authors: int, seconds: float, seed: int) -> Wait:
                         wanted[events[-1].key.message] = began + sent / PER_SECOND
                     for event in events:
                         task = group.create_task(pipeline.receive(event))
-                        receiving.add(task)
-                        task.add_done_callback(receiving.discard)
+                        updates.add(task)
+                        task.add_done_callback(updates.discard)
                     sent += 1
                 await asyncio.sleep(0.005)
             until = time.monotonic() + AFTERWARDS_S
             while wanted and time.monotonic() < until:  # noqa: ASYNC110  # the bot offers no event for it
                 await asyncio.sleep(0.05)
             read = flood
-            for one in (*tasks, *receiving):
+            for one in (*tasks, *updates):
                 one.cancel()
     left = [time.monotonic() - at for at in wanted.values()]
     return Wait([*took, *left], len(left), read)

@@ -48,7 +48,7 @@ from bot.domain.event import Message
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.platforms.telegram import Access, Telegram
 from bot.platforms.telegram.events import community_of
-from bot.platforms.telegram.receiving import Taken
+from bot.platforms.telegram.updates import Taken
 from bot.store import Sealer, Store
 from bot.store import tables as t
 
@@ -256,7 +256,7 @@ class Bot:
     async def finished(self, messages: int) -> None:
         """Every message and name is through, and every update is marked as handled."""
         expected = messages + min(messages, AUTHORS)
-        await until(lambda: self.through >= expected and self.telegram.receiving.idle)
+        await until(lambda: self.through >= expected and self.telegram.updates.idle)
         while await self.store.inbox.waiting("telegram"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -349,7 +349,7 @@ async def paced(server: Simulated, updates: int, per_second: float) -> Pace:
     with tempfile.TemporaryDirectory() as folder:
         async with serving(server.where, Path(folder), Timed) as bot:
             assert isinstance(bot.store, Timed)
-            take = bot.telegram.receiving.take
+            take = bot.telegram.updates.take
 
             async def taken(came: Sequence[Any]) -> Taken:
                 now = time.monotonic()
@@ -357,7 +357,7 @@ async def paced(server: Simulated, updates: int, per_second: float) -> Pace:
                     arrived[f"{message['chat']['id']}:{message['message_id']}"] = now, message["told_at"]
                 return await take(came)
 
-            bot.telegram.receiving.take = taken  # type: ignore[assignment, method-assign]
+            bot.telegram.updates.take = taken  # type: ignore[assignment, method-assign]
             await server.prepare(updates, per_second)
             cpu, wall = time.process_time(), time.perf_counter()
             server.go()

@@ -151,7 +151,7 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
             left_out=dict(Counter(reason for *_, reason in others)),
             standing=frozenset(homes),
             passed_over=passed_over,
-            acting={where: _acting(json.loads(policy)) for where, policy in policies},
+            acting={where: _action_calls(json.loads(policy)) for where, policy in policies},
             prevalence=prevalences(counted),
             homes=homes,
             left_out_in={where: dict(counts) for where, counts in reasons.items()},
@@ -159,7 +159,7 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
     )
 
 
-def _acting(policy: Mapping[str, Mapping[str, float]]) -> dict[Label, float]:
+def _action_calls(policy: Mapping[str, Mapping[str, float]]) -> dict[Label, float]:
     acting = {label: float(policy[label]["act_at"]) for label in HARMFUL}
     if not all(map(math.isfinite, acting.values())):
         raise BadData("a policy in the store has a threshold that is no number; start the bot once to mend it")

@@ -55,7 +55,7 @@ class Address:
     action: str
 
 
-class Restricting:
+class RestrictionCalls:
     """For one platform. What concerns one member is done one after the other, so that none overwrites another's."""
 
     def __init__(self, platform: str, kept: Restrictions, lifts: Lifts) -> None:

@@ -29,7 +29,8 @@ import httpx
 import bot.platforms.telegram
 from bot import app, config
 from bot.pipeline import warning_pace
-from bot.platforms.discord import catching_up, service
+from bot.platforms.discord import missed_messages as missed_messages
+from bot.platforms.discord import service
 from bot.platforms.telegram import service as telegram_service
 from model.serving import worker
 
@@ -58,8 +59,8 @@ def scale() -> None:
     discord.Client.before_identify_hook = at_once
     discord.backoff.ExponentialBackoff.delay = lambda _: 0.05
     service.Gateway = functools.partial(service.Gateway, guild_ready_timeout=0.02)
-    catching_up.OVERLAP = OVERLAP
-    catching_up.WAIT_S = 0.1
+    missed_messages.OVERLAP = OVERLAP
+    missed_messages.WAIT_S = 0.1
     telegram_service.PER_MINUTE = 100_000
     telegram_service.PACE = replace(telegram_service.PACE, redraw_s=0.1)
     service.Pace = functools.partial(service.Pace, redraw_s=0.1)

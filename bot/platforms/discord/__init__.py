@@ -5,7 +5,7 @@ The rest is what people see and click.
 
 from bot.config import Config
 from bot.conversation.link_codes import LinkCodes
-from bot.platforms.discord import checking
+from bot.platforms.discord import check as checking
 from bot.platforms.discord.bot import Access
 from bot.platforms.discord.service import Discord
 from bot.store import Store

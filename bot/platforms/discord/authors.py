@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import discord
 
 from bot.domain.platform import Gone
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 
 KEPT_S = 60.0
 Known = tuple[float, discord.Member | None]

@@ -11,11 +11,11 @@ from bot.domain.case import Case
 from bot.domain.platform import Gone, NotConnected
 from bot.domain.setup import Setup
 from bot.pipeline.hourly_cap import RESUME
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.bot import DiscordBot
+from bot.platforms.discord.card_layout import buttons, digest_buttons, digest_embed, embed, resume_button
 from bot.platforms.discord.events import PLATFORM, community_of
-from bot.platforms.discord.inert import fitting
-from bot.platforms.discord.layout import buttons, digest_buttons, digest_embed, embed, resume_button
+from bot.platforms.discord.inert_markdown import fitting
 from bot.text.language import say
 
 Room = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel

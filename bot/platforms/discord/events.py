@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import discord
 
 from bot.domain.event import NAME, NOBODY, TITLE, Author, Message, MessageKey
-from bot.platforms.discord.received import Json, raw_of
-from bot.platforms.discord.words import attached_to, unknown_in, words_of
+from bot.platforms.discord.authored_text import attached_to, unknown_in, words_of
+from bot.platforms.discord.raw_events import Json, raw_of
 
 PLATFORM = "discord"
 NAMES = "names"

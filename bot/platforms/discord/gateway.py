@@ -11,8 +11,8 @@ import discord
 import structlog
 from discord import app_commands
 
-from bot.platforms.discord.received import Json
-from bot.platforms.discord.waits import Waits
+from bot.platforms.discord.rate_limits import RateLimits
+from bot.platforms.discord.raw_events import Json
 
 log = structlog.get_logger()
 
@@ -99,8 +99,10 @@ class Listener(Protocol):
 class Gateway(discord.Client):
     """One connection; a new one is made when it has ended. Without a message cache: edits are read as they come."""
 
-    def __init__(self, listener: Listener, *, members_intent: bool, waits: Waits | None = None, **options: Any) -> None:
-        waits = waits or Waits(lambda: None)
+    def __init__(
+        self, listener: Listener, *, members_intent: bool, waits: RateLimits | None = None, **options: Any
+    ) -> None:
+        waits = waits or RateLimits(lambda: None)
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.message_content = True
         intents.guild_scheduled_events = True

@@ -4,7 +4,7 @@ import discord
 
 from bot.domain.event import EXAMPLES, MessageKey
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.events import NAMES, PLATFORM, channel_of, community_of
 
 Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel

@@ -6,7 +6,7 @@ from bot.conversation.explain import Reference
 from bot.conversation.report import Reported
 from bot.domain.event import Message
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.events import event_of, room_of, unreadable_event
 from bot.platforms.discord.may_read import Readable, sees
 from bot.platforms.discord.request import DiscordRequest, refers

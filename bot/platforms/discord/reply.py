@@ -15,11 +15,11 @@ from bot.cases.card import Card
 from bot.conversation.context import Choice, File, Markup, Reply
 from bot.domain.case import Case
 from bot.domain.platform import Unreadable
-from bot.platforms.discord.acting import ANSWER_WITHIN_S
+from bot.platforms.discord.actions import ANSWER_WITHIN_S
 from bot.platforms.discord.buttons import CaseButton, DigestButton
-from bot.platforms.discord.inert import block, fitting, inline
-from bot.platforms.discord.layout import buttons, embed, link
-from bot.platforms.discord.waits import asked_of
+from bot.platforms.discord.card_layout import buttons, embed, link
+from bot.platforms.discord.inert_markdown import block, fitting, inline
+from bot.platforms.discord.rate_limits import asked_of
 from bot.platforms.unreadable_answers import read_by
 from bot.text.language import Language, language_of, say
 from model.labels import LABELS, Label

@@ -16,7 +16,7 @@ from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachabl
 from bot.domain.policy import Policy
 from bot.domain.setup import Setup
 from bot.pipeline.question_lane import Asker, Rank
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import PLATFORM, channel_of, community_of, event_of, room_of
 from bot.platforms.discord.may_read import Readable, may_read, sees

@@ -9,7 +9,7 @@ from bot.domain.action import Action, Ban, Delete, Kick, Timeout
 from bot.domain.notice import Notice
 from bot.domain.policy import Policy
 from bot.domain.setup import Setup
-from bot.platforms.discord.inert import inline
+from bot.platforms.discord.inert_markdown import inline
 
 READING = ("view_channel", "read_message_history")
 SHOWING = ("view_channel", "send_messages", "embed_links", "read_message_history")

@@ -25,12 +25,11 @@ from bot.domain.role import Person, Standing
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.pipeline.pipeline import Pipeline
-from bot.platforms.discord import standings
-from bot.platforms.discord.acting import Acting, refusals
+from bot.platforms.discord import page_rights as standings
+from bot.platforms.discord.actions import ActionCalls, refusals
 from bot.platforms.discord.board import DiscordBoard
 from bot.platforms.discord.bot import Access, DiscordBot
 from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
-from bot.platforms.discord.catching_up import CatchingUp
 from bot.platforms.discord.clicks import Clicks
 from bot.platforms.discord.commands import add_commands
 from bot.platforms.discord.events import (
@@ -44,11 +43,12 @@ from bot.platforms.discord.events import (
 )
 from bot.platforms.discord.gateway import Gateway, supervise
 from bot.platforms.discord.history import Room
-from bot.platforms.discord.inert import inline
+from bot.platforms.discord.inert_markdown import inline
+from bot.platforms.discord.missed_messages import MissedMessages
+from bot.platforms.discord.rate_limits import RateLimits
 from bot.platforms.discord.rights import shows_cards
 from bot.platforms.discord.titles import Titles
 from bot.platforms.discord.translations import Translations
-from bot.platforms.discord.waits import Waits
 from bot.platforms.health import Health
 from bot.platforms.protocol import Overview, Place
 from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
@@ -83,11 +83,13 @@ class Discord(DiscordBot):
         self._checking: set[int] = set()
         self._at_once = asyncio.Semaphore(RECEIVED_AT_ONCE)
         self.circuit_breaker = CircuitBreaker(told=self.notify)
-        self._waits = Waits(self.circuit_breaker.refused)
-        self._acting = Acting(lambda: self.client, self.setup, store.lifts, store.restrictions, self.circuit_breaker)
+        self._rate_limits = RateLimits(self.circuit_breaker.refused)
+        self._action_calls = ActionCalls(
+            lambda: self.client, self.setup, store.lifts, store.restrictions, self.circuit_breaker
+        )
         self.titles = Titles(self)
-        self.catching_up = CatchingUp(store, self._receive, self.titles.found, self._skipped)
-        self.health = Health(lambda: len(self.catching_up.on_hold))
+        self.missed_messages = MissedMessages(store, self._receive, self.titles.found, self._skipped)
+        self.health = Health(lambda: len(self.missed_messages.on_hold))
         self.delivery = CardDelivery(store, DiscordBoard(self), Pace(), self.health.cards_wait)
 
     def serve(self, pipeline: Pipeline, case_service: CaseService, conversation: Conversation) -> None:
@@ -102,7 +104,7 @@ class Discord(DiscordBot):
             http.Route.BASE = self.access.api.rstrip("/")
         if self.access.gateway:
             library.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self.access.gateway)
-        await self.catching_up.open()
+        await self.missed_messages.open()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -117,12 +119,12 @@ class Discord(DiscordBot):
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`."""
         with self.circuit_breaker.asking_for(key.community):
-            return await self._acting.perform(action, key, author)
+            return await self._action_calls.perform(action, key, author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
         with self.circuit_breaker.asking_for(key.community):
-            return await self._acting.undo(action, key, author)
+            return await self._action_calls.undo(action, key, author)
 
     def show(self, case: Case) -> None:
         """The case's card is posted or brought up to date; never waits."""
@@ -175,9 +177,9 @@ class Discord(DiscordBot):
             if guild.unavailable:
                 continue
             if await self.store.communities.setup(community_of(guild.id)) is None:
-                await self.catching_up.begin(guild)
+                await self.missed_messages.begin(guild)
             await self._greet(guild)
-        await self.catching_up.catch_up(list(client.guilds))
+        await self.missed_messages.catch_up(list(client.guilds))
         if not resumed:
             await self.delivery.resume()
         for guild in client.guilds:
@@ -188,7 +190,7 @@ class Discord(DiscordBot):
         """From now on nothing is heard."""
         self.begin_work()
         self.health.fails("outage")
-        await self.catching_up.open()
+        await self.missed_messages.open()
 
     async def written(self, message: discord.Message) -> None:
         """Committed to the journal; a message the store could not take is read again later."""
@@ -197,10 +199,10 @@ class Discord(DiscordBot):
             async with self._at_once:
                 await self._receive(message)
                 if message.guild is not None:
-                    await self.catching_up.heard(message)
+                    await self.missed_messages.heard(message)
         except Exception:
             log.exception("message not journalled, to be read again", message=message.id)
-            await self.catching_up.missed(message)
+            await self.missed_messages.missed(message)
 
     async def called(self, member: discord.Member) -> None:
         """A name is read once for each author until it changes."""
@@ -227,13 +229,13 @@ class Discord(DiscordBot):
             return
         recent = discord.utils.time_snowflake(datetime.now(UTC) - A_LITTLE)
         after = int(number) if number.isdecimal() and int(number) < recent else recent
-        self.catching_up.read_again(room_of(int(channel), getattr(room, "parent_id", None)), after)
+        self.missed_messages.read_again(room_of(int(channel), getattr(room, "parent_id", None)), after)
 
     async def joined(self, guild: discord.Guild) -> None:
         """From now on everything there is read."""
         self.begin_work()
         log.info("added to a server", server=guild.id)
-        await self.catching_up.begin(guild)
+        await self.missed_messages.begin(guild)
         await self._greet(guild)
         await self._check(guild)
 
@@ -254,7 +256,7 @@ class Discord(DiscordBot):
             await asyncio.sleep(0.5)
             self._checking.discard(guild.id)
             await self._check(guild)
-            await self.catching_up.catch_up([guild])
+            await self.missed_messages.catch_up([guild])
             await self.delivery.resume()  # the channel for cards may be there again
 
         looking = look()
@@ -264,7 +266,7 @@ class Discord(DiscordBot):
             looking.close()
 
     def _make(self) -> Gateway:
-        client = Gateway(self, members_intent=self.access.members_intent, waits=self._waits, **self._options)
+        client = Gateway(self, members_intent=self.access.members_intent, waits=self._rate_limits, **self._options)
         client.clicks = Clicks(self)
         client.add_dynamic_items(CaseButton, DigestButton, ResumeButton)
         add_commands(client.tree, self)
@@ -352,8 +354,8 @@ class Discord(DiscordBot):
             if self.client is None or not self.client.sound:
                 continue
             try:
-                if self.catching_up.on_hold:
-                    await self.catching_up.catch_up(list(self.client.guilds))
+                if self.missed_messages.on_hold:
+                    await self.missed_messages.catch_up(list(self.client.guilds))
                 await self._lift_bans()
             except Exception:
                 log.exception("what is done now and then failed")
@@ -363,7 +365,7 @@ class Discord(DiscordBot):
         for lift in await self.store.lifts.due(PLATFORM, datetime.now(UTC)):
             try:
                 with self.circuit_breaker.asking_for(lift.community):
-                    await self._acting.lift(lift)
+                    await self._action_calls.lift(lift)
             except MissingPermission as error:
                 self.notify(Notice("notice-lift", {"member": lift.member, "why": error.why}, lift.community))
                 await self.store.lifts.forget(PLATFORM, lift.community, lift.member)

@@ -9,7 +9,7 @@ from bot.conversation.setup import preset_name, setup_line, with_next_language, 
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.domain.policy import Mode, Policy
 from bot.domain.setup import Setup
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.events import PLATFORM
 from bot.platforms.discord.may_read import Readable
 from bot.platforms.discord.request import DiscordRequest, ask

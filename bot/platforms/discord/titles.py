@@ -7,7 +7,7 @@ import discord
 
 from bot.domain.event import NOBODY
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import (
     author_of,
@@ -17,7 +17,7 @@ from bot.platforms.discord.events import (
     status_event,
     title_event,
 )
-from bot.platforms.discord.received import Json
+from bot.platforms.discord.raw_events import Json
 
 RENAMED_WITHIN_S = 2.0
 """Within so long Discord's message follows that says who gave a thread another title."""

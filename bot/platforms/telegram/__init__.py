@@ -1,4 +1,4 @@
-"""Telegram: `service` is the platform, `receiving` takes updates, `events` and `actions` translate.
+"""Telegram: `service` is the platform, `updates` takes updates, `events` and `actions` translate.
 
 The rest is what people see and click.
 """
@@ -10,7 +10,7 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library's coming way to sa
 
 from bot.config import Config  # the library reads that when it is used
 from bot.conversation.link_codes import LinkCodes
-from bot.platforms.telegram import checking
+from bot.platforms.telegram import check as checking
 from bot.platforms.telegram.bot import Access
 from bot.platforms.telegram.service import Telegram
 from bot.store import Store

@@ -6,7 +6,7 @@ from typing import Any
 from telegram.constants import ChatMemberStatus
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.platforms.telegram.calling import Caller, OddAnswer
+from bot.platforms.telegram.bot_api import Caller, OddAnswer
 from bot.platforms.telegram.who_may import CHANGE_INFO, DELETE, PROMOTE, RESTRICT
 
 KEPT_S = 60.0

@@ -9,8 +9,8 @@ import telegram
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.domain.platform import Unreachable
-from bot.platforms.telegram.calling import Caller, OddAnswer
-from bot.platforms.telegram.layout import fitting
+from bot.platforms.telegram.bot_api import Caller, OddAnswer
+from bot.platforms.telegram.card_layout import fitting
 from bot.text.language import Language, say
 
 log = structlog.get_logger()

@@ -12,8 +12,15 @@ from bot.domain.platform import Gone, MissingPermission
 from bot.domain.setup import Setup
 from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.telegram.bot import TelegramBot
+from bot.platforms.telegram.card_layout import (
+    card_text,
+    digest_keyboard,
+    digest_text,
+    fitting,
+    keyboard,
+    resume_keyboard,
+)
 from bot.platforms.telegram.events import PLATFORM
-from bot.platforms.telegram.layout import card_text, digest_keyboard, digest_text, fitting, keyboard, resume_keyboard
 from bot.platforms.telegram.who_may import follow_from
 from bot.text.inert import plain
 from bot.text.language import say
@@ -56,7 +63,7 @@ class TelegramBoard:
         """Where it stands, also if cards go elsewhere by now."""
         text, buttons = drawing.content
         chat = int(card[0])
-        async with self._bot.acting.refusals(chat, None):
+        async with self._bot.action_calls.refusals(chat, None):
             try:
                 await self._bot.api.redraw(chat, int(card[1]), text, buttons)
             except BadRequest as error:
@@ -76,7 +83,7 @@ class TelegramBoard:
         """The message's number. Raises `Gone` for the private chat of somebody who may neither moderate nor manage any
         more."""
         try:
-            async with self._bot.acting.refusals(chat, None):
+            async with self._bot.action_calls.refusals(chat, None):
                 if chat > 0 and not await self._may_see(community, chat):
                     raise Gone(str(chat))
                 sent = await self._bot.api.send(chat, text, buttons)

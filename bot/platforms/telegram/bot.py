@@ -20,10 +20,10 @@ from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.pipeline.pipeline import Pipeline
 from bot.platforms.health import Health
-from bot.platforms.telegram.acting import Acting, missing_right
+from bot.platforms.telegram.actions import ActionCalls, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.answers import Answers
-from bot.platforms.telegram.calling import Caller
+from bot.platforms.telegram.bot_api import Caller
 from bot.platforms.telegram.events import Json
 from bot.platforms.telegram.groups import Groups
 from bot.platforms.telegram.linked_channels import LinkedChannels
@@ -72,7 +72,7 @@ class TelegramBot(ABC):
         self.linked_channels = LinkedChannels()
         self.answers = Answers(lambda: self.api)
         self._bot: Caller | None = None
-        self.acting = Acting(
+        self.action_calls = ActionCalls(
             lambda: self._bot,
             self.groups.setup,
             self._is_admin,
@@ -92,7 +92,7 @@ class TelegramBot(ABC):
 
     @abstractmethod
     async def groups_with(self, user: int) -> list[tuple[int, str]]:
-        """(chat, title) of groups in which somebody probably is; see `Acquaintances`."""
+        """(chat, title) of groups in which somebody probably is; see `LikelyGroups`."""
 
     @property
     def api(self) -> Caller:

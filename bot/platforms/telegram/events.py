@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.domain.event import NAME, TITLE, Author, Message, MessageKey
+from bot.platforms.telegram.authored_text import attached_to, doers_in, names_in, titles_in, unknown_in, words_of
 from bot.platforms.telegram.moments import moment
-from bot.platforms.telegram.words import attached_to, doers_in, names_in, titles_in, unknown_in, words_of
 
 PLATFORM = "telegram"
 NAMES = "names"

@@ -7,7 +7,7 @@ import time
 
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.platforms.telegram.calling import Caller
+from bot.platforms.telegram.bot_api import Caller
 
 KEPT_S = 60.0
 

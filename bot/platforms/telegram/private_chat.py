@@ -18,9 +18,9 @@ from bot.conversation.status import mode_line
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.telegram.bot import TelegramBot
+from bot.platforms.telegram.card_layout import fitting
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import Json
-from bot.platforms.telegram.layout import fitting
 from bot.platforms.telegram.request import TelegramRequest, ask
 from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right
 from bot.text.language import language_of, say

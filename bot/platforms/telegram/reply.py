@@ -14,7 +14,7 @@ from bot.cases.card import Card
 from bot.conversation.context import Choice, File, Markup, Reply
 from bot.domain.case import Case
 from bot.platforms.telegram.bot import TelegramBot
-from bot.platforms.telegram.layout import block, card_text, fitting, inline, keyboard, label_keyboard, link
+from bot.platforms.telegram.card_layout import block, card_text, fitting, inline, keyboard, label_keyboard, link
 from bot.text.inert import one_line
 from bot.text.language import Language, say
 

@@ -141,7 +141,7 @@ class TelegramRequest(RequestContext):
 
     async def post_back(self, case: Case, text: Markup) -> None:
         """Into the group and the topic where it was written."""
-        async with self.bot.acting.refusals(self.chat, None):
+        async with self.bot.action_calls.refusals(self.chat, None):
             await self.bot.api.send(self.chat, text, topic=topic_of(case.message.key.room))
 
     async def missing_rights(self) -> list[Notice]:

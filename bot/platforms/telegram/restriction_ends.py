@@ -8,8 +8,8 @@ import structlog
 from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
 from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM, Json, chat_named, community_of
+from bot.platforms.telegram.member_restrictions import restriction_of
 from bot.platforms.telegram.moments import moment
-from bot.platforms.telegram.restricted import restriction_of
 from bot.store.timed_bans import Lift
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class RestrictionEnds:
     async def _lift(self, lift: Lift) -> None:
         try:
             with self._bot.circuit_breaker.asking_for(self._bot.groups.community_of(chat_named(lift.community))):
-                await self._bot.acting.lift(lift)
+                await self._bot.action_calls.lift(lift)
         except (Gone, MissingPermission) as error:
             log.warning("what stood before a restriction is not put back", error=str(error))
             await self._bot.store.lifts.forget(PLATFORM, lift.community, lift.member)

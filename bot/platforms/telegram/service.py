@@ -23,12 +23,11 @@ from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.pipeline.pipeline import Pipeline
 from bot.platforms.protocol import Overview, Place
-from bot.platforms.telegram import standings
-from bot.platforms.telegram.acquaintances import Acquaintances
+from bot.platforms.telegram import page_rights as standings
 from bot.platforms.telegram.albums import Albums
 from bot.platforms.telegram.board import TelegramBoard
 from bot.platforms.telegram.bot import Access, TelegramBot
-from bot.platforms.telegram.calling import Caller, OddAnswer, Requests
+from bot.platforms.telegram.bot_api import Caller, OddAnswer, Requests
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import (
@@ -42,10 +41,11 @@ from bot.platforms.telegram.events import (
     key_of,
     other_events,
 )
-from bot.platforms.telegram.limits import OnlyWords
+from bot.platforms.telegram.likely_groups import LikelyGroups
 from bot.platforms.telegram.private_chat import PrivateChat, payload
-from bot.platforms.telegram.receiving import NUMBERS_KEPT, Polling, Receiving, Webhook, reason
+from bot.platforms.telegram.rate_limits import OnlyWords
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
+from bot.platforms.telegram.updates import NUMBERS_KEPT, Polling, Updates, Webhook, reason
 from bot.store import Store
 from bot.store.retry import StoreRetry, is_corruption, is_transient, leaves
 from bot.text.language import language_of, say
@@ -69,11 +69,11 @@ class Telegram(TelegramBot):
     def __init__(self, store: Store, access: Access, link_codes: LinkCodes | None = None) -> None:
         super().__init__(store, access, CircuitBreaker(told=self.notify), link_codes or LinkCodes())
         self.restriction_ends = RestrictionEnds(self)
-        self.albums = Albums(store, lambda key: self.acting.perform(Delete(), self._here(key), NOBODY))
-        self.acquaintances = Acquaintances(self)
+        self.albums = Albums(store, lambda key: self.action_calls.perform(Delete(), self._here(key), NOBODY))
+        self.likely_groups = LikelyGroups(self)
         self.board = TelegramBoard(self)
         self.delivery = CardDelivery(store, self.board, PACE, self.health.cards_wait)
-        self.receiving = Receiving(store, self._handle, self.notify, self.health)
+        self.updates = Updates(store, self._handle, self.notify, self.health)
         self.commands = Commands(self, lambda request: self.private.show(request))
         self.private = PrivateChat(self, self.commands)
         self.clicks = Clicks(self, self.private)
@@ -134,14 +134,14 @@ class Telegram(TelegramBot):
         with self.circuit_breaker.asking_for(key.community):
             if isinstance(action, Delete):
                 await self.albums.remove(key)
-            return await self.acting.perform(action, self._here(key), author)
+            return await self.action_calls.perform(action, self._here(key), author)
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
         """See `Platform`."""
         with self.circuit_breaker.asking_for(key.community):
             if isinstance(action, Delete):
                 await self.store.albums.keep(key)
-            return await self.acting.undo(action, self._here(key), author)
+            return await self.action_calls.undo(action, self._here(key), author)
 
     def show(self, case: Case) -> None:
         """The case's card is posted or brought up to date; never waits."""
@@ -162,8 +162,8 @@ class Telegram(TelegramBot):
         return bool(setup.alert_room) and setup.alert_room not in self.board.lost
 
     async def groups_with(self, user: int) -> list[tuple[int, str]]:
-        """(chat, title) of groups in which somebody probably is; see `Acquaintances`."""
-        return await self.acquaintances.groups_of(user)
+        """(chat, title) of groups in which somebody probably is; see `LikelyGroups`."""
+        return await self.likely_groups.groups_of(user)
 
     async def overview(self) -> Overview:
         """For the page."""
@@ -193,15 +193,15 @@ class Telegram(TelegramBot):
         """Raises `TelegramError` as it is, not in a group."""
         failed: TelegramError | None = None
         async with asyncio.TaskGroup() as group:
-            books = group.create_task(self.receiving.run())
+            books = group.create_task(self.updates.run())
             await asyncio.sleep(0)
             await self.delivery.resume()
 
-            source: Polling | Webhook = Polling(self.receiving, self._heard)
+            source: Polling | Webhook = Polling(self.updates, self._heard)
             if self.access.webhook_url:
                 access = self.access
                 source = Webhook(
-                    self.receiving,
+                    self.updates,
                     access.webhook_url,
                     access.webhook_secret,
                     access.webhook_host,
@@ -258,7 +258,7 @@ class Telegram(TelegramBot):
         chat = message["chat"]
         community = self.groups.community_of(int(chat["id"]))
         await self._known(chat)
-        self.acquaintances.met((message.get("from") or {}).get("id"), int(chat["id"]))
+        self.likely_groups.met((message.get("from") or {}).get("id"), int(chat["id"]))
         admins = await self.moderators(int(chat["id"]), message)
         album, late = album_of(message), False
         if album is not None:  # before it can be acted on: then the whole album is to go
@@ -301,7 +301,7 @@ class Telegram(TelegramBot):
     async def _greet(self, chat: Json, by: Json) -> bool:
         """One message in a group the bot is new in, with a button to set it up in private. True where it was sent."""
         number, language = int(chat["id"]), language_of(str(by.get("language_code") or "en"))
-        self.acquaintances.met(by.get("id"), number)
+        self.likely_groups.met(by.get("id"), number)
         if not await self.groups.greet(number, str(chat.get("title") or ""), Setup(language=language)):
             return False
         lines = [say(language, "telegram-welcome"), *(f"⚠️ {one.text(language)}" for one in await self.check(number))]

@@ -9,8 +9,8 @@ import pytest
 from bot.domain.policy import Band
 from bot.pipeline.edits import has_same_flagged_words
 from bot.platforms.authored_text import Piece, Whose, joined
-from bot.platforms.discord import inert
-from bot.platforms.telegram import layout
+from bot.platforms.discord import inert_markdown as inert
+from bot.platforms.telegram import card_layout as layout
 from bot.store import Store
 from bot.text.inert import one_line, plain
 from tests.bot.scenes import room

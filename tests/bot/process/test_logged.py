@@ -12,7 +12,7 @@ import pytest
 
 from bot.app import Running, service
 from bot.config import Config, Discord, Service, Telegram
-from bot.platforms.telegram import receiving
+from bot.platforms.telegram import updates as updates
 from bot.process import logs
 from tests.bot.process.test_logs import STAMPED
 from tests.simulators.discord_server import DiscordServer
@@ -88,8 +88,8 @@ async def test_a_page_that_quotes_the_address_does_not_leak_the_token(
 ) -> None:
     """A server's error page with the path in it, a body that is cut off, a redirect: as JSON and as HTML."""
     said: list[str] = []
-    monkeypatch.setattr(receiving, "LONG_POLL_S", 0)
-    monkeypatch.setattr(receiving, "RETRY_S", 0.05)
+    monkeypatch.setattr(updates, "LONG_POLL_S", 0)
+    monkeypatch.setattr(updates, "RETRY_S", 0.05)
     async with both(tmp_path, monkeypatch) as (_, discord, telegram):
         path = f"/bot{telegram.token}/getUpdates"
         bodies = [

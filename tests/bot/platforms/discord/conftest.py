@@ -186,7 +186,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 0.02)
     for module in (discord.http, discord.webhook.async_):
         monkeypatch.setattr(module, "asyncio", Quick())
-    monkeypatch.setattr("bot.platforms.discord.catching_up.WAIT_S", 0.02)
+    monkeypatch.setattr("bot.platforms.discord.missed_messages.WAIT_S", 0.02)
     monkeypatch.setattr("bot.cases.delivery.RETRY_S", 0.2)
     monkeypatch.setattr("bot.pipeline.warning_pace.GATHER_S", 0.1)
     monkeypatch.setattr("bot.platforms.discord.titles.RENAMED_WITHIN_S", 0.1)

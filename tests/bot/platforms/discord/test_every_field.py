@@ -12,7 +12,7 @@ import discord
 import pytest
 
 from bot.platforms.authored_text import Rules
-from bot.platforms.discord.words import KNOWN, UNWRITTEN, words_of
+from bot.platforms.discord.authored_text import KNOWN, UNWRITTEN, words_of
 
 MARK = "MARKED words"
 ANOTHERS = {"User", "PartialUser", "UserWithMember", "Member", "Message"}

@@ -34,7 +34,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.pipeline.enforcement.FIRST_WAIT_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.GATHER_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.RETRY_S", 0.05)
-    for place in ("acting", "reply"):
+    for place in ("actions", "reply"):
         monkeypatch.setattr(f"bot.platforms.discord.{place}.ANSWER_WITHIN_S", 0.2)
     monkeypatch.setattr("bot.platforms.discord.reply.TELL_AGAIN_S", (0.05, 0.1))
     monkeypatch.setattr(

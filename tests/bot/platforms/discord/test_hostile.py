@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
-from bot.platforms.discord.inert import LONGEST_MESSAGE, block, fitting, inline
+from bot.platforms.discord.inert_markdown import LONGEST_MESSAGE, block, fitting, inline
 from tests.bot.platforms.discord.conftest import Scene, serving
 from tests.simulators.discord_server import Answer, Call, DiscordServer
 
@@ -265,7 +265,7 @@ async def test_half_characters(scene: Scene, field: str) -> None:
         assert len(cases) == (1 if field in ("nick", "user name") else at + 1)  # a person has one name at a time
         assert cases[-1].message.text.endswith(text)
     await scene.cards(len(cases))
-    assert not scene.discord.catching_up.on_hold
+    assert not scene.discord.missed_messages.on_hold
     await scene.runs(scene.mod, "history", member=scene.ann)
     answer = await scene.runs(scene.ann, "mydata export")
     assert answer.content and "went wrong" not in answer.content

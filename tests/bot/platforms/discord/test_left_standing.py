@@ -104,7 +104,7 @@ async def test_undo_leaves_what_a_person_set_afterwards(scene: Scene) -> None:
     undone = await scene.discord.undo(Ban(2), key(scene, 3), ann(scene))
     assert isinstance(undone, Unchanged) and set(scene.guild.bans) == {scene.ann.id}
     for lift in await scene.store.lifts.due("discord", datetime.now(UTC) + timedelta(days=9)):
-        await scene.discord._acting.lift(lift)
+        await scene.discord._action_calls.lift(lift)
     assert set(scene.guild.bans) == {scene.ann.id}
 
 
@@ -121,7 +121,7 @@ async def test_what_a_person_lifted_is_not_put_back(scene: Scene) -> None:
     scene.guild.unban(scene.ann)
     scene.guild.add_member(scene.ann)
     (lift,) = await scene.store.lifts.due("discord", datetime.now(UTC) + timedelta(days=1))
-    await scene.discord._acting.lift(lift)
+    await scene.discord._action_calls.lift(lift)
     assert until(scene) is None
 
 

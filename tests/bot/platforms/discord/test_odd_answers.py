@@ -13,9 +13,9 @@ from bot.domain.notice import Notice
 from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.domain.policy import LabelPolicy, Strikes
 from bot.platforms.discord import Access
-from bot.platforms.discord.checking import check_access
+from bot.platforms.discord.check import check_access
 from bot.platforms.discord.gateway import supervise
-from bot.platforms.discord.waits import LONGEST_WAIT_S, UNKNOWN_WAIT_S, asked_of
+from bot.platforms.discord.rate_limits import LONGEST_WAIT_S, UNKNOWN_WAIT_S, asked_of
 from tests.bot.platforms.discord.conftest import Scene, serving
 from tests.bot.platforms.discord.test_faults import alive, of
 from tests.simulators.discord_server import DiscordServer
@@ -33,7 +33,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.cases.delivery.GATHER_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.RETRY_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.BROKEN_RETRY_S", 0.05)
-    for place in ("acting", "reply"):
+    for place in ("actions", "reply"):
         monkeypatch.setattr(f"bot.platforms.discord.{place}.ANSWER_WITHIN_S", 2.0)
     monkeypatch.setattr("bot.platforms.discord.reply.TELL_AGAIN_S", (0.05, 0.1))
     monkeypatch.setattr("bot.platforms.discord.service.EVERY_S", 0.2)
@@ -216,7 +216,7 @@ async def test_events_of_no_room_are_in_nobodys_way(scene: Scene) -> None:
     for event, data in (("GUILD_ROLE_UPDATE", "7"), ("MESSAGE_CREATE", "[]"), ("MESSAGE_CREATE", '{"channel_id":"1"}')):
         scene.server.faults.malformed(event, data)
     await scene.server.until(lambda: any("3 events" in one.text() for one in scene.discord.health.notices()))
-    assert not scene.discord.catching_up.on_hold
+    assert not scene.discord.missed_messages.on_hold
     await alive(scene)
 
 
@@ -255,7 +255,7 @@ async def test_a_message_that_cannot_be_read_back(scene: Scene, how: str, is_rea
     scene.server.faults.invalid_session(False)
     await scene.server.until(lambda: scene.read["HATE 2"] == 1, timeout_s=60)
     await scene.heard()
-    await scene.server.until(lambda: not scene.discord.catching_up.on_hold)
+    await scene.server.until(lambda: not scene.discord.missed_messages.on_hold)
     assert scene.read["HATE 0"] == 1 and scene.read["HATE 1"] == is_read
     counted = "".join(notice.text() for notice in scene.discord.health.notices())
     assert ("was skipped" in counted) != is_read
@@ -277,7 +277,7 @@ async def test_a_history_that_is_none(scene: Scene, odd: Odd) -> None:
     await scene.server.until(lambda: scene.server.identified == 2)
     if odd is not ODD["list"]:  # which says that nothing was said
         await scene.server.until(lambda: scene.read["HATE meanwhile"] == 1, timeout_s=60)
-    await scene.server.until(lambda: not scene.discord.catching_up.on_hold, timeout_s=60)
+    await scene.server.until(lambda: not scene.discord.missed_messages.on_hold, timeout_s=60)
     await scene.settled()
 
 

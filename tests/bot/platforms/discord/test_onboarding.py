@@ -202,7 +202,7 @@ async def test_a_ban_for_hours_ends(scene: Scene, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     assert not await scene.store.lifts.due("discord", now + timedelta(minutes=119))
     for lift in await scene.store.lifts.due("discord", now + timedelta(minutes=121)):
-        await scene.discord._acting.lift(lift)
+        await scene.discord._action_calls.lift(lift)
     assert set(scene.guild.bans) == {scene.ben.id}
     assert not await scene.store.lifts.due("discord", now + timedelta(days=9))
     scene.guild.ban(scene.ann, "Domovoi: automatic moderation")

@@ -13,7 +13,7 @@ import pytest
 
 from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.platforms.discord import Access
-from bot.platforms.discord.checking import check_access
+from bot.platforms.discord.check import check_access
 from tests.bot.platforms.discord.conftest import Scene, by_name
 from tests.bot.signed_in import by_link
 from tests.simulators.discord_server import DiscordServer

@@ -49,7 +49,7 @@ class Scene:
     async def settled(self) -> None:
         """Everything that was said is confirmed, handled and through."""
         async with asyncio.timeout(60):
-            while self.server.updates or not self.telegram.receiving.idle or await self.store.unfinished("telegram"):
+            while self.server.updates or not self.telegram.updates.idle or await self.store.unfinished("telegram"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
 
@@ -136,7 +136,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute's patience is not needed where nobody counts; a test that counts sets it back."""
     monkeypatch.setattr("bot.platforms.telegram.service.PER_MINUTE", 100_000)
     monkeypatch.setattr("bot.pipeline.warning_pace.GATHER_S", 0.1)
-    monkeypatch.setattr("bot.platforms.telegram.receiving.FLUSH_S", 0.01)
+    monkeypatch.setattr("bot.platforms.telegram.updates.FLUSH_S", 0.01)
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ async def test_after_a_crash(tmp_path: Path) -> None:
         async with serving(scene, tmp_path):
             await scene.enforce(**POLICY)
             sent = await everybody(scene, new)
-            await server.until(lambda: not server.updates and scene.telegram.receiving.idle)
+            await server.until(lambda: not server.updates and scene.telegram.updates.idle)
         scene.classifier = answering
         async with serving(scene, tmp_path, set_up=False):
             assert await outcomes(scene, sent) == ACTORS
@@ -207,7 +207,7 @@ async def test_while_telegram_does_not_say_which_channel_is_linked_nobody_is_pun
     scene: Scene, monkeypatch: Any
 ) -> None:
     """The message waits; then it is only shown."""
-    monkeypatch.setattr("bot.platforms.telegram.receiving.RETRY_S", 0.05)
+    monkeypatch.setattr("bot.platforms.telegram.updates.RETRY_S", 0.05)
     await scene.enforce(**POLICY)
     channel = scene.server.add_group("Our channel")
     scene.group.linked_chat_id = channel.id
@@ -247,7 +247,7 @@ async def test_what_a_crash_left_of_the_moderators_chat_is_not_read(tmp_path: Pa
         async with serving(scene, tmp_path):
             await scene.telegram.change_setup(scene.group.id, alert_room=str(scene.owner.id))
             message = await server.says(scene.board, scene.ann, "HATE")
-            await server.until(lambda: not server.updates and scene.telegram.receiving.idle)
+            await server.until(lambda: not server.updates and scene.telegram.updates.idle)
             await scene.telegram.change_setup(scene.group.id, alert_room=str(scene.board.id))
         scene.classifier = answering
         async with serving(scene, tmp_path, set_up=False):

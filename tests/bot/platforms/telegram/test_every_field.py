@@ -10,8 +10,8 @@ import pytest
 import telegram
 
 from bot.platforms.authored_text import Rules
+from bot.platforms.telegram.authored_text import UNWRITTEN, words_of
 from bot.platforms.telegram.events import other_events
-from bot.platforms.telegram.words import UNWRITTEN, words_of
 
 MARK = "MARKED words"
 HERE = {"id": -100, "type": "supergroup", "title": "Friends"}

@@ -15,10 +15,12 @@ from bot.domain.action import Ban, Delete
 from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.policy import LabelPolicy, Mode, Strikes
-from bot.platforms.telegram import answers, limits, receiving, service
-from bot.platforms.telegram.calling import Requests
+from bot.platforms.telegram import answers, service
+from bot.platforms.telegram import rate_limits as limits
+from bot.platforms.telegram import updates as updates
+from bot.platforms.telegram.bot_api import Requests
 from tests.bot.platforms.telegram.conftest import Scene, serving
-from tests.bot.platforms.telegram.test_receiving import REASON
+from tests.bot.platforms.telegram.test_updates import REASON
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message
 
@@ -34,10 +36,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.pipeline.enforcement.FIRST_WAIT_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.GATHER_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.RETRY_S", 0.05)
-    monkeypatch.setattr(receiving, "RETRY_S", 0.05)
+    monkeypatch.setattr(updates, "RETRY_S", 0.05)
     monkeypatch.setattr(answers, "AGAIN_S", (0.05, 0.1, 0.2, 0.5, 1.0))
     monkeypatch.setattr(service, "Requests", functools.partial(Requests, read_timeout=0.3))
-    for place in (service, receiving):
+    for place in (service, updates):
         monkeypatch.setattr(place, "reason", lambda error: (REASON(error)[0], 0.05))
 
 
@@ -216,7 +218,7 @@ async def test_telegram_is_away_for_long(living: Scene, fault: Any) -> None:
     scene = living
     fail(scene, "getChatAdministrators", fault, times=1e9)
     await scene.server.says(scene.group, scene.ann, "HATE")
-    await scene.server.until(lambda: len(scene.server.called("getChatAdministrators")) > receiving.TRIES + 1)
+    await scene.server.until(lambda: len(scene.server.called("getChatAdministrators")) > updates.TRIES + 1)
     assert not await scene.store.cases(scene.community)
     scene.server.faults.clear()
     await scene.card()

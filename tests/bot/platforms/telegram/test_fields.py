@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bot.pipeline.question_lane import Asker
+from bot.platforms.telegram.authored_text import QUIET, words_of
 from bot.platforms.telegram.events import event_of, other_events
-from bot.platforms.telegram.words import QUIET, words_of
 from tests.bot.platforms.telegram.conftest import Scene
 
 BAD = "HATE in here"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.domain.notice import Notice
 from bot.domain.policy import LabelPolicy, Policy, Strikes
 from bot.domain.setup import Setup
-from bot.platforms.telegram.layout import LONGEST_TEXT, block, fitting, inline
+from bot.platforms.telegram.card_layout import LONGEST_TEXT, block, fitting, inline
 from bot.platforms.telegram.private_chat import payload
 from bot.platforms.telegram.reply import bold
 from bot.text.inert import one_line, plain

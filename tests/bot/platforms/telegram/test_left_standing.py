@@ -145,7 +145,7 @@ async def test_what_a_shorter_one_of_the_bots_covered_comes_back_at_its_end(scen
         (lift,) = await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=1))
         assert lift.due_at.timestamp() == member(scene).until
         member(scene).until = int(time.time()) - 1
-        await scene.telegram.acting.lift(lift)
+        await scene.telegram.action_calls.lift(lift)
         assert state(scene) == before
         assert not await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=9))
 
@@ -178,7 +178,7 @@ async def test_what_a_person_lifts_is_not_put_back(scene: Scene) -> None:
     (lift,) = await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=1))
     await scene.server.restricts(scene.mod, scene.group, scene.ann, "member")
     await scene.settled()
-    await scene.telegram.acting.lift(lift)
+    await scene.telegram.action_calls.lift(lift)
     assert state(scene)[0] == "member"
     assert await scene.telegram.undo(Timeout(10), key(scene), ann(scene)) is True
     assert state(scene)[0] == "member"

@@ -15,13 +15,14 @@ from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import Gone, MissingPermission, PlatformRefuses, Unreachable, Unreadable
 from bot.domain.policy import LabelPolicy, Strikes
-from bot.platforms.telegram import Access, answers, receiving, service
-from bot.platforms.telegram.calling import Requests
-from bot.platforms.telegram.checking import check_access
+from bot.platforms.telegram import Access, answers, service
+from bot.platforms.telegram import updates as updates
+from bot.platforms.telegram.bot_api import Requests
+from bot.platforms.telegram.check import check_access
 from bot.platforms.unreadable_answers import read_by
 from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.bot.platforms.telegram.test_faults import AGAIN, alive
-from tests.bot.platforms.telegram.test_receiving import REASON
+from tests.bot.platforms.telegram.test_updates import REASON
 from tests.conftest import unchanged
 from tests.simulators.odd_bodies import ODD, Odd
 from tests.simulators.telegram_server import TelegramServer
@@ -41,11 +42,11 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.cases.delivery.GATHER_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.RETRY_S", 0.05)
     monkeypatch.setattr("bot.cases.delivery.BROKEN_RETRY_S", 0.05)
-    monkeypatch.setattr(receiving, "RETRY_S", 0.05)
+    monkeypatch.setattr(updates, "RETRY_S", 0.05)
     monkeypatch.setattr(answers, "AGAIN_S", (0.05, 0.1, 0.2, 0.5, 1.0))
     monkeypatch.setattr(service, "Requests", functools.partial(Requests, read_timeout=2.0))
     monkeypatch.setattr(service, "FIRST_WAIT_S", 0.05)
-    for place in (service, receiving):
+    for place in (service, updates):
         monkeypatch.setattr(place, "reason", lambda error: (REASON(error)[0], 0.05))
 
 
@@ -243,7 +244,7 @@ async def test_a_server_that_forgets_nothing(scene: Scene, monkeypatch: pytest.M
         return [one for number, one in sorted(kept.items())]
 
     monkeypatch.setattr(scene.server, "_get_updates", all_of_them)
-    monkeypatch.setattr(receiving, "LONG_POLL_S", 0.2)
+    monkeypatch.setattr(updates, "LONG_POLL_S", 0.2)
     for number in range(5):
         await scene.server.says(scene.group, scene.ann, f"HATE {number}")
         await asyncio.sleep(0.3)
@@ -258,11 +259,11 @@ def test_what_is_asked_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """An offset right after an answer and then none; a server that gives out old ones again keeps getting the offset,
     and is asked without it once a minute. Never in a circle without a pause."""
     now = [1000.0]
-    monkeypatch.setattr(receiving.time, "monotonic", lambda: now[0])
-    polling = receiving.Polling(None, lambda told: None)  # type: ignore[arg-type]
+    monkeypatch.setattr(updates.time, "monotonic", lambda: now[0])
+    polling = updates.Polling(None, lambda told: None)  # type: ignore[arg-type]
 
     def after(newest: int | None, fresh: int, count: int, took_s: float = 25.0) -> tuple[int | None, float]:
-        pause_s = polling._after(receiving.Taken(newest, fresh), count, took_s)
+        pause_s = polling._after(updates.Taken(newest, fresh), count, took_s)
         return polling.offset, pause_s
 
     assert after(1000, 100, 100) == (1001, 0.0)
@@ -275,7 +276,7 @@ def test_what_is_asked_next(monkeypatch: pytest.MonkeyPatch) -> None:
     assert after(None, 0, 0) == (None, 0.0)
     assert after(100, 0, 100)[0] == 901  # all of it confirmed long ago
     assert after(None, 0, 0) == (901, 0.0)
-    now[0] += receiving.LOOK_AGAIN_S + 1
+    now[0] += updates.LOOK_AGAIN_S + 1
     assert after(None, 0, 0) == (None, 0.0)
     assert after(100, 0, 100) == (901, 1.0)
     assert after(901, 1, 1) == (902, 0.0)

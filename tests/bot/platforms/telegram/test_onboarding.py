@@ -13,7 +13,7 @@ from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.domain.policy import Mode, preset_of
 from bot.domain.setup import Setup
 from bot.platforms.telegram import Access
-from bot.platforms.telegram.checking import check_access
+from bot.platforms.telegram.check import check_access
 from bot.platforms.telegram.groups import Groups
 from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer

@@ -15,8 +15,8 @@ from bot.domain.restriction import NOTHING, RANK, Restriction, Unchanged, remain
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import CircuitBreaker
 from bot.platforms.bulk_calls import Grouping
-from bot.platforms.restriction_calls import Address, Restricting, end_of
-from bot.platforms.telegram.calling import Caller, OddAnswer
+from bot.platforms.restriction_calls import Address, RestrictionCalls, end_of
+from bot.platforms.telegram.bot_api import Caller, OddAnswer
 from bot.platforms.telegram.events import (
     PLATFORM,
     chat_named,
@@ -27,8 +27,8 @@ from bot.platforms.telegram.events import (
     titled,
     topic_of,
 )
-from bot.platforms.telegram.limits import Full
-from bot.platforms.telegram.restricted import KICKED_FOR, RestrictedMember, is_basic
+from bot.platforms.telegram.member_restrictions import KICKED_FOR, RestrictedMember, is_basic
+from bot.platforms.telegram.rate_limits import Full
 from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
 from bot.store.timed_bans import Lift, Lifts
@@ -44,7 +44,7 @@ _IMMUNE = ("administrator of the chat", "chat owner", "user_admin_invalid")
 _SUPERGROUP = ("supergroup",)
 
 
-class Acting:
+class ActionCalls:
     """Performs actions. `connected` gives the bot of the moment, None while there is none; `is_admin` says whether
     nobody may act on somebody, a person or a channel; `migrated` hears of a chat that moved."""
 
@@ -62,7 +62,7 @@ class Acting:
         self._setup_of = setup_of
         self._is_admin = is_admin
         self._migrated = migrated
-        self._restricting = Restricting(PLATFORM, restrictions, lifts)
+        self._restricting = RestrictionCalls(PLATFORM, restrictions, lifts)
         self._circuit_breaker = circuit_breaker
         self._deletions: Grouping[int] = Grouping(BULK)
 

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 Request = Callable[..., Awaitable[Any]]
 
 
-class Waits:
+class RateLimits:
     """Outlives connections. `refused` hears of every call that Discord counts as refused."""
 
     def __init__(self, refused: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:

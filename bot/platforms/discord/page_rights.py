@@ -5,7 +5,7 @@ import discord
 from bot.domain.event import MessageKey
 from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.domain.role import STRANGER, Role, Standing
-from bot.platforms.discord.acting import refusals
+from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.may_read import may_read
 from bot.platforms.discord.who_may import Level, beyond, beyond_undo, level_of

@@ -9,7 +9,7 @@ FEW = 3
 """Where there are at most so many groups in all, Telegram is asked about each of which nothing is known."""
 
 
-class Acquaintances:
+class LikelyGroups:
     """Learned from what people wrote, did and administer; kept in memory, and found again in the journal."""
 
     def __init__(self, bot: TelegramBot) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from telegram.error import RetryAfter
 
-from bot.platforms.telegram import limits
-from bot.platforms.telegram.limits import OnlyWords
+from bot.platforms.telegram import rate_limits as limits
+from bot.platforms.telegram.rate_limits import OnlyWords
 
 GROUP, PERSON = -1001, 7
 

@@ -298,9 +298,9 @@ async def test_what_the_store_could_not_take_is_read_again(scene: Scene, monkeyp
         await scene.server.says(scene.lounge, scene.ann, text(number))
     await scene.settled()
     assert not scene.read[text(1)] and scene.read[text(2)]
-    await scene.discord.catching_up.catch_up(list(scene.discord.guilds))
+    await scene.discord.missed_messages.catch_up(list(scene.discord.guilds))
     await once(scene, many(3))
-    assert not scene.discord.catching_up.on_hold
+    assert not scene.discord.missed_messages.on_hold
 
 
 async def test_a_disk_that_stays_full_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,9 +313,9 @@ async def test_a_disk_that_stays_full_for_a_while(scene: Scene, monkeypatch: pyt
     await scene.server.says(scene.lounge, scene.ann, text(2))
     await scene.settled()
     with pytest.raises(OperationalError):
-        await scene.discord.catching_up.catch_up(list(scene.discord.guilds))
+        await scene.discord.missed_messages.catch_up(list(scene.discord.guilds))
     assert not left[0]
-    await scene.discord.catching_up.catch_up(list(scene.discord.guilds))
+    await scene.discord.missed_messages.catch_up(list(scene.discord.guilds))
     await once(scene, many(3))
 
 
@@ -343,9 +343,9 @@ async def test_a_full_disk_while_catching_up(scene: Scene, monkeypatch: pytest.M
     await scene.server.until(lambda: scene.server.identified == 2)
     await scene.heard()
     await scene.server.until(lambda: left[0] <= 2)  # four tries; later ones are a matter of time
-    assert scene.discord.catching_up.on_hold == {str(scene.lounge.id)}
+    assert scene.discord.missed_messages.on_hold == {str(scene.lounge.id)}
     left[0] = 0
-    await scene.discord.catching_up.catch_up(list(scene.discord.guilds))
+    await scene.discord.missed_messages.catch_up(list(scene.discord.guilds))
     await once(scene, [text(n, name) for n in range(2) for name in ("lounge", "voice")])
 
 
@@ -393,7 +393,7 @@ async def test_a_channel_whose_history_is_closed(tmp_path: Path) -> None:
         server.remembers(scene.lounge, scene.ann, text(1))
         async with serving(scene, tmp_path):
             await scene.settled()
-            assert scene.discord.catching_up.on_hold == {str(scene.lounge.id)} and not scene.read[text(1)]
+            assert scene.discord.missed_messages.on_hold == {str(scene.lounge.id)} and not scene.read[text(1)]
             why = [missing.why.text() for missing in scene.discord.problems[scene.community]]
             assert len(why) == 1 and "Read Message History" in why[0] and f"<#{scene.lounge.id}>" in why[0]
             answer = await scene.runs(scene.mod, "status")
@@ -401,7 +401,7 @@ async def test_a_channel_whose_history_is_closed(tmp_path: Path) -> None:
             scene.lounge.overwrite(scene.guild.bot_role)
             await server.until(lambda: scene.read[text(1)])
             await once(scene, many(2))
-            await server.until(lambda: not scene.discord.catching_up.on_hold)
+            await server.until(lambda: not scene.discord.missed_messages.on_hold)
 
 
 @pytest.mark.parametrize("fault", [500, 502, 503, "reset", "429", 403])
@@ -417,7 +417,7 @@ async def test_history_that_fails_for_a_while(tmp_path: Path, fault: Any) -> Non
         server.faults.fail_rest("GET", rf"/channels/{scene.lounge.id}/messages$", fault, times=1 if fault == 403 else 2)
         async with serving(scene, tmp_path):
             await scene.heard()
-            await scene.discord.catching_up.catch_up(list(scene.discord.guilds))
+            await scene.discord.missed_messages.catch_up(list(scene.discord.guilds))
             await once(scene, many(150))
 
 

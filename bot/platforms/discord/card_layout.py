@@ -9,7 +9,7 @@ from bot.cases.card import shown as message_shown
 from bot.domain.case import Case
 from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.events import channel_of, guild_of, message_of
-from bot.platforms.discord.inert import block, inline
+from bot.platforms.discord.inert_markdown import block, inline
 from bot.text.language import Language, say
 from model.labels import Label
 

@@ -24,7 +24,7 @@ AT_ONCE = 4
 TRIES, WAIT_S = 4, 2.0
 
 
-class CatchingUp:
+class MissedMessages:
     """Reads what a gap left out. `receive` takes each message, known or not.
 
     A gap is on disk before a new event can be, becomes shorter with each page, and is closed only when its room was

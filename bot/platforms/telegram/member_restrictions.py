@@ -15,7 +15,7 @@ from telegram.error import BadRequest
 from bot.domain.notice import Notice
 from bot.domain.platform import MissingPermission
 from bot.domain.restriction import NOTHING, Restriction
-from bot.platforms.telegram.calling import Caller
+from bot.platforms.telegram.bot_api import Caller
 from bot.platforms.telegram.moments import LAST_S
 
 SHORTEST_UNTIL = timedelta(seconds=40)

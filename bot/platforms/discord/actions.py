@@ -26,9 +26,9 @@ from bot.platforms.discord.events import (
     named,
     titled,
 )
-from bot.platforms.discord.inert import inline
+from bot.platforms.discord.inert_markdown import inline
 from bot.platforms.discord.rights import missing_right, right_for
-from bot.platforms.restriction_calls import Address, Restricting, end_of
+from bot.platforms.restriction_calls import Address, RestrictionCalls, end_of
 from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
 from bot.store.timed_bans import Lift, Lifts
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 Deletable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
 
 
-class Acting:
+class ActionCalls:
     """Performs actions. `connected` gives the client of the moment, None while there is none; `setup_of` a community's
     set-up."""
 
@@ -60,7 +60,7 @@ class Acting:
         self._connected = connected
         self._setup_of = setup_of
         self._lifts = lifts
-        self._restricting = Restricting(PLATFORM, restrictions, lifts)
+        self._restricting = RestrictionCalls(PLATFORM, restrictions, lifts)
         self._circuit_breaker = circuit_breaker
         self._young: Grouping[int] = Grouping(BULK)
         self._old: Grouping[int] = Grouping(1)
@@ -258,9 +258,9 @@ class RestrictedMember:
     """See `bot.platforms.restriction_calls.Member`. Discord ends a timeout by itself, and no ban."""
 
     def __init__(
-        self, acting: Acting, guild: discord.Guild, author: Author, action: Timeout | Ban, reason: str
+        self, acting: ActionCalls, guild: discord.Guild, author: Author, action: Timeout | Ban, reason: str
     ) -> None:
-        self._acting = acting
+        self._action_calls = acting
         self._guild = guild
         self._author = author
         self._action = action
@@ -275,7 +275,7 @@ class RestrictedMember:
         """Raises `MissingPermission` for somebody on whom the bot may not act, NotFound for a timeout of somebody who
         is neither here nor banned."""
         try:
-            self._member = await self._acting.member(self._guild, self._author, right_for(self._action) or "")
+            self._member = await self._action_calls.member(self._guild, self._author, right_for(self._action) or "")
         except discord.NotFound:
             banned = await self.ban()
             if banned is None and isinstance(self._action, Timeout):

@@ -15,7 +15,8 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.domain.policy import Mode, Policy
-from bot.platforms.telegram import receiving, service
+from bot.platforms.telegram import service
+from bot.platforms.telegram import updates as updates
 from bot.store import Sealer, Store
 from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
@@ -88,7 +89,7 @@ async def test_killed_again_and_again_four_hundred_are_handled_once(tmp_path: Pa
 async def test_an_update_is_on_disk_before_it_is_confirmed(scene: Scene, monkeypatch: Any) -> None:
     """While the store takes nothing, Telegram keeps it; afterwards it is handled once."""
     monkeypatch.setattr(scene.store.inbox, "take", fails := Failing(scene.store.inbox.take, 2))
-    scene.telegram.receiving = scene.telegram.receiving
+    scene.telegram.updates = scene.telegram.updates
     await scene.server.says(scene.group, scene.ann, "HATE")
     await scene.server.until(lambda: fails.failed == 1)
     assert scene.server.waiting == 1
@@ -126,7 +127,7 @@ async def test_repeated_and_reordered_updates_are_handled_once(scene: Scene) -> 
 
 async def test_malformed_updates_are_in_nobodys_way(scene: Scene, monkeypatch: Any) -> None:
     """Garbage with and without a number: tried, set aside, told once each; what comes after is handled."""
-    monkeypatch.setattr(receiving, "RETRY_S", 0.01)
+    monkeypatch.setattr(updates, "RETRY_S", 0.01)
     scene.server.malformed = ["text", None, {"no": "number"}, {"update_id": "x"}, 7]
     broken = ({"message": {"chat": None}}, {"message": 7}, {"callback_query": []}, {"my_chat_member": {"chat": 1}})
     for update in broken:
@@ -147,7 +148,7 @@ async def test_malformed_updates_are_in_nobodys_way(scene: Scene, monkeypatch: A
 @pytest.mark.parametrize("status", [401, 404, 409, 429, 500, 502, "reset"])
 async def test_polling_survives_what_telegram_answers(status: int | str, scene: Scene, monkeypatch: Any) -> None:
     """Each error is said with its fix, waited out, and what came meanwhile is handled."""
-    monkeypatch.setattr(receiving, "reason", lambda error: (REASON(error)[0], 0.05))
+    monkeypatch.setattr(updates, "reason", lambda error: (REASON(error)[0], 0.05))
     scene.server.fail("getUpdates", status, times=2)
     await scene.server.says(scene.group, scene.ann, "hello")  # ends the question that is open
     await scene.server.says(scene.group, scene.ann, "HATE")
@@ -155,7 +156,7 @@ async def test_polling_survives_what_telegram_answers(status: int | str, scene: 
     await scene.server.until(lambda: scene.telegram.trouble is None)
 
 
-REASON = receiving.reason
+REASON = updates.reason
 
 
 def test_each_error_says_what_to_do() -> None:

@@ -29,7 +29,7 @@ from telegram.error import (
 from bot.domain.notice import Notice
 from bot.domain.platform import Unreachable
 from bot.platforms.health import Health
-from bot.platforms.telegram.calling import Caller, OddAnswer
+from bot.platforms.telegram.bot_api import Caller, OddAnswer
 from bot.platforms.telegram.events import PLATFORM
 from bot.process.http_listener import Connections, listening, most_connections
 from bot.store import Store
@@ -69,7 +69,7 @@ class Taken:
     fresh: int
 
 
-class Receiving:
+class Updates:
     """Takes raw updates and has each handled once. `handle` may raise: then it is tried again, and at last set aside.
 
     `aside` hears of an update that could not be handled, and of a server that counts anew.
@@ -208,7 +208,7 @@ class Polling:
     to time.
     """
 
-    receiving: Receiving
+    updates: Updates
     told: Callable[[Notice | None], None]
     """Hears why nothing comes, None while all is well."""
     first_wait_s: float = 1.0
@@ -230,7 +230,7 @@ class Polling:
                 webhook_gone = webhook_gone or bool(await bot.ask("deleteWebhook"))
                 began = time.monotonic()
                 updates = await self._updates(bot)
-                pause_s = self._after(await self.receiving.take(updates), len(updates), time.monotonic() - began)
+                pause_s = self._after(await self.updates.take(updates), len(updates), time.monotonic() - began)
             except TelegramError as error:
                 trouble, asked = reason(error)
                 self.told(trouble)
@@ -284,7 +284,7 @@ class Polling:
 class Webhook:
     """Telegram brings the updates. `secret` is sent with each; without the right one nothing is read."""
 
-    receiving: Receiving
+    updates: Updates
     url: str
     secret: str
     host: str
@@ -302,7 +302,7 @@ class Webhook:
                     update = await request.json()
             except (ValueError, RecursionError, TimeoutError):
                 return web.Response(status=400)
-            await self.receiving.take([update])
+            await self.updates.take([update])
             return web.Response()
 
         app = web.Application(client_max_size=2**20)
