@@ -208,6 +208,15 @@ def test_the_http_api_names_every_route_with_its_role() -> None:
     assert told == {route: right.role.name.lower() for route, right in RIGHTS.items()}
 
 
+def test_a_platform_is_as_much_as_the_page_says() -> None:
+    """The lines that docs/extending.md names, to the nearest ten."""
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(bot/platforms/[^`]+)` \| (\d+) \|", text, re.MULTILINE)
+    assert len(rows) >= 8
+    for path, lines in rows:
+        assert abs(len((ROOT / path).read_text(encoding="utf-8").splitlines()) - int(lines)) <= 10, path
+
+
 def test_every_decision_has_a_status_and_a_date() -> None:
     """The first line below the title."""
     for path in sorted((ROOT / "docs/decisions").glob("*.md")):
