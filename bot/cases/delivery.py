@@ -40,7 +40,7 @@ class Drawing:
     mark: str
 
 
-def marked(content: Any, shown: object) -> Drawing:
+def drawing_of(content: Any, shown: object) -> Drawing:
     """The drawing of this content; `shown` is all that people see of it, as JSON data."""
     return Drawing(content, hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()[:32])
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.cases.delivery import Drawing, marked
+from bot.cases.delivery import Drawing, drawing_of
 from bot.domain.action import Action
 from bot.domain.case import Case
 from bot.domain.event import Author, MessageKey
@@ -93,7 +93,9 @@ class StubBoard:
         return [COMMUNITY]
 
     async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
-        return marked((cases, digest, again), [[case.id, case.state, case.message.state] for case in cases] + [again])
+        return drawing_of(
+            (cases, digest, again), [[case.id, case.state, case.message.state] for case in cases] + [again]
+        )
 
     async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
         name = f"card-{len(self.world.cards)}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import discord
 
-from bot.cases.delivery import Drawing, marked
+from bot.cases.delivery import Drawing, drawing_of
 from bot.domain.case import Case
 from bot.domain.platform import Gone, NotConnected
 from bot.domain.setup import Setup
@@ -41,7 +41,7 @@ class DiscordBoard:
     async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
         """As keywords of the library's calls."""
         content = await self._content(setup, cases, digest, again)
-        return marked(content, [content["content"], content["embed"].to_dict(), content["view"].to_components()])
+        return drawing_of(content, [content["content"], content["embed"].to_dict(), content["view"].to_components()])
 
     async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
         """Into the channel of the set-up."""

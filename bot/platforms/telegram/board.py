@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest
 
-from bot.cases.delivery import Drawing, marked
+from bot.cases.delivery import Drawing, drawing_of
 from bot.domain.case import Case
 from bot.domain.platform import Gone, MissingPermission
 from bot.domain.setup import Setup
@@ -52,7 +52,7 @@ class TelegramBoard:
     async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
         """As text and buttons."""
         text, buttons = await self._content(setup, cases, digest, again)
-        return marked((text, buttons), [text, buttons.to_dict()])
+        return drawing_of((text, buttons), [text, buttons.to_dict()])
 
     async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
         """Into the moderators' chat."""
