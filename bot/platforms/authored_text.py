@@ -1,6 +1,7 @@
-"""What of a platform's JSON people wrote, piece by piece, and whose words each piece is. Pure.
+"""Finds the words in a platform's JSON, piece by piece, and whose words each piece is. Pure.
 
-Everything is read that is not known to be written by nobody: what a platform adds tomorrow is read, too.
+Every string is read unless its field is known to hold no person's words, so a field that a platform adds tomorrow is
+read, too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,11 +10,12 @@ from enum import StrEnum
 from typing import Any
 
 FIRST = ("text", "content", "caption", "title", "question", "name", "label", "description")
-"""Read before their neighbours; the rest follows by name, so that the same message is always the same text."""
+"""Fields that are read before their neighbours; the rest follows by name, so that the same message always gives the
+same text."""
 
 
 MOST_ADDRESSES = 50
-"""Of more addresses in one message only the first are looked for in its text."""
+"""Only the first addresses of a message are looked for in its text."""
 
 
 class Whose(StrEnum):
@@ -25,7 +27,7 @@ class Whose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One string somebody wrote."""
+    """One string that a person wrote."""
 
     text: str
     whose: Whose
@@ -35,16 +37,16 @@ class Piece:
 class Rules:
     """How a platform's JSON is read.
 
-    `unwritten` are fields nobody wrote, by name or "part.name", each with the reason; a leading "*"
-    stands for any beginning of a name. `whose` is asked for each object inside: whose its words are, where
-    they would be somebody's; None where they are read elsewhere or not at all.
+    `unwritten` lists fields without a person's words, by name or "part.name", each with the reason; a leading "*"
+    stands for any beginning of a name. `whose` is called for each object inside: it returns whose words the object
+    holds, or None where they are read elsewhere or not at all.
     """
 
     unwritten: Mapping[str, str]
     whose: Callable[[str, Mapping[str, Any], Whose], Whose | None]
 
     def why_unwritten(self, part: str, name: str) -> str | None:
-        """The reason why a field is not read; None for one that is."""
+        """Returns the reason why a field is not read; None for a field that is read."""
         for known in (f"{part}.{name}", name):
             if known in self.unwritten:
                 return self.unwritten[known]
@@ -78,7 +80,7 @@ def in_order(fields: Iterable[str]) -> list[str]:
 
 
 def joined(found: Iterable[Piece], whose: Whose) -> str:
-    """Their pieces, one a line, each once; an address that stands in another piece is not said again."""
+    """Joins their pieces, one a line, each once; an address that stands in another piece is not repeated."""
     lines = list(dict.fromkeys(piece.text for piece in found if piece.whose is whose and piece.text.strip()))
     whole = "\n".join(line for line in lines if not _is_address(line))
     addresses = [line for line in lines if _is_address(line)]
@@ -87,7 +89,7 @@ def joined(found: Iterable[Piece], whose: Whose) -> str:
 
 
 def _running(found: list[Piece]) -> Iterator[Piece]:
-    """The pieces of a running text, put together for each whose they are; addresses behind it stay apart."""
+    """Joins the pieces of a running text by whose words they are; addresses behind it stay apart."""
     for whose in Whose:
         if text := "".join(piece.text for piece in found if piece.whose is whose and not _is_address(piece.text)):
             yield Piece(text, whose)

@@ -11,9 +11,9 @@ Call = Callable[[list[T]], Awaitable[None]]
 
 
 class Grouping(Generic[T]):
-    """Whoever finds no call for a place under way makes one for all that wait there, at most `most` at once.
+    """The first caller for a key sends one bulk request for everything queued under it, at most `most` at once.
 
-    When a call for many fails, each is tried alone, so that one that cannot be done fails only its own caller.
+    When a bulk request fails, each item is sent alone, so that an item that cannot be done fails only its own caller.
     """
 
     def __init__(self, most: int) -> None:
@@ -22,7 +22,8 @@ class Grouping(Generic[T]):
         self._waiting: dict[str, dict[T, asyncio.Future[None]]] = {}
 
     async def do(self, place: str, thing: T, call: Call[T]) -> None:
-        """Returns once it is done; raises what the platform answered, `Unreachable` where whoever called gave up."""
+        """Returns once the item is done; raises the platform's answer, and `Unreachable` where the caller that sent the
+        request gave up."""
         waiting = self._waiting.setdefault(place, {})
         answer = waiting.setdefault(thing, asyncio.get_running_loop().create_future())
         answer.add_done_callback(_heard)
@@ -50,13 +51,13 @@ class Grouping(Generic[T]):
         else:
             for answer in batch.values():
                 answer.set_result(None)
-        finally:  # a caller that was cancelled half-way leaves nobody waiting
+        finally:  # a cancelled sender leaves no other caller waiting
             for answer in batch.values():
                 if not answer.done():
                     answer.set_exception(Unreachable("the platform does not answer"))
 
 
 def _heard(answer: asyncio.Future[None]) -> None:
-    """Whoever asked may have gone: an error nobody reads is no error."""
+    """A caller may have gone: an error that is never read is dropped."""
     if not answer.cancelled():
         answer.exception()

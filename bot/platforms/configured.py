@@ -22,7 +22,8 @@ def remotes(config: Config, store: Store) -> list[Remote]:
 
 
 async def platform_lines(config: Config, name: str) -> list[str]:
-    """What `python -m bot check` says of a platform. Raises `BadConfig`, `PlatformRefuses` and `Unreachable`."""
+    """Returns the lines of `python -m bot check` about a platform. Raises `BadConfig`, `PlatformRefuses` and
+    `Unreachable`."""
     for platform in _with_token(config, name):
         lines: list[str] = await platform.check(config)
         return lines

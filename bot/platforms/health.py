@@ -1,4 +1,4 @@
-"""What does not work on a platform at the moment, for whoever looks: each thing with how often, and since when."""
+"""Counts what does not work on a platform at the moment, with how often and since when."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Literal
 from bot.domain.notice import Notice
 
 Fault = Literal["outage", "cards", "events", "messages", "updates", "commands"]
-"""Not connected; cards that wait; events and messages that could not be read; updates that could not be handled or had
-no number; commands that could not be told to the platform."""
+"""The connection; cards that wait; events and messages that could not be read; updates that could not be handled or had
+no number; commands that the platform did not take."""
 FORGOTTEN_AFTER = timedelta(hours=24)
 
 
@@ -23,8 +23,8 @@ class Ailing:
 
 
 class Health:
-    """Faults that end are `well` again; those that happened are shown for a day. `held` counts rooms that wait to be
-    read, where the platform has such."""
+    """A fault that has ended is `well` again; a fault that happened once is shown for a day. `held` returns how many
+    rooms wait to be read, where the platform has such."""
 
     def __init__(
         self, held: Callable[[], int] = lambda: 0, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -43,7 +43,7 @@ class Health:
         self._faults.pop(fault, None)
 
     def cards_wait(self, community: str, count: int) -> None:
-        """So many cards or notices of a community were refused or not answered for; 0 where they go through again."""
+        """Records how many cards or notices of a community were refused or not answered; 0 when they go through again."""
         if count:
             known = self._cards.get(community)
             self._cards[community] = Ailing(count, known.since if known else self._clock(), self._clock())
@@ -51,7 +51,7 @@ class Health:
             self._cards.pop(community, None)
 
     def notices(self, community: str = "") -> tuple[Notice, ...]:
-        """What to show, the worst first; of cards only a community's where one is named."""
+        """Returns the faults to show, the worst first; with a community only its cards count."""
         now = self._clock()
         for fault in [one for one, ailing in self._faults.items() if one not in ("outage", "commands")]:
             if now - self._faults[fault].last > FORGOTTEN_AFTER:

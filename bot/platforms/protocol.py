@@ -19,7 +19,7 @@ from bot.pipeline.pipeline import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One community as the page shows it; `problems` are rights the bot lacks there, and what comes of it."""
+    """One community as the page shows it; `problems` are rights that the bot lacks there."""
 
     community: str
     name: str
@@ -30,8 +30,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How a platform stands: why it is silent, if it is, the link that adds the bot, where the bot is, and what else
-    does not work (`bot.platforms.health`)."""
+    """How a platform stands: why it is silent, if it is, the link that adds the bot, the bot's communities, and other
+    faults (`bot.platforms.health`)."""
 
     platform: str
     trouble: Notice | None
@@ -44,7 +44,7 @@ class Remote(Platform, Protocol):
     """A platform with a connection of its own, which people on it talk to."""
 
     def serve(self, pipeline: Pipeline, case_service: CaseService, conversation: Conversation) -> None:
-        """Names who takes events and questions; before `run`."""
+        """Names the parts that take events and questions; call it before `run`."""
         ...
 
     async def run(self) -> None:
@@ -52,23 +52,23 @@ class Remote(Platform, Protocol):
         ...
 
     def show(self, case: Case) -> None:
-        """A case of this platform is new or has changed; never waits."""
+        """A case of this platform is new or has changed. Never waits."""
         ...
 
     def notify(self, notice: Notice) -> None:
-        """Moderators there are to know; never waits."""
+        """Tells the platform's moderators. Never waits."""
         ...
 
     async def overview(self) -> Overview:
-        """How it stands, for the page."""
+        """Returns how the platform stands, for the page."""
         ...
 
     async def communities(self, person: Person) -> list[str]:
-        """Where an account here may have a role; `standing` says which."""
+        """Returns the communities in which an account may have a role; `standing` says which role."""
         ...
 
     async def standing(self, community: str, person: str) -> Standing:
-        """What an account may do, by the rights it has at this moment. Raises `Unreachable`."""
+        """Returns what an account may do, by its rights at this moment. Raises `Unreachable`."""
         ...
 
     async def may_read(self, key: MessageKey, person: str) -> bool:

@@ -22,7 +22,7 @@ from bot.store.restrictions import Restrictions
 from bot.store.timed_bans import Lift, Lifts
 
 SHORTLY = timedelta(seconds=3)
-"""So long after its end a restriction is over for certain, however the platform rounds."""
+"""This long after its end a restriction is certainly over, however the platform rounds."""
 
 
 class Member(Protocol):
@@ -32,15 +32,15 @@ class Member(Protocol):
     """
 
     def ends_by_itself(self, restriction: Restriction) -> bool:
-        """Whether nobody has to lift it."""
+        """Says whether the platform ends a restriction of this kind by itself."""
         ...
 
     async def standing(self) -> Restriction:
-        """What restricts the member now, asked of the platform."""
+        """Asks the platform what restricts the member now."""
         ...
 
     async def put(self, restriction: Restriction, instead_of: Restriction) -> None:
-        """From now on this restricts the member; `NOTHING` frees them."""
+        """Restricts the member by this; `NOTHING` frees them."""
         ...
 
 
@@ -89,7 +89,7 @@ class RestrictionCalls:
         return change.unchanged
 
     async def release(self, about: Address, member: Member) -> bool | Unchanged:
-        """Takes it back, as far as it stands and is the bot's own; what else stands is returned."""
+        """Takes a restriction back, as far as it stands and is the bot's own; returns what else stands."""
         own = await self._own(about)
         standing, now = await member.standing(), datetime.now(UTC)
         change = to_release(standing, own, about.message, about.action, now)
@@ -126,7 +126,7 @@ class RestrictionCalls:
         return await self._kept.of(self._platform, place, member)
 
     async def remember(self, about: Address, restriction: Restriction) -> None:
-        """Something the bot has set, or is about to, without asking the rules; nothing is given back for it."""
+        """Remembers a restriction that the bot has set, or is about to set, without asking the rules."""
         kept = OwnRestriction(about.message, about.revision, about.action, restriction, is_set=True)
         await self._kept.keep(self._platform, about.place, about.member, kept, datetime.now(UTC))
 
@@ -152,5 +152,5 @@ def _without(own: list[OwnRestriction], keep: OwnRestriction) -> list[OwnRestric
 
 
 def end_of(length: timedelta | None) -> datetime | None:
-    """The moment so long from now, in whole seconds, so that it is known again; None is no end."""
+    """Returns the moment after this length, in whole seconds, so that the platform's copy equals it; None for no end."""
     return (datetime.now(UTC) + length).replace(microsecond=0) if length is not None else None

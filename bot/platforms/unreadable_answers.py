@@ -11,14 +11,14 @@ import structlog
 from bot.domain.platform import Unreadable
 
 PARSE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
-"""What code that trusts an answer raises where the answer is another one."""
+"""The errors of code that trusts an answer, when the answer has another shape."""
 _OURS = Path(__file__).parents[1]
 log = structlog.get_logger()
 
 
 @contextlib.contextmanager
 def read_by(library: str, platform: str) -> Iterator[None]:
-    """What `library` (the name of its package) raises within while it reads an answer becomes `Unreadable`."""
+    """Turns errors that `library` (a package's name) raises while it reads an answer into `Unreadable`."""
     try:
         yield
     except PARSE_ERRORS as error:
@@ -29,7 +29,8 @@ def read_by(library: str, platform: str) -> Iterator[None]:
 
 
 def raised_in(library: str, error: BaseException) -> bool:
-    """Whether this library raised it, or called what did; not code of ours that the library called."""
+    """Says whether this library raised the error, or called the code that did; our own code that the library called
+    does not count."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_relative_to(_OURS):
@@ -40,7 +41,7 @@ def raised_in(library: str, error: BaseException) -> bool:
 
 
 def what(error: BaseException) -> str:
-    """The error for the log; without its words where these are the answer's, which people wrote."""
+    """Returns the error for the log; without its message where that may quote people's words."""
     return type(error).__name__ if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"[:100]
 
 

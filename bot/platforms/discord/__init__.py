@@ -24,7 +24,7 @@ async def check(config: Config) -> list[str]:
 
 
 def _access(config: Config) -> Access:
-    """How Discord is reached, as config.toml and the environment say."""
+    """The address, token and limits of Discord, as config.toml and the environment say."""
     section = config.discord
     return Access(
         section.token,

@@ -46,8 +46,7 @@ Deletable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | 
 
 
 class ActionCalls:
-    """Performs actions. `connected` gives the client of the moment, None while there is none; `setup_of` a community's
-    set-up."""
+    """Performs actions. `connected` returns the current client, or None; `setup_of` returns a community's set-up."""
 
     def __init__(
         self,
@@ -88,8 +87,8 @@ class ActionCalls:
         return None
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
-        """Lifts a timeout or a ban of the bot's own, gives a nickname back that it has reset; a deleted message cannot
-        be brought back by anybody."""
+        """Lifts a timeout or a ban that the bot has set, and restores a nickname that it has reset. A deleted message
+        cannot be restored."""
         _, guild = self._guild(key)
         setup = await self._setup_of(key.community)
         reason = say(setup.language, "reason-undo")
@@ -105,7 +104,7 @@ class ActionCalls:
                     return False
 
     async def lift(self, lift: Lift) -> None:
-        """A ban of ours is over; one that somebody else has put on since then stays. Raises `MissingPermission`,
+        """Ends a ban that the bot has set and that is over. A later ban by a person stays. Raises `MissingPermission`,
         `RateLimited` or `Unreachable`."""
         key, author = MessageKey(PLATFORM, lift.community, "", ""), Author(lift.member, "")
 
@@ -123,13 +122,13 @@ class ActionCalls:
                 await self._lifts.forget(PLATFORM, lift.community, lift.member)
 
     def _turn(self, action: Action, key: MessageKey, author: Author) -> contextlib.AbstractAsyncContextManager[None]:
-        """What restricts a member is done one by one; everything else at once."""
+        """Actions that restrict one member run one after the other; all other actions run at once."""
         if isinstance(action, Timeout | Kick | Ban):
             return self._restricting.turn(key.community, author.id)
         return contextlib.nullcontext()
 
     async def _kick(self, guild: discord.Guild, key: MessageKey, author: Author, reason: str) -> Unchanged | None:
-        """Who is not here can only be banned already, or gone."""
+        """Handles an author who is not on the server: they can only be banned already, or be gone."""
         try:
             await (await self.member(guild, author, "kick_members")).kick(reason=reason)
         except discord.NotFound:
@@ -165,8 +164,7 @@ class ActionCalls:
         return client, guild
 
     async def member(self, guild: discord.Guild, author: Author, right: str) -> discord.Member:
-        """The author as Discord knows them now, if the bot may act on them at all; raises `Gone` and
-        `MissingPermission`."""
+        """Fetches the author, if the bot may act on them; raises `Gone` and `MissingPermission`."""
         if not getattr(guild.me.guild_permissions, right):
             raise MissingPermission(missing_right(guild, right))
         member = await guild.fetch_member(int(author.id))
@@ -209,7 +207,7 @@ class ActionCalls:
             channel = await guild.fetch_channel(channel_of(key.room))
         if titled(key) is not None and isinstance(channel, discord.Thread):
             if name_revision(channel.name) != key.revision:
-                raise Gone(key.message)  # somebody has given it another one
+                raise Gone(key.message)  # a person has changed the title
             name = say((await self._setup_of(key.community)).language, "title-removed")
             await channel.edit(name=name, reason=reason)
             return
@@ -231,8 +229,8 @@ class ActionCalls:
         await (self._young if young else self._old).do(str(channel.id), message, delete)
 
     async def _warn(self, guild: discord.Guild, key: MessageKey, author: Author, setup: Setup, messages: int) -> None:
-        """In private, or in the room where that is wished or the author takes no private messages. Nobody is warned
-        about a name."""
+        """Warns in private, or in the room where the set-up says so or the author takes no private messages. A name
+        brings no warning."""
         if key.kind is not Kind.MESSAGE:
             raise Gone(key.message)
         room, user = f"<#{channel_of(key.room)}>", int(author.id)
@@ -272,7 +270,7 @@ class RestrictedMember:
         return restriction.kind != "ban"
 
     async def standing(self) -> Restriction:
-        """Raises `MissingPermission` for somebody on whom the bot may not act, NotFound for a timeout of somebody who
+        """Raises `MissingPermission` for a member on whom the bot may not act, and NotFound for a timeout of a user who
         is neither here nor banned."""
         try:
             self._member = await self._action_calls.member(self._guild, self._author, right_for(self._action) or "")
@@ -287,7 +285,7 @@ class RestrictedMember:
         return Restriction("timeout", until) if until is not None else NOTHING
 
     async def put(self, restriction: Restriction, instead_of: Restriction) -> None:
-        """A timeout of somebody who is not here cannot be set; it is again when they come back, as Discord keeps it."""
+        """Discord keeps a timeout and sets it again when the user comes back, so an absent user cannot be timed out."""
         who = discord.Object(int(self._author.id))
         if restriction.kind == "ban":
             if instead_of.kind != "ban":
@@ -299,7 +297,7 @@ class RestrictedMember:
             await self._member.timeout(restriction.until, reason=self._reason)
 
     async def ban(self) -> Restriction | None:
-        """The ban that stands; None also where the bot may not look."""
+        """Returns the ban that stands; None also where the bot may not look."""
         if not self._guild.me.guild_permissions.ban_members:
             return None
         try:
@@ -310,13 +308,13 @@ class RestrictedMember:
 
 
 def about(action: Action, key: MessageKey, author: Author) -> Address:
-    """Where the store keeps what an action sets."""
+    """Returns the key under which the store keeps what an action sets."""
     return Address(key.community, author.id, key.message, key.revision, action.name)
 
 
 @contextlib.asynccontextmanager
 async def refusals(guild: discord.Guild | None, right: str | None, channel: int) -> AsyncIterator[None]:
-    """Discord's errors as ours; a call that takes longer than `ANSWER_WITHIN_S` counts as unanswered."""
+    """Turns Discord's errors into ours. A call that takes longer than `ANSWER_WITHIN_S` counts as unanswered."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             with read_by("discord", "Discord"):

@@ -1,7 +1,7 @@
-"""Which strings of a Discord message are its author's words. Pure: read from the JSON as it came.
+"""Decides which strings of a Discord message are its author's words. Pure: it reads the JSON as it came.
 
-Whatever is not listed here is read, so a field Discord adds tomorrow is, too. People and other messages inside a
-message are known by their shape, whatever the field is called.
+A field that is not listed here is read, so a field that Discord adds tomorrow is read, too. People and other messages
+inside a message are known by their shape, not by the field's name.
 """
 
 from collections.abc import Iterator, Mapping
@@ -80,10 +80,10 @@ _KINDS = {"image": "photo", "video": "video", "audio": "audio"}
 
 
 def words_of(message: Json, *, forwarded_from_here: bool = False) -> tuple[str, str]:
-    """(what the author wrote, what others wrote and the author shows), one piece a line.
+    """Returns (the author's words, words of others that the author shows), one piece a line.
 
-    A forward from elsewhere is what its author chose to say; `forwarded_from_here` is another member's message, and so
-    is a line behind ">" that stands in the message a reply answers.
+    A forward from elsewhere counts as the author's words. `forwarded_from_here` marks a forward of another member's
+    message; it counts as quoted, and so does a line behind ">" that stands in the message a reply answers.
     """
 
     def whose(name: str, part: Json, now: Whose) -> Whose | None:
@@ -99,7 +99,8 @@ def words_of(message: Json, *, forwarded_from_here: bool = False) -> tuple[str, 
 
 
 def attached_to(message: Json) -> tuple[Attached, ...]:
-    """What is in the message beside words: files by their names, stickers, pictures behind links and in components."""
+    """Returns the parts of a message beside words: files by their names, stickers, pictures behind links and in
+    components."""
     files = [*message.get("attachments", ())]
     embeds = [_EMBEDS[kind] for one in message.get("embeds", ()) if (kind := one.get("type")) in _EMBEDS]
     pictures = [_PICTURES[kind] for kind in _types(message.get("components", ())) if kind in _PICTURES]
@@ -110,7 +111,7 @@ def attached_to(message: Json) -> tuple[Attached, ...]:
 
 
 def unknown_in(message: Json) -> str:
-    """What nobody knows about a message: its type, a field, a component; "" where all is known."""
+    """Returns the unknown part of a message: its type, a field or a component; "" where all is known."""
     if message.get("type", 0) not in [kind.value for kind in discord.MessageType]:
         return f"type {message.get('type')}"
     components = [kind.value for kind in discord.ComponentType]

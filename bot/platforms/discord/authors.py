@@ -1,6 +1,6 @@
-"""Who wrote a message, with roles and rights: what Discord's history says of an author is an account and no member.
+"""Completes a message's author with roles and rights: in Discord's history an author is an account, not a member.
 
-Without them an owner's message that is read after an outage would be anybody's.
+Without the member, an owner's message that is read after an outage would be judged like anybody's.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ class Authors:
         self._turns: WeakValueDictionary[tuple[int, int], asyncio.Lock] = WeakValueDictionary()
 
     async def complete(self, message: discord.Message) -> None:
-        """Puts the member into the place of the account; who has left, and a webhook, stay as they are.
+        """Replaces the account by the member. A user who has left, and a webhook, stay as they are.
 
-        Raises `Unreachable`, `RateLimited` and `MissingPermission`: then nobody knows who moderates.
+        Raises `Unreachable`, `RateLimited` and `MissingPermission`: then the bot cannot know who moderates.
         """
         guild, author = message.guild, message.author
         if guild is None or message.webhook_id is not None or isinstance(author, discord.Member):

@@ -1,4 +1,4 @@
-"""Cards and notices as Discord's messages; when they are sent is decided in `bot/cases/delivery.py`."""
+"""Draws cards and notices as Discord's messages; `bot/cases/delivery.py` decides when they are sent."""
 
 import zlib
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class DiscordBoard:
         return [community_of(guild.id) for guild in self._bot.guilds]
 
     async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
-        """As keywords of the library's calls."""
+        """Returns the keywords of the library's calls."""
         content = await self._content(setup, cases, digest, again)
         return drawing_of(content, [content["content"], content["embed"].to_dict(), content["view"].to_components()])
 
@@ -51,7 +51,7 @@ class DiscordBoard:
         return str(room.id), str(sent.id)
 
     async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
-        """Where it stands, also if cards go elsewhere by now."""
+        """Edits the card where it stands, also if new cards go to another channel by now."""
         guild = self._guild(community)
         room = guild.get_channel_or_thread(int(card[0]))
         if not isinstance(room, Room):
@@ -85,7 +85,7 @@ class DiscordBoard:
         return guild
 
     async def _room(self, community: str, setup: Setup) -> tuple[discord.Guild, Room]:
-        """Where cards go; raises `Gone` when the channel was deleted, and what the fetch answers."""
+        """Returns the channel for cards; raises `Gone` when it was deleted, and the errors of the fetch."""
         guild, number = self._guild(community), int(setup.alert_room)
         room = guild.get_channel_or_thread(number)
         if room is None:

@@ -1,4 +1,4 @@
-"""What every part of Discord shares: the store, the connection, set-ups, and who answers."""
+"""Holds what every part of Discord shares: the store, the connection, set-ups, and the parts that answer."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -27,7 +27,7 @@ from bot.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What reaches Discord. `api` and `gateway` are only set to reach another server than Discord's own.
+    """The settings by which the bot reaches Discord. `api` and `gateway` name another server than Discord's own.
 
     `permission` names the operator's written permission from Discord to train on messages; "" is none.
     """
@@ -41,7 +41,7 @@ class Access:
 
 
 class DiscordBot(ABC):
-    """The parts of the platform get this one; `bot.platforms.discord.service.Discord` makes it whole."""
+    """The object that each part of the platform gets; `bot.platforms.discord.service.Discord` adds the parts."""
 
     pipeline: Pipeline
     case_service: CaseService
@@ -56,9 +56,9 @@ class DiscordBot(ABC):
         self.client: Gateway | None = None
         self.authors = Authors()
         self.trouble: Notice | None = Notice("discord-connecting")
-        """Why nothing is heard at the moment; None while all is well."""
+        """Why no events arrive at the moment; None while all is well."""
         self.problems: dict[str, list[Missing]] = {}
-        """By community: the rights it lacks."""
+        """By community: the rights that the bot lacks."""
         self._setups: dict[str, Setup] = {}
         self._greeted = 0
         self._at_work: set[asyncio.Task[Any]] = set()
@@ -68,7 +68,7 @@ class DiscordBot(ABC):
         """Looks again at the rights, a little later: changes come in bursts."""
 
     def begin_work(self) -> None:
-        """The library gives each event and click a task of its own that nobody owns: it ends when `run` does."""
+        """The library gives each event and click an unowned task; this one ends when `run` does."""
         if (task := asyncio.current_task()) is not None:
             self._at_work.add(task)
             task.add_done_callback(self._at_work.discard)
@@ -78,12 +78,12 @@ class DiscordBot(ABC):
         while community not in self._setups:
             greeted = self._greeted
             saved = await self.store.communities.setup(community)
-            if greeted == self._greeted:  # else this may be from before the greeting, which saves one
+            if greeted == self._greeted:  # else the saved set-up may be older than the greeting, which saves one
                 self._setups.setdefault(community, Setup.model_validate(saved or {}))  # one saved meanwhile is newer
         return self._setups[community]
 
     async def save_setup(self, guild: discord.Guild, setup: Setup) -> None:
-        """In force from now on."""
+        """Saves the set-up; it is in force from now on."""
         community = community_of(guild.id)
         now = datetime.now(UTC)
         await self.store.communities.save(community, PLATFORM, guild.name, setup.model_dump(mode="json"), now)
@@ -91,7 +91,8 @@ class DiscordBot(ABC):
         await self.changed(guild)
 
     def basis(self, setup: Setup) -> str | None:
-        """By which right corrections teach here: the operator's permission, where the community agreed to it."""
+        """Returns the basis on which corrections teach here: the operator's permission, where the community agreed to
+        it."""
         return f"permission:{self.access.permission}" if self.access.permission and setup.learns else None
 
     def guild(self, community: str) -> discord.Guild | None:

@@ -34,16 +34,16 @@ class CaseButton(
     async def from_custom_id(
         cls, _: discord.Interaction, __: discord.ui.Item[Any], match: re.Match[str], /
     ) -> "CaseButton":
-        """From what Discord sends with a click."""
+        """Makes the button from the id that Discord sends with a click."""
         return cls(match["verb"], int(match["case"]), match["argument"] or "")
 
     async def callback(self, interaction: Click) -> None:
-        """Passed to the clicks' own file; rights are checked there."""
+        """Passes the click to `Clicks`, which checks rights."""
         await interaction.client.clicks.case(interaction, self.verb, self.case, self.argument)
 
 
 class DigestButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"domovoi-digest:(?P<first>[0-9]{1,15})"):
-    """Shows a digest's open cases one after the other, to whoever clicks."""
+    """Shows a digest's open cases one after the other to the moderator who clicks."""
 
     def __init__(self, first: int, *, text: str | None = None) -> None:
         style = discord.ButtonStyle.primary
@@ -54,7 +54,7 @@ class DigestButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"do
     async def from_custom_id(
         cls, _: discord.Interaction, __: discord.ui.Item[Any], match: re.Match[str], /
     ) -> "DigestButton":
-        """From what Discord sends with a click."""
+        """Makes the button from the id that Discord sends with a click."""
         return cls(int(match["first"]))
 
     async def callback(self, interaction: Click) -> None:
@@ -73,7 +73,7 @@ class ResumeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"do
     async def from_custom_id(
         cls, _: discord.Interaction, __: discord.ui.Item[Any], match: re.Match[str], /
     ) -> "ResumeButton":
-        """From what Discord sends with a click."""
+        """Makes the button from the id that Discord sends with a click."""
         return cls()
 
     async def callback(self, interaction: Click) -> None:

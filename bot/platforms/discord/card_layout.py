@@ -25,7 +25,7 @@ IN_DIGEST = 120
 
 
 def link(case: Case) -> str:
-    """Where the message is or was; the channel's for a title, "" for a name."""
+    """Returns the link to the message; to the channel for a title, and "" for a name."""
     key = case.message.key
     channel, message = channel_of(key.room), message_of(key)
     if not channel:
@@ -51,7 +51,7 @@ def embed(card: Card, case: Case, language: Language) -> discord.Embed:
 
 
 def buttons(card: Card) -> discord.ui.View:
-    """The card's buttons; they are found again by what they are called, so nothing of the view is kept."""
+    """Returns the card's buttons. Their ids say what they do, so the view need not be kept."""
     view = discord.ui.View(timeout=None)
     for button in card.buttons:
         view.add_item(CaseButton(button.verb, card.case, text=button.text, style=STYLES[button.verb]))
@@ -72,7 +72,7 @@ def digest_embed(cases: Sequence[Case], language: Language) -> discord.Embed:
 
 
 def digest_buttons(first: int, language: Language) -> discord.ui.View:
-    """A digest's one button; `first` is its first case."""
+    """Returns a digest's one button; `first` is its first case."""
     view = discord.ui.View(timeout=None)
     view.add_item(DigestButton(first, text=say(language, "button-next")))
     view.stop()

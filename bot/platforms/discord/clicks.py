@@ -1,4 +1,4 @@
-"""Clicks on the buttons of cards, digests and notices. Each is checked anew, whoever the card was posted for."""
+"""Handles clicks on the buttons of cards, digests and notices. Each click is checked anew, for the person who clicks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,7 +47,7 @@ class Clicks:
 
 @asynccontextmanager
 async def _answered(interaction: Click, verb: str, case: int) -> AsyncIterator[None]:
-    """Whoever clicked hears it where something of ours fails."""
+    """Tells the person who clicked when our own code fails."""
     try:
         yield
     except Exception:

@@ -18,7 +18,7 @@ _REPEATED = {
     discord.MessageType.channel_follow_add,
     discord.MessageType.stage_end,
 }
-"""Messages that repeat what somebody said elsewhere."""
+"""Kinds of messages that repeat another message."""
 _RENAMED = {
     discord.MessageType.channel_name_change,
     discord.MessageType.stage_start,
@@ -34,7 +34,7 @@ def community_of(guild: int) -> str:
 
 
 def guild_of(community: str) -> int:
-    """The inverse of `community_of`; raises ValueError."""
+    """Inverts `community_of`; raises ValueError."""
     return int(community.removeprefix(f"{PLATFORM}-"))
 
 
@@ -44,7 +44,7 @@ def room_of(channel: int, parent: int | None = None) -> str:
 
 
 def channel_of(room: str) -> int:
-    """The channel or thread a room is; 0 for the room of names."""
+    """Returns the id of a room's channel or thread; 0 for the room of names."""
     last = room.rpartition("/")[2]
     return int(last) if last.isdecimal() else 0
 
@@ -55,7 +55,7 @@ def message_of(key: MessageKey) -> int | None:
 
 
 def named(key: MessageKey) -> int | None:
-    """Whose nickname the key names, if any."""
+    """Returns the member whose nickname the key names, if any."""
     return int(key.message.removeprefix(NAME)) if key.message.startswith(NAME) else None
 
 
@@ -65,11 +65,10 @@ def titled(key: MessageKey) -> int | None:
 
 
 def event_of(message: discord.Message, moderators: frozenset[str], *, wordless: bool = False) -> Message | None:
-    """The message as an event; None for a private one and for one in which nobody wrote anything, unless nobody knows
-    its shape.
+    """Turns a message into an event; None for a private message and for one without words, unless its shape is unknown.
 
-    `moderators` are the ids of roles that moderate. With `wordless` one that only shows something is an event, too. The
-    revision grows with the time of the last edit; its last 16 bits come from what there is to read, because a link's
+    `moderators` are the ids of roles that moderate. With `wordless`, a message that only shows something is an event,
+    too. The revision grows with the time of the last edit; its last 16 bits come from the words, because a link's
     preview arrives later without counting as an edit.
     """
     guild, raw = message.guild, raw_of(message)
@@ -107,14 +106,15 @@ def name_event(member: discord.Member, moderators: frozenset[str]) -> Message:
 
 
 def title_event(thread: discord.Thread, owner: discord.Member | None, moderators: frozenset[str]) -> Message:
-    """A thread's or forum post's title, `owner`'s words; nobody's where it is not known who gave it."""
+    """Turns the title of a thread or forum post into an event of `owner`; of nobody where the owner is not known."""
     room = room_of(thread.id, thread.parent_id)
     author = NOBODY if owner is None else _member(owner, moderators)
     return _named(thread.guild.id, room, f"{TITLE}{thread.id}", thread.name, author)
 
 
 def told_title(message: discord.Message, moderators: frozenset[str]) -> Message | None:
-    """The title that a message of the platform tells of, as the words of whoever gave it; None for another message."""
+    """Returns the title that a message of the platform tells of, as the words of the member who gave it; None for
+    another message."""
     guild, channel = message.guild, message.channel
     if guild is None or message.type not in _TITLED or not message.content.strip():
         return None
@@ -129,7 +129,7 @@ def told_title(message: discord.Message, moderators: frozenset[str]) -> Message 
 
 
 def status_event(guild: int, channel: int, status: str) -> Message:
-    """What a voice channel says of itself; Discord does not tell who wrote it."""
+    """Turns the status of a voice channel into an event without an author: Discord does not name one."""
     return _named(guild, str(channel), f"{TITLE}{channel}", status, NOBODY)
 
 
@@ -146,7 +146,7 @@ def name_revision(name: str) -> int:
 
 
 def author_of(user: discord.abc.User, moderators: frozenset[str], *, is_bot: bool) -> Author:
-    """Who wrote something; a webhook's author is no member and has no roles."""
+    """Returns the author; a webhook is no member and has no roles."""
     roles = frozenset(str(role.id) for role in getattr(user, "roles", ()))
     may: discord.Permissions | None = getattr(user, "guild_permissions", None)
     moderates = bool(roles & moderators) or (may is not None and moderates_by_right(may))
@@ -155,7 +155,7 @@ def author_of(user: discord.abc.User, moderators: frozenset[str], *, is_bot: boo
 
 
 def moderates_by_right(may: discord.Permissions) -> bool:
-    """Whether these rights make somebody a moderator without any role of the set-up; see `who_may`."""
+    """Says whether these rights make a member a moderator without a role of the set-up; see `who_may`."""
     return may.administrator or may.manage_guild or may.manage_messages or may.moderate_members
 
 

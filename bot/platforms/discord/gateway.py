@@ -20,7 +20,7 @@ CANCEL_AGAIN_S = 0.5
 
 
 class TitleListener(Protocol):
-    """What a connection tells of titles: of threads, voice channels and scheduled events."""
+    """Hears of titles: of threads, voice channels and scheduled events."""
 
     async def opened(self, thread: discord.Thread) -> None:
         """A thread was opened."""
@@ -31,7 +31,7 @@ class TitleListener(Protocol):
         ...
 
     async def described(self, guild: discord.Guild, channel: int, status: str) -> None:
-        """A voice channel says something else of itself."""
+        """A voice channel has another status."""
         ...
 
     async def planned(self, guild: discord.Guild, occasion: Json, *, is_new: bool) -> None:
@@ -40,7 +40,7 @@ class TitleListener(Protocol):
 
 
 class ClickListener(Protocol):
-    """What a connection tells of buttons that were pressed."""
+    """Hears of buttons that were pressed."""
 
     async def case(self, interaction: discord.Interaction[Any], verb: str, number: int, argument: str) -> None:
         """One of a case's buttons."""
@@ -56,11 +56,11 @@ class ClickListener(Protocol):
 
 
 class Listener(Protocol):
-    """What a connection tells of; `titles` hears of threads, voice channels and scheduled events."""
+    """Hears what a connection receives; `titles` hears of threads, voice channels and scheduled events."""
 
     @property
     def titles(self) -> TitleListener:
-        """Who hears of titles."""
+        """The listener for titles."""
         ...
 
     async def connected(self, client: "Gateway", *, resumed: bool) -> None:
@@ -92,12 +92,12 @@ class Listener(Protocol):
         ...
 
     def skipped(self, event: str, data: Any) -> None:
-        """An event could not be understood; never waits."""
+        """The library could not read an event. Never waits."""
         ...
 
 
 class Gateway(discord.Client):
-    """One connection; a new one is made when it has ended. Without a message cache: edits are read as they come."""
+    """One connection; after its end a new object is made. It keeps no message cache: edits are read as they come."""
 
     def __init__(
         self, listener: Listener, *, members_intent: bool, waits: RateLimits | None = None, **options: Any
@@ -139,7 +139,7 @@ class Gateway(discord.Client):
         return self._socket
 
     async def close(self) -> None:
-        """Closes the socket on which nobody has said hello yet, too: the library knows only those that greeted."""
+        """Also closes a socket that has not said hello yet: the library knows only sockets that did."""
         await super().close()
         if self._socket is not None:
             await self._socket.close()  # does not wait: what it went over is closed already
@@ -172,7 +172,7 @@ class Gateway(discord.Client):
         await self._listener.titles.opened(thread)
 
     async def on_thread_join(self, thread: discord.Thread) -> None:
-        """A thread the bot sees from now on; that it was renamed may be why."""
+        """A thread that the bot can see from now on, perhaps because it was renamed."""
         await self._listener.titles.renamed(thread)
 
     async def on_raw_thread_update(self, payload: discord.RawThreadUpdateEvent) -> None:
@@ -206,7 +206,7 @@ class Gateway(discord.Client):
             await self._listener.called(after)
 
     def _member_updated(self, data: Any) -> None:
-        """The library tells only of members it has seen before, and without reading all of them that is nobody."""
+        """The library reports only members that it has seen before, and it has seen none."""
         guild, number = self.get_guild(int(data["guild_id"])), int(data["user"]["id"])
         known = guild is not None and guild.get_member(number) is not None
         self._connection.parse_guild_member_update(data)
@@ -214,12 +214,12 @@ class Gateway(discord.Client):
             self.dispatch("member_update", member, member)
 
     def _occasion(self, parse: Callable[[Any], None], is_new: bool, data: Any) -> None:
-        """The library keeps of a scheduled event what it knows; people read the rest, too."""
+        """The library keeps only the fields of a scheduled event that it knows; the raw JSON has them all."""
         self.dispatch("occasion", data, is_new)
         parse(data)
 
     def _guild_there(self, parse: Callable[[Any], None], data: Any) -> None:
-        """Scheduled events that were made or changed while nobody listened come with the server."""
+        """Scheduled events that were made or changed during an outage come with the server."""
         parse(data)
         for occasion in data.get("guild_scheduled_events") or ():
             self.dispatch("occasion", {"guild_id": data["id"], **occasion}, False)
@@ -250,7 +250,7 @@ class Gateway(discord.Client):
         await self._listener.changed(after.guild)
 
     async def on_error(self, event: str, /, *args: Any, **kwargs: Any) -> None:
-        """A handler failed; the next event is handled as if nothing had been."""
+        """A handler failed; the next event is handled as usual."""
         log.exception("event failed", discord_event=event)
         self._listener.skipped(event, None)
 
@@ -266,9 +266,9 @@ async def supervise(
 ) -> None:
     """Serves one connection after the other until cancelled.
 
-    `serve` runs a client until it ends. `failed` is told why one ended and may say how long to wait; otherwise the wait
+    `serve` runs a client until it ends. `failed` gets the reason and may return how long to wait; otherwise the wait
     doubles from `first_wait_s` to a minute, and starts again after a connection that held. A client without a sound
-    session for `stuck_after_s` is taken down: the library resumes for ever against some failures.
+    session for `stuck_after_s` is taken down, because the library resumes for ever against some failures.
     """
     wait_s = first_wait_s
     while True:
@@ -288,7 +288,7 @@ async def supervise(
 
 
 class Stuck(Exception):
-    """The session has not stood for too long; a new connection is made."""
+    """The session has not been sound for too long, so a new connection is made."""
 
 
 async def _served(
@@ -316,7 +316,7 @@ async def _awaited(serving: Awaitable[None]) -> None:
 
 
 def _survives(event: str, parse: Callable[[Any], None], skipped: Callable[[str, Any], None]) -> Callable[[Any], None]:
-    """An event the library cannot read is logged and told of: in the library it would end the connection."""
+    """Logs and reports an event that the library cannot read; in the library it would end the connection."""
 
     @functools.wraps(parse)
     def parsed(data: Any) -> None:

@@ -22,8 +22,8 @@ _PLAIN: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages, oldest first; `newest` is the last number in it. `skipped` are the numbers of those that could not be
-    read at all, 0 for one without a number."""
+    """Yields messages, oldest first. `newest` is the last message's number. `skipped` lists the numbers of unreadable
+    messages, 0 for one without a number."""
 
     messages: list[discord.Message]
     newest: int
@@ -31,8 +31,8 @@ class Page:
 
 
 async def pages(channel: Room, after: int) -> AsyncIterator[Page]:
-    """What was written behind this number, as many at once as Discord gives. Raises `Unreadable` where an answer says
-    nothing of where it ends, and what the library raises."""
+    """Returns the messages behind this number, as many at once as Discord gives. Raises `Unreadable` where an answer
+    does not show where it ends, and the library's errors."""
     while True:
         answer: Any = await channel._state.http.logs_from(channel.id, PAGE, after=after)
         if not isinstance(answer, list):
@@ -53,7 +53,8 @@ async def pages(channel: Room, after: int) -> AsyncIterator[Page]:
 
 
 def read(channel: Room, data: Any) -> discord.Message | None:
-    """The message; by its number, author and text alone where the rest cannot be read. None where these cannot."""
+    """Returns the message; where its parts cannot be read, one made of number, author and text. None where these cannot
+    be read either."""
     try:
         return discord.Message(state=channel._state, channel=channel, data=data)
     except PARSE_ERRORS as error:

@@ -13,7 +13,7 @@ _FENCE, _HARMLESS = "`", "ˋ"
 
 
 def block(text: str, language: Language, limit: int = LONGEST_BLOCK) -> str:
-    """A code block with at most `limit` characters of the text; a sentence where the text is no longer kept."""
+    """Returns a code block with at most `limit` characters of the text; a sentence where the text is no longer kept."""
     if not text:
         return f"*{say(language, 'text-forgotten')}*"
     shown = plain(text, limit).replace(_FENCE, _HARMLESS).strip("\n")  # an empty block would take in what follows it
@@ -26,7 +26,8 @@ def inline(text: str, limit: int = 80) -> str:
 
 
 def fitting(lines: str) -> str:
-    """As many lines as one message holds: a cut within a line could open what keeps members' words inert."""
+    """Returns as many whole lines as one message holds: a cut within a line could end the markup that keeps a member's
+    text inert."""
     if len(lines) <= LONGEST_MESSAGE:
         return lines
     end = lines.rfind("\n", 0, LONGEST_MESSAGE + 1)

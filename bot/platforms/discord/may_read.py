@@ -11,7 +11,8 @@ Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord
 
 
 async def sees(guild: discord.Guild, member: discord.Member, channel: Readable) -> bool:
-    """Whether a member can read there; a private thread is seen from inside, or by whoever manages threads."""
+    """Says whether a member can read in a channel. A private thread is read by its members and by members who manage
+    threads."""
     try:
         theirs = channel.permissions_for(member)
     except discord.ClientException:  # a thread in a channel that I do not see
@@ -28,9 +29,9 @@ async def sees(guild: discord.Guild, member: discord.Member, channel: Readable) 
 
 
 async def may_read(guild: discord.Guild, member: discord.Member, key: MessageKey) -> bool:
-    """Whether a moderator sees the room that a text was written in; names and what was typed to teach are for all. Of a
-    room that is gone nobody can tell any more who saw it, so it takes who sees them all. Another platform's texts are
-    not for here."""
+    """Says whether a moderator may read a text from this room. Names and typed examples are for all moderators. A room
+    that is gone has no list of readers, so it takes a member who can read every room. Texts of another platform are not
+    shown."""
     if key.platform != PLATFORM or key.community != community_of(guild.id):
         return False
     if key.room in (NAMES, EXAMPLES):

@@ -1,4 +1,4 @@
-"""What was written while nobody listened: each channel and active thread is read from its watermark, once."""
+"""Reads the messages of an outage: each channel and active thread is read from its watermark, once."""
 
 import asyncio
 from collections import Counter
@@ -49,13 +49,14 @@ class MissedMessages:
         """By room: how many of its messages could not be journalled, ever."""
         self._lost: int | None = None
         self._missed: dict[str, int] = {}
-        """What is to be marked on disk, after which snowflake in all rooms or in one, and could not be yet."""
+        """Gaps that are not on disk yet, each by the last snowflake before it: one for all rooms, and one for each
+        room."""
         self.read = 0
         """Messages that were read again or for the first time."""
         self.on_hold: set[str] = set()
 
     async def open(self) -> None:
-        """The socket is not there: whatever is said from now on is not heard. Call it before connecting, too."""
+        """Opens a gap of all rooms: the socket is closed. Call it before connecting, too."""
         self._losses += 1
         now = discord.utils.time_snowflake(datetime.now(UTC))
         self._lost = now if self._lost is None else self._lost
@@ -82,13 +83,13 @@ class MissedMessages:
         await self._mark()
 
     def read_again(self, room: str, number: int) -> None:
-        """From this message on, once its turn comes; never waits."""
+        """Reads a room again from this message on, when its turn comes. Never waits."""
         self.on_hold.add(room)
         self._missing[room] += 1
         self._missed[room] = min(number - 1, self._missed.get(room, number))
 
     async def catch_up(self, guilds: list[discord.Guild]) -> None:
-        """Closes every gap of these servers that can be closed now; one call at a time."""
+        """Closes every gap of these servers that can be closed now. Only one call runs at a time."""
         async with self._turn:
             await self._mark()
             gaps = await self._store.watermarks.gaps(PLATFORM)
@@ -111,7 +112,8 @@ class MissedMessages:
                             group.create_task(self._new(room, channel, missed, read))
 
     async def _mark(self) -> None:
-        """Gaps go to the disk, at the latest before they are read; what the store cannot take now is kept for then."""
+        """Writes gaps to the disk, at the latest before they are read. A gap that the store refuses is kept for the
+        next call."""
         async with self._marking:
             now = datetime.now(UTC)
             if self._lost is not None:
@@ -125,7 +127,7 @@ class MissedMessages:
     async def _new(
         self, room: str, channel: Room, missed: int | None, read: Callable[[str, Room, int], Awaitable[None]]
     ) -> None:
-        """A room nobody has seen: read from the gap's beginning if it was opened since then, else from now on."""
+        """Reads a new room from the gap's beginning if it was opened during the gap, else from now on."""
         now = datetime.now(UTC)
         mark = discord.utils.time_snowflake(now) if missed is None else missed
         await self._store.watermarks.begin(PLATFORM, room, mark, now)
@@ -171,7 +173,7 @@ class MissedMessages:
                     await self._opened(channel)
                 if missing != self._missing[room]:  # one of those that came meanwhile: its gap is read next
                     return
-                if losses == self._losses:  # else the room has a new gap, which begins somewhere in what was read
+                if losses == self._losses:  # else the room has a new gap, which begins within the messages just read
                     await self._store.watermarks.close_gap(PLATFORM, room, max(mark, after), datetime.now(UTC))
                 self.on_hold.discard(room)
                 return
@@ -188,7 +190,8 @@ class MissedMessages:
 
 
 def begun(channel: Room) -> int:
-    """The snowflake of when it was opened; a thread's, of when it was opened again. A thread's id may be older."""
+    """Returns the snowflake of the moment when a room was opened; for a thread, when it was opened again. A thread's id
+    may be older."""
     if not isinstance(channel, discord.Thread):
         return channel.id
     moments = (channel.created_at, channel.archive_timestamp)
@@ -196,7 +199,7 @@ def begun(channel: Room) -> int:
 
 
 def rooms_of(guild: discord.Guild) -> Iterator[tuple[str, Room]]:
-    """Channels and active threads in which messages are written; a forum's are its threads'."""
+    """Yields channels and active threads in which members write; of a forum its threads."""
     for channel in readable(guild):
         if not isinstance(channel, discord.ForumChannel):
             yield room_of(channel.id), channel

@@ -1,4 +1,4 @@
-"""What an account may do on a server, asked of Discord for the page: no click tells it there."""
+"""Asks Discord for the page what an account may do on a server; a click would bring the rights along."""
 
 import discord
 
@@ -14,7 +14,8 @@ ROLES = {Level.MANAGER: Role.OWNER, Level.MODERATOR: Role.MODERATOR}
 
 
 async def standing(bot: DiscordBot, community: str, person: int) -> Standing:
-    """Who may look into the audit log, and nothing more, is a viewer. Raises `Unreachable`."""
+    """Returns the standing of an account. An account that may only look into the audit log is a viewer. Raises
+    `Unreachable`."""
     if (found := await _member(bot, community, person)) is None:
         return STRANGER
     _, member = found
@@ -30,7 +31,7 @@ async def reads(bot: DiscordBot, key: MessageKey, person: int) -> bool:
 
 
 async def _member(bot: DiscordBot, community: str, person: int) -> tuple[discord.Guild, discord.Member] | None:
-    """As Discord has them now; None for who is not on the server, and where the bot is not."""
+    """Returns the member; None for an account that is not on the server, or where the bot is not."""
     if bot.client is None:
         raise NotConnected("not connected to Discord")
     try:

@@ -1,7 +1,7 @@
-"""How long Discord asks to be left alone: per route and its channel, server or webhook, and in all where it says so.
+"""Keeps how long Discord asks the bot to wait: per route and its channel, server or webhook, or for all routes.
 
-The library obeys a 429 only where it has `Via`, as Discord's own have. Others, of Cloudflare or of another server, say
-in a header or in the body how long it is.
+The library obeys a 429 only where it has the header `Via`, as Discord's own answers have. Answers of Cloudflare or
+another server name the wait in a header or in the body.
 """
 
 import json
@@ -65,7 +65,7 @@ class RateLimits:
         return asked
 
     def left_s(self, bucket: str) -> float:
-        """How long nothing is to be asked of it; 0: it may be."""
+        """Returns how many seconds a bucket must rest; 0 where it may be asked."""
         now = self._clock()
         self._until = {one: until for one, until in self._until.items() if until > now}
         return max(self._until.get(bucket, now), self._until.get(EVERYWHERE, now)) - now
@@ -76,8 +76,7 @@ class RateLimits:
 
 
 def asked_of(headers: Any, body: bytes) -> tuple[float, bool]:
-    """(seconds, whether for everything) that a 429 asks to wait, wherever it says so; what no number is counts as
-    nothing said."""
+    """Returns (seconds, whether for all routes) that a 429 asks to wait. A value that is no number counts as no value."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

@@ -21,7 +21,7 @@ class Received(discord.Message):
 
 
 def raw_of(message: discord.Message) -> Json:
-    """The JSON a message was made from; of one that was made elsewhere only what is in its text."""
+    """Returns the JSON that a message was made from; for a message made elsewhere only its text."""
     return message.raw if isinstance(message, Received) else {"content": message.content}
 
 

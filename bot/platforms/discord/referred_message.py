@@ -22,12 +22,12 @@ class ReferredMessage(Reference):
 
     @property
     def number(self) -> str:
-        """The message's id; what nobody can read names none that there is."""
+        """The message's id; "0", which no message has, for an unreadable reference."""
         where = refers(self._reference, self._request.guild.id, self._request.interaction.channel_id)
         return str(where[1]) if where is not None else "0"
 
     async def fetch(self) -> tuple[Message, bool] | None:
-        """Asked of Discord, where whoever asks may see it."""
+        """Fetches the message, if the asker may see it."""
         message = self._message or await fetched(self._request, self._reference)
         if message is None:
             return None
@@ -39,7 +39,7 @@ class ReferredMessage(Reference):
 
 
 def reported(request: DiscordRequest, message: discord.Message) -> Reported:
-    """A message that somebody reports."""
+    """Describes a message that a member reports."""
     channel, moderators = message.channel, request.setup.moderator_roles
 
     async def read() -> Message | None:
@@ -51,7 +51,7 @@ def reported(request: DiscordRequest, message: discord.Message) -> Reported:
 
 
 async def fetched(request: DiscordRequest, reference: str) -> discord.Message | None:
-    """The message, if it is there and whoever asks may see it."""
+    """Fetches the message, if it exists and the asker may see it."""
     where = refers(reference, request.guild.id, request.interaction.channel_id)
     if where is None or where[0] is None:
         return None

@@ -1,4 +1,4 @@
-"""An answer to a click or a command, as Discord shows it: for whoever asked alone."""
+"""Shows an answer to a click or a command to the asker alone."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 TELL_AGAIN_S = (0.5, 5.0)
 LONGEST_WAIT_S = 300.0
-"""Whoever asked does not wait longer; Discord takes answers for fifteen minutes."""
+"""The asker does not wait longer; Discord takes answers for fifteen minutes."""
 ALREADY_ANSWERED = 40060
 STYLE: Mapping[Label, discord.ButtonStyle] = {
     Label.HATE: discord.ButtonStyle.danger,
@@ -38,7 +38,7 @@ STYLE: Mapping[Label, discord.ButtonStyle] = {
 
 
 class DiscordReply(Reply):
-    """Answers one interaction, which was deferred; an answer that follows another one replaces it."""
+    """Answers one interaction, which was deferred. A later answer replaces the one before."""
 
     def __init__(self, interaction: discord.Interaction[Any], language: Language) -> None:
         self._interaction = interaction
@@ -65,15 +65,15 @@ class DiscordReply(Reply):
         return Markup(block(text, self._language, limit))
 
     def person(self, number: str, name: str = "") -> Markup:
-        """A mention: answers mention nobody aloud."""
+        """A mention; an answer to one person notifies nobody."""
         return Markup(f"<@{number}>" if number.isdecimal() else inline(name))
 
     def room(self, room: str) -> Markup:
-        """A channel; of a thread the thread."""
+        """A channel; for a thread the thread."""
         return Markup(f"<#{room.rpartition('/')[2]}>")
 
     def moment(self, moment: datetime) -> Markup:
-        """In the reader's own time zone."""
+        """A date in the reader's own time zone."""
         return Markup(f"<t:{int(moment.timestamp())}:d>")
 
     def link(self, case: Case) -> Markup:
@@ -96,7 +96,7 @@ class DiscordReply(Reply):
         await self.show(text, **more)
 
     async def note(self, text: Markup) -> None:
-        """As an answer."""
+        """Answers with the text."""
         await self.show(text)
 
     async def send_card(self, card: Card, case: Case) -> None:
@@ -122,7 +122,7 @@ class DiscordReply(Reply):
         await self.show(say(self._language, "which-label"), view=view)
 
     async def send_outcome(self, text: Markup, case: Case, *, offers_back: bool) -> None:
-        """In words."""
+        """Answers with the text, and a button that posts the removed text back."""
         if not offers_back:
             await self.show(text)
             return
@@ -157,7 +157,7 @@ class DiscordReply(Reply):
 
 
 async def broken(interaction: discord.Interaction[Any], language: Language | None = None) -> None:
-    """The last word when something of ours failed; never raises."""
+    """Tells that our own code failed. Never raises."""
     text = say(language or language_of(str(interaction.guild_locale or interaction.locale)), "broken")
     try:
         if not interaction.response.is_done():

@@ -49,7 +49,7 @@ class DiscordRequest(RequestContext):
 
     @property
     def reply(self) -> DiscordReply:
-        """For whoever asked alone."""
+        """Answers the asker alone."""
         return DiscordReply(self.interaction, self.language)
 
     @property
@@ -80,7 +80,7 @@ class DiscordRequest(RequestContext):
 
     @property
     def asker(self) -> Asker:
-        """Members, and whoever moderates."""
+        """Counts the asker as a member or a moderator."""
         rank = Rank.MEMBER if self.level is Level.MEMBER else Rank.MODERATOR
         return Asker(self.community, self.moderator, rank)
 
@@ -134,13 +134,13 @@ class DiscordRequest(RequestContext):
             await channel.send(text, nonce=f"back-{case.id}")
 
     async def missing_rights(self) -> list[Notice]:
-        """By the self-check, which looks at the server as it is now."""
+        """Runs the self-check on the server as it is now."""
         await self.bot.changed(self.guild)
         policy = await self.bot.pipeline.policy(self.community)
         return [missing.why for missing in self.bot.look(self.guild, self.setup, policy)]
 
     def troubles(self) -> list[Notice]:
-        """Of the connection and of refused calls."""
+        """Names troubles of the connection and of refused calls."""
         breaker = self.bot.circuit_breaker
         return [
             one for one in (self.bot.trouble, breaker.trouble(), breaker.trouble(self.community)) if one is not None
@@ -157,7 +157,7 @@ class DiscordRequest(RequestContext):
         return self.say("status-alerts", room=self.reply.room(self.setup.alert_room))
 
     def learning_line(self) -> str:
-        """By the operator's permission, where the server agreed to it."""
+        """Names the operator's permission, where the server agreed to it."""
         if self.bot.basis(self.setup):
             return self.say("learning-on", reference=self.bot.access.permission)
         why = "learning-why-server" if self.bot.access.permission else "learning-why-operator"
@@ -171,7 +171,7 @@ class DiscordRequest(RequestContext):
 
     @property
     def retention_days(self) -> int:
-        """As config.toml says."""
+        """Comes from config.toml."""
         return self.bot.access.retention_days
 
     def after(self, setup: Setup) -> "DiscordRequest":
@@ -180,7 +180,7 @@ class DiscordRequest(RequestContext):
 
 
 async def ask(bot: DiscordBot, interaction: discord.Interaction[Any], needed: Level) -> DiscordRequest | None:
-    """Answers within the three seconds Discord gives, then checks; None where the answer was a refusal."""
+    """Answers within the three seconds that Discord gives, then checks rights; None after a refusal."""
     bot.begin_work()
     try:
         with contextlib.suppress(Unreadable), read_by("discord", "Discord"):
@@ -202,12 +202,12 @@ async def ask(bot: DiscordBot, interaction: discord.Interaction[Any], needed: Le
 
 
 def refusal(needed: Level, setup: Setup) -> str:
-    """Who may instead."""
+    """Returns the sentence that says who may."""
     return say(setup.language, "not-allowed-manager" if needed is Level.MANAGER else "not-allowed-moderator")
 
 
 async def still_manages(bot: DiscordBot, guild: int, member: int) -> bool:
-    """Whether somebody manages the server, asked of Discord now; False where it does not answer."""
+    """Asks Discord now whether a member manages the server; False where it does not answer."""
     there = bot.guild(community_of(guild))
     if there is None:
         return False
@@ -220,7 +220,7 @@ async def still_manages(bot: DiscordBot, guild: int, member: int) -> bool:
 
 
 def refers(text: str, guild: int, channel: int | None) -> tuple[int | None, int] | None:
-    """(channel, message) that a link or an id names; None for a foreign link and for anything else."""
+    """Returns (channel, message) of a link or an id; None for a foreign link and for anything else."""
     text = text.strip().strip("<>")
     if found := _LINK.search(text):
         return (int(found[2]), int(found[3])) if int(found[1]) == guild else None

@@ -25,14 +25,14 @@ NEEDED = (
     "manage_nicknames",
     "manage_threads",
 )
-"""What the invite link asks for: reading, cards, and the actions a policy may name. Nothing for later."""
+"""The rights that the invite link asks for: to read, to show cards, and to do what a policy may name."""
 CHANNEL_RIGHTS = frozenset({*READING, "manage_messages", "manage_threads"})
 Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A right the bot lacks; `channel` is 0 where it lacks it on the whole server."""
+    """A right that the bot lacks; `channel` is 0 where it lacks it on the whole server."""
 
     right: str
     channel: int
@@ -65,7 +65,7 @@ def right_for(action: Action) -> str | None:
 
 
 def missing_right(guild: discord.Guild, right: str, channel: int = 0) -> Notice:
-    """What is missing and where to turn it on, in one sentence."""
+    """Names the missing right and where to turn it on, in one sentence."""
     role = inline(guild.self_role.name if guild.self_role else guild.me.display_name)
     name = Notice(f"right-{right}")
     fix = Notice("fix-channel" if channel else "fix-role", {"role": role, "right": name})
@@ -84,7 +84,7 @@ def in_use(policy: Policy) -> frozenset[str]:
 
 
 def self_check(guild: discord.Guild, setup: Setup, policy: Policy) -> list[Missing]:
-    """Each missing right once: on the whole server, else in the channels that take it away."""
+    """Lists each missing right once: for the whole server, else for the channels that take it away."""
     return list(_missing(guild, setup, policy))
 
 

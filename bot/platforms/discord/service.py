@@ -64,10 +64,10 @@ SYNC_AGAIN_S = 30.0
 A_LITTLE = timedelta(minutes=1)
 MOST_MISSING = 10
 RECEIVED_AT_ONCE = 200
-"""Messages on their way to the journal. A burst of thousands arrives in one turn of the loop; beyond this they wait
-their turn, so that the heartbeat gets one, too."""
+"""The most messages that are being journalled at once. A burst of thousands arrives in one turn of the loop; the rest
+waits, so that the heartbeat gets its turn."""
 NAMES_KEPT = 50_000
-"""Names that were read already; beyond that the oldest are read again, which the journal notices."""
+"""The most names that are remembered as read; the oldest are read again, and the journal knows them."""
 
 
 class Discord(DiscordBot):
@@ -127,12 +127,12 @@ class Discord(DiscordBot):
             return await self._action_calls.undo(action, key, author)
 
     def show(self, case: Case) -> None:
-        """The case's card is posted or brought up to date; never waits."""
+        """Posts the case's card, or brings it up to date. Never waits."""
         if case.message.key.platform == self.name:
             self.delivery.show(case.id)
 
     def notify(self, notice: Notice) -> None:
-        """Told where cards go: in one community, or in all; never waits."""
+        """Shows the notice where cards go: in one community, or in all. Never waits."""
         self.delivery.notify(notice)
 
     async def _basis_of(self, community: str) -> str | None:
@@ -165,10 +165,10 @@ class Discord(DiscordBot):
         """See `standings`."""
         return await standings.reads(self, key, int(person))
 
-    # What the connection tells.
+    # Events of the connection.
 
     async def connected(self, client: Gateway, *, resumed: bool) -> None:
-        """Reads what was missed; greets where nobody has been greeted."""
+        """Reads the messages of the outage and greets new servers."""
         self.begin_work()
         self.trouble = None
         self.health.well("outage")
@@ -187,13 +187,13 @@ class Discord(DiscordBot):
         await self._lift_bans()
 
     async def disconnected(self) -> None:
-        """From now on nothing is heard."""
+        """The connection is lost; events are missed from now on."""
         self.begin_work()
         self.health.fails("outage")
         await self.missed_messages.open()
 
     async def written(self, message: discord.Message) -> None:
-        """Committed to the journal; a message the store could not take is read again later."""
+        """Commits the message to the journal; one that the store refuses is read again later."""
         self.begin_work()
         try:
             async with self._at_once:
@@ -218,7 +218,8 @@ class Discord(DiscordBot):
             del self._names[next(iter(self._names))]
 
     def skipped(self, event: str, data: Any) -> None:
-        """Counted; where it was about a message, the room is read again from there, or from a little before now."""
+        """Counts an unreadable event. If it was about a message, the room is read again from there, or from shortly
+        before now."""
         self.health.fails("events")
         where = data if isinstance(data, dict) and event.startswith("MESSAGE_") else {}
         channel = str(where.get("channel_id"))
@@ -232,7 +233,7 @@ class Discord(DiscordBot):
         self.missed_messages.read_again(room_of(int(channel), getattr(room, "parent_id", None)), after)
 
     async def joined(self, guild: discord.Guild) -> None:
-        """From now on everything there is read."""
+        """From now on all messages of the server are read."""
         self.begin_work()
         log.info("added to a server", server=guild.id)
         await self.missed_messages.begin(guild)
@@ -240,7 +241,7 @@ class Discord(DiscordBot):
         await self._check(guild)
 
     async def returned(self, guild: discord.Guild) -> None:
-        """What was said there before it was gone is read; a server that was never seen is new."""
+        """Reads the messages of the server's absence; a new server is greeted."""
         if await self.store.communities.setup(community_of(guild.id)) is None:
             await self.joined(guild)
         else:
@@ -283,7 +284,7 @@ class Discord(DiscordBot):
                 syncing.cancel()
 
     async def _synced(self, client: Gateway) -> bool:
-        """Tells Discord which commands there are; until that works the old ones stay, and messages are read."""
+        """Registers the commands with Discord; until that works the old commands stay, and messages are read."""
         try:
             async with refusals(None, None, 0):
                 await client.tree.sync()
@@ -304,7 +305,7 @@ class Discord(DiscordBot):
             wait_s = min(2 * wait_s, 3600.0)
 
     def _failed(self, error: BaseException) -> float | None:
-        """What the operator is told, and how long to wait."""
+        """Returns how many seconds to wait, and sets what the operator is told."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__, at=place_of(error))
@@ -373,7 +374,7 @@ class Discord(DiscordBot):
                 log.info("a ban is lifted later", error=str(error))
 
     async def _greet(self, guild: discord.Guild) -> None:
-        """One message to whoever owns the server; where they take none, in a channel the bot may write in."""
+        """Greets the server's owner in private; where the owner takes no private messages, in a channel."""
         community = community_of(guild.id)
         language = language_of(str(guild.preferred_locale))
         setup, now = Setup(language=language).model_dump(mode="json"), datetime.now(UTC)

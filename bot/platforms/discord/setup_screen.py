@@ -27,7 +27,7 @@ CHANNELS = [
 
 
 class SetupScreen(discord.ui.View):
-    """Nothing is in force before Save; whoever clicks must still manage the server then."""
+    """Choices are in force once they are saved; the person who saves must still manage the server."""
 
     def __init__(self, request: DiscordRequest, policy: Policy) -> None:
         super().__init__(timeout=900)
@@ -39,16 +39,16 @@ class SetupScreen(discord.ui.View):
 
     @classmethod
     async def show(cls, request: DiscordRequest) -> None:
-        """As it stands, to be changed."""
+        """Shows the set-up, to be changed."""
         view = cls(request, await request.bot.pipeline.policy(request.community))
         await request.reply.show(view.text(), view=view)
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Only whoever opened it chooses."""
+        """Only the person who opened the screen chooses."""
         return interaction.user.id == self._request.member.id
 
     def text(self) -> str:
-        """What is chosen so far, in words."""
+        """Returns the choices so far, in words."""
         request, setup = self._request, self._chosen
         alerts = request.reply.room(setup.alert_room) if setup.alert_room else Markup("")
         moderators = Markup(", ".join(f"<@&{role}>" for role in sorted(setup.moderator_roles)))
@@ -146,7 +146,7 @@ class SetupScreen(discord.ui.View):
             await self._bot.conversation.explain.preview(request, self._policy)
 
     async def _save(self, interaction: discord.Interaction[Any]) -> None:
-        """In force from now on; a first card shows that cards arrive."""
+        """Saves the choices and posts a first card, so that the manager sees that cards arrive."""
         if (request := await ask(self._bot, interaction, COMMANDS["setup"])) is None:
             return
         setup = self._chosen.model_copy(update={"done": True, "learns": request.setup.learns})
@@ -170,8 +170,8 @@ class SetupScreen(discord.ui.View):
 
 
 async def _why_not(request: DiscordRequest, setup: Setup, policy: Policy, now: Policy) -> Markup | None:
-    """Why this is not saved; None where it may be. Nobody gives more than they have, and no channel stops being read
-    because cards are to go there: only because somebody said so."""
+    """Returns why the choices cannot be saved; None where they can. A manager cannot give more rights than they have,
+    and a channel in which members write does not silently become the channel for cards, which is not read."""
     acts_otherwise = (policy.hate, policy.offensive) != (now.hate, now.offensive)
     if acts_otherwise and (too_much := request.beyond(request.lacks(policy))):
         return too_much
@@ -185,7 +185,7 @@ async def _why_not(request: DiscordRequest, setup: Setup, policy: Policy, now: P
 
 
 async def _first_card(request: DiscordRequest) -> str:
-    """Says in the chosen channel what will come there; returns why that was not possible."""
+    """Posts a first card into the chosen channel; returns why that was not possible."""
     room = request.guild.get_channel(int(request.setup.alert_room))
     if not isinstance(room, Readable):
         return request.say("no-message")

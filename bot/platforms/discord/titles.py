@@ -1,5 +1,5 @@
-"""Titles on Discord: of threads, of voice channels, of scheduled events; each laid to whoever gave it, if that is
-known. They are only ever shown to moderators."""
+"""Reads titles on Discord: of threads, voice channels and scheduled events. A title is laid to the member who gave it,
+if that is known; titles are only shown to moderators."""
 
 import asyncio
 
@@ -36,25 +36,26 @@ class Titles:
             await self._read_title(thread, await self._member(thread.guild, thread.owner_id))
 
     async def found(self, thread: discord.Thread) -> None:
-        """A thread that was opened while nobody listened: somebody may have changed its title since."""
+        """Reads the title of a thread that was opened during an outage; a member may have changed it since, so it has
+        no author."""
         self._bot.begin_work()
         if thread.owner_id != self._bot.own:
             await self._read_title(thread, None)
 
     async def renamed(self, thread: discord.Thread) -> None:
-        """Who gave a thread another title stands in a message of the platform, which comes with it: the journal keeps
-        what came first, and only where there is no such message the title is nobody's."""
+        """A message of the platform says who renamed a thread, and comes with it. The journal keeps the event that came
+        first; a title without such a message has no author."""
         self._bot.begin_work()
         await asyncio.sleep(RENAMED_WITHIN_S)
         await self.found(thread)
 
     async def described(self, guild: discord.Guild, channel: int, status: str) -> None:
-        """What a voice channel says of itself."""
+        """Reads the status of a voice channel."""
         self._bot.begin_work()
         await self._bot.pipeline.receive(status_event(guild.id, channel, status))
 
     async def planned(self, guild: discord.Guild, occasion: Json, *, is_new: bool) -> None:
-        """A scheduled event; whoever made it wrote what it says then."""
+        """Reads a scheduled event; a new one is its maker's words."""
         self._bot.begin_work()
         creator = await self._member(guild, int(occasion.get("creator_id") or 0)) if is_new else None
         setup = await self._bot.setup(community_of(guild.id))
@@ -68,7 +69,7 @@ class Titles:
             await self._bot.pipeline.receive(title_event(thread, owner, setup.moderator_roles))
 
     async def _member(self, guild: discord.Guild, number: int) -> discord.Member | None:
-        """None for one who has left, or who cannot be asked for now."""
+        """Fetches a member; None for one who has left, or cannot be fetched now."""
         if not number or (member := guild.get_member(number)) is not None:
             return member if number else None
         try:

@@ -1,4 +1,4 @@
-"""Command descriptions in the reader's own language; names stay as they are written everywhere."""
+"""Translates descriptions of commands; names of commands are the same in every language."""
 
 import discord
 from discord import app_commands
@@ -15,7 +15,7 @@ class Translations(app_commands.Translator):
         locale: discord.Locale,
         context: app_commands.TranslationContextTypes,
     ) -> str | None:
-        """None where there is no such language: Discord then shows the English text."""
+        """Returns None for a language that the bot does not have; Discord then shows the English text."""
         name = string.extras.get("text")
         if name is None or str(locale).partition("-")[0] not in LANGUAGES or str(locale).startswith("en"):
             return None

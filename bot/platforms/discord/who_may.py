@@ -1,8 +1,8 @@
-"""Who may do what on a server: every command and button with the right it takes. docs/discord.md shows this table.
+"""Lists every command and button of a server with the right it takes; docs/discord.md shows this table.
 
-Nobody can have the bot do what they may not do by hand: what lifts a timeout or a ban, and what makes the bot act,
-takes the right for that. A role from /setup lends these rights for the cards' buttons and nothing else, so only
-somebody who has them gives it away.
+A person cannot have the bot do what they may not do by hand: lifting a timeout or a ban, and letting the bot act, take
+the right for it. A role from /setup lends these rights for the cards' buttons alone, so only a person who has them may
+give the role away.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from bot.platforms.discord.events import moderates_by_right
 from bot.platforms.discord.rights import in_use, right_for
 
 LENT = ("manage_messages", "moderate_members", "kick_members", "ban_members")
-"""What a role from /setup stands for when a card's button is pressed: all that a policy can have the bot do."""
+"""The rights that a role from /setup lends for the cards' buttons: all that a policy can have the bot do."""
 
 
 class Level(IntEnum):
-    """Who may: any member, whoever moderates, whoever manages the server."""
+    """The levels of rights: any member, a moderator, a manager of the server."""
 
     MEMBER = 0
     MODERATOR = 1
@@ -58,7 +58,7 @@ DEEDS: Mapping[str, Level] = {
     "learning: on, off": Level.MANAGER,
     "learning: write an example": Level.MANAGER,
 }
-"""What a command takes more for than its name does."""
+"""Uses of a command that take a higher level than the command itself."""
 BUTTONS: Mapping[str, Level] = {
     "right": Level.MODERATOR,
     "wrong": Level.MODERATOR,
@@ -72,9 +72,9 @@ BUTTONS: Mapping[str, Level] = {
 
 
 def level_of(sent: discord.Permissions, member: discord.Member, setup: Setup) -> Level:
-    """By the roles Discord sent with the click and the rights it counted for them. Who is timed out may nothing.
+    """Returns the level by the roles and rights that Discord sent with the click. A timed-out member has the lowest.
 
-    Roles count as on the whole server: whoever may delete in one channel only is not shown the others' cases.
+    Roles count as on the whole server: a member who may delete in one channel only does not see the cases of others.
     """
     may = member.guild_permissions
     if member.bot or (member.is_timed_out() and not may.administrator):
@@ -90,8 +90,8 @@ def lends(member: discord.Member, setup: Setup) -> bool:
 
 
 def beyond(member: discord.Member, policy: Policy, setup: Setup | None = None) -> list[str]:
-    """The rights that this policy makes the bot use and that a member lacks; [] where it only shows. With `setup` a
-    role from it counts."""
+    """Returns the rights that this policy makes the bot use and that the member lacks; [] where the policy only shows.
+    With `setup`, a role from it counts."""
     wanted = in_use(policy) if policy.mode is Mode.ENFORCE else frozenset()
     return lacking(member, wanted, setup)
 

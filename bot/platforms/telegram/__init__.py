@@ -29,7 +29,7 @@ async def check(config: Config) -> list[str]:
 
 
 def _access(config: Config) -> Access:
-    """How Telegram is reached, as config.toml and the environment say."""
+    """The address, token and limits of Telegram, as config.toml and the environment say."""
     section = config.telegram
     return Access(
         section.token,
@@ -37,6 +37,6 @@ def _access(config: Config) -> Access:
         section.webhook_url,
         section.webhook_host,
         section.webhook_port,
-        secrets.token_urlsafe(32),  # a webhook's secret: made anew at each start and told to Telegram then
+        secrets.token_urlsafe(32),  # a webhook's secret is made anew at each start and told to Telegram then
         config.service.retention_days,
     )

@@ -45,8 +45,8 @@ _SUPERGROUP = ("supergroup",)
 
 
 class ActionCalls:
-    """Performs actions. `connected` gives the bot of the moment, None while there is none; `is_admin` says whether
-    nobody may act on somebody, a person or a channel; `migrated` hears of a chat that moved."""
+    """Performs actions. `connected` returns the current connection, or None; `is_admin` says whether a person or
+    channel administers the chat and must not be acted on; `migrated` hears of a chat that moved."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class ActionCalls:
         return None
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
-        """Lifts a restriction or a ban of the bot's own; a deleted message cannot be brought back by anybody."""
+        """Lifts a restriction or a ban that the bot has set. A deleted message cannot be restored."""
         bot, chat = self._bot(), self._chat(key)
         this = about(action, chat, key, author)
         async with self._turn(action, chat, author), self.refusals(chat, right_for(action)):
@@ -109,7 +109,7 @@ class ActionCalls:
                     own = await self._restricting.own(this.place, this.member)
                     if not any(one.message == this.message for one in own):
                         return False
-                    if len(own) == 1:  # else it is banned for another message as well
+                    if len(own) == 1:  # else another message's ban still holds
                         await bot.unban_chat_sender_chat(chat, int(author.id))
                     await self._restricting.forget(this)
                     return True if len(own) == 1 else Unchanged(Restriction("ban"), "bot")
@@ -121,8 +121,8 @@ class ActionCalls:
                     return False
 
     async def lift(self, lift: Lift) -> None:
-        """A restriction of the bot's is over: what a person had set before it comes back. Raises what `perform` does;
-        `Gone` where the chat or the member is."""
+        """Ends a restriction of the bot: what a person had set before it comes back. Raises what `perform` does, and
+        `Gone` where the chat or the member is gone."""
         bot, chat = self._bot(), chat_named(lift.community)
         member = RestrictedMember(bot, chat, int(lift.member))
         turn = self._restricting.turn(lift.community, lift.member)
@@ -130,7 +130,7 @@ class ActionCalls:
             await self._restricting.end(lift, member, lambda standing: False)
 
     def _turn(self, action: Action, chat: int, author: Author) -> contextlib.AbstractAsyncContextManager[None]:
-        """What restricts a member is done one by one; everything else at once."""
+        """Actions that restrict one member run one after the other; all other actions run at once."""
         if isinstance(action, Timeout | Kick | Ban):
             return self._restricting.turn(community_of(chat), author.id)
         return contextlib.nullcontext()
@@ -158,7 +158,7 @@ class ActionCalls:
         return None
 
     async def _remove(self, bot: Caller, chat: int, action: Kick | Ban, author: Author) -> Unchanged | None:
-        """A basic group knows no bans: whoever is thrown out may come back."""
+        """A basic group knows no bans: a removed member may come back."""
         await self._may_act_on(chat, author)
         await bot.ban_chat_member(chat, int(author.id))
         return Unchanged(Restriction("removed"), "platform") if isinstance(action, Ban) else None
@@ -170,7 +170,7 @@ class ActionCalls:
         return bot
 
     def _chat(self, key: MessageKey) -> int:
-        """The chat as the key names it; a name's key has it before the colon."""
+        """Returns the chat that the key names; a name's key has it before the colon."""
         return chat_of(key.message.partition(":")[0] or key.room)
 
     async def _may_act_on(self, chat: int, author: Author) -> None:
@@ -197,8 +197,7 @@ class ActionCalls:
         await self._deletions.do(str(chat), number, delete)
 
     async def _warn(self, bot: Caller, chat: int, key: MessageKey, author: Author, messages: int) -> None:
-        """In private where the author has ever written to the bot, else in the room. Nobody is warned about a
-        name."""
+        """Warns in private where the author has ever written to the bot, else in the room. A name brings no warning."""
         if key.kind is not Kind.MESSAGE:
             raise Gone(key.message)
         setup = await self._setup_of(key.community)
@@ -214,7 +213,7 @@ class ActionCalls:
         await self._say(chat, text, topic_of(key.room))
 
     async def _title(self, bot: Caller, chat: int) -> str:
-        """What the chat is called now, "" where nobody can read it."""
+        """Returns the chat's current title; "" where it cannot be read."""
         try:
             return str((await bot.object("getChat", chat_id=chat)).get("title") or "")
         except OddAnswer:
@@ -235,7 +234,7 @@ class ActionCalls:
             await self._migrated(chat, error.new_chat_id)
             raise NotConnected("the group became a supergroup") from error
         except RetryAfter as error:
-            if not isinstance(error, Full):  # our own count of words a minute asked nobody
+            if not isinstance(error, Full):  # our own count of words a minute made no call
                 self._circuit_breaker.refused()
             wait = error.retry_after
             raise RateLimited(wait.total_seconds() if isinstance(wait, timedelta) else float(wait)) from error
@@ -257,7 +256,8 @@ class ActionCalls:
 
 
 def about(action: Action, chat: int, key: MessageKey, author: Author) -> Address:
-    """Where the store keeps what an action sets: a restriction holds in one chat, whatever that is linked with."""
+    """Returns the key under which the store keeps what an action sets: a restriction holds in one chat, whatever the
+    chat is linked with."""
     return Address(community_of(chat), author.id, key.message, key.revision, action.name)
 
 
@@ -289,6 +289,6 @@ def refused(message: str, right: str | None) -> Exception:
 
 
 def missing_right(right: str) -> Notice:
-    """What is missing and where to turn it on, in one sentence."""
+    """Names the missing right and where to turn it on, in one sentence."""
     name = Notice(f"right-{right}")
     return Notice("missing-right-telegram", {"right": name})

@@ -1,4 +1,4 @@
-"""Who administers a group and with which rights: asked of Telegram, remembered for a minute."""
+"""Knows who administers a group, with which rights: asks Telegram and remembers the answer for a minute."""
 
 import time
 from typing import Any
@@ -22,8 +22,8 @@ class Admins:
         self._single: dict[tuple[int, int], tuple[float, frozenset[str] | None]] = {}
 
     async def of(self, bot: Caller, chat: int) -> frozenset[int]:
-        """Their user ids. An older list serves while Telegram does not answer; with none at all its error is raised, so
-        that nobody is taken for a member who moderates."""
+        """Returns the administrators' user ids. An older list serves while Telegram does not answer. Without any list
+        Telegram's error is raised, so that a moderator is never taken for a member."""
         known = self._lists.get(chat)
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
@@ -39,12 +39,12 @@ class Admins:
         return found
 
     async def is_one(self, bot: Caller, chat: int, user: int) -> bool:
-        """Whether somebody is, whatever they may; raises Telegram's errors."""
+        """Says whether a user administers the group, with whatever rights; raises Telegram's errors."""
         return await self._rights(bot, chat, user) is not None
 
     async def rights(self, bot: Caller, chat: int, user: int, *, fresh: bool = False) -> frozenset[str]:
-        """What somebody may in a group, by Telegram's names, at the moment of a click; nothing for who is no
-        administrator. `fresh` asks again, however short ago it was asked. Raises Telegram's errors."""
+        """Returns a user's rights in a group, by Telegram's names, at the moment of a click; none for a user who is no
+        administrator. `fresh` asks Telegram again. Raises Telegram's errors."""
         if fresh:
             self._single.pop((chat, user), None)
         return await self._rights(bot, chat, user) or frozenset()
@@ -62,17 +62,17 @@ class Admins:
         return found
 
     def changed(self, chat: int) -> None:
-        """Somebody's standing in the group changed: ask again."""
+        """A user's standing in the group changed, so Telegram is asked again."""
         self._lists.pop(chat, None)
         self._single = {key: kept for key, kept in self._single.items() if key[0] != chat}
 
     def of_whom(self, user: int) -> list[int]:
-        """The groups of which somebody is known to be an administrator; nobody is asked."""
+        """Returns the groups that a user is known to administer; makes no call."""
         return [chat for chat, (_, admins) in self._lists.items() if user in admins]
 
 
 def _rights_of(member: Any) -> frozenset[str] | None:
-    """None for who administers nothing. A right is only what is exactly true."""
+    """Returns the rights of an administrator; None for other members. Only an exact true counts as a right."""
     if member.get("status") == ChatMemberStatus.OWNER:
         return ALL
     if member.get("status") != ChatMemberStatus.ADMINISTRATOR:
@@ -81,7 +81,7 @@ def _rights_of(member: Any) -> frozenset[str] | None:
 
 
 def _ids(answer: Any) -> frozenset[int]:
-    """The one field that is needed, of each that has it; an answer without any tells nothing."""
+    """Reads the one field that is needed from each entry that has it; an answer without such an entry tells nothing."""
     members = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
     numbers = [(one.get("user") or {}).get("id") for one in members if isinstance(one.get("user"), dict)]
     found = frozenset(number for number in numbers if isinstance(number, int))

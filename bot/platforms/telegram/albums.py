@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class Albums:
-    """Deletes what belongs to a deleted item. `delete` deletes one message; doing it twice looks like once."""
+    """Deletes the other items of a deleted item's album. `delete` deletes one message; doing it twice looks like once."""
 
     def __init__(self, store: Store, delete: Callable[[MessageKey], Awaitable[object]]) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class Albums:
                 return
             except RateLimited as error:
                 await asyncio.sleep(error.retry_after_s)
-            except MissingPermission as error:  # moderators were told when the rest was to go
+            except MissingPermission as error:  # moderators were told when the rest was to be deleted
                 log.warning("a late item of an album stays", message=key.message, error=str(error))
                 return
 

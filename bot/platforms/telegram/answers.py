@@ -1,4 +1,4 @@
-"""What somebody is told who asked: once their wish is done, it is only the answer that is tried again."""
+"""Sends answers. The request itself is done already, so only the answer is tried again."""
 
 import asyncio
 import random
@@ -17,11 +17,11 @@ log = structlog.get_logger()
 
 AGAIN_S = (1.0, 5.0, 20.0, 60.0)
 MOST_LATE = 1000
-"""An answer that does not get through is tried again after so long each time; so many wait at most."""
+"""The waits before an answer that did not get through is tried again, and how many may wait."""
 
 
 class Answers:
-    """Sends them. `api` gives the connection or raises `Unreachable`; `group` owns what comes later."""
+    """Sends answers. `api` returns the connection or raises `Unreachable`; `group` owns the tasks of later tries."""
 
     def __init__(self, api: Callable[[], Caller]) -> None:
         self._api = api
@@ -36,7 +36,7 @@ class Answers:
         buttons: telegram.InlineKeyboardMarkup | None = None,
         topic: int | None = None,
     ) -> bool:
-        """Says something to whoever asked, in HTML; see `answer`. False where nobody there can be written to."""
+        """Sends HTML to a chat; see `answer`. False where the chat cannot be written to."""
 
         async def call(again: bool) -> None:
             whole = f"<i>{say(language, 'card-again')}</i>\n{text}" if again else text
@@ -45,11 +45,12 @@ class Answers:
         return await self.answer(call)
 
     async def answer(self, call: Callable[[bool], Awaitable[object]]) -> bool:
-        """Answers somebody whose wish is done, and must not be done again because the answer does not get through.
+        """Makes the call that answers a request. The request is done and must not be done again because its answer does
+        not get through.
 
-        Where Telegram is silent or its limit is reached, the call comes again a little later: as `call(True)` where the
-        first may have arrived. Not where it was answered and the answer cannot be read. Raises nothing of Telegram's;
-        False where it refused.
+        Where Telegram is silent or its limit is reached, the call is made again later: as `call(True)` where the first
+        one may have arrived. It is not made again where Telegram's answer cannot be read. Never raises Telegram's
+        errors; returns False where Telegram refused.
         """
         try:
             await call(False)
@@ -63,7 +64,8 @@ class Answers:
         return True
 
     def later(self, call: Callable[[bool], Awaitable[object]], *, maybe: bool = False) -> None:
-        """Makes a call in a while, a few times until it works; `maybe` it worked already. Never waits or raises."""
+        """Makes a call later, and again until it works, a few times; `maybe` says that it may have worked before. Never
+        waits or raises."""
 
         async def again(maybe: bool) -> None:
             try:

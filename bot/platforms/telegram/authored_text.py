@@ -1,7 +1,7 @@
-"""Which strings of a Telegram message are its author's words. Pure: read from the JSON as it came.
+"""Decides which strings of a Telegram message are its author's words. Pure: it reads the JSON as it came.
 
-Whatever is not listed here is read, so a field Telegram adds tomorrow is, too. People, chats and other messages inside
-a message are known by their shape, whatever the field is called.
+A field that is not listed here is read, so a field that Telegram adds tomorrow is read, too. People, chats and other
+messages inside a message are known by their shape, not by the field's name.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,7 +66,7 @@ UNWRITTEN: Mapping[str, str] = {
 }
 """Fields of which no string is the author's words, and why."""
 SHOWN = frozenset({"forward_origin", "origin", "story", "chats", "media_story"})
-"""Where a message comes from: a title there is another's words that the author shows."""
+"""Fields that say where a message comes from: a title there is another person's words that the author shows."""
 _LATER = {
     "message_id",
     "chat",
@@ -95,7 +95,7 @@ def words_of(message: Json) -> tuple[str, str]:
 
 
 def names_in(message: Json) -> list[str]:
-    """How whoever wrote is called beside their name: a tag, an anonymous administrator's title."""
+    """Returns the author's names beside their own: a tag, an anonymous administrator's title."""
     return [
         name for field in ("sender_tag", "author_signature") if isinstance(name := message.get(field), str) and name
     ]
@@ -125,7 +125,7 @@ def doers_in(message: Json) -> Iterator[Json]:
 
 
 def attached_to(message: Json) -> tuple[Attached, ...]:
-    """What is in the message beside words; a sticker by its emoji, a file by its name."""
+    """Returns the parts of a message beside words: a sticker by its emoji, a file by its name."""
     found = []
     for kind in _MEDIA + _MEDIA_MORE:
         part = message.get(kind)
@@ -138,7 +138,7 @@ def attached_to(message: Json) -> tuple[Attached, ...]:
 
 
 def unknown_in(message: Json) -> str:
-    """The first field of a message that nobody knows; "" where all are known."""
+    """Returns the first unknown field of a message; "" where all are known."""
     return next((name for name, value in message.items() if name not in QUIET and value not in (None, False)), "")
 
 
@@ -155,8 +155,8 @@ def _pieces(message: Json) -> Iterator[Piece]:
 
 
 def _whose(name: str, part: Json, now: Whose, message: Json) -> Whose | None:
-    """People are not words, other messages are read by themselves, chats are titles. An option somebody else added is
-    theirs, and so may be every task of a list to which all may add: Telegram does not say who added which."""
+    """People are not words, other messages are read by themselves, and chats are titles. An option that another member
+    added is theirs, and so may be every task of a list to which all may add: Telegram does not say who added which."""
     if is_person(part) or ("message_id" in part and "chat" in part) or name == "pinned_message":
         return None
     if _is_chat(part):

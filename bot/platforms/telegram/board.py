@@ -1,4 +1,4 @@
-"""Cards and notices as Telegram's messages; when they are sent is decided in `bot/cases/delivery.py`."""
+"""Draws cards and notices as Telegram's messages; `bot/cases/delivery.py` decides when they are sent."""
 
 import html
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class TelegramBoard:
         return self._bot.groups.communities
 
     async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
-        """As text and buttons."""
+        """Returns the text and the buttons."""
         text, buttons = await self._content(setup, cases, digest, again)
         return drawing_of((text, buttons), [text, buttons.to_dict()])
 
@@ -60,7 +60,7 @@ class TelegramBoard:
         return setup.alert_room, await self._sent(community, int(setup.alert_room), text, buttons)
 
     async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
-        """Where it stands, also if cards go elsewhere by now."""
+        """Edits the card where it stands, also if new cards go to another chat by now."""
         text, buttons = drawing.content
         chat = int(card[0])
         async with self._bot.action_calls.refusals(chat, None):
@@ -71,7 +71,7 @@ class TelegramBoard:
                     raise
 
     async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
-        """Into the moderators' chat; which group it is about, where several share one."""
+        """Writes into the moderators' chat; names the group where several groups share one."""
         title, text = self._bot.groups.title_of(community), html.escape(plain(text, LONGEST_NOTICE))
         chat = self._bot.groups.chat_of(community)
         buttons = resume_keyboard(chat, setup.language) if button == RESUME and chat is not None else None
@@ -80,8 +80,8 @@ class TelegramBoard:
         )
 
     async def _sent(self, community: str, chat: int, text: str, buttons: InlineKeyboardMarkup | None) -> str:
-        """The message's number. Raises `Gone` for the private chat of somebody who may neither moderate nor manage any
-        more."""
+        """Sends, and returns the message's number. Raises `Gone` for the private chat of a person who may no longer
+        moderate or manage."""
         try:
             async with self._bot.action_calls.refusals(chat, None):
                 if chat > 0 and not await self._may_see(community, chat):
@@ -113,5 +113,5 @@ class TelegramBoard:
 
 
 def unchanged(error: BadRequest) -> bool:
-    """Telegram refuses an edit that changes nothing; nothing is wrong then."""
+    """Says whether Telegram refused an edit because it changes nothing; then all is well."""
     return "not modified" in error.message.lower()

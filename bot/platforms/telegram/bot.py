@@ -1,4 +1,5 @@
-"""What every part of Telegram shares: the store, the connection, groups with their administrators, and who answers."""
+"""Holds what every part of Telegram shares: the store, the connection, groups with their administrators, and the parts
+that answer."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -32,13 +33,13 @@ from bot.store import Store
 log = structlog.get_logger()
 
 NEEDED = ("can_delete_messages", "can_restrict_members")
-"""What the link that adds the bot asks for."""
+"""The rights that the link that adds the bot asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What reaches Telegram. `api` stands for another server that speaks the Bot API; `webhook_url` chooses webhooks
-    over polling, which are then taken at `webhook_host`:`webhook_port` with `webhook_secret`."""
+    """The settings by which the bot reaches Telegram. `api` names another server that speaks the Bot API. `webhook_url`
+    chooses webhooks over polling; they are taken at `webhook_host`:`webhook_port` with `webhook_secret`."""
 
     token: str
     api: str = ""
@@ -50,7 +51,7 @@ class Access:
 
 
 class TelegramBot(ABC):
-    """The parts of the platform get this one; `bot.platforms.telegram.service.Telegram` makes it whole."""
+    """The object that each part of the platform gets; `bot.platforms.telegram.service.Telegram` adds the parts."""
 
     pipeline: Pipeline
     case_service: CaseService
@@ -63,9 +64,9 @@ class TelegramBot(ABC):
         self.circuit_breaker = circuit_breaker
         self.link_codes = link_codes
         self.trouble: Notice | None = Notice("telegram-connecting")
-        """Why nothing is heard at the moment; None while all is well."""
+        """Why no updates arrive at the moment; None while all is well."""
         self.problems: dict[str, list[Notice]] = {}
-        """By community: the rights it lacks."""
+        """By community: the rights that the bot lacks."""
         self.health = Health()
         self.groups = Groups(store)
         self.admins = Admins()
@@ -84,7 +85,7 @@ class TelegramBot(ABC):
 
     @abstractmethod
     async def change_setup(self, chat: int, **changes: Any) -> None:
-        """See `Groups.change_setup`; cards that had nowhere to go are shown."""
+        """Changes a group's set-up; cards that had no chat to go to are shown. See `Groups.change_setup`."""
 
     @abstractmethod
     def has_cards(self, setup: Setup) -> bool:
@@ -92,7 +93,7 @@ class TelegramBot(ABC):
 
     @abstractmethod
     async def groups_with(self, user: int) -> list[tuple[int, str]]:
-        """(chat, title) of groups in which somebody probably is; see `LikelyGroups`."""
+        """Returns (chat, title) of the groups that a user is probably in; see `LikelyGroups`."""
 
     @property
     def api(self) -> Caller:
@@ -116,7 +117,8 @@ class TelegramBot(ABC):
         return datetime.now(UTC)
 
     async def chosen_group(self, user: int) -> int | None:
-        """The group somebody asks about in private: the one they chose, or the only one they can mean."""
+        """Returns the group that a private question is about: the one that the user chose, or the only one that they
+        can mean."""
         if (chosen := self.groups.chosen(user)) is not None:
             return chosen
         likely = await self.groups_with(user)
@@ -125,7 +127,7 @@ class TelegramBot(ABC):
         return likely[0][0]
 
     async def is_with(self, chat: int, user: int) -> bool:
-        """Whether somebody is in a group."""
+        """Asks Telegram whether a user is in a group."""
         try:
             member = await self.api.object("getChatMember", chat_id=chat, user_id=user)
         except TelegramError:
@@ -135,7 +137,7 @@ class TelegramBot(ABC):
         return here and member["status"] not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED) and not restricted_out
 
     async def check(self, chat: int) -> list[Notice]:
-        """Which rights the bot lacks in a group; [] also where it cannot be asked now."""
+        """Returns the rights that the bot lacks in a group; the last known ones where Telegram does not answer."""
         try:
             mine = await self.api.object("getChatMember", chat_id=chat, user_id=self.api.id)
         except (Unreachable, TelegramError):
@@ -144,8 +146,8 @@ class TelegramBot(ABC):
         return found
 
     async def moderators(self, chat: int, message: Json) -> frozenset[int]:
-        """Ids of whoever moderates the group: its administrators and, where a channel wrote the message, the channel
-        that the group belongs to. Also where it has moved and only Telegram's refusal says so."""
+        """Returns the ids of the group's moderators: its administrators and, where a channel wrote the message, the
+        group's linked channel. Follows a group that has moved and of which only Telegram's refusal says so."""
         try:
             return await self._moderators(self.groups.now_at(chat), message)
         except ChatMigrated as error:
@@ -159,7 +161,8 @@ class TelegramBot(ABC):
         return admins | {await self.linked_channels.of(self.api, chat)}
 
     async def _is_admin(self, chat: int, author: int) -> bool:
-        """Of channels the group itself, in whose name its administrators write, and the one it belongs to."""
+        """Says whether a user administers the chat. Of channels, the group itself does, in whose name its
+        administrators write, and so does the linked channel."""
         if author < 0:
             return author in (chat, await self.linked_channels.of(self.api, chat))
         return await self.admins.is_one(self.api, chat, author)

@@ -1,7 +1,7 @@
-"""How Telegram is called: through the library, but of an answer only what is needed is read.
+"""Calls Telegram through the library, and reads only the needed part of an answer.
 
-The library parses all of an answer or nothing: one field that is missing, or that it does not expect, and a message
-that was sent looks like one that was not. Other servers that speak the Bot API answer all kinds of things.
+The library parses an answer whole or not at all: with one missing or unexpected field, a message that was sent looks
+like one that was not. Other servers that speak the Bot API give such answers.
 """
 
 import json
@@ -22,14 +22,16 @@ log = structlog.get_logger()
 
 
 class OddAnswer(NetworkError):
-    """Telegram, or what stands in its place, answered something else than the Bot API says. It may have done it."""
+    """The answer is not what the Bot API says. The call may have been done."""
 
 
 class Requests(HTTPXRequest):
-    """The library's requests; an answer that it cannot read is an `OddAnswer` and ends nothing."""
+    """The library's requests. An answer that the library cannot read raises `OddAnswer` and does not end the
+    connection."""
 
     async def do_request(self, url: str, method: str, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        """What comes back has a `result`, or is a refusal of which all can be read; the status counts in any case."""
+        """Returns an answer with a `result`, or a refusal whose fields can all be read; the HTTP status counts in any
+        case."""
         status, body = await super().do_request(url, method, *args, **kwargs)
         answer = _parsed(body)
         if 200 <= status < 300 and answer.get("result") is not None:
@@ -67,7 +69,7 @@ class Caller(ExtBot[Any]):
         buttons: telegram.InlineKeyboardMarkup | None = None,
         topic: int | None = None,
     ) -> int:
-        """Says something, in HTML; the new message's number."""
+        """Sends HTML; returns the new message's number."""
         data: dict[str, Any] = {"text": text, "reply_markup": buttons, "parse_mode": "HTML", "message_thread_id": topic}
         sent = await self.object("sendMessage", chat_id=chat, **data)
         if not isinstance(number := sent.get("message_id"), int):
@@ -97,7 +99,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 
 def _refusal(status: int, answer: Mapping[str, Any]) -> bytes:
-    """What the library may read of a refusal, all of it of the type that it expects."""
+    """Returns the fields of a refusal that the library reads, each of the type that it expects."""
     said: dict[str, Any] = {}
     if isinstance(description := answer.get("description"), str):
         said["description"] = description[:LONGEST_REASON]

@@ -39,7 +39,7 @@ def _open(text: str) -> bool:
 
 
 def block(text: str, language: Language, limit: int = LONGEST_BLOCK) -> str:
-    """A code block; a sentence where the text is no longer kept."""
+    """Returns a code block; a sentence where the text is no longer kept."""
     shown = plain(text, limit)
     return f"<pre>{html.escape(shown)}</pre>" if shown else f"<i>{say(language, 'text-forgotten')}</i>"
 
@@ -50,7 +50,7 @@ def inline(text: str, limit: int = 80) -> str:
 
 
 def link(case: Case) -> str:
-    """Where the message is or was; "" for a name and in a group that is no supergroup."""
+    """Returns the link to the message; "" for a name and in a group that is no supergroup."""
     number, chat = number_of(case.message.key), str(chat_of(case.message.key.message.partition(":")[0]))
     return f"https://t.me/c/{chat[4:]}/{number}" if number is not None and chat.startswith("-100") else ""
 
@@ -84,7 +84,7 @@ def digest_text(cases: Sequence[Case], language: Language) -> str:
 
 
 def keyboard(card: Card, *, following: int | None = None, language: Language = "en") -> InlineKeyboardMarkup:
-    """The card's buttons, two in a row; `following` is the first case of the digest that is gone through."""
+    """Returns the card's buttons, two in a row; `following` is the first case of the digest that is being gone through."""
     buttons = [InlineKeyboardButton(button.text, callback_data=f"{button.verb}:{card.case}") for button in card.buttons]
     rows = [buttons[start : start + 2] for start in range(0, len(buttons), 2)]
     if following is not None:
@@ -93,7 +93,7 @@ def keyboard(card: Card, *, following: int | None = None, language: Language = "
 
 
 def digest_keyboard(first: int, language: Language) -> InlineKeyboardMarkup:
-    """A digest's one button; `first` is its first case."""
+    """Returns a digest's one button; `first` is its first case."""
     return InlineKeyboardMarkup([[InlineKeyboardButton(say(language, "button-next"), callback_data=f"next:{first}")]])
 
 

@@ -1,4 +1,4 @@
-"""What `python -m bot check` says of Telegram: whether the token is good, and the link that adds the bot to a group."""
+"""Checks for `python -m bot check` whether Telegram takes the token, and names the link that adds the bot to a group."""
 
 from telegram.error import InvalidToken, TelegramError
 

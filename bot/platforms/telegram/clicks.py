@@ -49,7 +49,7 @@ class Clicks:
         await self._bot.answers.answer(lambda _: self._bot.api.answer_callback_query(number, shown, show_alert=alert))
 
     async def _page(self, query: Json, rest: str) -> None:
-        """Another page of groups to choose from, for whoever asked, where it was asked."""
+        """Shows the asker another page of groups to choose from, where they asked."""
         number, _, command = rest.partition(":")
         asker, _, command = command.partition(":")
         message, sender = query.get("message") or {}, query["from"]

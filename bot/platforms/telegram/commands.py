@@ -18,14 +18,14 @@ from bot.platforms.telegram.who_may import COMMANDS, DEEDS, Right
 
 log = structlog.get_logger()
 COMMANDS_A_MINUTE = 60
-"""Of one person; later ones are not answered, so that the answers are not in the way of everybody else's."""
+"""Commands of one person a minute; later ones are not answered, so that their answers do not delay those of others."""
 LONGEST_NUMBER = 15
 _COMMAND = re.compile(r"/([a-z]+)(?:@(\w+))?(?:\s+(.*))?", re.DOTALL)
 Work = Callable[[TelegramRequest, str], Awaitable[None]]
 
 
 def command_of(message: Json, username: str) -> tuple[str, str] | None:
-    """(command, what follows it) if the message is one of ours, addressed to nobody else."""
+    """Returns (command, what follows it) if the message is a command for this bot."""
     found = _COMMAND.fullmatch(str(message.get("text") or "").strip())
     if found is None or (found[2] or username).casefold() != username.casefold():
         return None
@@ -72,7 +72,7 @@ class Commands:
             await request.tell(request.say("broken"))
 
     async def forwarded(self, message: Json) -> None:
-        """A message that somebody forwarded to the bot alone: explained from its text."""
+        """Explains a message that a person forwarded to the bot in private, from its text."""
         if (request := await ask(self._bot, message)) is not None:
             await self._bot.conversation.explain.forwarded(request, text_of(message))
 
@@ -87,14 +87,14 @@ class Commands:
         await self._bot.conversation.report.message(request, reported)
 
     async def _history(self, request: TelegramRequest, typed: str) -> None:
-        """Of the author of the message it answers, or of a member by their number."""
+        """Shows the cases of the answered message's author, or of a member by their number."""
         author = (request.message.get("reply_to_message") or {}).get("from") or {}
         member = typed if typed.isdecimal() and len(typed) <= LONGEST_NUMBER else str(author.get("id") or "")
         name = str(author.get("first_name") or "") if not typed else ""
         await self._bot.conversation.cases.history(request, member, name)
 
     async def _skip(self, request: TelegramRequest, _: str) -> None:
-        """In a topic: it is left alone from now on, or read again."""
+        """Leaves the topic alone from now on, or reads it again."""
         is_in_topic = request.topic is not None and request.where == request.chat
         await self._bot.conversation.policy.skip(request, request.room if is_in_topic else "")
 
@@ -109,7 +109,7 @@ class Commands:
 
 
 class AnsweredMessage(Reference):
-    """The message that a command answers, or one of the group by its number; see `Reference`."""
+    """The message that a command answers, or a message of the group by its number; see `Reference`."""
 
     finds_all = False
 
@@ -128,7 +128,7 @@ class AnsweredMessage(Reference):
         return f"{self._request.chat}:{self._number}" if self._number is not None else ""
 
     async def fetch(self) -> tuple[Message, bool] | None:
-        """As Telegram showed it with the command."""
+        """Returns the message as Telegram showed it with the command."""
         if not self._answered:
             return None
         request = self._request

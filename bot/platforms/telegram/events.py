@@ -24,7 +24,7 @@ def community_of(chat: int) -> str:
 
 
 def chat_named(community: str) -> int:
-    """The inverse of `community_of`; raises ValueError."""
+    """Inverts `community_of`; raises ValueError."""
     return int(community.removeprefix(f"{PLATFORM}-"))
 
 
@@ -63,11 +63,11 @@ def in_group(message: Json) -> bool:
 
 
 def event_of(message: Json, community: str, admins: frozenset[int], *, wordless: bool = False) -> Message | None:
-    """The message as an event; None for one in which nobody wrote anything, unless nobody knows its shape.
+    """Turns a message into an event; None for a message without words, unless its shape is unknown.
 
-    `admins` are the ids of the chat's administrators and of its linked channel. With `wordless` one that only shows
-    something is an event, too. The revision grows with the time of the last edit; its last 16 bits come from what there
-    is to read, for edits within one second.
+    `admins` are the ids of the chat's administrators and of its linked channel. With `wordless`, a message that only
+    shows something is an event, too. The revision grows with the time of the last edit; its last 16 bits come from the
+    words, for edits within one second.
     """
     text, quoted = words_of(message)
     attached = attached_to(message)
@@ -88,7 +88,8 @@ def key_of(message: Json, community: str, revision: int = 0) -> MessageKey:
 
 
 def other_events(message: Json, community: str, admins: frozenset[int]) -> list[Message]:
-    """Names of whoever wrote, joined or did something to it, and titles: a topic's, the group's."""
+    """Returns events of the names of people who wrote, joined or changed something, and of titles: a topic's, the
+    group's."""
     chat, now = message["chat"]["id"], moment(message.get("edit_date") or message.get("date"))
     author, found = author_of(message, admins), []
 
@@ -108,10 +109,10 @@ def other_events(message: Json, community: str, admins: frozenset[int]) -> list[
 
 
 def author_of(message: Json, admins: frozenset[int]) -> Author:
-    """Who wrote it: a user, or a chat in whose name somebody wrote.
+    """Returns the author: a user, or a chat in whose name a person wrote.
 
-    An anonymous administrator writes in the name of the group itself, and what the linked channel posts or comments is
-    its owner's: both moderate. `admins` has the linked channel's id. Any other channel is an author like others.
+    An anonymous administrator writes in the name of the group itself, and the linked channel's posts and comments are
+    its owner's: both moderate. `admins` has the linked channel's id. Any other channel is an ordinary author.
     """
     if (sender := message.get("sender_chat")) is not None:
         own = sender["id"] in (message["chat"]["id"], *admins) or bool(message.get("is_automatic_forward"))

@@ -1,4 +1,4 @@
-"""Which group somebody means who asks in private, or among moderators of several groups."""
+"""Asks a person which group they mean, in private or among moderators of several groups."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from bot.text.language import Language, say
 LONGEST_DATA = 64
 """Bytes that a button can carry."""
 ON_A_PAGE = 8
-"""Groups among which somebody chooses."""
+"""The most groups on one page of choices."""
 Json = Mapping[str, Any]
 
 
 async def choices(bot: TelegramBot, message: Json) -> list[tuple[int, str]]:
-    """(chat, title) of the groups that somebody can mean, who wrote this."""
+    """Returns (chat, title) of the groups that the author of this message can mean."""
     watched = bot.groups.watched_from(message["chat"]["id"]) if in_group(message) else []
     if watched:
         return [(one, bot.groups.title(one)) for one in watched]
@@ -29,8 +29,8 @@ async def choices(bot: TelegramBot, message: Json) -> list[tuple[int, str]]:
 def choice(
     bot: TelegramBot, groups: Sequence[tuple[int, str]], language: Language, command: str, user: int, page: int = 0
 ) -> tuple[str, InlineKeyboardMarkup | None]:
-    """Which of these groups? A page of buttons; each carries the command, as far as it holds it, and who asked: nobody
-    else can see what a press would do."""
+    """Returns the question and a page of buttons. Each button carries the command, as far as it fits, and the asker's
+    id, because only the asker knows what a press would do."""
     if not groups:
         return say(language, "telegram-no-group", link=html.escape(bot.invite)), None
     verb = command.partition(" ")[0]

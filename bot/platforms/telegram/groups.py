@@ -1,4 +1,4 @@
-"""What is known of the groups the bot is in: what they are called, set up and linked with, and where they moved."""
+"""Knows the groups that the bot is in: their titles, set-ups and links, and where they moved."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ def own_chat(key: str) -> int:
 
 
 class Groups:
-    """Kept in the store, read at the start and then held. A group's *key* is the community it is by itself; its
-    community is another one where it was linked."""
+    """Groups are kept in the store, read at the start and then held in memory. A group's *key* is the community that it
+    is by itself; a linked group belongs to another community."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class Groups:
         """Set once it is known what earlier runs knew."""
 
     async def load(self) -> None:
-        """What earlier runs knew."""
+        """Reads what earlier runs knew."""
         self._links = await self._store.chats.all(PLATFORM)
         for chat, community in self._links.items():
             if community.startswith(f"{PLATFORM}-") and own_chat(community) != int(chat):
@@ -68,19 +68,19 @@ class Groups:
         return self._links.get(str(chat)) or community_of(chat)
 
     def now_at(self, chat: int) -> int:
-        """Where a chat is now: a group that became a supergroup has another number."""
+        """Returns the chat's current number: a group that became a supergroup has another one."""
         while chat in self._moves:
             chat = self._moves[chat]
         return chat
 
     def chat_of(self, community: str) -> int | None:
-        """A community's chat: its own, or the first one linked with it; None where there is none."""
+        """Returns a community's chat: its own, or the first one linked with it; None where there is none."""
         if community.startswith(f"{PLATFORM}-"):
             return self.now_at(own_chat(community))
         return next((self.now_at(int(chat)) for chat, other in self._links.items() if other == community), None)
 
     def title(self, chat: int) -> str:
-        """What a chat is called, "" where it is not known."""
+        """Returns a chat's title; "" where it is not known."""
         return self._titles.get(community_of(chat)) or self._titles.get(self._key(chat), "")
 
     def title_of(self, community: str) -> str:
@@ -88,7 +88,7 @@ class Groups:
         return self._titles.get(community, "")
 
     async def greet(self, chat: int, title: str, setup: Setup) -> bool:
-        """True the first time a group is seen; it begins with this set-up."""
+        """Returns True the first time a group is seen; the group begins with this set-up."""
         key, title, now = community_of(chat), one_line(title, LONGEST_TITLE), datetime.now(UTC)
         self._titles[key] = title
         first = await self._store.communities.greet(key, PLATFORM, title, now, setup.model_dump(mode="json"))
@@ -123,7 +123,7 @@ class Groups:
         self._setups[key] = setup
 
     async def link(self, chat: int, community: str) -> None:
-        """What is said in this chat belongs to another platform's community from now on; its own set-up stays."""
+        """Links the chat with another platform's community; the chat's own set-up stays."""
         async with self._changing:
             await self._store.chats.link(PLATFORM, str(chat), community, self._old(chat))
             setup = self.setup_of_chat(chat)
@@ -143,7 +143,7 @@ class Groups:
         return True
 
     def watched_from(self, where: int) -> list[int]:
-        """The groups whose moderators' chat this is; [] for one that is moderated itself."""
+        """Returns the groups whose moderators' chat this is; [] for a group that is moderated itself."""
         own = self._setups.get(self._key(where))
         if own and own.done:
             return []
@@ -171,11 +171,11 @@ class Groups:
         return list(dict.fromkeys([self.community_of(chat), self._key(chat)]))
 
     def chosen(self, user: int) -> int | None:
-        """The group somebody's private questions are about, if they chose one."""
+        """Returns the group that a user chose for private questions, if any."""
         return self._chosen.get(user)
 
     def choose(self, user: int, chat: int) -> None:
-        """From now on it is this one; forgotten at the next start."""
+        """Sets the group that a user's private questions are about; forgotten at the next start."""
         self._chosen[user] = chat
         while len(self._chosen) > CHOICES_KEPT:
             del self._chosen[next(iter(self._chosen))]

@@ -1,23 +1,24 @@
-"""In which groups somebody probably is: a bot cannot ask Telegram for that, only whether they are in one group."""
+"""Guesses in which groups a user is: a bot cannot ask Telegram for a user's groups, only whether a user is in one
+group."""
 
 from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM
 
 KEPT = 50_000
-"""So many people are remembered; of others what they wrote tells."""
+"""The most users that are remembered; for others the journal is asked."""
 FEW = 3
-"""Where there are at most so many groups in all, Telegram is asked about each of which nothing is known."""
+"""Where the bot is in so few groups, Telegram is asked about each group of which nothing is known."""
 
 
 class LikelyGroups:
-    """Learned from what people wrote, did and administer; kept in memory, and found again in the journal."""
+    """Learns from what users wrote, did and administer. It is kept in memory, and found again in the journal."""
 
     def __init__(self, bot: TelegramBot) -> None:
         self._bot = bot
         self._met: dict[int, set[int]] = {}
 
     def met(self, user: object, chat: int) -> None:
-        """Somebody wrote in this group, or put the bot into it."""
+        """A user wrote in this group, or put the bot into it."""
         if not isinstance(user, int):
             return
         self._met.setdefault(user, set()).add(chat)

@@ -13,14 +13,14 @@ KEPT_S = 60.0
 
 
 class LinkedChannels:
-    """By group. Asked only where a channel has written, so that a quiet group costs nothing."""
+    """By group. Telegram is asked only where a channel has written, so that a quiet group costs no call."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[float, int]] = {}
 
     async def of(self, bot: Caller, chat: int) -> int:
-        """The linked channel's id, 0 for none. An older answer serves while Telegram does not answer; with none at all
-        its error is raised, so that nobody is punished in its place."""
+        """Returns the linked channel's id, 0 for none. An older answer serves while Telegram does not answer. Without
+        any answer Telegram's error is raised, so that the channel is not punished by mistake."""
         known = self._known.get(chat)
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]

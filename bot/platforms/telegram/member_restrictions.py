@@ -1,7 +1,7 @@
-"""What restricts a member of a Telegram chat, read and set. See `bot.platforms.restriction_calls.Member`.
+"""Reads and sets what restricts a member of a Telegram chat. See `bot.platforms.restriction_calls.Member`.
 
-The answer is read as it came, in JSON: an older server leaves out fields that nobody needs here, and the library then
-reads nothing at all.
+The JSON is read as it came: an older server leaves out fields that are not needed here, and the library would then read
+nothing.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from bot.platforms.telegram.moments import LAST_S
 SHORTEST_UNTIL = timedelta(seconds=40)
 """Telegram takes an end that is nearer than 30 seconds for no end at all."""
 KICKED_FOR = timedelta(seconds=60)
-"""A kick is a ban that ends by itself: a process that dies in the middle bans nobody."""
+"""A kick is a ban that ends by itself, so a process that dies in between bans nobody for good."""
 _SUPERGROUPS_BELOW = -1_000_000_000_000
 
 
 def is_basic(chat: int) -> bool:
-    """Whether it is a basic group, in which nobody can be silenced or banned, only removed."""
+    """Says whether the chat is a basic group, in which members can only be removed, not silenced or banned."""
     return _SUPERGROUPS_BELOW < chat < 0
 
 
@@ -43,7 +43,7 @@ class RestrictedMember:
         return True
 
     async def standing(self) -> Restriction:
-        """Raises `MissingPermission` for whoever administers the chat."""
+        """Raises `MissingPermission` for an administrator of the chat."""
         try:
             answer = await self._bot.object("getChatMember", chat_id=self._chat, user_id=self._user)
         except BadRequest:  # unknown here: what is done about them will be refused for the same reason
@@ -53,7 +53,7 @@ class RestrictedMember:
         return restriction_of(answer)
 
     async def put(self, restriction: Restriction, instead_of: Restriction) -> None:
-        """A ban is lifted only where there is one; freeing gives back everything the chat allows."""
+        """Lifts a ban only where there is one; freeing gives back every permission that the chat allows."""
         if restriction.kind == "ban":
             await self._bot.ban_chat_member(self._chat, self._user, until_date=restriction.until)
         elif restriction.kind == "none" and instead_of.kind == "ban":
@@ -67,7 +67,7 @@ class RestrictedMember:
             await self._restrict(ChatPermissions(**allowed), restriction.until)
 
     async def lift_kick(self, kick: Restriction) -> None:
-        """Ends the ban by which somebody was thrown out, unless it is another one by now."""
+        """Ends the ban of a kick, unless a later one has taken its place."""
         if kick.is_same(await self.standing()):
             await self._bot.unban_chat_member(self._chat, self._user, only_if_banned=True)
 

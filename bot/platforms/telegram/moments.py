@@ -7,7 +7,7 @@ LAST_S = 253_402_300_799
 
 
 def moment(seconds: object) -> datetime:
-    """The moment; now, for what is none."""
+    """Returns the moment of a timestamp; the current moment for a value that is none."""
     if isinstance(seconds, int) and 0 < seconds <= LAST_S:
         return datetime.fromtimestamp(seconds, UTC)
     return datetime.now(UTC)

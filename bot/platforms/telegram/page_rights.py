@@ -1,4 +1,4 @@
-"""What an account may do in a group, asked of Telegram for the page: no click tells it there."""
+"""Asks Telegram for the page what an account may do in a group; a click would bring the account along."""
 
 from telegram.error import TelegramError
 
@@ -10,9 +10,11 @@ from bot.platforms.telegram.who_may import Right, beyond, beyond_undo, follow_fr
 
 
 async def standing(bot: TelegramBot, community: str, person: int) -> Standing:
-    """An administrator without a right that counts is a viewer. Raises `Unreachable`.
+    """Returns the standing of an account. An administrator without a right that counts is a viewer. Raises
+    `Unreachable`.
 
-    A group that is linked with another platform's community gives no role in that: its owner may be nobody there.
+    A group that is linked with another platform's community gives no role in that community: its owner may have no
+    rights there.
     """
     if (chat := _chat(bot, community)) is None:
         return STRANGER
@@ -28,7 +30,7 @@ async def standing(bot: TelegramBot, community: str, person: int) -> Standing:
 
 
 async def communities(bot: TelegramBot, person: int) -> list[str]:
-    """Groups in which somebody was seen, or is known to be an administrator; nobody is asked about them."""
+    """Returns groups in which a user was seen, or which they are known to administer; makes no call."""
     chats = [chat for chat, _ in await bot.groups_with(person)] + bot.admins.of_whom(person)
     found = dict.fromkeys(bot.groups.community_of(chat) for chat in chats)
     return [community for community in found if community.startswith(f"{PLATFORM}-")]

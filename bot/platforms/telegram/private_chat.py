@@ -29,7 +29,8 @@ _CHAT = re.compile(r"-?[0-9]{1,18}")
 
 
 class PrivateChat:
-    """Answers whoever writes to the bot alone. Every button names its group, and rights are checked at the click."""
+    """Answers people who write to the bot in private. Every button names its group, and rights are checked at the
+    click."""
 
     def __init__(self, bot: TelegramBot, commands: Commands) -> None:
         self._bot = bot
@@ -62,18 +63,18 @@ class PrivateChat:
         await self._commands.run(name, rest, message)
 
     async def show(self, request: TelegramRequest) -> None:
-        """The set-up as it stands; for a member, what a member can do."""
+        """Shows the set-up as it stands; a member sees what members can do."""
         if not request.may_with(Right.MANAGE):
             await request.tell(request.say("telegram-member"))
             return
-        if request.where == request.chat:  # set-up is nobody else's business
+        if request.where == request.chat:  # the set-up is shown in private only
             await request.tell(request.say("telegram-alone"))
             return
         text, buttons = await self._screen(request)
         await self._bot.answers.send(request.where, text, request.language, buttons)
 
     async def click(self, query: Json, verb: str, rest: str) -> str:
-        """A button of the private chat; returns what Telegram shows for a moment."""
+        """Handles a button of the private chat; returns the words that Telegram shows for a moment."""
         chat_text, _, what = rest.partition(":")
         chat = self._bot.groups.now_at(int(chat_text)) if _CHAT.fullmatch(chat_text) else 0
         if not self._bot.groups.knows(chat) or not query.get("message"):
@@ -124,11 +125,11 @@ class PrivateChat:
         return ""
 
     async def link_board(self, message: Json, chat: int) -> bool:
-        """`/start mods_CHAT` in a group: the one tap that makes it the moderators' chat of another; False where it does
-        not.
+        """Handles `/start mods_CHAT` in a group: one tap makes the group the moderators' chat of another group. Returns
+        False where it does not.
 
-        Takes the right to manage in both, request of Telegram now. A chat in which members were moderated never becomes
-        one, because a moderators' chat is not read.
+        It takes the right to manage in both groups, which Telegram is asked for now. A chat in which members were
+        moderated never becomes one, because a moderators' chat is not read.
         """
         bot, where = self._bot, int(message["chat"]["id"])
         chat = bot.groups.now_at(chat)
@@ -202,18 +203,18 @@ class PrivateChat:
 
 
 def _after(policy: Policy, what: str) -> Policy:
-    """What would be in force after this button."""
+    """Returns the policy that would be in force after this button."""
     match what:
         case "preset":
             return with_next_preset(policy)
         case "mode":
             return with_other_mode(policy)
         case _:
-            return policy.model_copy(update={"mode": Mode.SHADOW})  # whatever acts stays as it is
+            return policy.model_copy(update={"mode": Mode.SHADOW})  # the other buttons do not change what acts
 
 
 def _alerts(request: TelegramRequest) -> Markup:
-    """Where cards go: a group by its title, or the private chat of one administrator; "" for nowhere."""
+    """Names where cards go: a group by its title, or the private chat of one administrator; "" for nowhere."""
     room = request.setup.alert_room
     if not room:
         return Markup("")

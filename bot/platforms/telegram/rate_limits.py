@@ -1,4 +1,4 @@
-"""How much Telegram lets a bot say. Who would say more is refused at once and comes again: nobody else waits for it."""
+"""Keeps Telegram's limits for a bot. A call over quota fails at once and is retried later, so it blocks no other chat."""
 
 import time
 from collections import deque
@@ -11,27 +11,27 @@ from telegram.ext import AIORateLimiter
 
 MINUTE_S = 60.0
 MOST_AT_ONCE = 30
-"""As many wait for their turn as get one within a second."""
+"""At most as many calls wait as can be made within a second."""
 
 
 class Full(RetryAfter):
-    """A group has heard as much as it may in a minute, or too many wait to be heard; nothing was sent."""
+    """The group has reached its limit for this minute, or too many calls wait; nothing was sent."""
 
 
 @dataclass
 class Heard:
-    """What one group heard in the last minute: when, and how much is on its way there."""
+    """The messages of one group in the last minute: their times, and how many are on their way."""
 
     said: deque[float] = field(default_factory=deque)
     waiting: int = 0
 
 
 class OnlyWords(AIORateLimiter):
-    """The library's limiter for 30 a second in all, and `per_minute` messages and edits in each group, in any minute.
+    """The library's limiter for 30 calls a second, and `per_minute` messages and edits in each group within any minute.
 
-    The library's own count for a group lets 39 through in the first minute, and makes whoever comes later wait in line.
-    Only what people read is counted: a raid's deletions must not wait. What waits for one of the 30 counts from the
-    moment it is sent.
+    The library's own count for a group lets 39 through in the first minute, and makes later calls wait in line. Only
+    messages that people read are counted: a raid's deletions must not wait. A call that waits for one of the 30 counts
+    from the moment when it is sent.
     """
 
     def __init__(self, per_minute: int) -> None:

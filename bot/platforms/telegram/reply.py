@@ -26,16 +26,17 @@ AGAIN: Mapping[str, str] = {
     "link": "setup",
     "skip": "policy",
 }
-"""What a link leads to instead of a command that changes something or needs its place."""
+"""The command that a link leads to instead of one that changes something or needs its place."""
 _MARKED = re.compile(r"\*\*([^*`]+)\*\*|`([^`]+)`")
 _TAG = re.compile(r"<[^>]+>")
 Json = Mapping[str, Any]
 
 
 class TelegramReply(Reply):
-    """Answers a command, or the click that `query` is; `note_text` is what Telegram shows above a button then.
+    """Answers a command, or the click of `query`; Telegram then shows `note_text` above the button.
 
-    Whoever has never written to the bot cannot be written to: they get a button that leads there and asks again.
+    A bot cannot write to a person who has never written to it: they get a button that leads to the private chat and
+    asks again.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class TelegramReply(Reply):
         self.note_text = ""
 
     def ours(self, text: str) -> Markup:
-        """** and ` become tags; the rest is escaped."""
+        """Turns ** and ` into tags and escapes the rest."""
         return bold(text)
 
     def bold(self, text: Markup) -> Markup:
@@ -90,7 +91,7 @@ class TelegramReply(Reply):
         return self.quote(self._bot.groups.title(int(chat)) or room)
 
     def moment(self, moment: datetime) -> Markup:
-        """In UTC: Telegram tells no bot a reader's time zone."""
+        """A date in UTC: Telegram does not tell a bot the reader's time zone."""
         return Markup(f"{moment:%Y-%m-%d}")
 
     def link(self, case: Case) -> Markup:
@@ -106,7 +107,8 @@ class TelegramReply(Reply):
         alone: bool = False,
         again: str = "",
     ) -> None:
-        """Where it was asked if that is among moderators or alone, else alone; a file goes to whoever asked alone."""
+        """Answers where the question was asked, if that is in private or among moderators, else in private. A file
+        always goes to the asker alone."""
         if file is not None:
             await self._send_file(text, file)
             return
@@ -124,7 +126,7 @@ class TelegramReply(Reply):
             self.note_text = html.unescape(_TAG.sub("", text))
 
     async def send_card(self, card: Card, case: Case) -> None:
-        """With its buttons; a click gets its card back in its place."""
+        """Sends the card with its buttons; after a click on "back" the card's buttons return in place."""
         if self._query is not None:
             await self._redraw_buttons(keyboard(card))
             return
@@ -143,11 +145,11 @@ class TelegramReply(Reply):
             self.note_text = say(self._language, "digest-left", count=remaining)
 
     async def send_labels(self, case: Case) -> None:
-        """In place of the card's buttons."""
+        """Replaces the card's buttons."""
         await self._redraw_buttons(label_keyboard(case, self._language))
 
     async def send_outcome(self, text: Markup, case: Case, *, offers_back: bool) -> None:
-        """A few words; a digest that is gone through shows the card as it is now."""
+        """Shows a few words; where a digest is gone through, the message shows the card as it is now."""
         if offers_back:
             button = InlineKeyboardButton(say(self._language, "button-back"), callback_data=f"back:{case.id}")
             await self._bot.answers.send(self._where, text, self._language, InlineKeyboardMarkup([[button]]))
@@ -200,7 +202,7 @@ class TelegramReply(Reply):
 
 
 def bold(text: str) -> Markup:
-    """Our own texts mark words with ** and `; the rest is escaped."""
+    """Turns the marks ** and ` of our own texts into tags and escapes the rest."""
     escaped = html.escape(text, quote=False)
     return Markup(_MARKED.sub(lambda found: f"<b>{found[1]}</b>" if found[1] else f"<code>{found[2]}</code>", escaped))
 

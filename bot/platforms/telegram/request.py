@@ -22,8 +22,8 @@ LONGEST_LIST = 1000
 
 @dataclass(frozen=True)
 class TelegramRequest(RequestContext):
-    """A question about one group. `user` is 0 for whoever writes in a chat's name, and nobody knows what they may;
-    `where` is the chat it was asked in; `rights` are Telegram's names of what the asker may in the group."""
+    """A question about one group. `user` is 0 for a person who writes in a chat's name, whose rights are unknown;
+    `where` is the chat in which it was asked; `rights` are Telegram's names of the asker's rights in the group."""
 
     bot: TelegramBot
     chat: int
@@ -40,7 +40,7 @@ class TelegramRequest(RequestContext):
 
     @property
     def reply(self) -> TelegramReply:
-        """Where it was asked, or alone."""
+        """Answers where the question was asked, or in private."""
         return self.answer
 
     @property
@@ -50,7 +50,7 @@ class TelegramRequest(RequestContext):
 
     @property
     def community(self) -> str:
-        """Whose policy and cases these are."""
+        """The community whose policy and cases the question is about."""
         return self.bot.groups.community_of(self.chat)
 
     @property
@@ -75,7 +75,7 @@ class TelegramRequest(RequestContext):
 
     @property
     def asker(self) -> Asker:
-        """Who is hidden counts as the chat."""
+        """A hidden asker counts as the chat."""
         rank = Rank.MODERATOR if self.may_with(Right.MODERATE) else Rank.MEMBER
         return Asker(self.community, f"{PLATFORM}:{self.user or self.chat}", rank)
 
@@ -92,8 +92,8 @@ class TelegramRequest(RequestContext):
 
     @property
     def is_in_place(self) -> bool:
-        """Whether what concerns the group may be shown where it was asked: alone, or in its moderators' chat. A changed
-        app can press any button on any message of the bot's, in whatever chat that stands."""
+        """Says whether the group's affairs may be shown where the question was asked: in private, or in the group's
+        moderators' chat. A changed app can press any button on any message of the bot, in whatever chat that stands."""
         return self.where == self.user or str(self.where) == self.setup.alert_room
 
     def may(self, deed: str) -> bool:
@@ -101,7 +101,7 @@ class TelegramRequest(RequestContext):
         return self.may_with(needed(deed))
 
     def may_with(self, right: Right) -> bool:
-        """Whether whoever asks has one of these rights, if any is needed."""
+        """Says whether the asker has one of these rights, if any is needed."""
         return not right or bool(right & follow_from(self.rights))
 
     def refusal(self, deed: str) -> str:
@@ -109,7 +109,7 @@ class TelegramRequest(RequestContext):
         return self.refusal_for(needed(deed))
 
     def refusal_for(self, right: Right) -> str:
-        """Who may instead."""
+        """Returns the sentence that says who may."""
         return say(self.language, REFUSALS[right] if self.user else "not-anonymous")
 
     def lacks(self, policy: Policy, *, with_lent: bool = False) -> list[str]:
@@ -121,15 +121,15 @@ class TelegramRequest(RequestContext):
         return beyond_undo(self.rights, case)
 
     async def may_read(self, key: MessageKey) -> bool:
-        """Whether whoever asks may read a text from there, who moderates this group: what was written in it, or by its
-        managers to teach. Not what was written elsewhere in a community it is linked with."""
+        """Says whether a moderator of this group may read a text from there: a text written in this group, or typed by
+        its managers to teach. A text of another chat of a linked community is not shown."""
         if key.platform != PLATFORM or key.community not in self.bot.groups.communities_of(self.chat):
             return False
         where = key.message.partition(":")[0]
         return key.room == EXAMPLES or self.bot.groups.now_at(int(where)) == self.chat
 
     async def recent_messages(self, limit: int) -> tuple[Markup, list[Message]]:
-        """From the journal: Telegram lets no bot read what was written before."""
+        """Returns messages from the journal: Telegram lets no bot read earlier messages."""
         found = [
             message
             for _, community in self.own
@@ -149,7 +149,7 @@ class TelegramRequest(RequestContext):
         return await self.bot.check(self.chat)
 
     def troubles(self) -> list[Notice]:
-        """Of the connection and of refused calls."""
+        """Names troubles of the connection and of refused calls."""
         breaker = self.bot.circuit_breaker
         found = (self.bot.trouble, breaker.trouble(), breaker.trouble(self.community))
         return [trouble for trouble in found if trouble is not None]
@@ -172,7 +172,7 @@ class TelegramRequest(RequestContext):
 
     @property
     def retention_days(self) -> int:
-        """As config.toml says."""
+        """Comes from config.toml."""
         return self.bot.access.retention_days
 
     async def is_author(self) -> bool:
@@ -189,12 +189,12 @@ async def ask(
     command: str = "start",
     click: Json | None = None,
 ) -> TelegramRequest | None:
-    """The question as it may be asked. `chat` is the group where it is not the one the message stands in; `fresh` asks
-    Telegram for the rights now.
+    """Returns the question with the asker's rights. `chat` is the group, where it is not the chat of the message;
+    `fresh` asks Telegram for the rights now.
 
-    `command` is the one that is carried out; `click` is the button's query that is answered.
+    `command` is the command that is carried out; `click` is the query of the button that is answered.
 
-    None where there is no group to ask about: then whoever asked was told to choose one.
+    Returns None where the group is not known: then the asker was told to choose one.
     """
     where, sender = message["chat"], message.get("from") or {}
     user = 0 if message.get("sender_chat") else int(sender.get("id", 0))  # who is hidden may be anybody

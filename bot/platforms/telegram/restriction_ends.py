@@ -1,4 +1,4 @@
-"""How the bot's restrictions on Telegram end: by time, and then what stood before comes back, or by a person's hand."""
+"""Ends the bot's restrictions on Telegram: by time, when an earlier restriction comes back, or by a person's hand."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -35,8 +35,8 @@ class RestrictionEnds:
                 log.exception("ended restrictions could not be looked at")
 
     async def decided(self, change: Json) -> None:
-        """A `chat_member` update. What a person decides about a member stands: what the bot had set before is not its
-        own any more. Titles and other things that restrict nobody do not count."""
+        """Handles a `chat_member` update. A person's decision about a member stands: the bot's earlier restriction is
+        no longer its own. Changes that restrict nobody, such as titles, do not count."""
         chat, now = int(change["chat"]["id"]), change.get("new_chat_member") or {}
         member, by = (now.get("user") or {}).get("id"), (change.get("from") or {}).get("id")
         if member is None or by in (self._bot.api.id, member):

@@ -95,8 +95,7 @@ class Telegram(TelegramBot):
             await self._connected()
 
     async def _connected(self) -> None:
-        """One connection after the other. Whatever ends one, the next is made a little later; only a store that is
-        damaged ends it all."""
+        """Makes one connection after the other, a little later each time. Only a damaged store ends the loop."""
         wait_s = FIRST_WAIT_S
         while True:
             asked: float | None = None
@@ -122,7 +121,7 @@ class Telegram(TelegramBot):
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _heard(self, trouble: Notice | None) -> None:
-        """Why nothing comes from Telegram; None: all is well."""
+        """Records why no updates come from Telegram; None when all is well."""
         self.trouble = trouble
         if trouble is None:
             self.health.well("outage")
@@ -144,16 +143,16 @@ class Telegram(TelegramBot):
             return await self.action_calls.undo(action, self._here(key), author)
 
     def show(self, case: Case) -> None:
-        """The case's card is posted or brought up to date; never waits."""
+        """Posts the case's card, or brings it up to date. Never waits."""
         if case.message.key.platform == self.name:
             self.delivery.show(case.id)
 
     def notify(self, notice: Notice) -> None:
-        """Told where cards go: in one community, or in all; never waits."""
+        """Shows the notice where cards go: in one community, or in all. Never waits."""
         self.delivery.notify(notice)
 
     async def change_setup(self, chat: int, **changes: Any) -> None:
-        """See `Groups.change_setup`; cards that had nowhere to go are shown."""
+        """Changes a group's set-up; cards that had no chat to go to are shown. See `Groups.change_setup`."""
         await self.groups.change_setup(chat, **changes)
         await self.delivery.resume()
 
@@ -162,7 +161,7 @@ class Telegram(TelegramBot):
         return bool(setup.alert_room) and setup.alert_room not in self.board.lost
 
     async def groups_with(self, user: int) -> list[tuple[int, str]]:
-        """(chat, title) of groups in which somebody probably is; see `LikelyGroups`."""
+        """Returns (chat, title) of the groups that a user is probably in; see `LikelyGroups`."""
         return await self.likely_groups.groups_of(user)
 
     async def overview(self) -> Overview:
@@ -216,7 +215,7 @@ class Telegram(TelegramBot):
             raise failed
 
     async def _handle(self, update: Json) -> None:
-        """One update; raises what should be tried again."""
+        """Handles one update; raises errors after which it should be tried again."""
         if (message := update.get("message") or update.get("edited_message")) is not None:
             await self._message(message)
         elif (query := update.get("callback_query")) is not None:
@@ -246,7 +245,7 @@ class Telegram(TelegramBot):
         links = verb == "mods" and chat_linked is not None
         if links and await self.private.link_board(message, chat_linked or 0):
             return
-        # moderators talk about what they see; what a member writes after a command is read like anything else
+        # a moderator's command quotes what it is about; a member's words after a command are read
         read = command is None or (command[1] and self.groups.knows(int(chat["id"])))
         if read and not self.groups.is_board(int(chat["id"])):
             await self._read(message, asks=command is not None)
@@ -344,6 +343,6 @@ def made(access: Access) -> Caller:
 
 
 def look(bot: Caller) -> None:
-    """Without these two nothing works; raises `OddAnswer`."""
+    """Checks the two fields that everything needs; raises `OddAnswer`."""
     if not isinstance(bot.id, int) or not isinstance(bot.username, str):
         raise OddAnswer("getMe: the answer names no bot")

@@ -57,7 +57,7 @@ BODY_WITHIN_S = 10.0
 HIGHEST = 2**53
 """A number from here on is none."""
 NUMBERS_KEPT = timedelta(days=3)
-"""Telegram keeps updates for one day; a number delivered again after that is another update."""
+"""Telegram keeps updates for one day; a number that is delivered later is another update."""
 Update = dict[str, Any]
 
 
@@ -95,7 +95,7 @@ class Updates:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """First what an earlier process took and did not handle; then keeps the books, until cancelled."""
+        """Handles the updates that an earlier process left, then notes handled ones, until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -219,7 +219,7 @@ class Polling:
     forgets: bool = True
     brought_at: float = 0.0
     idle: int = 0
-    """So many answers in a row brought only what was known."""
+    """So many answers in a row brought only known updates."""
 
     async def run(self, bot: Caller) -> None:
         """Until cancelled."""
@@ -248,7 +248,7 @@ class Polling:
             wait_s = min(2 * wait_s, self.longest_wait_s)
 
     def _after(self, taken: "Taken", count: int, took_s: float) -> float:
-        """What the next question is, and how long it is not asked: not in a circle, whatever the server does."""
+        """Decides the next question and when it is asked, so that the loop does not spin, whatever the server does."""
         now, first = time.monotonic(), self.offset is None
         if self.offset is not None:
             self.confirmed = self.offset
@@ -270,7 +270,7 @@ class Polling:
         return newest is not None and self.confirmed is not None and newest < self.confirmed
 
     async def _updates(self, bot: Caller) -> list[Any]:
-        """As they came, in JSON: one that the library cannot parse must not keep back the others."""
+        """Returns the updates as JSON, as they came: an update that the library cannot parse must not block the others."""
         asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": list(ALLOWED)}
         if self.offset is not None:
             asked["offset"] = self.offset
@@ -282,7 +282,7 @@ class Polling:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Telegram brings the updates. `secret` is sent with each; without the right one nothing is read."""
+    """Takes updates that Telegram brings. `secret` is sent with each; a request without it is not read."""
 
     updates: Updates
     url: str
@@ -316,7 +316,7 @@ class Webhook:
 
 
 def reason(error: TelegramError) -> tuple[Notice, float | None]:
-    """What the operator is told, and how long to wait if that is known."""
+    """Returns what the operator is told, and how long to wait if that is known."""
     match error:
         case (
             InvalidToken() | EndPointNotFound() | Forbidden()
@@ -340,7 +340,7 @@ def _unanswered(error: Exception) -> bool:
 
 
 def _asks(update: Update) -> bool:
-    """Whether somebody wants an answer: what is only to be read does not wait behind those who do."""
+    """Says whether an update is a question or a click: an update that is only read does not wait behind those."""
     message = update.get("message")
     if not isinstance(message, dict):
         return "edited_message" not in update

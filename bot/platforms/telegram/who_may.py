@@ -1,8 +1,7 @@
-"""Who may do what in a group: every command and button with the right it takes. docs/telegram.md shows this table.
+"""Lists every command and button of a group with the right it takes; docs/telegram.md shows this table.
 
-A right follows from what Telegram lets an administrator do, never from being an administrator alone. Nobody can have
-the bot do what they may not do by hand: what lifts a mute or a ban, and what makes the bot act, takes the right for
-that.
+A right follows from what Telegram lets an administrator do, never from being an administrator alone. A person cannot
+have the bot do what they may not do by hand: lifting a mute or a ban, and letting the bot act, take the right for it.
 """
 
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ EVERYBODY, EITHER = Right(0), Right.MODERATE | Right.MANAGE
 COMMANDS: Mapping[str, Right] = {
     "start": EVERYBODY,
     "help": EVERYBODY,
-    "setup": EVERYBODY,  # a member is told what members can do
+    "setup": EVERYBODY,  # a member sees what members can do
     "explain": EVERYBODY,  # about their own messages
     "report": EVERYBODY,
     "privacy": EVERYBODY,
@@ -51,7 +50,7 @@ DEEDS: Mapping[str, Right] = {
     "explain …": Right.MODERATE,  # about others' messages
     "start mods_…": Right.MANAGE,  # in both chats
 }
-"""What a command takes more for than its name does."""
+"""Uses of a command that take more rights than the command itself."""
 BUTTONS: Mapping[str, Right] = {
     "in": EVERYBODY,
     "page": EVERYBODY,
@@ -75,7 +74,7 @@ REFUSALS: Mapping[Right, str] = {
 
 
 def follow_from(rights: frozenset[str]) -> Right:
-    """What somebody may who has these rights of Telegram's."""
+    """Returns the bot's rights that follow from these rights of Telegram's."""
     found = Right.MODERATE if rights & {DELETE, RESTRICT} else EVERYBODY
     return found | Right.MANAGE if rights & {CHANGE_INFO, PROMOTE} else found
 
@@ -92,7 +91,8 @@ def right_for(action: Action) -> str | None:
 
 
 def beyond(rights: frozenset[str], policy: Policy) -> list[str]:
-    """The rights that this policy makes the bot use and that are not among these; [] where it only shows."""
+    """Returns the rights that this policy makes the bot use and that are not among these; [] where the policy only
+    shows."""
     if policy.mode is Mode.SHADOW:
         return []
     wanted: list[Action] = [*policy.hate.build(), *policy.offensive.build()]

@@ -1,4 +1,5 @@
-"""The try-out chat: a real platform with one room and a few people, all of them played by whoever opened the page."""
+"""The try-out chat: a real platform with one room and a few people, all of them played by the person who opened the
+page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -55,11 +56,11 @@ class WebChat:
         self.messages: dict[str, Posted] = {}
 
     async def basis_of(self, community: str) -> str:
-        """What is typed here was written by the moderator who plays all its people."""
+        """Texts typed here were written by the moderator who plays all people."""
         return "authored"
 
     def compose(self, person: str, text: str, now: datetime) -> Message:
-        """The event for a typed message, not yet shown; raises `Refused`."""
+        """Makes the event of a typed message, which is not shown yet; raises `Refused`."""
         author = self._people.get(person)
         if author is None:
             raise Refused(f'nobody is called "{person}" here; pick one of: {", ".join(self._people)}')
@@ -78,12 +79,13 @@ class WebChat:
         self._put(Posted(event.key.message, author.id, author.name, event.text, event.sent_at))
 
     def answer(self, text: str) -> None:
-        """Puts an answer of the bot's own into the room; nobody reads it as a message."""
+        """Puts an answer of the bot into the room; it is not read as a message."""
         number = f"{self._prefix}-{next(self._count)}"
         self._put(Posted(number, OWN.id, OWN.name, text, datetime.now(UTC)))
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
-        """Does it to the room's own state; raises `Gone` for a deletion of a message that is not there any more."""
+        """Performs the action on the room's own state; raises `Gone` for a deletion of a message that is not there any
+        more."""
         match action:
             case Delete() if key.message not in self.messages:
                 raise Gone(key.message)
@@ -103,7 +105,7 @@ class WebChat:
         return None
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
-        """Deletions, timeouts and bans can be taken back; a warning was read."""
+        """Takes back deletions, timeouts and bans; a warning was read already."""
         match action:
             case Delete():
                 self._update(key, state="restored")

@@ -39,36 +39,36 @@ class PlainReply(Reply):
         self._language = setup.language
 
     def ours(self, text: str) -> Markup:
-        """Without the marks."""
+        """Removes the marks."""
         return Markup(_MARKS.sub(lambda found: found[1] or found[2], text))
 
     def bold(self, text: Markup) -> Markup:
-        """As it is."""
+        """Returns the title unchanged."""
         return text
 
     def title(self, text: str) -> Markup:
-        """As it is."""
+        """Returns the name on one line."""
         return Markup(one_line(text, 128))
 
     def quote(self, text: str, limit: int = 80) -> Markup:
-        """In quotation marks."""
+        """Puts the line in quotation marks."""
         return Markup(f"“{one_line(text, limit)}”")
 
     def block(self, text: str, limit: int = 800) -> Markup:
-        """On lines of its own."""
+        """Puts the text on lines of its own."""
         return Markup(plain(text, limit) or say(self._language, "text-forgotten"))
 
     def person(self, number: str, name: str = "") -> Markup:
-        """By name."""
+        """Returns the person's name."""
         names = {person.id: person.name for person in PEOPLE}
         return Markup(names.get(number) or one_line(name or number, 64))
 
     def room(self, room: str) -> Markup:
-        """By name."""
+        """Returns the room's name."""
         return Markup(f"#{room}")
 
     def moment(self, moment: datetime) -> Markup:
-        """In UTC."""
+        """Returns the day in UTC."""
         return Markup(f"{moment:%Y-%m-%d}")
 
     def link(self, case: Case) -> Markup:
@@ -84,18 +84,18 @@ class PlainReply(Reply):
         alone: bool = False,
         again: str = "",
     ) -> None:
-        """Choices are named by the commands that make them; a file is shown as text."""
+        """Names choices by their commands, and shows a file as text."""
         lines = [text, *(f"{choice.text}: {choice.command}" for choice in choices)]
         if file is not None:
             lines.append(plain(file.data.decode("utf-8", "replace"), LONGEST_FILE))
         self._chat.answer("\n".join(lines))
 
     async def note(self, text: Markup) -> None:
-        """As an answer."""
+        """Answers in the room."""
         self._chat.answer(text)
 
     async def send_card(self, card: Card, case: Case) -> None:
-        """Its lines; its buttons are on the card beside the chat."""
+        """Shows the card's lines; its buttons are on the card beside the chat."""
         said = [f"{moderator}: {words}" for moderator, words in card.words]
         self._chat.answer("\n".join([card.title, self.block(card.text), *card.lines, *said, card.footer]))
 
@@ -111,7 +111,7 @@ class PlainReply(Reply):
         self._chat.answer(" ".join([say(self._language, "which-label"), *labels]))
 
     async def send_outcome(self, text: Markup, case: Case, *, offers_back: bool) -> None:
-        """In words."""
+        """Answers in the room."""
         self._chat.answer(text)
 
 
@@ -131,12 +131,12 @@ class WebChatRequest(RequestContext):
 
     @property
     def retention_days(self) -> int:
-        """As config.toml says."""
+        """Comes from config.toml."""
         return self.days
 
     @property
     def reply(self) -> PlainReply:
-        """In the room."""
+        """Answers in the room."""
         return PlainReply(self.chat, self.setup)
 
     @property
@@ -146,17 +146,17 @@ class WebChatRequest(RequestContext):
 
     @property
     def person(self) -> str:
-        """Who is played."""
+        """The person who is played."""
         return self.author.id
 
     @property
     def name(self) -> str:
-        """Who is played."""
+        """The name of the person who is played."""
         return self.author.name
 
     @property
     def asker(self) -> Asker:
-        """By who is played."""
+        """Counts the person who is played."""
         rank = Rank.MODERATOR if self.author.is_moderator else Rank.MEMBER
         return Asker(COMMUNITY, self.moderator, rank)
 
@@ -182,27 +182,27 @@ class WebChatRequest(RequestContext):
         return []
 
     async def may_read(self, key: MessageKey) -> bool:
-        """What was written in the chat."""
+        """Says whether the text was written in the chat."""
         return key.platform == self.platform and key.community == COMMUNITY
 
     async def recent_messages(self, limit: int) -> tuple[Markup, list[Message]]:
-        """From the journal."""
+        """Returns messages from the journal."""
         return self.reply.room(ROOM), await self.store.recent(self.platform, COMMUNITY, limit)
 
     async def post_back(self, case: Case, text: Markup) -> None:
-        """As an answer."""
+        """Posts the text as an answer."""
         self.chat.answer(text)
 
     async def missing_rights(self) -> list[Notice]:
-        """None."""
+        """The chat has no rights that could be missing."""
         return []
 
     def troubles(self) -> list[Notice]:
-        """None."""
+        """The chat has no connection that could fail."""
         return []
 
     def faults(self) -> list[Notice]:
-        """None."""
+        """The chat has no other faults."""
         return []
 
     def cards_line(self) -> Markup:
@@ -210,7 +210,7 @@ class WebChatRequest(RequestContext):
         return self.say("webchat-alerts")
 
     def learning_line(self) -> str:
-        """What is typed here was typed by a moderator."""
+        """Texts typed here were written by a moderator."""
         return say(self.language, "webchat-learning")
 
     def left_alone(self, policy: Policy) -> Markup:
@@ -219,7 +219,7 @@ class WebChatRequest(RequestContext):
 
 
 class EarlierMessage(Reference):
-    """The last message before a command, or one by its number; see `Reference`."""
+    """The last message before a command, or a message by its number; see `Reference`."""
 
     def __init__(self, request: WebChatRequest, number: str) -> None:
         self._request = request
@@ -231,7 +231,7 @@ class EarlierMessage(Reference):
         return self._number
 
     async def fetch(self) -> tuple[Message, bool] | None:
-        """As the room shows it."""
+        """Returns the message as the room shows it."""
         posted = self._request.chat.messages.get(self._number)
         if posted is None:
             return None
@@ -256,7 +256,7 @@ class ChatCommands:
         }
 
     def command_of(self, text: str) -> tuple[str, str] | None:
-        """(command, what follows it); None for a message."""
+        """Returns (command, what follows it); None for a message."""
         found = _COMMAND.fullmatch(text.strip())
         if found is None or (found[1] not in self._own and found[1] not in self._conversation.typed):
             return None
@@ -285,7 +285,7 @@ class ChatCommands:
         await self._conversation.report.message(request, reported)
 
     def _last(self) -> str:
-        """The number of the last message that is neither a command nor an answer; "" for none."""
+        """Returns the number of the last message that is neither a command nor an answer; "" for none."""
         people = {person.id for person in PEOPLE}
         messages = [
             one for one in self._chat.messages.values() if one.person in people and not self.command_of(one.text)
