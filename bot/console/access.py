@@ -1,4 +1,4 @@
-"""What a signed-in person may do where: as the platform says, asked again when a minute has passed."""
+"""Returns what a signed-in person may do where: asks the platform, again when a minute has passed."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ CANNOT_SEE = "(in a room that you cannot see)"
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A community that somebody may at least look at."""
+    """A community that a person may at least look at."""
 
     community: str
     name: str
@@ -38,7 +38,7 @@ class Access:
         return person.platform == OPERATOR or person.key in self._operators
 
     async def role(self, person: Person, community: str) -> Role:
-        """Raises `Unreachable` where the platform cannot be asked: then nobody may do anything."""
+        """Raises `Unreachable` where the platform does not answer: then nobody may do anything."""
         return (await self.standing(person, community)).role
 
     async def standing(self, person: Person, community: str) -> Standing:
@@ -63,7 +63,8 @@ class Access:
         return bool(await self._remembered(asked, lambda: remote.may_read(key, person.id)))
 
     async def granted(self, person: Person) -> list[Granted]:
-        """Where this person may at least look, the try-out chat first, then by name. Raises `Unreachable`."""
+        """Returns the communities that this person may at least look at, the try-out chat first, then by name. Raises
+        `Unreachable`."""
         names = await self._names()
         if self.is_operator(person):
             wanted = [COMMUNITY, *sorted(names, key=lambda community: names[community].casefold())]
@@ -79,7 +80,8 @@ class Access:
         return {place.community: place.name for place in places}
 
     async def _remembered(self, key: tuple[str, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
-        """One question at a time for a key; an answer serves for `ASKED_AGAIN_S`, an error for those who wait."""
+        """Asks one question at a time for a key. An answer serves for `ASKED_AGAIN_S`; an error serves only callers
+        that wait."""
         now = time.monotonic()
         asked_at, answer = self._answers.get(key, (0.0, None))
         if answer is None or now - asked_at >= ASKED_AGAIN_S:
@@ -93,7 +95,7 @@ class Access:
                 self._answers.pop(key, None)
                 if isinstance(error, Exception):
                     answer.set_exception(error)
-                    answer.exception()  # seen, also where nobody else waits
+                    answer.exception()  # seen, also where no other caller waits
                 else:
                     answer.cancel()
                 raise

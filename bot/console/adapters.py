@@ -89,7 +89,7 @@ async def changes(request: web.Request) -> web.Response:
 
 @routes.post("/api/adapters/rollback")
 async def rollback(request: web.Request) -> web.Response:
-    """Back to the adapter before, for all; the watcher notices within a second."""
+    """Rolls the adapter for all back; the watcher notices within a second."""
     return _rolled_back(request, GLOBAL)
 
 

@@ -83,7 +83,7 @@ async def card(request: web.Request) -> web.Response:
 
 @routes.post("/api/audit")
 async def audit(request: web.Request) -> web.Response:
-    """Cards of a few random messages of the last 7 days that nobody was shown."""
+    """Opens cards of a few random messages of the last 7 days that no card showed."""
     parts, community = request.app[COMPONENTS], request[COMMUNITY_ASKED]
     opened = await parts.case_service.random_cases(community, AUDIT_CARDS)
     audited = await parts.store.audit.found(community)
@@ -92,6 +92,7 @@ async def audit(request: web.Request) -> web.Response:
 
 
 def _moderator(request: web.Request) -> str:
-    """As whom somebody answers: their account; the operator of the try-out chat plays its moderator."""
+    """Returns the name under which a person answers: their account; the operator of the try-out chat plays its
+    moderator."""
     person, case = request[SESSION].person, request[CASE]
     return MODERATOR if case.message.key.platform == WebChat.name else person.key

@@ -1,4 +1,4 @@
-"""What the page's routes talk to."""
+"""The parts of the service that the page's routes call."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ def dumps(data: Any) -> str:
 
 
 def loads(text: str) -> Any:
-    """JSON without NaN and infinity; raises ValueError, also for more brackets within each other than can be read."""
+    """Reads JSON without NaN and infinity; raises ValueError, also for brackets nested too deeply."""
     try:
         return json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""What open pages are told, as it happens."""
+"""Passes events to open pages as they happen."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,7 +8,8 @@ from typing import Any
 from bot.domain.event import MessageKey
 
 MAX_BEHIND = 1000
-"""Events a page may lag behind; one that lags more is cut off and reloads its state when it comes back."""
+"""The most events that a page may lag behind. A page that lags more is cut off, and reloads its state when it comes
+back."""
 
 
 EVERYWHERE = ""
@@ -17,7 +18,7 @@ EVERYWHERE = ""
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One event. `is_operators` is for whoever runs the service alone; `key` is that of a case's message."""
+    """One event. `is_operators` marks an event for operators alone; `key` is the key of a case's message."""
 
     community: str
     data: dict[str, Any]
@@ -26,17 +27,17 @@ class News:
 
 
 class Feed:
-    """Fans events out to every open page; each page picks what its reader may know."""
+    """Sends events to every open page; each page picks those that its reader may know."""
 
     def __init__(self) -> None:
         self._pages: set[asyncio.Queue[News | None]] = set()
 
     def publish(self, kind: str, community: str = EVERYWHERE, *, is_operators: bool = False, **data: Any) -> None:
-        """Tells every page; never waits."""
+        """Sends an event to every page. Never waits."""
         self._tell(News(community, {"type": kind, "community": community, **data}, is_operators))
 
     def publish_case(self, case: dict[str, Any], key: MessageKey) -> None:
-        """Tells the pages of its community of a case; `key` is its message's."""
+        """Sends a case to the pages of its community; `key` is its message's."""
         self._tell(News(key.community, {"type": "case", "community": key.community, "case": case}, key=key))
 
     def _tell(self, news: News) -> None:
@@ -53,7 +54,8 @@ class Feed:
             page.put_nowait(None)
 
     async def listen(self, wake_s: float) -> AsyncGenerator[News | None, None]:
-        """News until the page lags too far behind or the service stops; None when `wake_s` passed without any."""
+        """Yields events until the page lags too far behind or the service stops; None when `wake_s` passed without
+        any."""
         page: asyncio.Queue[News | None] = asyncio.Queue()
         self._pages.add(page)
         try:

@@ -1,4 +1,5 @@
-"""What the page must know of the service before it draws anything: names and limits, each from where it is decided."""
+"""Lists the service's facts that the page needs before it draws: names and limits, each read from where it is
+decided."""
 
 from collections.abc import Iterator
 from functools import cache

@@ -10,12 +10,12 @@ from bot.console.components import Components, answer_json
 from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Unscorable
 
 SERVES_S = 1.0
-"""Whoever asks within a second of another gets that one's answer: nobody may load the model by asking."""
+"""A caller within the same second gets the same answer, so that health checks cannot load the model."""
 routes = web.RouteTableDef()
 
 
 class Health:
-    """What `/healthz` answers; the classifier is asked at most once a second."""
+    """Answers `/healthz`; asks the classifier at most once a second."""
 
     def __init__(self, parts: Components) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""What the page is sent, as JSON."""
+"""Encodes for the page as JSON."""
 
 from dataclasses import asdict
 from typing import Any
@@ -51,7 +51,7 @@ def case_json(case: Case) -> dict[str, Any]:
 
 
 def norm_json(norm: Norm) -> dict[str, Any] | None:
-    """What the community was found to count otherwise than the model, as the page shows it."""
+    """Encodes how the community counts labels otherwise than the model."""
     return {"sentence": norm.sentence, "words": norm.words, "moderators": norm.moderators} if norm.changes else None
 
 
@@ -91,6 +91,6 @@ def _outcome(label: Label, band: Band) -> str:
 
 
 def tally_json(tally: Tally) -> dict[str, Any]:
-    """What two stages saved and lost, as the page shows it."""
+    """Encodes what two stages saved and lost."""
     names = ("saved", "audited", "audited_harmful", "recall_lost", "recall_lost_at_most")
     return {name: getattr(tally, name) for name in names}

@@ -55,7 +55,7 @@ async def _stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _told(request: web.Request, news: News | None) -> str | None:
-    """What is sent to this reader, "" for nothing; None where they may not listen any more."""
+    """Returns what is sent to this reader, "" for nothing; None where they may not listen any more."""
     session, community, access = request[SESSION], request[COMMUNITY_ASKED], request.app[COMPONENTS].access
     try:
         role = await access.role(session.person, community)

@@ -1,7 +1,7 @@
-"""One-time links: whoever runs the service signs a browser in with one, as notebooks do.
+"""One-time links: the operator signs a browser in with one, as notebooks do.
 
-A link's token is known only to whoever reads the terminal. The folder holds its SHA-256 as an empty file's name, so the
-service and the command `python -m bot link` need nothing else in common. Deleting that file uses the link up.
+Only a person who reads the terminal knows a link's token. The folder holds its SHA-256 as an empty file's name, so the
+service and the command `python -m bot link` share nothing else. Deleting that file uses the link up.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 KEPT_S = 24 * 3600.0
-"""A link that nobody used is void after a day."""
+"""An unused link is void after a day."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -33,7 +33,7 @@ class Links:
         return token
 
     def redeem(self, token: str) -> bool:
-        """Whether this token was good; from now on it is not, for nobody else either."""
+        """Says whether this token was good; from now on it is void."""
         if _TOKEN.fullmatch(token) is None:
             return False
         file = self._file(token)

@@ -1,4 +1,4 @@
-"""Who may call the page: only a browser that loaded it from here, on this machine or through the proxy of `origin`."""
+"""Admits only a browser that loaded the page from here, on this machine or through the proxy of `origin`."""
 
 import json
 import secrets
@@ -26,9 +26,10 @@ def csrf_fits(request: web.Request, csrf: str) -> bool:
 
 
 def guard(origin: str = "") -> Middleware:
-    """Middleware: Host against DNS rebinding, Origin against forged requests, headers on every answer.
+    """Middleware: checks Host against DNS rebinding and Origin against forged requests, and sets headers on every
+    answer.
 
-    `origin` is where people reach the page through a proxy, "https://mod.example.org"; "" for this machine only.
+    `origin` is the page's address behind a proxy, "https://mod.example.org"; "" for this machine only.
     """
     public = urlsplit(origin)
 
@@ -72,7 +73,7 @@ def _protect(headers: MutableMapping[str, str]) -> None:
 
 
 def refused(error: str, status: int, code: str = "") -> web.Response:
-    """One line that says why not; `code` is for a program that goes on by itself."""
+    """Answers with one line that says why not; `code` is for a program that can react to it."""
     return web.json_response({"error": error} | ({"code": code} if code else {}), status=status)
 
 

@@ -1,7 +1,7 @@
-"""Discord and Telegram as those who say who somebody is: the code flow of OAuth 2 with PKCE (RFC 6749, RFC 7636).
+"""Signs people in with Discord and Telegram: the code flow of OAuth 2 with PKCE (RFC 6749, RFC 7636).
 
-Discord is asked for the account by what it gives for the code. Telegram answers with an ID token (OpenID Connect 1.0),
-whose signature, issuer, audience, age and nonce are checked; its older widget is no longer documented as current.
+Discord's token is used once, to ask for the account. Telegram answers with an ID token (OpenID Connect 1.0), whose
+signature, issuer, audience, age and nonce are checked; its older widget is no longer documented as current.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from bot.domain.role import Person
 
 ANSWER_WITHIN_S = 15.0
 LARGEST_ANSWER = 2**20
-"""Bytes; the account, its token and the keys are a few thousand."""
+"""The largest answer that is read, in bytes; the account, its token and the keys are a few thousand."""
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 LEEWAY_S = 60
-"""By which the clocks may differ."""
+"""The clocks may differ by so many seconds."""
 LONGEST_NAME = 64
 MOST_PLACES = 200
 """Servers an account can be on, as Discord allows."""
@@ -51,7 +51,7 @@ class DiscordProvider:
         return _address(client, self._authorize, attempt)
 
     async def person(self, attempt: Attempt, code: str, back: str) -> Person:
-        """By `/users/@me`; what Discord gave for the code is not kept."""
+        """Asks `/users/@me`; the token is not kept."""
         async with _client(self._client, self._secret, "identify guilds", back) as client:
             token = await _token(client, f"{self._api}/oauth2/token", attempt, code, self.title)
             if "identify" not in str(token.get("scope", "identify")).split():
@@ -65,7 +65,7 @@ class DiscordProvider:
 
 
 class TelegramProvider:
-    """OpenID Connect; the claim `id` is the number by which the Bot API knows the account."""
+    """Signs in with OpenID Connect; the claim `id` is the account's number in the Bot API."""
 
     name, title = "telegram", "Telegram"
 
@@ -78,7 +78,7 @@ class TelegramProvider:
         return _address(client, f"{self._issuer}/auth", attempt, nonce=attempt.nonce)
 
     async def person(self, attempt: Attempt, code: str, back: str) -> Person:
-        """By the ID token."""
+        """Reads the person from the ID token."""
         async with _client(self._client, self._secret, "openid profile", back) as client:
             token = await _token(client, f"{self._issuer}/token", attempt, code, self.title)
             keys = await _object(client, f"{self._issuer}/.well-known/jwks.json", self.title, withhold_token=True)
@@ -150,7 +150,7 @@ async def _object(client: Any, address: str, title: str, **options: bool) -> Map
 
 
 async def _json(client: Any, address: str, title: str, **options: bool) -> Any:
-    """Whatever is answered, of bounded size."""
+    """Reads an answer of bounded size."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S), client.stream("GET", address, **options) as response:
             response.raise_for_status()

@@ -1,4 +1,4 @@
-"""What every route may need: the body of a request, and what its reader may see."""
+"""Serves every route: the body of a request, and what its reader may see."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ BODY_WITHIN_S = 10.0
 
 
 async def body(request: web.Request) -> dict[str, Any]:
-    """A JSON object; raises `HTTPBadRequest`, and `HTTPRequestTimeout` where it comes too slowly."""
+    """Returns the body, a JSON object; raises `HTTPBadRequest`, and `HTTPRequestTimeout` where it comes too slowly."""
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
             data = loads(await request.text())
@@ -44,7 +44,7 @@ async def sees(request: web.Request, key: MessageKey) -> bool:
 
 
 async def visible(request: web.Request) -> Case:
-    """The case that is asked for; nobody answers what they cannot read."""
+    """Returns the requested case; a person who cannot read its message cannot answer it."""
     case = request[CASE]
     try:
         if await sees(request, case.message.key):
@@ -63,7 +63,7 @@ async def forbid_beyond(request: web.Request, find: Callable[[Standing], list[st
 
 
 def asker(request: web.Request) -> Asker:
-    """Who asks the model something on the page."""
+    """Returns how the model's questions count the page's reader."""
     role = request[ROLE]
     rank = Rank.OPERATOR if role is Role.OPERATOR else Rank.MODERATOR if role >= Role.MODERATOR else Rank.MEMBER
     return Asker(request[COMMUNITY_ASKED], request[SESSION].person.key, rank)
@@ -77,5 +77,5 @@ def ask_later(error: AskLater) -> web.Response:
 
 
 def bad_request(text: str) -> web.HTTPException:
-    """One line that says what is wrong; to be raised."""
+    """Makes an error with one line that says what is wrong; to be raised."""
     return refusal(web.HTTPBadRequest, text)

@@ -64,7 +64,7 @@ RIGHTS: Mapping[tuple[str, str], Right] = {
 
 @web.middleware
 async def rights(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Lets in who is signed in and has the role that the route takes; answers 401, 403 or 503 else."""
+    """Admits a signed-in person who has the route's role; answers 401, 403 or 503 else."""
     resource = request.match_info.route.resource
     if resource is None or resource.canonical in OPEN:
         return await handler(request)
@@ -86,7 +86,8 @@ async def rights(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _settle(request: web.Request, person: Person, right: Right) -> None:
-    """Raises `HTTPForbidden` for who lacks the role, and for a case that is not there: nobody is to count them."""
+    """Raises `HTTPForbidden` for a person without the role, and for a case that does not exist, so that cases cannot be
+    counted."""
     access = request.app[COMPONENTS].access
     if right.where == "case":
         case = await _case(request)

@@ -39,7 +39,7 @@ from model.labels import LABELS
 STATIC = Path(__file__).with_name("static")
 
 ADVICE_A_MINUTE = 60
-"""A thousand cases are unsealed each time; the page asks after each answer."""
+"""Each advice unseals a thousand cases, and the page asks after each answer."""
 ADVICE: web.AppKey[RateLimit] = web.AppKey("advice", RateLimit)
 routes = web.RouteTableDef()
 
@@ -60,7 +60,7 @@ def build(parts: Components, door: SignIn, origin: str, *first: Middleware) -> w
 
 @routes.get("/")
 async def index(request: web.Request) -> web.Response:
-    """The page; a link from the terminal signs its browser in first."""
+    """Sends the page; a link from the terminal signs its browser in first."""
     door = request.app[DOOR]
     if "token" in request.query:
         if (signed_in := await sign_in.by_link(request)) is not None:
@@ -95,7 +95,7 @@ async def sign_out(request: web.Request) -> web.Response:
 
 @routes.get("/api/me")
 async def me(request: web.Request) -> web.Response:
-    """Who is signed in, and where they may do what."""
+    """Says who is signed in, and where they may do what."""
     session, access = request[SESSION], request.app[COMPONENTS].access
     try:
         granted = await access.granted(session.person)
@@ -151,7 +151,7 @@ async def state(request: web.Request) -> web.Response:
 
 @routes.get("/api/platforms")
 async def platforms(request: web.Request) -> web.Response:
-    """How the platforms stand, and where the bot is, as far as this person may know it."""
+    """Says how the platforms stand, and where the bot is, as far as this person may know it."""
     return answer_json({"platforms": await _platforms(request)})
 
 
@@ -167,7 +167,7 @@ async def _platforms(request: web.Request) -> list[dict[str, Any]]:
 
 @routes.post("/api/messages")
 async def post_message(request: web.Request) -> web.Response:
-    """A message into the room; answered once it is in the journal."""
+    """Posts a message, or a command, into the room; answered once the message is in the journal."""
     parts, data = request.app[COMPONENTS], await body(request)
     if request[COMMUNITY_ASKED] != COMMUNITY:
         return error_json("only the try-out chat takes messages from the page", 400)
@@ -213,7 +213,7 @@ async def resume(request: web.Request) -> web.Response:
 
 @routes.post("/api/policy/preview")
 async def preview(request: web.Request) -> web.Response:
-    """What this policy would have done to the last 7 days, from the probabilities in the journal."""
+    """Says what this policy would have done to the last 7 days, from the probabilities in the journal."""
     parts, policy = request.app[COMPONENTS], await _policy(request)
     try:
         with parts.case_service.questions.asked(asker(request)):
@@ -257,7 +257,8 @@ async def refresh(request: web.Request) -> web.Response:
 
 
 def _trouble(parts: Components, community: str, *, is_operator: bool) -> str:
-    """What whoever opens the page must know first; "" while all is well. What names files is the operator's."""
+    """Returns the first thing that a reader must know; "" while all is well. Notices that name files are for
+    operators."""
     waiting, recovery = parts.pipeline.trouble, parts.store.recovery
     repaired = Notice("notice-store-repaired", {"found": str(recovery)}) if recovery and recovery.is_repair else None
     paused = Notice("page-paused") if parts.pipeline.cap.is_paused(community) else None

@@ -41,12 +41,12 @@ class Session:
 
     @property
     def csrf(self) -> str:
-        """What the page sends with each click, to show that it has read the page."""
+        """The token that the page sends with each click, to show that it has read the page."""
         return hashlib.sha256(b"csrf " + self.token.encode()).hexdigest()
 
 
 class SignIn:
-    """Who may come in. `origin` is the public address behind a proxy, "" where there is none."""
+    """Signs people in and out. `origin` is the public address behind a proxy, "" where there is none."""
 
     def __init__(
         self, store: Store, links: Links, providers: Sequence[Provider], origin: str = "", days: int = 7
@@ -58,13 +58,13 @@ class SignIn:
         self._lasts = timedelta(days=days)
 
     async def session(self, request: web.Request) -> Session | None:
-        """Whose browser this is, if anybody has signed in with it."""
+        """Returns the session of this browser, if a person has signed in with it."""
         token = request.cookies.get(self._cookie(request), "")
         account = await self._store.sessions.account(token, datetime.now(UTC)) if token else None
         return None if account is None else Session(token, Person(*account[:3], places=tuple(account[3])))
 
     async def begin(self, request: web.Request, person: Person) -> web.Response:
-        """Signs the browser in; a session it had before ends."""
+        """Signs the browser in; a session that it had before ends."""
         if (before := request.cookies.get(self._cookie(request))) is not None:
             await self._store.sessions.end(before)
         token, now = secrets.token_urlsafe(32), datetime.now(UTC)
@@ -107,7 +107,7 @@ class SignIn:
         response.del_cookie(self._cookie(request, "-attempt"), path="/")
 
     def address(self, request: web.Request) -> str:
-        """Where people reach the page by the way this request took."""
+        """Returns the page's address by the way that this request took."""
         return (
             f"{self._origin.scheme}://{self._origin.netloc}" if self._is_public(request) else f"http://{request.host}"
         )
@@ -123,7 +123,8 @@ class SignIn:
         return self._is_public(request) and self._origin.scheme == "https"
 
     def _cookie(self, request: web.Request, more: str = "") -> str:
-        """Behind TLS a name that browsers take from this host alone; else one for this port: cookies know no ports."""
+        """Returns the cookie's name. Behind TLS it is one that browsers take from this host alone; else it names the
+        port, because cookies know no ports."""
         if self._is_secure(request):
             return f"__Host-domovoi{more}"
         return f"domovoi-{urlsplit(f'//{request.host}').port or 80}{more}"
@@ -137,7 +138,7 @@ DOOR: web.AppKey[SignIn] = web.AppKey("door", SignIn)
 
 
 async def by_link(request: web.Request) -> web.Response | None:
-    """Whoever opens the page with a link's token is the operator; None where the link is not good any more."""
+    """Signs in a person with a link's token as the operator; None where the link is void."""
     door = request.app[DOOR]
     if request.method != "GET" or not await asyncio.to_thread(door.links.redeem, request.query.get("token", "")):
         return None

@@ -8,7 +8,7 @@ from bot.console.provider import Provider
 
 
 def ways_in(config: Config) -> Sequence[Provider]:
-    """How people sign in. Raises `BadConfig` where others could reach the page and nobody could sign in."""
+    """Returns the providers. Raises `BadConfig` where the page is open to others and no provider is set up."""
     console, host = config.console, config.service.host
     ways: Sequence[Provider] = ()
     if any((console.discord_client_id, console.discord_secret, console.telegram_client_id, console.telegram_secret)):

@@ -1,1 +1,1 @@
-"""What people ask the bot and what it answers, once for all platforms."""
+"""Questions that people ask the bot, and the answers, once for all platforms."""

@@ -1,4 +1,4 @@
-"""What moderators ask and say about cases: a card, a member's history, the buttons of cards and digests."""
+"""Answers about cases: a card, a member's history, the buttons of cards and digests."""
 
 from bot.cases.card import title
 from bot.cases.service import CaseService, Outcome
@@ -34,7 +34,7 @@ class CaseAnswers:
         await context.reply.send_card(await self._cases.card(case, context.language), case)
 
     async def history(self, context: RequestContext, member: str, name: str = "") -> None:
-        """The cases of a member, newest first; `member` is the id on the platform, "" for none."""
+        """Lists a member's cases, newest first; `member` is the id on the platform, "" for none."""
         if not member:
             await context.tell(context.say("how-history"))
             return
@@ -49,14 +49,14 @@ class CaseAnswers:
         await context.tell(*lines)
 
     async def case(self, context: RequestContext, number: int) -> Case | None:
-        """A case of this community on this platform; another one is as good as none."""
+        """Returns a case of this community on this platform, or None."""
         case = await self._store.case(number)
         if case is None or case.message.key.platform != context.platform:
             return None
         return case if case.message.key.community in [community for _, community in context.own] else None
 
     async def click(self, context: RequestContext, case: Case, verb: str, argument: str = "") -> None:
-        """One of a card's buttons. Whether whoever clicks may press it was checked before."""
+        """Handles one of a card's buttons. The platform has checked before whether the person may press it."""
         if not await context.may_read(case.message.key):
             await context.reply.note(context.say("case-hidden"))
             return
@@ -107,14 +107,14 @@ class CaseAnswers:
         await context.reply.note(context.say("notice-cap-resumed" if resumed else "resume-not-paused"))
 
     async def _outcome(self, context: RequestContext, outcome: Outcome) -> None:
-        """What the click came to; where a deletion cannot be undone, the text can be posted back."""
+        """Tells what the click came to; where a deletion cannot be undone, the text can be posted back."""
         keeps_deletion = any(isinstance(action, Delete) for action in outcome.back.kept)
         text = context.reply.ours(outcome.text(context.language))
         offers_back = keeps_deletion and bool(outcome.case.message.text)
         await context.reply.send_outcome(text, outcome.case, offers_back=offers_back)
 
     async def _post_back(self, context: RequestContext, case: Case) -> Markup:
-        """The removed text as a quote in its room, once; returns what came of it."""
+        """Posts the removed text as a quote in its room, once; returns what came of it."""
         if not case.message.text:
             return context.say("text-forgotten")
         if not await self._store.record_posted_back(case.id):
@@ -124,7 +124,9 @@ class CaseAnswers:
         try:
             await context.post_back(case, Markup(f"{context.say('posted-back', author=author)}\n{quoted}"))
         except PlatformError as error:
-            if isinstance(error, Unreachable) and not context.posts_once:  # it may stand there: nobody posts it twice
+            if (
+                isinstance(error, Unreachable) and not context.posts_once
+            ):  # the post may stand there, so it is not repeated
                 return context.say("outcome-perhaps-posted-back", error=str(error))
             await self._store.record_not_posted_back(case.id)
             why = context.notice(error.why) if isinstance(error, MissingPermission) else str(error)

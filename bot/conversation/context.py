@@ -1,4 +1,4 @@
-"""Who asks, about which community, and how the platform writes the answer. Each platform has one class of each."""
+"""Defines a request and a reply: the asker, their community and rights, and how the platform writes the answer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bot.pipeline.question_lane import Asker
 from bot.text.language import Language, say
 
 _PRIVATE_USE = 0xE000
-"""Characters that stand for markup while a text is filled in; no language uses them."""
+"""Private-use characters stand for markup while a text is filled in; no language uses them."""
 
 
 class Markup(str):
@@ -26,7 +26,7 @@ class Markup(str):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A button below an answer: `verb` and `argument` as a click brings them back; `command` says the same."""
+    """A button below an answer: a click brings `verb` and `argument` back; `command` means the same."""
 
     verb: str
     argument: str
@@ -43,7 +43,7 @@ class File:
 
 
 class Reply(ABC):
-    """How one platform writes an answer and sends it to whoever asked."""
+    """Writes an answer in one platform's markup and sends it to the asker."""
 
     @abstractmethod
     def ours(self, text: str) -> Markup:
@@ -67,7 +67,7 @@ class Reply(ABC):
 
     @abstractmethod
     def person(self, number: str, name: str = "") -> Markup:
-        """A member by their id on this platform, without calling them; by name where there is no id."""
+        """Names a member by their id on this platform, without notifying them; by name where there is no id."""
 
     @abstractmethod
     def room(self, room: str) -> Markup:
@@ -79,7 +79,7 @@ class Reply(ABC):
 
     @abstractmethod
     def link(self, case: Case) -> Markup:
-        """To the message of a case; "" where there is nothing to lead to."""
+        """Returns a link to the message of a case; "" where there is none."""
 
     @abstractmethod
     async def send(
@@ -91,9 +91,9 @@ class Reply(ABC):
         alone: bool = False,
         again: str = "",
     ) -> None:
-        """The answer, for whoever asked alone or among moderators; `alone`: never among moderators.
+        """Sends the answer to the asker alone or among moderators; `alone`: never among moderators.
 
-        `again` is an argument with which the same command gives the same answer elsewhere, such as a number.
+        `again` is an argument, such as a number, with which the same command gives the same answer elsewhere.
         """
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Reply(ABC):
 
     @abstractmethod
     async def send_outcome(self, text: Markup, case: Case, *, offers_back: bool) -> None:
-        """What a click on a card came to; `offers_back`: with a button that posts the removed text back."""
+        """Tells what a click on a card came to; `offers_back` adds a button that posts the removed text back."""
 
 
 class RequestContext(ABC):
@@ -130,7 +130,7 @@ class RequestContext(ABC):
     @property
     @abstractmethod
     def reply(self) -> Reply:
-        """How it is answered."""
+        """Writes and sends the answer."""
 
     @property
     def language(self) -> Language:
@@ -140,32 +140,32 @@ class RequestContext(ABC):
     @property
     @abstractmethod
     def community(self) -> str:
-        """Whose policy and cases these are."""
+        """The community whose policy and cases the question is about."""
 
     @property
     @abstractmethod
     def community_name(self) -> str:
-        """What members call it; typed by a member."""
+        """The community's name, typed by a member."""
 
     @property
     @abstractmethod
     def room(self) -> str:
-        """Where it was asked, as a message's key names rooms."""
+        """The room in which the question was asked, as a message's key names rooms."""
 
     @property
     @abstractmethod
     def person(self) -> str:
-        """The id on the platform of whoever asks; "" where they are hidden."""
+        """The asker's id on the platform; "" where they are hidden."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """Their name; typed by a member."""
+        """The asker's name, typed by a member."""
 
     @property
     @abstractmethod
     def pseudonym(self) -> str:
-        """How the store names them as an author."""
+        """The name under which the store keeps the asker as an author."""
 
     @property
     def own(self) -> Sequence[tuple[str, str]]:
@@ -174,13 +174,13 @@ class RequestContext(ABC):
 
     @property
     def moderator(self) -> str:
-        """How the store names them as a moderator."""
+        """The name under which the store keeps the asker as a moderator."""
         return f"{self.platform}:{self.person}"
 
     @property
     @abstractmethod
     def asker(self) -> Asker:
-        """How the model's questions count them."""
+        """The asker as the model's questions count them."""
 
     @abstractmethod
     def may(self, deed: str) -> bool:
@@ -188,11 +188,12 @@ class RequestContext(ABC):
 
     @abstractmethod
     def refusal(self, deed: str) -> str:
-        """Who may instead."""
+        """Returns the sentence that says who may."""
 
     @abstractmethod
     def lacks(self, policy: Policy, *, with_lent: bool = False) -> list[str]:
-        """The platform's rights that this policy makes the bot use and that they lack; [] where it only shows.
+        """Returns the platform's rights that this policy makes the bot use and that the asker lacks; [] where the
+        policy only shows.
 
         `with_lent`: rights that the set-up lends for the buttons of cards count.
         """
@@ -219,23 +220,23 @@ class RequestContext(ABC):
 
     @abstractmethod
     def troubles(self) -> list[Notice]:
-        """What keeps the platform from working now."""
+        """Returns the troubles that keep the platform from working now."""
 
     @abstractmethod
     def faults(self) -> list[Notice]:
-        """What else does not work, each with how often and since when."""
+        """Returns other faults, each with how often and since when."""
 
     @abstractmethod
     def cards_line(self) -> Markup:
-        """Where cards go."""
+        """Returns a sentence that says where cards go."""
 
     @abstractmethod
     def learning_line(self) -> str:
-        """By which right corrections teach here, or why they do not."""
+        """Returns a sentence that says by which basis corrections teach here, or why they do not."""
 
     @abstractmethod
     def left_alone(self, policy: Policy) -> Markup:
-        """Exempt roles and rooms; "" for none."""
+        """Names exempt roles and rooms; "" for none."""
 
     @property
     @abstractmethod
@@ -245,14 +246,14 @@ class RequestContext(ABC):
     @property
     @abstractmethod
     def retention_days(self) -> int:
-        """How long texts are kept."""
+        """The days for which texts are kept."""
 
     async def is_author(self) -> bool:
         """Whether they are a member, whose texts there are or can be."""
         return True
 
     def say(self, name: str, **arguments: "str | int | float | Markup") -> Markup:
-        """The text called `name` in the community's language; plain arguments are words of ours."""
+        """Fills in the text called `name` in the community's language; plain arguments are our own words."""
         plain, markup = dict[str, str | int | float](), dict[str, Markup]()
         for key, value in arguments.items():
             if isinstance(value, Markup):
@@ -268,7 +269,7 @@ class RequestContext(ABC):
         return self.reply.ours(notice.text(self.language))
 
     def beyond(self, rights: Sequence[str]) -> Markup | None:
-        """That the bot would do what whoever asks may not do by hand; None where it would not."""
+        """Returns the sentence that the bot would do what the asker may not do by hand; None where it would not."""
         if not rights:
             return None
         names = ", ".join(f"“{say(self.language, f'right-{right}')}”" for right in rights)

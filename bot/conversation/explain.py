@@ -1,4 +1,4 @@
-"""Why a text got its label: of a case, of a message, of a text that was typed; and what a policy would have done."""
+"""Explains why a text got its label: of a case, of a message, of a typed text; and previews a policy."""
 
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
@@ -19,30 +19,30 @@ from bot.store.store import decision_json
 PREVIEWED, PREVIEW_LINES = 200, 12
 REFUSED_AGAIN_S = 10.0
 OTHERS = "explain …"
-"""What the platforms' tables of rights call to explain others' messages."""
+"""The name of the right to explain others' messages in the platforms' tables."""
 
 
 class Reference(ABC):
-    """A message that somebody asks about, before anybody looked for it."""
+    """A message that a question is about, before it was fetched."""
 
     finds_all = True
-    """Whether `fetch` finds every message that whoever asks may see."""
+    """Whether `fetch` finds every message that the asker may see."""
 
     @property
     @abstractmethod
     def number(self) -> str:
-        """The platform's number of the message, as a message's key has it; "" where nothing was named."""
+        """The platform's number of the message, as a message's key has it; "" where none was named."""
 
     @abstractmethod
     async def fetch(self) -> tuple[Message, bool] | None:
-        """(the message, whether whoever asks wrote it) as far as they may see it; None where it is not there.
+        """Returns (the message, whether the asker wrote it) as far as the asker may see it; None where it is not there.
 
-        Its text is "" where there is nothing to read in it.
+        Its text is "" where it holds no words.
         """
 
 
 class Silence:
-    """Says why there is no answer; once in a while to somebody who asks again and again."""
+    """Says why there is no answer; only once in a while to a person who asks again and again."""
 
     def __init__(self) -> None:
         self._refusals = RateLimit(1, REFUSED_AGAIN_S)
@@ -63,7 +63,8 @@ class Explain:
         self._silence = silence
 
     async def message(self, context: RequestContext, reference: Reference) -> None:
-        """By its case where there is one; else read now. Members may ask about their own messages only."""
+        """Explains a message by its case where there is one, else reads it now. Members may ask about their own
+        messages only."""
         if not reference.number:
             await context.tell(context.say("how-explain"))
             return
@@ -90,14 +91,14 @@ class Explain:
             await context.tell(context.say("explain-nothing" if fetched else "no-message"), again=again)
 
     async def text(self, context: RequestContext, text: str) -> None:
-        """What would be made of a text that somebody typed; nothing is kept."""
+        """Explains a typed text; it is not kept."""
         if not text.strip():
             await context.tell(context.say("how-test"))
             return
         await self._text(context, _typed(context, text), is_stored=True, shows=text)
 
     async def forwarded(self, context: RequestContext, text: str) -> None:
-        """The same of a message that somebody forwarded to the bot."""
+        """Explains a message that a person forwarded to the bot."""
         if not context.may(OTHERS):
             await context.tell(context.reply.ours(context.refusal(OTHERS)))
         elif not text:
@@ -118,7 +119,7 @@ class Explain:
         await context.tell(*_lines(context, *explained(explanation, case.message.decision, context.language)))
 
     async def preview(self, context: RequestContext, policy: Policy | None = None) -> None:
-        """What the policy in force, or another one, would have made of the room's last messages."""
+        """Shows what the policy in force, or another one, would have made of the room's last messages."""
         try:
             room, events = await context.recent_messages(PREVIEWED)
         except MissingPermission as error:
@@ -168,6 +169,6 @@ def _lines(context: RequestContext, lines: list[str], quoted: list[tuple[str, st
 
 
 def _typed(context: RequestContext, text: str) -> Message:
-    """A text that somebody typed into a command, as if it had been written here."""
+    """Makes the event of a text typed into a command, as if it had been written here."""
     key = MessageKey(context.platform, context.community, context.room, "test")
     return Message(key, Author(context.person, context.name), text, datetime.now(UTC))

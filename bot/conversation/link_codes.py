@@ -9,14 +9,15 @@ Still = Callable[[], Awaitable[bool]]
 
 
 class LinkCodes:
-    """Codes that name a community for ten minutes; each serves once. Who may ask for one is checked where it is asked
-    for, and again when it is used; who may use one is checked there."""
+    """Codes that name a community for ten minutes; each serves once. The right to a code is checked when it is made and
+    when it is used; the right to use one is checked by the caller."""
 
     def __init__(self) -> None:
         self._codes: dict[str, tuple[float, str, Still]] = {}
 
     def code(self, community: str, still: Still) -> str:
-        """A fresh one: eight characters that are hard to mistake. `still` says whether whoever asked may yet."""
+        """Makes a code of eight characters that are hard to mistake. `still` says whether the person who asked may
+        still link."""
         now = time.monotonic()
         self._codes = {code: kept for code, kept in self._codes.items() if now - kept[0] < CODE_HOLDS_S}
         code = "".join(secrets.choice("23456789ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(8))

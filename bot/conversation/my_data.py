@@ -1,4 +1,4 @@
-"""What is kept of somebody, as the file they are given."""
+"""Writes the file that a member gets of the texts that are kept."""
 
 import json
 from collections.abc import Sequence

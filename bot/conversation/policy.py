@@ -1,4 +1,4 @@
-"""What managers decide: mode, policy, rooms that are left alone."""
+"""Answers managers: mode, policy, rooms that are left alone."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Changed = Callable[[RequestContext], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """What somebody wants changed: a preset, or one label's thresholds in percent and its actions."""
+    """A wished change: a preset, or one label's thresholds in percent and its actions."""
 
     preset: Preset | None = None
     label: str | None = None
@@ -55,7 +55,7 @@ class PolicyAnswers:
         await context.tell(context.say(f"mode-set-{mode}"))
 
     async def policy(self, context: RequestContext, change: PolicyChange | None) -> None:
-        """Changes what is given, then says how the policy stands; None is a change that nobody can read."""
+        """Changes what is given, then says how the policy stands; None is a change that could not be read."""
         if change is None:
             await context.tell(context.say("how-policy"))
             return
@@ -79,7 +79,7 @@ class PolicyAnswers:
         await context.tell(*policy_lines(context, policy))
 
     async def skip(self, context: RequestContext, room: str) -> None:
-        """A room is left alone from now on, or read again; "" is no room that can be."""
+        """Leaves a room alone from now on, or reads it again; "" is no room that can be left alone."""
         if not room:
             await context.tell(context.say("how-skip"))
             return
@@ -90,7 +90,7 @@ class PolicyAnswers:
 
 
 def typed_change(typed: str) -> PolicyChange | None:
-    """`strict`, or `hate 60 90 delete, warn`; None where it is neither."""
+    """Reads `strict`, or `hate 60 90 delete, warn`; None where it is neither."""
     words = typed.split(maxsplit=3)
     if not words:
         return PolicyChange()

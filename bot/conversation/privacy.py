@@ -1,4 +1,4 @@
-"""What is kept of a member, and what they decide about it: /privacy, /mydata, /consent."""
+"""Answers members about their own data: /privacy, /mydata, /consent."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ class Privacy:
         self._changed = changed
 
     async def show(self, context: RequestContext) -> None:
-        """What is kept, for how long, and whether texts teach."""
+        """Says what is kept, for how long, and whether texts teach."""
         await context.tell(
             context.say("privacy", days=context.retention_days, learning=context.reply.ours(context.learning_line()))
         )
@@ -40,10 +40,9 @@ class Privacy:
             await context.tell(context.say("mydata-how"), choices=choices, alone=True)
 
     async def consent(self, context: RequestContext, answer: str) -> None:
-        """Each author for their own texts, revocable: `yes`, `no`, or how it stands and a button.
+        """Records an author's consent for their own texts: `yes`, `no`, or how it stands with a button.
 
-        Of who is a member or has written there, about their own texts and nobody else's. Who has left can still take it
-        back.
+        Only a member, or a person who has written there, can consent. A person who has left can still take it back.
         """
         if not context.person:
             await context.tell(context.say("not-anonymous"))

@@ -1,4 +1,4 @@
-"""A member reports a message: moderators get a card, whatever the model thinks."""
+"""Takes a member's report of a message: moderators get a card, whatever the model thinks."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ REPORTS, REPORTS_WITHIN_S = 3, 600.0
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The message that somebody reports: its author as the platform numbers them, whether this bot wrote it, whether it
-    stands where cards go. `read` makes an event of it, also without words; None where there is nothing to show."""
+    """A reported message: its author as the platform numbers them, whether this bot wrote it, whether it stands where
+    cards go. `read` makes an event of it, also without words; None where it shows nothing."""
 
     author: str
     read: Callable[[], Awaitable[Message | None]]
@@ -34,7 +34,7 @@ class Report:
         self._rate_limit = RateLimit(REPORTS, REPORTS_WITHIN_S)
 
     async def message(self, context: RequestContext, reported: Reported | None) -> None:
-        """None: it is not there, or nothing was named."""
+        """Handles a report; None is a message that is not there, or was not named."""
         if reported is None:
             await context.tell(context.say("how-report"))
         elif reported.is_in_moderators_room:

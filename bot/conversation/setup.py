@@ -7,7 +7,7 @@ from bot.text.language import LANGUAGES
 
 
 def setup_line(context: RequestContext, setup: Setup, policy: Policy, *, alerts: Markup, moderators: Markup) -> Markup:
-    """What is chosen, in one line; `alerts` and `moderators` are "" for none."""
+    """Returns the choices in one line; `alerts` and `moderators` are "" for none."""
     none = context.say("setup-none")
     return context.say(
         "setup-now",
@@ -26,7 +26,7 @@ def preset_name(context: RequestContext, policy: Policy) -> Markup:
 
 
 def with_next_preset(policy: Policy) -> Policy:
-    """The preset after the policy's own; the standard one after own numbers."""
+    """Returns the policy with the next preset; with the standard one after own numbers."""
     names: list[Preset] = list(PRESETS)
     current = preset_of(policy)
     return with_preset(policy, names[(names.index(current) + 1) % len(names)] if current else "standard")

@@ -51,7 +51,7 @@ class Status:
 
 
 def mode_line(policy: Policy, language: Language, *, is_paused: bool = False) -> str:
-    """Shadow or enforce, and what that means; whether the hourly cap keeps enforce from acting."""
+    """Says whether the bot acts, and whether the hourly cap keeps it from acting."""
     if policy.mode is not Mode.ENFORCE:
         return say(language, "status-mode-shadow")
     return say(language, "status-mode-paused" if is_paused else "status-mode-enforce")

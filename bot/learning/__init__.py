@@ -1,1 +1,2 @@
-"""How corrections become adapters that serve: the refresh, which adapter serves whom, and what would change."""
+"""How corrections become adapters that serve: the refresh, which adapter serves which community, and what would
+change."""

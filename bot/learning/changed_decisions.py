@@ -1,4 +1,4 @@
-"""Which past decisions another adapter would change: the journal's texts, scored by both.
+"""Finds past decisions that another adapter would change: it scores the journal's texts with both.
 
 The texts stay sealed in the store and are only shown; a report on disk would outlive their retention time.
 """
@@ -47,6 +47,6 @@ async def flips(
 
 
 def _matters(flip: Flip) -> bool:
-    """Another label of a text that nobody is shown either way changes nothing for anybody."""
+    """A text below every threshold with both adapters has not changed, whatever its label."""
     shown = flip.band_before is not Band.CLEAR or flip.band_after is not Band.CLEAR
     return shown and (flip.band_before, flip.label_before) != (flip.band_after, flip.label_after)

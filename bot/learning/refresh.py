@@ -1,4 +1,4 @@
-"""Runs `python -m training.refresh` beside the service and passes its progress on; notices new adapters."""
+"""Runs `python -m training.refresh` beside the service, passes its progress on, and notices new adapters."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """How far a refresh is; `result` is set once it is over."""
+    """The progress of a refresh; `result` is set once it is over."""
 
     running: bool
     stage: str
@@ -56,7 +56,7 @@ TRUSTED: Sequence[str] = ("try-out",)
 MOST_DEATHS = 3
 """An adapter with which so many of the model's processes died in a row when it was tried does not serve."""
 Trial = Callable[[str], Awaitable[None]]
-"""Asks the model to take an adapter; raises `AdapterRejected` where it does not, and what a classifier raises."""
+"""Asks the model to take an adapter; raises `AdapterRejected` where it refuses, and a classifier's errors."""
 
 
 class Learning:
@@ -91,14 +91,14 @@ class Learning:
 
     @property
     def problem(self) -> str:
-        """What is wrong with adapters that were promoted and do not serve, and what serves instead; "" for nothing."""
+        """The adapters that were promoted and do not serve, with the reason, and what serves instead; "" for none."""
         return self._problem or next((own.problem for own in self._own.values() if own.problem), "")
 
     def adapter_of(self, community: str) -> str:
-        """The community's own adapter where a sound one was promoted for it, else the one for all.
+        """Returns the community's own adapter where a sound one was promoted for it, else the adapter for all.
 
-        Raises `Unavailable` while that cannot be found out: its messages wait, since another adapter may punish what
-        its own allows.
+        Raises `Unavailable` while that is not known: the messages wait, since another adapter may punish what the
+        community's own allows.
         """
         if community not in self._own:
             try:
@@ -108,10 +108,10 @@ class Learning:
         return self._own[community].adapter or self.serving
 
     def norm_of(self, community: str) -> Norm:
-        """What the community counts the labels as, by the adapter that serves it."""
+        """Returns the norm of the community in the adapter that serves it."""
         try:
             manifest = read_manifest(self._registry.folder(self.adapter_of(community)))
-        except (AdapterRejected, Unavailable, OSError):  # spoilt since it was chosen; the watcher will tell
+        except (AdapterRejected, Unavailable, OSError):  # damaged since it was chosen; the watcher reports it
             return PLAIN
         return norm_of(manifest.learned_norms(), community)
 
@@ -139,7 +139,7 @@ class Learning:
             except (OSError, AdapterRejected) as error:  # what served goes on serving
                 log.warning("the adapters' folder cannot be read", error=str(error))
             except (Unavailable, Overloaded, Unscorable):
-                pass  # nobody can say yet; what served goes on serving
+                pass  # it is not known yet; the adapter that served goes on
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every_s):
                     await self._wake.wait()
@@ -172,7 +172,7 @@ class Learning:
         self._own[community] = _Own(mark, adapter if adapter.startswith(f"{scope}/") else "", problem)
 
     async def _tried(self, scope: str) -> tuple[str, str]:
-        """The newest adapter that the model takes; raises what a classifier raises that cannot say."""
+        """Returns the newest adapter that the model takes; raises the errors of a classifier that cannot say."""
         while True:
             adapter, problem = await asyncio.to_thread(self._sound, scope)
             if adapter in self._passed or self._trial is None:
@@ -209,9 +209,10 @@ class Learning:
         every_s: float = 30.0,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """Starts a refresh once `after` corrections came since the last one that teach what serves all (0: never), and
-        in this `hour` of the local day if there are any that teach at all. One that was refused counts: it is not tried
-        again with nothing new. So nobody who is not trusted can have one made more often than once a day."""
+        """Starts a refresh once `after` corrections that teach the adapter for all came since the last one (0: never),
+        and in this `hour` of the local day if there are corrections that teach at all. A refused refresh counts: it is
+        not tried again without new corrections. So a community that is not trusted can cause at most one refresh a day.
+        """
         began: date | None = None
         store_retry = StoreRetry()
         while after or hour is not None:
@@ -225,7 +226,7 @@ class Learning:
                 self.start(group)
 
     def _sound(self, scope: str) -> tuple[str, str]:
-        """A spoilt adapter never serves: the one promoted before it does, and moderators are told."""
+        """A damaged adapter never serves: the one promoted before it serves, and moderators are told."""
         serving, problem = self._registry.sound(scope, dict(self._refused))
         return serving, f"{problem}. {serving} serves instead." if problem else ""
 
@@ -236,7 +237,7 @@ class Learning:
             return ""
 
     def _own_adapter(self, community: str) -> "_Own":
-        """What was promoted for the community, and the newest sound one of it or ""."""
+        """Returns the adapter promoted for the community, and the newest sound one of it or ""."""
         scope = scope_of(community)
         if not (mark := self._mark_of(community)):
             return _Own("", "", "")
@@ -278,14 +279,14 @@ class Learning:
 
 
 class Doubting:
-    """A `Classifier` in front of another; `doubt` is called where it refused an adapter."""
+    """A `Classifier` in front of another; it calls `doubt` when that refused an adapter."""
 
     def __init__(self, classifier: Classifier, doubt: Callable[[], None]) -> None:
         self._classifier = classifier
         self._doubt = doubt
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """As the one behind it."""
+        """Calls the classifier behind it."""
         try:
             return await self._classifier.classify(items)
         except AdapterRejected:
@@ -293,7 +294,7 @@ class Doubting:
             raise
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """As the one behind it."""
+        """Calls the classifier behind it."""
         return await self._classifier.embed(texts)
 
 
@@ -308,7 +309,7 @@ def refresh_command(
     trusted: Sequence[str] = TRUSTED,
     tries_adapters: bool = True,
 ) -> list[str]:
-    """The command a refresh of the chosen base is started with; without anybody `trusted` it says so."""
+    """Returns the command that refreshes the chosen base; without `trusted` communities it says so."""
     command = [sys.executable, "-m", "training.refresh", "--store", str(store.resolve())]
     command += ["--key", str(key.resolve()), "--adapters", str(adapters.resolve())]
     command += choice.arguments() + ([] if tries_adapters else ["--untried"])

@@ -1,7 +1,7 @@
-"""What the moderators' words say about a community's thresholds: the first thing to learn from a handful of them.
+"""Advises thresholds from answered cards, the first thing to learn from a handful of them.
 
 A community whose norms differ from the model's (profanity is fine here, say) needs no new adapter for that: a threshold
-moves at once, can be read by anybody, and is taken back as easily.
+works at once, can be read, and is taken back as easily.
 """
 
 import math
@@ -39,7 +39,8 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Raise a label's alert threshold to `alert_at`; `sentence` says why, in the moderators' own numbers."""
+    """Advice to raise a label's alert threshold to `alert_at`; `sentence` gives the reason in numbers of answered
+    cards."""
 
     label: Label
     alert_at: float
@@ -47,10 +48,10 @@ class Advice:
 
 
 def advise(answered: Sequence[Answered], policy: Policy) -> list[Advice]:
-    """One piece for each label whose cards are nearly all wrong; often none.
+    """Returns advice for each label whose cards are nearly all wrong; often none.
 
-    The threshold advised is the lowest from which at least half of the answered cards were right; 1 where there is
-    none, which shows nothing for this label any more.
+    The advised threshold is the lowest from which at least half of the answered cards were right; 1 where there is
+    none, which shows no more cards of this label.
     """
     found = []
     for label in HARMFUL:
@@ -84,7 +85,7 @@ def answered(cases: Sequence[Case]) -> list[Answered]:
 
 
 def _lowest(cards: Sequence[Answered], from_: float) -> float:
-    """The lowest step above `from_` from which half of at least a few cards are right, else 1."""
+    """Returns the lowest step above `from_` from which half of at least a few cards are right, else 1."""
     for step in range(math.floor(from_ / STEP) + 1, round(1 / STEP)):
         above = [card.right for card in cards if card.score >= step * STEP]
         if len(above) >= LEAST_WORDS / 2 and sum(above) >= len(above) / 2:

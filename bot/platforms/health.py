@@ -43,7 +43,8 @@ class Health:
         self._faults.pop(fault, None)
 
     def cards_wait(self, community: str, count: int) -> None:
-        """Records how many cards or notices of a community were refused or not answered; 0 when they go through again."""
+        """Records how many cards or notices of a community were refused or not answered; 0 when they go through
+        again."""
         if count:
             known = self._cards.get(community)
             self._cards[community] = Ailing(count, known.since if known else self._clock(), self._clock())

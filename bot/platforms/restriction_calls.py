@@ -152,5 +152,6 @@ def _without(own: list[OwnRestriction], keep: OwnRestriction) -> list[OwnRestric
 
 
 def end_of(length: timedelta | None) -> datetime | None:
-    """Returns the moment after this length, in whole seconds, so that the platform's copy equals it; None for no end."""
+    """Returns the moment after this length, in whole seconds, so that the platform's copy equals it; None for no
+    end."""
     return (datetime.now(UTC) + length).replace(microsecond=0) if length is not None else None

@@ -53,7 +53,8 @@ class Latencies:
         self._counts[max(0, math.ceil(math.log(max(seconds, 1e-9) / self._BASE_S, self._GROWTH)))] += 1
 
     def quantile(self, share: float) -> float:
-        """Seconds that this share of the durations stays within, rounded up by at most 5 %; 0 without any."""
+        """Returns the seconds within which this share of the durations stays, rounded up by at most 5 %; 0 without
+        any."""
         wanted = share * self._counts.total()
         reached = 0
         for bucket, count in sorted(self._counts.items()):
@@ -65,10 +66,10 @@ class Latencies:
 
 @dataclass(slots=True)
 class Findings:
-    """What a replay counted. `alerting[label][truth][step]` counts scores of `step / STEPS` or a step above.
+    """The counts of a replay. `alerting[label][truth][step]` counts scores of `step / STEPS` or a step above.
 
-    `truth` is the file's label, or "" without labels. `acting` is the same for what may be acted on: the conservative
-    view alone, where `alerting` takes the higher score of both views.
+    `truth` is the file's label, or "" without labels. `acting` counts the conservative view alone, by which messages
+    may be acted on; `alerting` takes the higher score of both views.
     """
 
     adapter: str
@@ -100,7 +101,7 @@ class Findings:
 
 
 class Nowhere:
-    """The platform of a replay: there is nobody to act on."""
+    """The platform of a replay, which has no members to act on."""
 
     name = _PLATFORM
 
@@ -113,7 +114,7 @@ class Nowhere:
 
 
 def count_rows(source: Path, text: str, label: str | None) -> int:
-    """Reads the file once without the model, so that a bad one is refused before the work begins; raises `BadData`."""
+    """Reads the file once without the model, so that a bad file is refused before the work begins; raises `BadData`."""
     number = 1
     with open_rows(source, (text, label) if label else (text,)) as rows:
         for number, row in enumerate(rows, start=2):
@@ -150,9 +151,9 @@ async def replay(
     advance: Callable[[Findings], None] = lambda so_far: None,
     community: str = "",
 ) -> Findings:
-    """Every row of the file through a pipeline of its own; rows without text are only counted.
+    """Runs every row of the file through a pipeline of its own; rows without text are only counted.
 
-    Verdicts follow the norm of `community`, by default the only one the adapter has learned.
+    Verdicts follow the norm of `community`, by default the only norm that the adapter has learned.
     """
     found = Findings(adapter, tally=Tally() if label else None)
     free = asyncio.Semaphore(IN_HAND)

@@ -119,7 +119,7 @@ def _thresholds(found: Findings, label: Label) -> list[Mapping[str, Any]]:
 
 
 def _at_least(counts: Counter[tuple[str, int]], step: int) -> Counter[str]:
-    """How many messages of each true label score this step or more."""
+    """Counts the messages of each true label that score this step or more."""
     found: Counter[str] = Counter()
     for (truth, reached), count in counts.items():
         if reached >= step:

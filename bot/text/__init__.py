@@ -1,1 +1,1 @@
-"""What people read, in their language, and text that members wrote, made harmless."""
+"""Texts in the reader's language, and members' texts made harmless."""

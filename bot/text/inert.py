@@ -22,5 +22,5 @@ def one_line(text: str, limit: int) -> str:
 
 
 def _beginning(text: str, limit: int) -> str:
-    """Enough of a text to show `limit` characters of it, also where many are not seen; not all of an endless one."""
+    """Cuts an endless text, and keeps enough of it to show `limit` characters, also where many are invisible."""
     return text[: 20 * limit + 1000]

@@ -1,4 +1,4 @@
-"""What people read, in their language: texts lie in `locales/LANGUAGE.ftl` (Project Fluent, with its plural rules)."""
+"""Texts by language: they lie in `locales/LANGUAGE.ftl` (Project Fluent, with its plural rules)."""
 
 from functools import cache
 from pathlib import Path
@@ -14,11 +14,11 @@ LOCALES = Path(__file__).with_name("locales")
 
 
 class UnknownText(Exception):
-    """No text of that name, or one that needs an argument it was not given; see the locales folder."""
+    """There is no text of that name, or it needs an argument that it was not given; see the locales folder."""
 
 
 def say(language: Language, name: str, /, **arguments: str | int | float) -> str:
-    """The text called `name` with its arguments filled in as they are: hostile ones must be inert already.
+    """Returns the text called `name` with its arguments filled in as they are: members' texts must be inert already.
 
     Raises `UnknownText`; a test asks for every text in every language.
     """
@@ -36,7 +36,7 @@ def say(language: Language, name: str, /, **arguments: str | int | float) -> str
 
 
 def language_of(locale: str) -> Language:
-    """The nearest language to a platform's locale, such as "ru" or "en-GB"; English where there is none."""
+    """Returns the nearest language to a platform's locale, such as "ru" or "en-GB"; English where there is none."""
     short = locale.partition("-")[0]
     return next((language for language in LANGUAGES if language == short), "en")
 

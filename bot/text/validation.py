@@ -1,10 +1,10 @@
-"""What is wrong with a value somebody gave, in words for whoever gave it."""
+"""Explains in plain words what is wrong with a value."""
 
 from pydantic import ValidationError
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first complaint, without the library's own preamble; our validators' messages are whole sentences."""
+    """Returns the first complaint, without the library's preamble; our validators' messages are whole sentences."""
     first = error.errors()[0]
     if first["type"] == "value_error" and "error" in first.get("ctx", {}):
         return str(first["ctx"]["error"])
@@ -12,5 +12,5 @@ def first_problem(error: ValidationError) -> str:
 
 
 def first_place(error: ValidationError) -> str:
-    """Where that is, as "section.key"; "" for the whole."""
+    """Returns where the complaint is, as "section.key"; "" for the whole."""
     return ".".join(str(part) for part in error.errors()[0]["loc"])

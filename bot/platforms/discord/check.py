@@ -1,4 +1,5 @@
-"""Checks for `python -m bot check` whether Discord takes the token, and names the link that adds the bot to a server."""
+"""Checks for `python -m bot check` whether Discord takes the token, and names the link that adds the bot to a
+server."""
 
 import base64
 import binascii

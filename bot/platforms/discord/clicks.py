@@ -1,4 +1,5 @@
-"""Handles clicks on the buttons of cards, digests and notices. Each click is checked anew, for the person who clicks."""
+"""Handles clicks on the buttons of cards, digests and notices. Each click is checked anew, for the person who
+clicks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

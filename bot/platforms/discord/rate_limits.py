@@ -76,7 +76,8 @@ class RateLimits:
 
 
 def asked_of(headers: Any, body: bytes) -> tuple[float, bool]:
-    """Returns (seconds, whether for all routes) that a 429 asks to wait. A value that is no number counts as no value."""
+    """Returns (seconds, whether for all routes) that a 429 asks to wait. A value that is no number counts as no
+    value."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

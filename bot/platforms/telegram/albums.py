@@ -15,7 +15,8 @@ log = structlog.get_logger()
 
 
 class Albums:
-    """Deletes the other items of a deleted item's album. `delete` deletes one message; doing it twice looks like once."""
+    """Deletes the other items of a deleted item's album. `delete` deletes one message; doing it twice looks like
+    once."""
 
     def __init__(self, store: Store, delete: Callable[[MessageKey], Awaitable[object]]) -> None:
         self._store = store

@@ -84,7 +84,8 @@ def digest_text(cases: Sequence[Case], language: Language) -> str:
 
 
 def keyboard(card: Card, *, following: int | None = None, language: Language = "en") -> InlineKeyboardMarkup:
-    """Returns the card's buttons, two in a row; `following` is the first case of the digest that is being gone through."""
+    """Returns the card's buttons, two in a row; `following` is the first case of the digest that is being gone
+    through."""
     buttons = [InlineKeyboardButton(button.text, callback_data=f"{button.verb}:{card.case}") for button in card.buttons]
     rows = [buttons[start : start + 2] for start in range(0, len(buttons), 2)]
     if following is not None:

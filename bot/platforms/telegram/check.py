@@ -1,4 +1,5 @@
-"""Checks for `python -m bot check` whether Telegram takes the token, and names the link that adds the bot to a group."""
+"""Checks for `python -m bot check` whether Telegram takes the token, and names the link that adds the bot to a
+group."""
 
 from telegram.error import InvalidToken, TelegramError
 

@@ -1,4 +1,5 @@
-"""Keeps Telegram's limits for a bot. A call over quota fails at once and is retried later, so it blocks no other chat."""
+"""Keeps Telegram's limits for a bot. A call over quota fails at once and is retried later, so it blocks no other
+chat."""
 
 import time
 from collections import deque

@@ -270,7 +270,8 @@ class Polling:
         return newest is not None and self.confirmed is not None and newest < self.confirmed
 
     async def _updates(self, bot: Caller) -> list[Any]:
-        """Returns the updates as JSON, as they came: an update that the library cannot parse must not block the others."""
+        """Returns the updates as JSON, as they came: an update that the library cannot parse must not block the
+        others."""
         asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": list(ALLOWED)}
         if self.offset is not None:
             asked["offset"] = self.offset
