@@ -182,6 +182,8 @@ def test_papers_name_only_files_that_are_there() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         for path in re.findall(r"`((?:bot|model|training|benchmarks|tests|docs)/[\w./*-]+)`", text):
             assert list(ROOT.glob(path)), (name, path)
+    for path in re.findall(r"`([a-z]+/[\w./*]+\.py)`", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")):
+        assert list(ROOT.glob(path)) or list(ROOT.glob(f"bot/{path}")), path
 
 
 def test_the_readme_fits_on_a_page() -> None:
