@@ -72,14 +72,14 @@ class Model(_Section):
 
     @property
     def choice(self) -> Choice:
-        """The base, for whoever loads it."""
+        """The base, for a loader."""
         return Choice(self.base, self.device, self.precision, self.int8, self.adapter_mib)
 
 
 class Learning(_Section):
     """When a refresh is made by itself, and how. `refresh_hour` is the local clock's.
 
-    `trusted` communities teach what serves all; the others teach what serves themselves.
+    `trusted` communities teach the adapter that serves all; the others teach what serves themselves.
     """
 
     refresh_after: Annotated[int, Field(ge=0)] = 0
@@ -100,7 +100,7 @@ class Learning(_Section):
 
 
 class Lora(_Section):
-    """The shape of an adapter that `training.train` makes from nothing; 0 stands for what suits the base."""
+    """The shape of an adapter that `training.train` makes from nothing; 0 chooses what suits the base."""
 
     rank: Annotated[int, Field(ge=0, le=256)] = 0
     alpha: Annotated[float, Field(ge=0)] = 0.0
@@ -129,8 +129,8 @@ class Discord(_Section):
 class Telegram(_Section):
     """Telegram; without a token it is left out. The token is `DOMOVOI_TELEGRAM_TOKEN` or lies in `token_file`.
 
-    With `webhook_url` Telegram brings updates to that address, which a proxy with TLS passes on to `webhook_host`:
-    `webhook_port`; else they are asked for. `api` stands for another server that speaks the Bot API.
+    With `webhook_url` Telegram brings updates to that address, which a proxy with TLS passes on to
+    `webhook_host`:`webhook_port`; else the bot asks for them. `api` names another server that speaks the Bot API.
     """
 
     token_file: str = ""
@@ -153,7 +153,7 @@ class Telegram(_Section):
 
 
 def _as(pattern: str, example: str) -> AfterValidator:
-    """A text of this form; the error shows one."""
+    """Accepts a text of this form; the error shows an example."""
 
     def check(text: str) -> str:
         if re.fullmatch(pattern, text) is None:
@@ -172,10 +172,10 @@ _CLIENT = _as(r"\d*", "1574858475450662920")
 class Console(_Section):
     """The page for moderators, and how people sign in to it.
 
-    `origin` is the address people reach it by through a proxy, such as "https://mod.example.org"; "" for this machine
-    only. An account of `operators`, "discord:80351110224678912", may do what whoever runs the service may. A client's
-    secret is `DOMOVOI_DISCORD_CLIENT_SECRET` or lies in `discord_secret_file`, likewise for Telegram. The addresses
-    stand for other servers that sign people in as Discord and Telegram do.
+    `origin` is the page's address behind a proxy, such as "https://mod.example.org"; "" for this machine only. An
+    account of `operators`, "discord:80351110224678912", may do what an operator may. A client's secret is
+    `DOMOVOI_DISCORD_CLIENT_SECRET` or lies in `discord_secret_file`, likewise for Telegram. The addresses name other
+    servers that sign people in as Discord and Telegram do.
     """
 
     origin: Annotated[str, _ORIGIN] = ""
@@ -245,8 +245,7 @@ def read_config(path: Path) -> Config:
 
 
 def read_text(path: Path) -> str:
-    """A file that somebody wrote with an editor: with or without a byte-order mark. Raises OSError and
-    UnicodeDecodeError."""
+    """Reads a text file of any editor: with or without a byte-order mark. Raises OSError and UnicodeDecodeError."""
     raw = path.read_bytes()
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16")
@@ -254,7 +253,7 @@ def read_text(path: Path) -> str:
 
 
 def _secret(name: str, file: str, setting: str, section: str) -> str:
-    """From the environment, else from the file the section names."""
+    """Reads a secret from the environment, else from the file that the section names."""
     if secret := os.environ.get(name, "").strip():
         return secret
     if not file:

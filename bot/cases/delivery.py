@@ -33,7 +33,7 @@ SAID_AGAIN_AFTER_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What a board sends, in the platform's own terms, and a `mark` that is another one where anybody would see a
+    """A card or digest in the platform's own terms, and a `mark` that differs wherever a reader would see a
     difference."""
 
     content: Any
@@ -41,26 +41,26 @@ class Drawing:
 
 
 def drawing_of(content: Any, shown: object) -> Drawing:
-    """The drawing of this content; `shown` is all that people see of it, as JSON data."""
+    """Makes the drawing of this content; `shown` is all that people see of it, as JSON data."""
     return Drawing(content, hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()[:32])
 
 
 class CardBoard(Protocol):
-    """A platform's side of it: lays cards out and sends them. Every method may raise the platform's family of errors.
+    """A platform's side of delivery: draws cards and sends them. Every method may raise `PlatformError`.
 
-    A card is asked for again, in the same shape, where the process ended or the platform fell silent before it was
-    recorded. `recalls_s` is how long the platform then answers with the first one; after that it may stand there twice.
+    A card is posted again, unchanged, where the process ended or the platform fell silent before it was recorded. For
+    `recalls_s` the platform then answers with the first post; later the card may stand there twice.
     """
 
     name: str
     recalls_s: float
 
     async def setup(self, community: str) -> Setup:
-        """Where cards go, and in which language."""
+        """Returns where cards go, and in which language."""
         ...
 
     def communities(self) -> Sequence[str]:
-        """Those that can be told something."""
+        """Returns the communities that can get notices."""
         ...
 
     async def draw(self, setup: Setup, cases: Sequence[Case], *, digest: bool, again: bool) -> Drawing:
@@ -68,7 +68,7 @@ class CardBoard(Protocol):
         ...
 
     async def post(self, community: str, setup: Setup, drawing: Drawing, nonce: str) -> tuple[str, str]:
-        """Sends it; returns room and message. The same thing is always sent with the same `nonce`."""
+        """Sends a card; returns room and message. The same card always has the same `nonce`."""
         ...
 
     async def edit(self, community: str, setup: Setup, card: tuple[str, str], drawing: Drawing) -> None:
@@ -76,7 +76,7 @@ class CardBoard(Protocol):
         ...
 
     async def tell(self, community: str, setup: Setup, text: str, button: str) -> None:
-        """A notice, in words, with the button of this name below it; "" is none."""
+        """Sends a notice, with the button of this name below it; "" is none."""
         ...
 
 
@@ -94,7 +94,7 @@ class Pace:
 
 @dataclass(slots=True)
 class _Community:
-    """What was posted lately, and the digest that is open."""
+    """Recent posts of a community, and its open digest."""
 
     posted: deque[float] = field(default_factory=deque)
     digest: tuple[str, str] | None = None
@@ -102,12 +102,12 @@ class _Community:
     taken: int = 0
     redrawn: float = 0.0
     asked: dict[int, tuple[int, bool]] = field(default_factory=dict)
-    """By case that was sent and not answered for: the first case it was sent with, and whether as a digest."""
+    """By unacknowledged case: the first case it was sent with, and whether as a digest."""
     lately: dict[str, float] = field(default_factory=dict)
 
 
 class CardDelivery:
-    """What is to be shown is read from the store when its turn comes, so the newest state is shown, once."""
+    """Reads each case from the store when its turn comes, so that a card shows the newest state, once."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class CardDelivery:
         pace: Pace,
         waiting: Callable[[str, int], None] = lambda community, count: None,
     ) -> None:
-        """`waiting` hears of each community how many cards wait there; 0: none any more."""
+        """`waiting` is called with a community and how many cards wait there; 0 when none does any more."""
         self._waiting = waiting
         self._unread: set[int] = set()
         """Cases whose card was sent, and the answer could not be read."""
@@ -126,7 +126,7 @@ class CardDelivery:
         self._board = board
         self._pace = pace
         self._waits: defaultdict[str, set[int]] = defaultdict(set)
-        """By community: cases whose card was refused or not answered for, and waits."""
+        """By community: cases whose card was refused or not acknowledged, and waits."""
         self._wanted: dict[int, None] = {}
         self._told: list[Notice] = []
         self._something = asyncio.Event()
@@ -134,15 +134,15 @@ class CardDelivery:
         self._unsent: set[int] = set()
         """Cases whose card was refused, so it cannot stand anywhere."""
         self._twice: set[int] = set()
-        """Cases whose card may stand in two places; it says so as long as the process lives."""
+        """Cases whose card may stand in two places; the card says so as long as the process lives."""
 
     def show(self, case: int) -> None:
-        """This case is new or has changed; never waits."""
+        """Shows a new or changed case. Never waits."""
         self._wanted[case] = None
         self._something.set()
 
     def notify(self, notice: Notice) -> None:
-        """Moderators are to know; never waits."""
+        """Tells moderators a notice. Never waits."""
         self._told.append(notice)
         self._something.set()
 
@@ -200,7 +200,7 @@ class CardDelivery:
             self._later([case.id for case in cases], wait_s)
 
     def _later(self, cases: Sequence[int], wait_s: float) -> None:
-        """Again in a while; by the loop's own timer, so nothing waits for it."""
+        """Shows cases again later, by the loop's own timer, so that no other work waits."""
 
         def again() -> None:
             for case in cases:
@@ -235,7 +235,8 @@ class CardDelivery:
             await self._post(community, setup, state, fresh)
 
     def _before(self, state: _Community, asked: Sequence[Card]) -> None:
-        """What an earlier process sent and did not hear of; what was sent together was recorded at one moment."""
+        """Adopts cards that an earlier process sent without an acknowledgement; cards that were sent together have the
+        same moment."""
         for card in asked:
             if card.case not in state.asked and card.case not in self._unsent:
                 together = [other.case for other in asked if other.posted_at == card.posted_at]
@@ -246,7 +247,8 @@ class CardDelivery:
     async def _edit(
         self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
     ) -> None:
-        """A card that somebody has removed stays removed. Where the answer cannot be read it is drawn once more."""
+        """Edits a card; a card that a person has removed stays removed. Where the answer cannot be read, the edit is
+        tried once more."""
         try:
             again = not self._twice.isdisjoint(case.id for case in cases)
             drawing = await self._board.draw(setup, cases, digest=digest, again=again)
@@ -283,8 +285,8 @@ class CardDelivery:
                 await self._redraw(community, setup, state, state.digest, taken[0].id)
 
     async def _asked_again(self, community: str, setup: Setup, state: _Community, fresh: Sequence[Case]) -> list[Case]:
-        """What was sent and not answered for may stand there, so it is sent again just as it was, never in another
-        shape; then it is drawn as it is by now. Returns the others."""
+        """Resends unacknowledged cards unchanged, so that the platform can deduplicate them, then edits them to the
+        current state. Returns the other cases."""
         for first, digest in dict.fromkeys(state.asked[case.id] for case in fresh if case.id in state.asked):
             numbers = sorted(number for number, group in state.asked.items() if group == (first, digest))
             again = await self._store.cases_of(numbers)
@@ -323,7 +325,7 @@ class CardDelivery:
             log.error("whether a card was posted is not known", community=community, cases=sorted(numbers))
             where = setup.alert_room, SOMEWHERE
         self._unread -= numbers
-        mark = drawing.mark if is_first else None  # else it may have answered with what was sent before
+        mark = drawing.mark if is_first else None  # else the platform may have answered with the first post
         await self._posted(state, cases, where, digest=digest, mark=mark)
         if digest and where[1] != SOMEWHERE:
             state.digest, state.taken = where, len(cases)
@@ -376,7 +378,7 @@ class CardDelivery:
             button = next((one.button for one in mine if one.button and one.text(setup.language) in fresh), "")
             try:
                 await self._board.tell(community, setup, "\n".join(fresh), button)
-            except Unreadable as error:  # it has perhaps been told, and then the next would be, too
+            except Unreadable as error:  # it may have been told, and a second try might be told, too
                 log.warning("whether a notice was told is not known", community=community, error=str(error))
                 state.lately.update(dict.fromkeys(fresh, now))
             except (RateLimited, Unreachable) as error:

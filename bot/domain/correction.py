@@ -1,4 +1,4 @@
-"""What a moderator's word on a case is, given the words before it. No I/O, no clock."""
+"""Compares a moderator's correction with earlier ones of the same case. No I/O, no clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Word(StrEnum):
-    """What a moderator's word came to."""
+    """What a correction came to, given earlier ones."""
 
     FIRST = "first"
     AGREED = "agreed"

@@ -1,4 +1,4 @@
-"""What happens on a platform, in our own terms. Plain data: no I/O, no clock, no platform types."""
+"""Events of a platform in our own terms. Plain data: no I/O, no clock, no platform types."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,11 +7,11 @@ from enum import StrEnum
 NAME, TITLE = "name-", "title-"
 EXAMPLES = "examples"
 """The room of texts that were typed to teach."""
-"""How the key of a name or a title begins, behind the chat where that is part of it."""
+"""The beginning of a name's or a title's key, behind the chat where that is part of it."""
 
 
 class Kind(StrEnum):
-    """What was written: a message, somebody's name, or the title of a place (a thread, a topic, an occasion)."""
+    """The kind of a text: a message, a person's name, or the title of a place (a thread, a topic, an occasion)."""
 
     MESSAGE = "message"
     NAME = "name"
@@ -33,7 +33,7 @@ class MessageKey:
 
     @property
     def address(self) -> tuple[str, str, str]:
-        """(platform, community, message): what finds the message, in whatever room and revision."""
+        """(platform, community, message): it finds the message, in whatever room and revision."""
         return self.platform, self.community, self.message
 
     @property
@@ -50,8 +50,8 @@ class MessageKey:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote a message. `id` is the platform's own; the store keeps it only while an action is open. `joined_at` is
-    when they came to the community, where the platform says so."""
+    """The author of a message. `id` is the platform's own; the store keeps it only while an action is open. `joined_at`
+    is when they came to the community, where the platform says so."""
 
     id: str
     name: str
@@ -62,7 +62,7 @@ class Author:
 
 
 NOBODY = Author("", "")
-"""Of whom nothing is known; nothing is laid to anybody."""
+"""An author of whom nothing is known; no text is laid to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Attached:
 class Message:
     """A message was written or edited.
 
-    `text` is what its author wrote and nothing else. `quoted` is what others wrote and the author shows: it may be
-    flagged, and is never laid to the author. `unreadable` names the kind of a message whose shape nobody knows.
+    `text` holds its author's words alone. `quoted` holds words of others that the author shows: it may be flagged, and
+    is never laid to the author. `unreadable` names the kind of a message of unknown shape.
     """
 
     key: MessageKey
@@ -92,7 +92,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A message was deleted by somebody else."""
+    """A message was deleted by another person."""
 
     key: MessageKey
 

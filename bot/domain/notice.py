@@ -1,4 +1,4 @@
-"""What moderators must know beyond single cards, as data: each reader gets it in their own language."""
+"""Notices to moderators beyond single cards, as data: each reader gets them in their own language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ class Notice:
     button: str = ""
 
     def text(self, language: Language = "en") -> str:
-        """In this language."""
+        """Returns the text in this language."""
         return say(language, self.name, **{name: _said(language, value) for name, value in self.arguments.items()})
 
 
 def _said(language: Language, value: "str | int | float | Action | Notice | tuple[Notice, ...]") -> str | int | float:
-    """Notices within a notice are said in the same language; several stand one a line."""
+    """Says notices within a notice in the same language; several stand one a line."""
     if isinstance(value, tuple):
         return "\n".join(f"• {notice.text(language)}" for notice in value)
     if isinstance(value, Notice):

@@ -1,4 +1,4 @@
-"""What the pipeline needs of a platform, and the errors it may answer with, named after what the caller does next."""
+"""What the pipeline needs of a platform, and the platform's errors, named after what the caller does next."""
 
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class Platform(Protocol):
         ...
 
     async def undo(self, action: Action, key: MessageKey, author: Author) -> bool | Unchanged:
-        """Takes it back where it is the bot's own; else what stands is returned. False when this platform cannot.
+        """Takes an action back where it is the bot's own; else returns what stands. False when this platform cannot.
         Raises what `perform` raises."""
         ...
 
@@ -43,7 +43,7 @@ class DryRun:
 
 
 class PlatformError(Exception):
-    """A platform did not do what it was asked for; each kind says what the caller does next."""
+    """A platform did not do what it was asked to do; each kind says what the caller does next."""
 
 
 class Gone(PlatformError):
@@ -71,11 +71,12 @@ class PlatformRefuses(PlatformError):
 
 
 class Unreachable(PlatformError):
-    """The platform did not answer, and may have done it or not; try again later, but what people read only once."""
+    """The platform did not answer, and may have done it or not; try again later, but send people's messages only
+    once."""
 
 
 class Unreadable(Unreachable):
-    """The platform answered, but nobody can read it; it has perhaps done it, so what people read is not sent again."""
+    """The platform's answer cannot be read; it may have done it, so messages to people are not sent again."""
 
 
 class NotConnected(Unreachable):

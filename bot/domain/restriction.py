@@ -1,6 +1,6 @@
-"""What keeps a member from writing or coming back, and what may be changed about it. No I/O, no clock.
+"""Decides what may be changed about a restriction of a member. No I/O, no clock.
 
-A person's decision stands. Nothing that stands is made shorter or weaker, and only what the bot has set itself is taken
+A person's decision stands. A standing restriction is never made shorter or weaker, and only the bot's own is taken
 back. Every platform asks here before it acts and before it undoes.
 """
 
@@ -20,7 +20,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """One restriction of one member. `until` is None for one that has no end.
+    """One restriction of one member. `until` is None for one without an end.
 
     `mark` is what the platform shows beside it (Discord: the reason of a ban); `permissions` is what the member may
     still do (Telegram).
@@ -33,11 +33,11 @@ class Restriction:
 
     @property
     def ends_at(self) -> datetime:
-        """Its end; the last of all moments for one that has none."""
+        """Its end; the last of all moments for one without an end."""
         return self.until or _NEVER
 
     def at(self, now: datetime) -> "Restriction":
-        """What is left of it at this moment: itself, or `NOTHING` once it is over."""
+        """Returns what is left of it at this moment: itself, or `NOTHING` once it is over."""
         return self if RANK.get(self.kind, 0) and self.ends_at > now else NOTHING
 
     def is_same(self, other: "Restriction") -> bool:
@@ -54,9 +54,10 @@ NOTHING = Restriction("none")
 
 @dataclass(frozen=True, slots=True)
 class OwnRestriction:
-    """What the bot has set for one message, or is about to set (`is_set` is False until the platform has answered).
+    """A restriction that the bot has set for one message, or is about to set (`is_set` is False until the platform has
+    answered).
 
-    `before` is what somebody else had set until then.
+    `before` is what a person had set until then.
     """
 
     message: str
@@ -69,7 +70,7 @@ class OwnRestriction:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """What was left as it stood instead of being changed, and who had set it."""
+    """A restriction that was left as it stood, and who had set it."""
 
     standing: Restriction
     by: Setter = "person"
@@ -77,11 +78,10 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be done: `put` this restriction (None: change nothing), and `unchanged` says what stays as it is.
+    """What is to be done: `put` this restriction (None: change nothing); `unchanged` says what stays as it is.
 
     `keep` is what the bot must remember before it acts, and once more, as set, when the platform has answered.
-    `superseded` does not stand any more although its time is not over: a person has decided otherwise, so it is to be
-    forgotten.
+    `superseded` lists restrictions that a person has ended before their time, so they are to be forgotten.
     """
 
     put: Restriction | None = None
@@ -91,7 +91,8 @@ class Change:
 
 
 def to_restrict(standing: Restriction, wanted: OwnRestriction, own: Sequence[OwnRestriction], now: datetime) -> Change:
-    """What an action changes, where `standing` is on the platform and `own` is what the bot has set on this member."""
+    """Decides what an action changes, where `standing` is on the platform and `own` lists the bot's restrictions of
+    this member."""
     standing = standing.at(now)
     again = next((one for one in own if _names(one) == _names(wanted)), None)
     ours = _set_by_bot(standing, own)
@@ -122,8 +123,8 @@ def to_restrict(standing: Restriction, wanted: OwnRestriction, own: Sequence[Own
 def to_release(
     standing: Restriction, own: Sequence[OwnRestriction], message: str, action: str, now: datetime
 ) -> Change:
-    """What taking back an action on one message changes: the strongest of what the bot had set for other messages and
-    what a person had set before comes into its place."""
+    """Decides what taking back an action on one message changes: the strongest of the bot's other restrictions and of
+    what a person had set before takes its place."""
     standing = standing.at(now)
     if _set_by_bot(standing, own) is None:
         return Change(unchanged=Unchanged(standing) if standing.kind != "none" else None)
@@ -132,7 +133,7 @@ def to_release(
 
 
 def at_the_end(standing: Restriction, own: Sequence[OwnRestriction], now: datetime) -> Restriction | None:
-    """What is put in place when a restriction of the bot's has ended; None where nothing is to be changed."""
+    """Decides what follows a restriction of the bot that has ended; None where nothing is to be changed."""
     standing = standing.at(now)
     if standing.kind != "none" and _set_by_bot(standing, own) is None:
         return None
@@ -148,9 +149,10 @@ def others(own: Iterable[OwnRestriction], message: str, action: str) -> list[Own
 def remaining(
     own: Sequence[OwnRestriction], now: datetime, *, before: Sequence[OwnRestriction] | None = None
 ) -> Restriction:
-    """What is to stand at this moment: the strongest of what the bot has set and what others had set before it.
+    """Returns what is to stand at this moment: the strongest of the bot's restrictions and of what others had set
+    before them.
 
-    `before` names the restrictions before which something stood, where they are others than `own`.
+    `before` lists the restrictions before which something stood, where they differ from `own`.
     """
     earlier = [one.before for one in (own if before is None else before)]
     mine = [one.restriction for one in own if one.is_set and one.action != "kick"]
@@ -158,7 +160,7 @@ def remaining(
 
 
 def _set_by_bot(standing: Restriction, own: Iterable[OwnRestriction]) -> OwnRestriction | None:
-    """The restriction of the bot's that stands; of several the one that lasts longest."""
+    """Returns the bot's restriction that stands; of several the one that lasts longest."""
     same = [one for one in own if one.restriction.is_same(standing)]
     return max(same, key=lambda one: _strength(one.restriction), default=None)
 
@@ -179,7 +181,7 @@ def _names(one: OwnRestriction) -> tuple[str, int, str]:
 
 
 def to_json(restriction: Restriction) -> dict[str, Any]:
-    """As kept in the store."""
+    """Encodes for the store."""
     until = restriction.until.isoformat() if restriction.until else None
     permissions = dict(restriction.permissions) if restriction.permissions is not None else None
     return {"kind": restriction.kind, "until": until, "mark": restriction.mark, "permissions": permissions}

@@ -1,4 +1,4 @@
-"""Who is signed in to the page, and what a role is."""
+"""People who sign in to the page, and their roles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from bot.domain.case import Case
 from bot.domain.policy import Policy
 
 OPERATOR = "operator"
-"""The platform of whoever runs the service: signed in by a link from its terminal."""
+"""The platform of an operator: signed in by a link from the service's terminal."""
 
 
 class Role(IntEnum):
-    """What somebody may do in one community; each role may do what those before it may."""
+    """What a person may do in one community; each role may do what those before it may."""
 
     NOBODY = 0
     VIEWER = 1
@@ -22,14 +22,15 @@ class Role(IntEnum):
     OWNER = 3
     """Changes the policy and the community's own adapter."""
     OPERATOR = 4
-    """Whoever runs the service: everything, also what concerns all communities."""
+    """Runs the service: may do everything, also what concerns all communities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who has signed in. `platform` is where `id` is an account: "discord", "telegram", or `OPERATOR`.
+    """A person who has signed in. `platform` is where `id` is an account: "discord", "telegram", or `OPERATOR`.
 
-    `places` are communities the platform named at the sign-in as the account's; what it may do there is asked anew.
+    `places` are communities that the platform named at the sign-in as the account's; its rights there are asked for
+    anew.
     """
 
     platform: str
@@ -39,7 +40,7 @@ class Person:
 
     @property
     def key(self) -> str:
-        """How the store and config.toml name the account: "discord:80351110224678912", or "Operator"."""
+        """The account's name in the store and in config.toml: "discord:80351110224678912", or "Operator"."""
         return "Operator" if self.platform == OPERATOR else f"{self.platform}:{self.id}"
 
 
@@ -47,8 +48,8 @@ class Person:
 class Standing:
     """What an account may do in one community at this moment.
 
-    Nobody has the bot do what they may not do by hand: `beyond` names the platform's rights that a policy in force
-    takes and that the account lacks, `beyond_undo` those that it takes to lift what was done about a case.
+    A person cannot have the bot do what they may not do by hand: `beyond` returns the platform's rights that a policy
+    in force takes and that the account lacks, `beyond_undo` those that it takes to lift what was done about a case.
     """
 
     role: Role

@@ -1,4 +1,4 @@
-"""What a community set up for itself beside its policy: where cards go, who moderates, in which language."""
+"""A community's own choices beside its policy: where cards go, who moderates, in which language."""
 
 from typing import Literal
 
@@ -14,15 +14,15 @@ class Setup(BaseModel):
 
     language: Language = "en"
     alert_room: str = ""
-    """Where cards are shown; "" shows them on the page only."""
+    """The room for cards; "" shows them on the page only."""
     moderator_roles: frozenset[str] = frozenset()
-    """Whoever has one moderates, beside those whose rights say so."""
+    """Roles whose members moderate, beside members whose rights say so."""
     warn: Literal["dm", "place"] = "dm"
-    """Where an author is warned: alone, or in the room the message was written in."""
+    """Where an author is warned: in private, or in the room of the message."""
     learns: bool = False
     """Whether corrections may teach here, where the operator has recorded a permission for that."""
     done: bool = False
-    """Whether somebody saved the set-up; until then the defaults hold."""
+    """Whether the set-up was saved; until then the defaults hold."""
 
     def shows_cards_in(self, room: str) -> bool:
         """Whether a room is the one for cards, or a thread in it. Moderators quote there what they talk about, so it is

@@ -21,9 +21,9 @@ log = structlog.get_logger()
 class CircuitBreaker:
     """Opens at `most` refused calls within `within_s`; closes by itself once fewer than half of them are that recent.
 
-    Where most of them were for a few communities, it opens for these alone: nobody waits for a place where the bot
-    lacks a right. Else it opens for all. While it is open actions wait, as they do when a platform asks for patience,
-    and cards too where it is open for all; nothing is dropped. `told` hears of each community it opens for.
+    Where most of them were for a few communities, it opens for these alone, so that no other community waits because a
+    right is missing there. Else it opens for all. While it is open, actions wait, and cards too where it is open for
+    all; nothing is dropped. `told` hears of each community for which it opens.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CircuitBreaker:
 
     @contextlib.contextmanager
     def asking_for(self, community: str) -> Iterator[None]:
-        """What is asked within is done for this community, also where a library asks in the same task."""
+        """Counts the calls made within for this community, also calls that a library makes in the same task."""
         before = _asked_for.set(community)
         try:
             yield
@@ -54,11 +54,11 @@ class CircuitBreaker:
             self._open()
 
     def wait_s(self, community: str = "") -> float:
-        """How long nothing is to be asked for this community, or for anyone; 0 while all is well."""
+        """Returns the seconds for which nothing is to be asked for this community, or for all; 0 while all is well."""
         return max(self._rest_s(""), self._rest_s(community))
 
     def trouble(self, community: str = "") -> Notice | None:
-        """For whoever looks; None while all is well. Of a community only what concerns it alone."""
+        """Returns the trouble to show; None while all is well. With a community, only what concerns it alone."""
         if not (wait_s := self._rest_s(community)):
             return None
         said = {"calls": self._most, "minutes": math.ceil(wait_s / 60)}

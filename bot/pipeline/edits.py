@@ -1,4 +1,5 @@
-"""What an edit changes: one message is one offence, however often it is edited. Pure, but for the model's own word."""
+"""Decides what an edit changes: one message is one offence, however often it is edited. Pure, except that the model is
+asked once."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,9 +21,8 @@ NOTHING_DONE = ("failed", "stopped")
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What comes of an edit: the decision with everything that was or is to be done about the message, and what of that
-    is still to be done. `opens` says whether there is something new to show; `takes` is the case that shows it, None
-    for a new one."""
+    """The outcome of an edit: the decision with all actions about the message, and those still to be done. `opens` says
+    whether a moderator must look again; `takes` is the case that shows it, None for a new one."""
 
     decision: Decision
     todo: tuple[Action, ...]
@@ -69,7 +69,8 @@ def held(decision: Decision) -> Decision:
 
 
 def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
-    """The rest is done, and never the same twice; a case that nobody has answered goes on with what is no better."""
+    """Only actions that earlier revisions did not bring are done; an unanswered case goes on with a revision that is as
+    bad or worse."""
     before = shown(earlier)
     if decision.band is Band.CLEAR:
         return Raised(decision, (), opens=False)
@@ -90,7 +91,8 @@ def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
 
 
 def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:
-    """What was done or is being done about earlier revisions since the last Undo; a warning also where it is unsure."""
+    """Returns the actions that were done or are being done about earlier revisions since the last Undo; a warning also
+    where it is unsure."""
     found: tuple[Action, ...] = ()
     for revision in earlier:
         decision = revision.row.decision

@@ -1,4 +1,4 @@
-"""The fair queue: every community gets a turn, and in it every author; what does not fit waits in the journal."""
+"""The fair queue: communities take turns, and within one its authors; an entry without room waits in the journal."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class Throttle:
-    """How many messages are with the classifier at once: as many as it answers within `aim_s` seconds each.
+    """Limits how many messages are with the classifier at once: as many as it answers within `aim_s` seconds each.
 
-    More would stand in its line, where nobody overtakes a flooder. Between `least` and `most`; one less after an answer
-    that took longer, one more after one that did not. It begins with `first`.
+    A longer line at the classifier could not be reordered, so a flooder's messages would hold up others. The limit lies
+    between `least` and `most`: one less after a slower answer, one more after a quicker one. It begins with `first`.
     """
 
     def __init__(self, most: int, aim_s: float = 0.5, least: int = 4, first: int = 16) -> None:
@@ -41,11 +41,11 @@ MOST_CHARGED = 32 * TURN_TOKENS
 
 
 class Turns:
-    """Whose turn it is: deficit round-robin with new flows before old ones (FQ-CoDel, RFC 8290, section 4.2).
+    """Chooses whose turn it is: deficit round-robin with new flows before old ones (FQ-CoDel, RFC 8290, section 4.2).
 
-    Who was not waiting goes before those who have had a turn and still wait; these get every fourth turn at least. Who
-    leaves keeps a place, and a debt, until a round has gone by: coming back at once makes nobody new. Each step takes
-    constant time, however many there are.
+    A newcomer goes before those who have had a turn and still wait; these get every fourth turn at least. A flow that
+    leaves keeps its place, and its debt, until a round has gone by, so that coming back at once makes no newcomer. Each
+    step takes constant time, however many flows there are.
     """
 
     def __init__(self) -> None:
@@ -55,13 +55,13 @@ class Turns:
         self._new_in_a_row = 0
 
     def join(self, key: str) -> None:
-        """It waits from now on, in the place that it has or as somebody new."""
+        """Adds a flow to the waiting ones, in its old place or as a newcomer."""
         if key not in self._credit:
             self._credit[key] = TURN_TOKENS
             self._new[key] = None
 
     def next(self, waits: Callable[[str], bool], forget: Callable[[str], object]) -> str:
-        """The next one that waits; one must. `forget` hears of those who do not, once their place is gone."""
+        """Returns the next waiting flow; there must be one. `forget` is called with each flow whose place is gone."""
         left = len(self._old)
         while True:
             new = bool(self._new) and (self._new_in_a_row < NEW_IN_A_ROW or not self._old or left <= 0)
@@ -81,18 +81,18 @@ class Turns:
                 forget(key)
 
     def charge(self, key: str, tokens: int) -> None:
-        """What it had in its turn."""
+        """Charges the flow for its turn."""
         self._credit[key] = TURN_TOKENS - min(tokens, MOST_CHARGED)
 
     def clear(self) -> None:
-        """Nobody waits, so nobody owes anybody a turn."""
+        """Forgets all places and debts, because no flow waits."""
         self._new.clear()
         self._old.clear()
         self._credit.clear()
 
 
 class Lengths:
-    """How many wait of each, and of whom the most; each step takes constant time."""
+    """Counts the waiting entries of each flow and knows the largest; each step takes constant time."""
 
     def __init__(self) -> None:
         self._of: dict[str, int] = {}
@@ -100,12 +100,12 @@ class Lengths:
         self.most = 0
 
     def of(self, key: str) -> int:
-        """How many wait of this one."""
+        """Counts the waiting entries of this flow."""
         return self._of.get(key, 0)
 
     @property
     def longest(self) -> str:
-        """Of whom the most wait; something must."""
+        """Returns the flow with the most waiting entries; there must be one."""
         return next(iter(self._having[self.most]))
 
     def add(self, key: str, by: int) -> None:
@@ -127,7 +127,7 @@ class Lengths:
 
 
 class _Community(Generic[T]):
-    """What waits of one community, by author."""
+    """The waiting entries of one community, by author."""
 
     def __init__(self) -> None:
         self.lines: dict[str, deque[tuple[int, T]]] = {}
@@ -149,7 +149,7 @@ class _Community(Generic[T]):
         return tokens, entry
 
     def shed(self) -> T:
-        """The newest of whoever has most waiting."""
+        """Returns the newest entry of the author with the most waiting."""
         author = self.lengths.longest
         _, entry = self.lines[author].pop()
         self._one_less(author)
@@ -187,10 +187,10 @@ class FairQueue(Generic[T]):
         return self.put_now(author, entry, community=community, tokens=tokens)
 
     def put_now(self, author: str, entry: T, *, community: str = "", tokens: int = 0) -> T | None:
-        """Queues the entry behind the author's own; returns (and counts in `shed`) the one there is no room for.
+        """Queues the entry behind the author's own; returns, and counts in `shed`, the entry that does not fit.
 
-        When it is full, the busiest author of the busiest community loses their newest, so nobody is shed for what
-        others write, and no community for what another does.
+        When it is full, the busiest author of the busiest community loses their newest entry, so that no author loses
+        one for what another writes, and no community for what another does.
         """
         dropped: T | None = None
         if self._size >= self.max_waiting:
@@ -222,12 +222,12 @@ class FairQueue(Generic[T]):
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled() and self._size:
-                    self._wake()  # it was this one's turn: somebody else takes it
+                    self._wake()  # the cancelled caller's turn goes to another
                 raise
         return self.take_now()
 
     def take_now(self) -> T:
-        """The next entry; there must be one."""
+        """Returns the next entry; there must be one."""
         community = self._turns.next(lambda community: self._communities[community].size > 0, self._communities.pop)
         tokens, entry = self._communities[community].take()
         self._turns.charge(community, tokens)

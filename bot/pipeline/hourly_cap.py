@@ -25,7 +25,8 @@ log = structlog.get_logger()
 
 
 class HourlyCap:
-    """Which communities are paused; every change is on disk before it holds. `notice` hears of each change once."""
+    """Knows which communities are paused; every change is on disk before it holds. `notice` hears of each change
+    once."""
 
     def __init__(self, store: Store, store_retry: StoreRetry, notice: Callable[[Notice], None]) -> None:
         self._store = store
@@ -36,7 +37,7 @@ class HourlyCap:
         self._is_loaded = False
 
     def is_paused(self, community: str) -> bool:
-        """Whether nothing is done to anybody there; False before `load`."""
+        """Says whether acting is paused there; False before `load`."""
         pause = self._pauses.get(community)
         return pause is not None and pause.began_at is not None
 
@@ -47,7 +48,7 @@ class HourlyCap:
         return max(since, pause.counted_since) if pause is not None and pause.counted_since else since
 
     async def load(self) -> None:
-        """What an earlier process left; the second time it does nothing."""
+        """Loads the pauses of an earlier process; a second call does nothing."""
         async with self._loaded:
             if not self._is_loaded:
                 for pause in await self._store_retry(self._store.pauses.all):
@@ -70,7 +71,7 @@ class HourlyCap:
             await self._save(replace(self._pauses[community], last_hit_at=now))
 
     async def resume(self, community: str, now: datetime) -> bool:
-        """Acts again from the next decision on, as a moderator wishes; False where it was not paused."""
+        """Acts again from the next decision on, as a moderator wishes; False where acting was not paused."""
         if not self.is_paused(community):
             return False
         await self._end(community, now)
@@ -78,7 +79,7 @@ class HourlyCap:
         return True
 
     async def run(self) -> None:
-        """Ends pauses after an hour without new hits; until cancelled."""
+        """Ends pauses after an hour without new hits; runs until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             await self.look(datetime.now(UTC))

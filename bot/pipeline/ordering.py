@@ -4,9 +4,9 @@ import asyncio
 
 
 class Ordering:
-    """What is at work under each key, in the order in which it began.
+    """Knows the work under each key, in the order in which it began.
 
-    Nothing waits unless it asks to (`before`), and then only for what began earlier, so two never wait for each other.
+    Work waits only if it asks to (`before`), and then only for earlier work, so two never wait for each other.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""Decisions that the journal may not show yet to whoever reads it now.
+"""Keeps decisions that the journal may not show yet to a reader.
 
-A standing is read from the journal while other decisions are on their way to it. What was decided before it is read,
-and what is decided meanwhile, is here: so two messages that are judged side by side know of each other, and nobody
-holds a lock while the disk is asked.
+A standing is read from the journal while other decisions are on their way to it. Decisions made before or during the
+read are kept here, so that two messages that are judged side by side know of each other, and no lock is held while the
+disk is asked.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """Somebody is acted on for a message; `author` is the pseudonym, `counts` says whether the hourly cap counts it."""
+    """An action on an author for a message; `author` is the pseudonym, `counts` says whether the hourly cap counts
+    it."""
 
     community: str
     author: str
@@ -23,7 +24,7 @@ class Acted:
 
 
 class PendingDecisions:
-    """What is written, and what was written while somebody reads."""
+    """Decisions that are being written, and those that were written during a read."""
 
     def __init__(self) -> None:
         self._writing: dict[int, Acted] = {}
@@ -33,7 +34,7 @@ class PendingDecisions:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[int]:
-        """While the journal is read; yields what `since` is told afterwards."""
+        """Surrounds a read of the journal; yields the moment for `since`."""
         self._moment += 1
         number = began = self._moment
         self._reads[number] = began
@@ -45,7 +46,8 @@ class PendingDecisions:
             self._written = {row: one for row, one in self._written.items() if one[0] >= oldest}
 
     def since(self, began: int, community: str) -> list[Acted]:
-        """What a read that began then may have missed. To be called before the read's block ends."""
+        """Returns the decisions that a read may have missed that began at this moment. Call it before the read's block
+        ends."""
         late = (acted for moment, acted in self._written.values() if moment >= began)
         return [acted for acted in (*self._writing.values(), *late) if acted.community == community]
 
@@ -54,7 +56,7 @@ class PendingDecisions:
         self._writing[row] = acted
 
     def written(self, row: int) -> None:
-        """The journal has it, or nothing came of it; the second time it does nothing."""
+        """The journal has the decision, or it came to nothing; a second call does nothing."""
         if (acted := self._writing.pop(row, None)) is not None and self._reads:
             self._moment += 1
             self._written[row] = (self._moment, acted)

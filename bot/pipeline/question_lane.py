@@ -1,8 +1,7 @@
-"""What people ask of the model: in a lane of its own, which keeps nobody from being read, and only so much of it.
+"""Passes people's questions to the model in a lane of their own, so that they hold up no message, and limits them.
 
-Everything that somebody can have the model read goes through here: explanations, tests, previews, reports, comparisons.
-The lane is as fair as the messages' queue, by community and then by person, and one slice of it at a time is with the
-model.
+Explanations, tests, previews, reports and comparisons go through here. The lane is as fair as the messages' queue, by
+community and then by person, and one slice of it at a time is with the model.
 """
 
 import asyncio
@@ -21,14 +20,14 @@ from model.serving.batcher import estimated_tokens
 
 WITHIN_S = 60.0
 SLICE_TOKENS, SLICE_TOKENS_BUSY = 1024, 256
-"""So much goes to the model at once, and so much while messages wait for it."""
+"""The tokens of one slice, and of one while messages wait for the model."""
 MOST_UNDER_WAY, MOST_OF_ONE_COMMUNITY = 40, 8
-"""Members' questions; a platform has room for more commands than that, so that others still get their answers.
-Moderators' may be half as many more."""
+"""The most questions of members under way; a platform has room for more commands than that, so that others still get
+their answers. Moderators may have half as many more."""
 
 
 class Rank(IntEnum):
-    """What somebody is where they ask."""
+    """A person's rank where they ask."""
 
     MEMBER = 0
     MODERATOR = 1
@@ -37,7 +36,8 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, and where; `person` is "platform:id": wherever they ask, it is counted together."""
+    """The person who asks, and where; `person` is "platform:id", so that questions are counted together wherever they
+    are asked."""
 
     community: str
     person: str
@@ -60,7 +60,7 @@ LIMITS: Mapping[Rank, Limit] = {
 
 
 class AskLater(Exception):
-    """Somebody has asked too much for now; they may ask again in `wait_s` seconds."""
+    """The person has asked too much for now; they may ask again in `wait_s` seconds."""
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = max(1, math.ceil(wait_s))
@@ -68,24 +68,24 @@ class AskLater(Exception):
 
 
 SILENT = (Unavailable, AdapterRejected, Overloaded, AskLater)
-"""What a question may come to instead of an answer."""
+"""The errors that may come instead of an answer."""
 
 
 def why_silent(language: Language, error: Exception) -> str:
-    """One sentence for whoever asked."""
+    """Returns one sentence for the asker."""
     if isinstance(error, AskLater):
         return say(language, "ask-later", seconds=error.wait_s)
     return say(language, "not-answering", error=str(error))
 
 
 class Questions:
-    """Gives whoever asks a `Classifier` of their own. `is_busy` says whether messages wait for the model."""
+    """Gives each question a `Classifier` of its own. `is_busy` says whether messages wait for the model."""
 
     def __init__(self, classifier: Classifier, is_busy: Callable[[], bool] = lambda: False) -> None:
         self._classifier = classifier
         self._is_busy = is_busy
         self._lane = Lane(is_busy)
-        self._spent: OrderedDict[str, deque[_Spent]] = OrderedDict()  # by person; who asked last stands last
+        self._spent: OrderedDict[str, deque[_Spent]] = OrderedDict()  # by person; the last to ask stands last
         self._under_way: dict[str, int] = {}
 
     @contextmanager
@@ -111,7 +111,7 @@ class Questions:
                 del self._under_way[asker.community]
 
     def uncounted(self, asker: Asker) -> Classifier:
-        """For what has a limit of its own, such as a report; in the same lane."""
+        """Returns a classifier for questions with a limit of their own, such as reports; in the same lane."""
         return _Slices(self, asker, _Spent(0.0))
 
     @asynccontextmanager
@@ -126,11 +126,11 @@ class Questions:
 
     @property
     def slice_tokens(self) -> int:
-        """Of the next slice."""
+        """The tokens of the next slice."""
         return SLICE_TOKENS_BUSY if self._is_busy() else SLICE_TOKENS
 
     def _forget(self) -> None:
-        """Who has asked nothing within the last minute; they stand first."""
+        """Forgets people who have asked nothing within the last minute; they stand first."""
         before = time.monotonic() - WITHIN_S
         while self._spent:
             person, spent = next(iter(self._spent.items()))
@@ -146,7 +146,7 @@ class _Spent:
 
 
 def _wait_s(spent: deque[_Spent], limit: Limit, now: float) -> float:
-    """How long until another question may be begun; 0 for now."""
+    """Returns the seconds until the person may ask again; 0 for now."""
     while spent and spent[0].at <= now - WITHIN_S:
         spent.popleft()
     tokens, left, wait_s = sum(one.tokens for one in spent), len(spent), 0.0
@@ -167,7 +167,7 @@ class Lane:
         self._taken = False
 
     async def enter(self, asker: Asker, tokens: int) -> None:
-        """Returns once it is this one's turn; `leave` must follow. Raises `Overloaded`."""
+        """Returns once it is this caller's turn; `leave` must follow. Raises `Overloaded`."""
         if not self._taken:
             self._taken = True
             return
@@ -204,7 +204,7 @@ class _Waiting:
 
 
 class _Slices:
-    """A `Classifier` for one question: in slices, each in its turn; what is asked side by side goes together."""
+    """A `Classifier` for one question: it scores in slices, each in its turn; concurrent calls share a slice."""
 
     def __init__(self, questions: Questions, asker: Asker, spent: _Spent) -> None:
         self._questions = questions
@@ -214,7 +214,7 @@ class _Slices:
         self._one_slice = asyncio.Lock()
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item, in order; raises what the classifier raises, and `Overloaded`."""
+        """Returns one verdict per item, in order; raises what the classifier raises, and `Overloaded`."""
         loop = asyncio.get_running_loop()
         mine = [_Waiting(item, loop.create_future()) for item in items]
         self._waiting.extend(mine)
@@ -263,7 +263,7 @@ class _Slices:
                 _fail(asked[place], Unscorable(str(error), frozenset()))
             self._waiting.extendleft(one for one in reversed(asked) if not one.answer.done())
         except asyncio.CancelledError:
-            self._waiting.extendleft(reversed(asked))  # whoever asked for the others asks again
+            self._waiting.extendleft(reversed(asked))  # the callers of the other items ask again
             raise
         except Exception as error:
             for one in asked:
@@ -280,7 +280,7 @@ class _Slices:
 
 
 def _fitting(texts: Sequence[str], most_tokens: int) -> Iterator[str]:
-    """As many of the first texts as fit, and one at least."""
+    """Yields as many of the first texts as fit, and at least one."""
     tokens = 0
     for place, text in enumerate(texts):
         tokens += estimated_tokens(text)
@@ -292,4 +292,4 @@ def _fitting(texts: Sequence[str], most_tokens: int) -> Iterator[str]:
 def _fail(one: _Waiting, error: Exception) -> None:
     if not one.answer.done():
         one.answer.set_exception(error)
-        one.answer.exception()  # it is looked at, but perhaps by nobody who is still there
+        one.answer.exception()  # the error is read here, because its caller may have gone

@@ -1,4 +1,4 @@
-"""How often somebody may do something."""
+"""Limits how often a caller may do something."""
 
 import time
 from collections import OrderedDict, deque

@@ -12,14 +12,14 @@ from bot.domain.platform import RateLimited
 from bot.store import Store
 
 GATHER_S, LONGEST_GATHER_S = 2.0, 10.0
-"""How long a warning waits for another message to name, and how long for all of a burst."""
+"""How long a warning waits for other messages to name, and how long all warnings of a burst take."""
 EVERY_S = 300.0
 AUTHORS_KEPT = 10_000
 
 
 @dataclass(slots=True)
 class _Author:
-    """Messages to be warned for, since when and until when others are waited for, and when the last warning was;
+    """The messages to be warned for, since when and until when others are waited for, and when the last warning was;
     moments of the process's clock."""
 
     waiting: set[str] = field(default_factory=set)
@@ -29,7 +29,7 @@ class _Author:
 
 
 class WarningPace:
-    """Remembers who was warned; what an earlier process did is asked of the store."""
+    """Remembers who was warned; for an earlier process it asks the store."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class WarningPace:
         self._authors: OrderedDict[tuple[str, str, str], _Author] = OrderedDict()
 
     async def next(self, event: Message, *, at_once: bool) -> Warn | None:
-        """The warning as it is to be given now; None where one that was given lately covers this message.
+        """Returns the warning as it is to be given now; None where a recent one covers this message.
 
         `at_once`: the author is about to be removed and could not be told later. Raises `RateLimited` while more
         messages may come that it should name as well.

@@ -1,1 +1,1 @@
-"""What the process needs as a whole: its log, its HTTP listener, its garbage collector, its model."""
+"""The process as a whole: its log, its HTTP listener, its garbage collector, its model."""

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 HEAD_WITHIN_S = 10.0
-"""From the first byte, or from the connection, to the end of a request's head."""
+"""The time from the first byte, or from the connection, to the end of a request's head."""
 IDLE_S = 150.0
 """Between two requests: longer than proxies keep a connection."""
 UNDER_WAY_S = 120.0
@@ -26,7 +26,7 @@ ENDLESS = "/api/events"
 LOOK_EVERY_S = 1.0
 MOST_CONNECTIONS = 400
 SHARE = 0.4
-"""Of the file descriptors there are, at most so many are for connections to the page."""
+"""The share of file descriptors that connections to the page may use."""
 RESERVED, BACKLOG = 16, 128
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -35,7 +35,8 @@ log = structlog.get_logger()
 
 
 def most_connections() -> int:
-    """As many as the process's limit on files allows, after raising it as far as it goes."""
+    """Returns the most connections that the process's limit on files allows, after raising that limit as far as it
+    goes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         with contextlib.suppress(ValueError, OSError):
@@ -54,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self.transport: asyncio.Transport | None = None
         self.ends_at: float | None = None
-        """When it is closed; None while a live stream is under way."""
+        """When the connection is closed; None while a live stream is under way."""
         self.is_idle = True
         """No request is under way."""
         self._has_begun = False
@@ -146,11 +147,11 @@ class Connections:
             self._is_full = False
 
     def abort_soon(self, transport: asyncio.Transport) -> None:
-        """What was written may never be read."""
+        """The other side may never read the answer."""
         self._loop.call_later(LOOK_EVERY_S, transport.abort)
 
     async def watch(self) -> None:
-        """Closes who takes too long; until cancelled."""
+        """Closes connections that take too long; runs until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now = self.now()
@@ -159,7 +160,7 @@ class Connections:
                     one.give_up()
 
     def middleware(self) -> Middleware:
-        """Tells when a request is under way; the first of all middlewares."""
+        """Notes when a request is under way; the first of all middlewares."""
 
         @web.middleware
         async def under_way(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -179,7 +180,7 @@ class Connections:
 
 @contextlib.asynccontextmanager
 async def listening(app: web.Application, connections: Connections, host: str, port: int) -> AsyncIterator[int]:
-    """Serves the application; yields its port. Raises OSError where nobody can listen there."""
+    """Serves the application; yields its port. Raises OSError where the port cannot be used."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     make, loop = cast(Callable[[], asyncio.Protocol], runner.server), asyncio.get_running_loop()

@@ -45,7 +45,7 @@ _secrets: list[str] = []
 
 
 class Lines:
-    """Prints. A line that cannot be written, since the disk that the log is on is full, is nobody's reason to end."""
+    """Prints. The process goes on when a line cannot be written because the log's disk is full."""
 
     def msg(self, message: str) -> None:
         """One line."""
@@ -56,7 +56,7 @@ class Lines:
 
 
 class Libraries(logging.Handler):
-    """What libraries say, as lines of ours."""
+    """Writes the libraries' records as our lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never raises."""
@@ -67,7 +67,7 @@ class Libraries(logging.Handler):
 
 
 def configure(secrets: Sequence[str] = ()) -> None:
-    """From now on these are written as ***, wherever they come up, and libraries are heard."""
+    """Masks these secrets as *** from now on, and takes the libraries' records."""
     _secrets[:] = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_one_line)
 
@@ -99,7 +99,7 @@ def hidden(text: str) -> str:
 
 
 def watch(loop: asyncio.AbstractEventLoop) -> None:
-    """What the event loop complains of is logged, the same complaint once in `REPEATED_S`."""
+    """Logs complaints of the event loop, the same one once in `REPEATED_S`."""
     said: dict[str, float] = {}
 
     def complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ def watch(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """As it is, as it stands in an address, and its part that is secret."""
+    """Returns the secret itself, as it stands in an address, and its secret part."""
     if len(secret) >= SHORTEST_SECRET:
         yield from (secret, quote(secret, safe=""), quote_plus(secret))
         if len(half := secret.rpartition(":")[2]) >= SHORTEST_SECRET:

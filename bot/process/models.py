@@ -14,7 +14,7 @@ from model.serving.two_stages import Tally, TwoStages
 from model.serving.worker import Worker
 
 LOAD_TIMEOUT_S = 900.0
-"""A large base read from a slow disk; meanwhile the embedded one answers."""
+"""A large base is read from a slow disk; meanwhile the embedded one answers."""
 
 RETRY_AFTER_S = 30.0
 
@@ -35,7 +35,7 @@ class Answering:
 
 
 def adapters_of(config: Config) -> Registry:
-    """The adapters of the configured base; raises `AdapterRejected` where there is none yet."""
+    """Returns the adapters of the configured base; raises `AdapterRejected` where there is none yet."""
     return registry_of(config.model.base, config.service.data / "adapters")
 
 
@@ -58,7 +58,7 @@ def worker_of(config: Config, registry: Registry, attempts: int = 1) -> Worker:
 async def answering(
     config: Config, registry: Registry, adapter: Callable[[], str], told: Callable[[str], None]
 ) -> AsyncIterator[Answering]:
-    """Starts the processes and ends them. `adapter` names the one that serves, `told` hears of losses and returns."""
+    """Starts the processes and ends them. `adapter` returns the one that serves, `told` hears of losses and returns."""
     model = config.model
     if model.choice.embedded or not (model.stand_in or model.first_stage_below):
         async with worker_of(config, registry) as worker:
@@ -96,4 +96,4 @@ async def answering(
 
 
 async def _nothing() -> None:
-    """The embedded base alone needs nobody to bring it back: its worker does that."""
+    """The embedded base alone needs no stand-in: its worker restarts it."""

@@ -21,7 +21,7 @@ class Albums:
         self._writer = writer
 
     async def add(self, key: MessageKey, album: str, now: datetime) -> bool:
-        """An item arrived, perhaps again; True where the album was removed, so that this one has to go as well."""
+        """Records an item, perhaps again; True where the album was removed, so that this item has to go as well."""
         values = {"platform": key.platform, "community": key.community, "album": album, "message": key.message}
         item = insert(t.album_item).values(**values, removed=False, seen_at=t.naive(now)).on_conflict_do_nothing()
         same = (_I.platform == key.platform, _I.community == key.community, _I.album == album)
@@ -34,7 +34,7 @@ class Albums:
         return await self._writer.write(work)
 
     async def remove(self, key: MessageKey) -> list[str]:
-        """The album that the message is an item of is to go; the other items' messages, [] where there is none."""
+        """Marks the message's album as removed; returns the keys of the other items, [] where there is none."""
         same = _same_album(key)
         others = sa.select(_I.message).where(same, _I.message != key.message).order_by(_I.message)
         return await self._mark(key, others, removed=True)

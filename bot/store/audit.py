@@ -1,4 +1,4 @@
-"""Random messages that nobody was shown, put before moderators: how common harm really is, and what is missed."""
+"""Draws random messages that no card showed for moderators: how common harm is, and what is missed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -44,7 +44,8 @@ class Audit:
         return await self._writer.write(work)
 
     async def found(self, community: str) -> Mapping[Label, int]:
-        """What moderators said of the clear messages they looked at; those a member reported were not drawn evenly."""
+        """Returns moderators' labels of the clear messages they looked at; reported messages were not drawn evenly and
+        do not count."""
         last_words = sa.select(sa.func.max(t.correction.c.id)).group_by(t.correction.c.case_id)
         query = (
             sa.select(t.correction.c.label, sa.func.count())

@@ -22,7 +22,7 @@ from bot.store.retry import is_corruption, is_transient
 log = structlog.get_logger()
 
 KEEP = 3
-"""So many backups stay, each with the changes after it."""
+"""So many backups are kept, each with the changes after it."""
 KEPT_APART_S = 3 * 24 * 3600.0
 BY_HAND = "is restored by hand"
 
@@ -33,9 +33,9 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a start found and did: why the store was not as it should be, the backup it was made from ("" where its own
-    file served), how many changes were done again, where the damaged file is now, and how many later changes are `lost`
-    behind damage in the log."""
+    """The outcome of a start: why the store was not sound, the backup it was made from ("" where its own file served),
+    how many changes were applied again, where the damaged file is now, and how many later changes are `lost` behind
+    damage in the log."""
 
     why: str
     backup: str
@@ -45,7 +45,7 @@ class Restored:
 
     @property
     def is_repair(self) -> bool:
-        """Whether somebody should know; any kill may leave a commit to be done again."""
+        """Whether the operator should know; after any kill one commit may have to be applied again."""
         return bool(self.backup or self.lost)
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ class Backups:
         self.folder = path.parent / "backups"
 
     def open_log(self) -> ChangeLog:
-        """The newest log of changes; raises LookupError where there is no backup yet."""
+        """Returns the newest log of changes; raises LookupError where there is no backup yet."""
         return ChangeLog(self._log(self._logs()[-1]))
 
     @property
@@ -81,7 +81,7 @@ class Backups:
 
     def copy(self) -> ChangeLog:
         """Copies the store while it is in use; returns the log for the changes that follow, so call it between two
-        commits. It is a backup only once `finish` has looked at it."""
+        commits. The copy becomes a backup once `finish` has checked it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
         copy_store(self.path, self._partial)
@@ -141,8 +141,8 @@ class Backups:
         return last == number
 
     def begin_anew(self) -> None:
-        """A first backup of the store as it is; what was in the folder is kept apart for three days. Raises the
-        library's errors, also where the copy is damaged: a new start looks again."""
+        """Makes a first backup of the store as it is; files in the folder are kept apart for three days. Raises the
+        library's errors, also where the copy is damaged: a new start checks again."""
         copy_to = self.folder / f"before-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         old = [path for path in self.folder.glob("*") if path.suffix in (".db", ".log", ".sha256")]
         if old:
@@ -173,11 +173,11 @@ class Backups:
         return Restored("had lost its last commits", "", count, lost=lost) if count or lost else None
 
     def restore(self, why: str, source: Path | None = None) -> Restored:
-        """The newest sound backup, or `source`, with every later change takes the store's place; the file there before
-        is kept.
+        """Replaces the store by the newest sound backup, or `source`, with every later change; keeps the file that was
+        there.
 
-        Nobody may have the store open. Raises `Damaged`, and the library's errors while the disk fails; then nothing
-        was changed.
+        The store must not be open. Raises `Damaged`, and the library's errors while the disk fails; then nothing was
+        changed.
         """
         if source is not None and (problem := check(source) if source.is_file() else "is no file"):
             raise Damaged(f"{source} {problem}; nothing was changed")
@@ -234,7 +234,7 @@ class Backups:
         return count, max(0, max(number for number in numbers if number is not None) - after)
 
     def _strange(self) -> str:
-        """What is wrong with the store's schema, "" where it is that of the newest backup that is as it was written."""
+        """Returns what is wrong with the store's schema; "" where it equals that of the newest unchanged backup."""
         for number in reversed(self._numbers()):
             try:
                 with opened(self._backup(number)) as backup, opened(self.path) as store:
@@ -265,7 +265,7 @@ class Backups:
         return self.folder / f"backup-{number}.sha256"
 
     def _set_aside(self) -> str:
-        """Moves the store's file and what belongs to it out of the way; the new name."""
+        """Moves the store's file and the files that belong to it out of the way; returns the new name."""
         if not self.path.exists():
             return ""
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
@@ -308,7 +308,7 @@ def copy_store(path: Path, target: Path) -> None:
 
 
 COUNTED = "UPDATE change_log SET number = ?"
-"""In every commit: the number of its change."""
+"""Each commit records the number of its change."""
 
 
 def _digest(path: Path) -> str:
@@ -317,7 +317,7 @@ def _digest(path: Path) -> str:
 
 
 def _number(store: sqlite3.Connection) -> int:
-    """The store's last change; 0 in a store of a version that counted none."""
+    """Returns the store's last change; 0 in a store of a version that counted none."""
     try:
         return int(store.execute("SELECT number FROM change_log").fetchone()[0])
     except (sqlite3.OperationalError, TypeError):

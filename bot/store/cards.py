@@ -1,4 +1,4 @@
-"""Where a case's card stands on its platform, so that a click finds the case and a change finds the card."""
+"""Records where a case's card stands on its platform, so that a click finds the case and a change finds the card."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from bot.store.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A case as it was posted; in a digest it is one line among others. `message` is None where none is known."""
+    """A case as it was posted; in a digest it is one line among others. `message` is None where it is not known."""
 
     case: int
     platform: str
@@ -40,7 +40,8 @@ class Cards:
         now: datetime,
         mark: str | None = None,
     ) -> None:
-        """The case's card stands here from now on; the one before is forgotten. `mark` is what it shows, if known."""
+        """Records that the case's card stands here from now on and forgets the one before. `mark` identifies what the
+        card shows, if known."""
         values = {"platform": platform, "room": room, "message": message, "digest": digest, "posted_at": t.naive(now)}
         values["drawn"] = mark
         posted = insert(t.card).values(case_id=case, **values)
@@ -60,7 +61,7 @@ class Cards:
         return Card(row.case_id, row.platform, row.room, row.message, row.digest, row.posted_at.replace(tzinfo=UTC))
 
     async def record_drawn(self, platform: str, room: str, message: str, mark: str) -> None:
-        """What a posted message shows, by its mark."""
+        """Returns what a posted message shows, by its mark."""
         here = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
         drawn = sa.update(t.card).where(here).values(drawn=mark)
 
@@ -84,9 +85,9 @@ class Cards:
             return list(rows.scalars())
 
     async def unposted(self, platform: str, since: datetime) -> list[int]:
-        """Cases of this platform's messages, opened since a moment, that have no card yet; oldest first.
+        """Returns cases of this platform's messages, opened since a moment, that have no card yet; oldest first.
 
-        Answered ones are among them; examples are not, for they are no cards.
+        Answered cases are among them; examples are not, because they have no cards.
         """
         query = (
             sa.select(t.case.c.id)

@@ -1,8 +1,8 @@
-"""The log of changes: what each commit changes, as SQL, on disk before the store itself is.
+"""The log of changes: it has what each commit changes, as SQL, on disk before the store itself has it.
 
-A backup and the changes after it make the store again, to its last commit, whatever became of its file; erasures are
-changes like any other, so none comes back. One line a commit: CRC-32 of the rest in hexadecimal, a blank, JSON
-`[number, [[statement, parameters, many], ...]]`; bytes are `{"b64": "..."}`.
+A backup and the changes after it make the store again, to its last commit. Erasures are changes like any other, so no
+erased text comes back. One line a commit: CRC-32 of the rest in hexadecimal, a blank, JSON `[number, [[statement,
+parameters, many], ...]]`; bytes are `{"b64": "..."}`.
 """
 
 import base64
@@ -44,7 +44,7 @@ class ChangeLog:
         self.close()
 
     def append(self, change: Change) -> None:
-        """On disk when it returns; raises OSError, and then it is not there."""
+        """Writes a change to the disk before it returns; raises OSError, and then the change is not there."""
         line = _line(change)
         try:
             done = 0
@@ -68,7 +68,7 @@ class ChangeLog:
         os.close(self._file)
 
     def _cut(self) -> None:
-        """Where that fails the next change is written over it, and a longer rest is not a whole line."""
+        """If the cut fails, the next change is written over the rest, and a longer rest is not a whole line."""
         try:
             os.ftruncate(self._file, self._end)
             os.fdatasync(self._file)
@@ -77,8 +77,8 @@ class ChangeLog:
 
 
 def read_changes(path: Path, after: int = 0) -> Iterator[Change]:
-    """Changes behind number `after`, in order; a line that is damaged or cut is left out, and then numbers have a
-    hole."""
+    """Yields changes behind number `after`, in order; a damaged or cut line is left out, which leaves a hole in the
+    numbers."""
     with path.open("rb") as file:
         for line in file:
             if (body := _body(line)) is not None and _number_of(body) > after:
@@ -86,7 +86,7 @@ def read_changes(path: Path, after: int = 0) -> Iterator[Change]:
 
 
 def numbers_in(path: Path) -> Iterator[int | None]:
-    """The numbers of the changes, in order; None for a damaged line, but for a last one that a crash has cut."""
+    """Yields the numbers of the changes, in order; None for a damaged line, except a last one that a crash has cut."""
     with path.open("rb") as file:
         for line in file:
             if (body := _body(line)) is not None:
@@ -96,7 +96,7 @@ def numbers_in(path: Path) -> Iterator[int | None]:
 
 
 def whole_bytes(path: Path) -> int:
-    """Where the first line that is not whole begins, or the file's end."""
+    """Returns where the first incomplete line begins, or the file's end."""
     size = 0
     with path.open("rb") as file:
         for line in file:
@@ -117,7 +117,7 @@ def _body(line: bytes) -> bytes | None:
 
 
 def _number_of(body: bytes) -> int:
-    """Without reading the rest, which may be long."""
+    """Finds it without reading the rest, which may be long."""
     return int(body[1 : body.index(b",")])
 
 

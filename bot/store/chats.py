@@ -9,14 +9,14 @@ from bot.store.writer import Writer
 
 
 class Chats:
-    """The store's chats. A chat nobody linked is its own community."""
+    """The store's chats. A chat without a link is its own community."""
 
     def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
         self._engine = engine
         self._writer = writer
 
     async def link(self, platform: str, chat: str, community: str, moved_from: str | None = None) -> None:
-        """From now on what is said in this chat belongs to that community; `moved_from` is the number it had before."""
+        """Links a chat with a community from now on; `moved_from` is the number it had before."""
         values = {"community": community, "moved_from": moved_from}
         row = insert(t.chat).values(platform=platform, chat=chat, **values)
         linked = row.on_conflict_do_update(index_elements=["platform", "chat"], set_=values)

@@ -1,4 +1,4 @@
-"""How each community on a platform is set up: where its cards go, who moderates, what it agreed to."""
+"""Records how each community on a platform is set up: where its cards go, who moderates, what it agreed to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from bot.store.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class Community:
-    """One community; `setup` is the platform's own and empty until somebody set it up, `name` "" where unknown."""
+    """One community; `setup` is the platform's own and empty until the community is set up, `name` "" where unknown."""
 
     community: str
     platform: str
@@ -26,7 +26,7 @@ class Community:
 
 
 class Communities:
-    """The store's communities. What `setup` holds is for the platform to say; names are sealed."""
+    """The store's communities. The platform defines what `setup` holds; names are sealed."""
 
     def __init__(self, engine: AsyncEngine, writer: Writer, sealer: Sealer) -> None:
         self._engine = engine
@@ -34,21 +34,21 @@ class Communities:
         self._sealer = sealer
 
     async def setup(self, community: str) -> dict[str, Any] | None:
-        """What was saved; empty for one that was only greeted, None for one never met."""
+        """Returns the saved set-up; empty for a community that was only greeted, None for an unknown one."""
         query = sa.select(t.community.c.setup).where(t.community.c.community == community)
         async with self._engine.connect() as connection:
             saved: dict[str, Any] | None = (await connection.execute(query)).scalar_one_or_none()
         return saved
 
     async def greeted(self, community: str) -> datetime | None:
-        """Since when the bot is there; None where it has not said hello."""
+        """Returns when the bot greeted the community; None where it has not."""
         query = sa.select(t.community.c.greeted_at).where(t.community.c.community == community)
         async with self._engine.connect() as connection:
             at: datetime | None = (await connection.execute(query)).scalar_one_or_none()
         return None if at is None else at.replace(tzinfo=UTC)
 
     async def save(self, community: str, platform: str, name: str, setup: Mapping[str, Any], now: datetime) -> None:
-        """From now on this is the setup; whether it was greeted stays."""
+        """Saves the set-up from now on; whether the community was greeted stays."""
         values = {**self._who(platform, name), "setup": dict(setup), "updated_at": t.naive(now)}
         saved = insert(t.community).values(community=community, **values)
         saved = saved.on_conflict_do_update(index_elements=["community"], set_=values)
@@ -76,8 +76,8 @@ class Communities:
     async def greet(
         self, community: str, platform: str, name: str, now: datetime, setup: Mapping[str, Any] | None = None
     ) -> bool:
-        """True for the first caller only: it says hello. What greets is what joined, so the row may be new; then it
-        begins with this set-up."""
+        """Returns True for the first caller only, who then greets. The row may be new; then it begins with this
+        set-up."""
         begun = {"setup": dict(setup or {}), "updated_at": t.naive(now)}
         values = {"community": community, **self._who(platform, name), **begun}
         added = insert(t.community).values(values).on_conflict_do_nothing()

@@ -1,4 +1,4 @@
-"""Which authors agreed that their texts teach. Authors are pseudonyms; a withdrawn consent stays on record."""
+"""Records which authors agreed that their texts teach. Authors are pseudonyms; a withdrawn consent stays on record."""
 
 from datetime import datetime
 
@@ -10,14 +10,14 @@ from bot.store.writer import Writer
 
 
 class Consents:
-    """The store's consents; `basis` is what a correction of the author's text carries."""
+    """The store's consents; `basis` is the basis of corrections of the author's texts."""
 
     def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
         self._engine = engine
         self._writer = writer
 
     async def give(self, community: str, author: str, now: datetime) -> str:
-        """The basis from now on; giving it twice changes nothing."""
+        """Gives consent and returns the basis; giving it twice changes nothing."""
 
         def work(connection: sa.Connection) -> int:
             if (there := connection.scalar(_active(community, author))) is not None:
@@ -30,7 +30,8 @@ class Consents:
         return f"consent:{await self._writer.write(work)}"
 
     async def withdraw(self, community: str, author: str, now: datetime) -> bool:
-        """From now on the author's texts teach nothing, those corrected before included; False if none was given."""
+        """Withdraws consent: the author's texts teach nothing from now on, those corrected before included. False if
+        there was none."""
         change = withdrawal(community, author, now)
 
         def work(connection: sa.Connection) -> int:
@@ -39,7 +40,7 @@ class Consents:
         return await self._writer.write(work) > 0
 
     async def basis(self, community: str, author: str) -> str | None:
-        """`consent:<id>` of an author who agreed, else None."""
+        """Returns `consent:<id>` of an author who agreed, else None."""
         async with self._engine.connect() as connection:
             row = (await connection.execute(_active(community, author))).scalar()
         return None if row is None else f"consent:{row}"

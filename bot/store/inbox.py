@@ -1,8 +1,8 @@
-"""Updates as a platform delivered them, committed before they are confirmed to it; each is handled once.
+"""Keeps updates as a platform delivered them, committed before they are confirmed to it; each is handled once.
 
-A handled update keeps its number for a while, so that one delivered twice is noticed, and a digest of its content: a
-platform that counts anew gives the same number to something else, which is kept under a number of its own. One that
-cannot be handled is tried a few times and then set aside; it is never in the way of the others.
+A handled update keeps its number for a while, so that a second delivery is noticed, and a digest of its content: a
+platform that counts anew gives the same number to another update, which is kept under a number of its own. An update
+that cannot be handled is tried a few times and then set aside; it never blocks the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from bot.store.writer import Writer
 
 _I = t.inbox.c
 ANEW = 2**53
-"""Added to a number each time it is given to something else; a platform's own numbers are lower."""
+"""Added to a number each time it is given to another update; a platform's own numbers are lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Inbox:
         self._sealer = sealer
 
     async def take(self, platform: str, updates: Sequence[tuple[int, str]], now: datetime) -> dict[int, int]:
-        """Commits (number, JSON text) pairs together; returns those that were not known, by number, and the number
-        under which each is kept here."""
+        """Commits (number, JSON text) pairs together; returns the new ones, by number, and the number under which each
+        is kept here."""
         if not updates:
             return {}
         sealed = {
@@ -73,16 +73,16 @@ class Inbox:
         await self._settle(platform, numbers, "done", None)
 
     async def set_aside(self, platform: str, number: int) -> None:
-        """It could not be handled; the text stays until its retention time is over."""
+        """Sets an update aside that could not be handled; its text stays until its retention time is over."""
         await self._settle(platform, [number], "dead")
 
     async def tried(self, platform: str, number: int) -> None:
-        """It is begun once more; on disk before it is, so that one that kills the process is counted."""
+        """Counts a try on disk before it begins, so that an update that kills the process is counted."""
         here = sa.and_(_I.platform == platform, _I.number == number)
         await self._change(sa.update(t.inbox).where(here).values(tries=_I.tries + 1))
 
     async def waiting(self, platform: str) -> list[Waiting]:
-        """What is not handled yet, in the order it was numbered; "null" for a damaged one."""
+        """Returns updates that are not handled yet, in the order of their numbers; "null" for a damaged one."""
         query = sa.select(t.inbox).where(_I.platform == platform, _I.state == "waiting").order_by(_I.number)
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).all()
@@ -97,7 +97,7 @@ class Inbox:
         return newest
 
     async def forget(self, before: datetime) -> None:
-        """Numbers and texts from before this moment; what still waits stays."""
+        """Forgets numbers and texts from before this moment; unhandled updates stay."""
         await self._change(sa.delete(t.inbox).where(_I.seen_at < t.naive(before), _I.state != "waiting"))
 
     async def _settle(self, platform: str, numbers: Sequence[int], state: str, *text: None) -> None:
@@ -115,7 +115,7 @@ class Inbox:
 
 
 def _places(connection: sa.Connection, platform: str, digests: Mapping[int, str]) -> dict[int, int]:
-    """Where each that is not known goes: under its number, or above it where something else stands there."""
+    """Returns where each new update goes: under its number, or above it where another update stands there."""
     found, wanted = dict[int, int](), {number: number for number in digests}
     while wanted:
         query = sa.select(_I.number, _I.digest).where(_I.platform == platform, _I.number.in_(list(wanted.values())))

@@ -14,18 +14,17 @@ LEGIBLE: dict[str, tuple[str, Callable[[str], object]]] = {
     "JSON": ('json_valid("{0}")', json.loads),
     "DATETIME": ("""julianday("{0}") IS NOT NULL AND "{0}" GLOB '????-??-??*'""", datetime.fromisoformat),
 }
-"""How SQLite and Python call what holds for a column of this type."""
+"""The types by which SQLite and Python hold a column's values."""
 LOOKS, MOST_LOOKS = 3, 30
-"""A file is believed to be damaged when so many looks in a row find the same; a disk that fails now and then does not
-show the same twice."""
+"""A file counts as damaged when so many checks in a row find the same; a disk that fails now and then does not."""
 WAIT_S = 10.0
-"""Nobody else should use the store; one who does for longer is named in an error."""
+"""Another program should not use the store; one that does for longer is named in an error."""
 EMPTY = "is empty"
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A plain connection; raises the library's errors."""
+    """Opens a plain connection; raises the library's errors."""
     connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
     try:
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
@@ -56,10 +55,10 @@ def overwrite_freed(path: Path) -> bool:
 
 
 def check(path: Path) -> str:
-    """What is wrong with a store's file, as the rest of a sentence; "" where nothing is.
+    """Returns what is wrong with a store's file, as the rest of a sentence; "" where nothing is.
 
-    Found at every look: SQLite calls a file malformed, too, when the disk failed to read a page once. Raises the
-    library's errors, and OSError where each look finds something else.
+    Every check must find it: SQLite also calls a file malformed when the disk failed to read a page once. Raises the
+    library's errors, and OSError where the checks find different things.
     """
     before: list[str] = []
     same = 0
@@ -95,9 +94,10 @@ def _look(path: Path) -> list[str]:
 
 
 def _illegible(store: sqlite3.Connection) -> list[str]:
-    """A text, JSON or date that is none, which nobody could read: SQLite does not look into a cell.
+    """Returns the first text, JSON or date that cannot be read: SQLite's own check does not look into cells.
 
-    SQLite's own functions find what may be wrong, since they are quick, and Python's, which are what reads it, decide.
+    SQLite's functions find the suspects, because they are quick; Python's functions, which read the values later,
+    decide.
     """
     for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         columns = [(row[1], row[2]) for row in store.execute(f'PRAGMA table_info("{table}")')]
@@ -134,7 +134,7 @@ def version_of(store: sqlite3.Connection) -> str:
 
 
 def schema_of(store: sqlite3.Connection) -> tuple[list[Any], list[Any]]:
-    """(version, everything that was created); bytes, for a damaged text is none."""
+    """Returns (version, every object of the schema); bytes, because a damaged text cannot be decoded."""
     store.text_factory = bytes
     version = store.execute("SELECT version_num FROM alembic_version").fetchall()
     return version, store.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()

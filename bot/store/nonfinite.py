@@ -15,16 +15,16 @@ from pydantic import ValidationError
 from bot.domain.policy import Mode, Policy
 
 WRITTEN = ("NaN", "Infinity")
-"""How Python's JSON writes them."""
+"""Numbers as Python's JSON writes them."""
 REASON = "its score was not a number"
 _COLUMNS = {"message": ("id", ("probabilities", "decision")), "policy": ("community", ("policy",))}
 
 
 def mend(connection: sa.Connection) -> int:
-    """How many rows held such a number; none does afterwards.
+    """Counts the rows that held such a number; none does afterwards.
 
-    A message that had one counts as not scored. Its decision stays, with 0 for the number: what was done can be undone.
-    A policy has the default for that section, and its community is in shadow mode: nobody knows what was meant.
+    A message with one counts as not scored. Its decision stays, with 0 for the number: an action can still be undone. A
+    policy gets the default for that section, and its community is in shadow mode, because its intent is not known.
     """
     there = set(sa.inspect(connection).get_table_names())
     mended = set[tuple[str, Any]]()
@@ -51,7 +51,7 @@ def is_finite(data: object) -> bool:
 
 
 def believed(probabilities: Mapping[str, float] | None) -> Mapping[str, float]:
-    """A row's probabilities; none where one of them is no number."""
+    """Returns a row's probabilities; none where one of them is no number."""
     return probabilities if probabilities and is_finite(probabilities) else {}
 
 

@@ -1,4 +1,4 @@
-"""Where acting is paused because the hourly cap was reached. A community without a row never was."""
+"""Records where acting is paused because the hourly cap was reached. A community without a row never was."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +13,10 @@ from bot.store.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """How a community stands: paused since `began_at`, or not (None).
+    """A community's pause: since `began_at`, or None where it acts.
 
-    `last_hit_at` is when somebody was last spared who would have counted. Whoever was acted on before `counted_since`
-    counts no more: a pause ended then.
+    `last_hit_at` is when a member who would have counted was last spared. Actions before `counted_since` count no more:
+    a pause ended then.
     """
 
     community: str
@@ -33,7 +33,7 @@ class Pauses:
         self._writer = writer
 
     async def all(self) -> list[Pause]:
-        """Of every community that was ever paused."""
+        """Returns the pauses of every community that was ever paused."""
         async with self._engine.connect() as connection:
             rows = (await connection.execute(sa.select(t.pause))).all()
         return [
@@ -42,7 +42,7 @@ class Pauses:
         ]
 
     async def save(self, pause: Pause) -> None:
-        """In place of what stood there."""
+        """Replaces the community's row."""
         moments = {name: getattr(pause, name) for name in ("began_at", "last_hit_at", "counted_since")}
         values = {name: None if moment is None else t.naive(moment) for name, moment in moments.items()}
         row = insert(t.pause).values(community=pause.community, **values)

@@ -1,4 +1,4 @@
-"""What an author may ask of the store: what it keeps of them, and that it keeps it no longer."""
+"""Answers an author: what the store keeps of them, and that it keeps it no longer."""
 
 import asyncio
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What members reported. Reporters are pseudonyms, as authors are; each counts once for a message."""
+"""Records members' reports. Reporters are pseudonyms, as authors are; each counts once for a message."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ class Reports:
         self._writer = writer
 
     async def record(self, row: int, reporter: str, now: datetime) -> bool:
-        """A member's report of a journal row; False when this reporter had reported it."""
+        """Records a member's report of a journal row; False when this reporter had reported it."""
         values = {"message_id": row, "reporter": reporter, "created_at": t.naive(now)}
         added = insert(t.report).values(values).on_conflict_do_nothing()
 
@@ -28,7 +28,7 @@ class Reports:
         return await self._writer.write(work)
 
     async def count(self, case: int) -> int:
-        """How many members reported the case's message."""
+        """Returns how many members reported the case's message."""
         reported = t.case.join(t.report, t.report.c.message_id == t.case.c.message_id)
         query = sa.select(sa.func.count()).select_from(reported).where(t.case.c.id == case)
         async with self._engine.connect() as connection:
@@ -36,7 +36,7 @@ class Reports:
 
 
 def opened(connection: sa.Connection, row: int, now: datetime) -> int:
-    """The journal row's case, within the caller's transaction; opened if there was none."""
+    """Returns the journal row's case, within the caller's transaction; opens one if there was none."""
     values = {"message_id": row, "state": "open", "undone": False, "created_at": t.naive(now)}
     connection.execute(insert(t.case).values(values).on_conflict_do_nothing())
     found = connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row))

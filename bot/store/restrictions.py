@@ -1,4 +1,5 @@
-"""What the bot itself has set on a member, for which message, and what stood before. Undo takes back only that.
+"""Records restrictions that the bot has set on a member, for which message, and what stood before. Undo takes back only
+these.
 
 A member is a keyed hash. `place` is where a restriction holds: a Discord server, a Telegram chat.
 """
@@ -51,13 +52,14 @@ class Restrictions:
         await self._change(row.on_conflict_do_update(index_elements=list(_KEYS), set_=values))
 
     async def forget(self, platform: str, place: str, member: str, message: str, action: str) -> None:
-        """It was taken back, in whatever revision of the message it was set."""
+        """Forgets a restriction that was taken back, whichever revision of the message set it."""
         whose = self._whose(platform, place, member)
         this = sa.and_(whose, t.restriction.c.message == message, t.restriction.c.action == action)
         await self._change(sa.delete(t.restriction).where(this))
 
     async def forget_before(self, platform: str, place: str, member: str, moment: datetime) -> None:
-        """In this second a person decided about this member: what the bot had set until then is its own no more."""
+        """Records that a person decided about this member in this second: earlier restrictions of the bot are no longer
+        its own."""
         ended = t.naive(moment + timedelta(seconds=1))
         older = sa.and_(self._whose(platform, place, member), t.restriction.c.kept_at < ended)
         await self._change(sa.delete(t.restriction).where(older))

@@ -1,7 +1,7 @@
-"""What is no longer kept: texts and ids after their time, and a little later the rows of harmless messages, of which
-only counts are left.
+"""Forgets texts and ids after their time, and a little later the rows of harmless messages, of which only counts are
+left.
 
-All in small steps, so that nobody who writes waits for long, and each step is one change in the log.
+It works in small steps, so that no other write waits for long; each step is one change in the log.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ _HARMLESS = """state IN ('done', 'exempt', 'unchanged', 'gone') AND text_sealed 
                     AND other.message = message.message)
   AND NOT EXISTS (SELECT 1 FROM report WHERE report.message_id = message.id)
   AND id < (SELECT MAX(id) FROM message)"""
-"""Rows that say nothing more than that something harmless was written. An erased text's row stays, so that a report
-brings it back to nobody. The last row stays, because numbers are counted on from it. Names and titles stay (`NAME` and
-`TITLE` in bot/domain/event.py), because they would be read again."""
+"""Selects rows that record only that a harmless message was written. An erased text's row stays, so that a report
+cannot bring the text back. The last row stays, because numbers are counted on from it. Names and titles stay (`NAME`
+and `TITLE` in bot/domain/event.py), because they would be read again."""
 _DUE = f"SELECT id FROM message WHERE id > :after AND seen_at < :before AND {_HARMLESS} ORDER BY id LIMIT {AT_ONCE}"  # noqa: S608
 _ROOMS = """INSERT INTO past_room (platform, community, room, messages, scored)
 SELECT platform, community, room, SUM(state <> 'exempt'), SUM(decision IS NOT NULL)
@@ -54,8 +54,9 @@ class Retention:
         self._writer = writer
 
     async def forget(self, before: datetime) -> int:
-        """Texts and author ids seen before this moment go, and what the bot had set for them, unless it is still to be
-        lifted; rows of harmless messages go when they are `ROWS_LONGER` older. Returns how many texts that were."""
+        """Forgets texts and author ids seen before this moment, and what the bot had set for them, unless it is still
+        to be lifted; forgets rows of harmless messages that are `ROWS_LONGER` older. Returns how many texts that were.
+        """
         await self._writer.write(lambda connection: connection.execute(_ended(before)).rowcount)
         texts = await self._texts(before)
         rows = await self._rows(before - ROWS_LONGER)

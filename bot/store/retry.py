@@ -39,7 +39,7 @@ def is_corruption(error: BaseException) -> bool:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors that a group of errors holds, at any depth; an error that is no group is the only one."""
+    """Yields the errors that a group of errors holds, at any depth; an error that is no group is the only one."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             yield from leaves(one)
@@ -48,16 +48,17 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 class StoreRetry:
-    """Asks again until the store answers. `told` hears once when it does not, and once when it does again ("").
+    """Repeats a call until the store answers. `told` is called once when it does not answer, and once, with "", when it
+    does again.
 
-    Whatever is asked must be safe to repeat, as every method of the store is.
+    The call must be safe to repeat, as every method of the store is.
     """
 
     def __init__(self, told: Callable[[str], None] = lambda error: None) -> None:
         self._told = told
         self._waiting = 0
         self.trouble = ""
-        """What the store said last; "" while all is well."""
+        """The store's last error; "" while all is well."""
 
     async def __call__(self, ask: Callable[[], Awaitable[T]]) -> T:
         refused = False

@@ -69,7 +69,7 @@ class Sealer:
         return nonce + self._cipher.encrypt(nonce, text.encode("utf-8", "surrogatepass"), None)
 
     def unseal(self, sealed: bytes) -> str:
-        """The text; raises `KeyMissing` when it was sealed with another key."""
+        """Returns the text; raises `KeyMissing` when it was sealed with another key."""
         try:
             plain = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
         except InvalidTag:
@@ -77,7 +77,7 @@ class Sealer:
         return plain.decode("utf-8", "surrogatepass")
 
     def legible(self, sealed: bytes) -> str | None:
-        """The text; None where its bytes are damaged. The key is known to be right by now: a start tries it."""
+        """Returns the text; None where its bytes are damaged. The key is known to be right: a start tries it."""
         try:
             return self.unseal(sealed)
         except KeyMissing:
@@ -90,5 +90,6 @@ class Sealer:
         return hmac.new(self._author_key, message, hashlib.sha256).hexdigest()[:32]
 
     def digest(self, text: str) -> str:
-        """By which a text is known again that is not kept: 32 hexadecimal digits, not reversible without the key."""
+        """Returns a digest that identifies a text that is not kept: 32 hexadecimal digits, not reversible without the
+        key."""
         return hmac.new(self._digest_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]

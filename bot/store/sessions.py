@@ -1,4 +1,4 @@
-"""Who is signed in to the page. The browser alone has the token; the store has its SHA-256."""
+"""Records who is signed in to the page. Only the browser has the token; the store has its SHA-256."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ class Sessions:
         self._sealer = sealer
 
     async def begin(self, token: str, account: Account, now: datetime, ends_at: datetime) -> None:
-        """Keeps a session until `ends_at`; those that have ended go."""
+        """Keeps a session until `ends_at`; ended sessions are deleted."""
         row = {
             "token": _digest(token),
             "account": self._pseudonym(account),
@@ -40,7 +40,7 @@ class Sessions:
         await self._writer.write(work)
 
     async def account(self, token: str, now: datetime) -> Account | None:
-        """Whose session this is; None where it has ended or never was."""
+        """Returns the person of this session; None where it has ended or never was."""
         query = sa.select(t.session.c.account_sealed).where(
             t.session.c.token == _digest(token), t.session.c.ends_at > t.naive(now)
         )

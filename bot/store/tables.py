@@ -25,7 +25,7 @@ from sqlalchemy import (
 metadata = MetaData()
 _ENFORCED: Any = {"sqlite_where": text("enforced IS 1"), "postgresql_where": text("enforced IS TRUE")}
 EXAMPLE = "example"
-"""The band of a text that a moderator typed to teach: nobody wrote it in a room, so no count of messages has it."""
+"""The band of a text that a moderator typed to teach: it was not written in a room, so no count of messages has it."""
 
 message = Table(
     "message",
@@ -46,12 +46,12 @@ message = Table(
     Column("probabilities", JSON),
     Column("decision", JSON),
     Column("enforced", Boolean),  # an action was to be done, not only shown
-    Column("erased_at", DateTime),  # when its author wished text and id gone; NULL for a text forgotten in time
+    Column("erased_at", DateTime),  # set when the author asked to erase text and id; NULL for a text forgotten in time
     Column("tries", Integer, nullable=False, server_default="0"),  # begun after a process had died with it
-    Column("todo", JSON),  # actions still to be done, of which "sent" means that the first may have been; NULL: all
+    Column("todo", JSON),  # actions still to be done; "sent" means that the first may have been done; NULL: all
     Column("unsure", String),  # an action that may have been done and is not repeated
     Column("unchanged", JSON),  # what an action or its undoing left as it stood; NULL: nothing
-    Column("beside_sealed", LargeBinary),  # what is quoted and attached; NULL for neither, and as the text is
+    Column("beside_sealed", LargeBinary),  # quotations and attachments, sealed as the text is; NULL for neither
     UniqueConstraint("platform", "community", "room", "message", "revision", name="one_row_per_revision"),
     Index("message_by_state", "state"),
     Index("message_by_community", "community", "seen_at"),
@@ -130,7 +130,9 @@ watermark = Table(
     Column("platform", String, primary_key=True),
     Column("room", String, primary_key=True),
     Column("message", BigInteger, nullable=False),  # everything up to here was read
-    Column("gap", Boolean, nullable=False),  # what came later was not heard: read it again, whatever the journal has
+    Column(
+        "gap", Boolean, nullable=False
+    ),  # later messages were missed: read the room again from here, whatever the journal has
     Column("journal", Integer, nullable=False),  # the last journal row that `message` accounts for
     Column("updated_at", DateTime, nullable=False),
 )
@@ -175,8 +177,8 @@ pause = Table(
     metadata,
     Column("community", String, primary_key=True),
     Column("began_at", DateTime),  # NULL while acting is not paused
-    Column("last_hit_at", DateTime),  # when somebody was last spared who would have counted
-    Column("counted_since", DateTime),  # whoever was acted on before counts no more: a pause ended then
+    Column("last_hit_at", DateTime),  # when a member who would have counted was last spared
+    Column("counted_since", DateTime),  # earlier actions count no more: a pause ended then
 )
 
 session = Table(
@@ -215,7 +217,7 @@ restriction = Table(
     Column("revision", BigInteger, primary_key=True),
     Column("action", String, primary_key=True),
     Column("restriction", JSON, nullable=False),
-    Column("before", JSON, nullable=False),  # what somebody else had set until then
+    Column("before", JSON, nullable=False),  # what a person had set until then
     Column("is_set", Boolean, nullable=False),  # the platform has answered that it stands
     Column("kept_at", DateTime, nullable=False),
 )
@@ -276,7 +278,7 @@ def naive(moment: datetime) -> datetime:
 
 
 def unindexed(column: Column[str]) -> ColumnElement[str]:
-    """The column as no index knows it: where cases are asked for, SQLite would else begin with the community's
+    """The column without its index: where cases are asked for, SQLite would otherwise begin with the community's
     messages, of which there are a hundred for every case."""
     return column.concat("")
 
@@ -335,7 +337,7 @@ WHERE "case".id > answered.first AND "case".id < answered.last AND message.text_
   AND NOT EXISTS (SELECT 1 FROM correction WHERE correction.case_id = "case".id)
 GROUP BY message.community, message.decision ->> 'label'
 """,
-    # What a community counts as near an action.
+    # The messages that a community counts as near an action.
     "training_policy": """
 CREATE VIEW training_policy AS SELECT community, policy FROM policy
 """,
@@ -365,4 +367,4 @@ GROUP BY message.community, CASE WHEN message.decision ->> 'band' = 'clear' THEN
          correction.label
 """,
 }
-"""What training reads, and nothing else."""
+"""The views that training reads, and nothing else."""

@@ -31,7 +31,7 @@ class Lifts:
         self._sealer = sealer
 
     async def plan(self, lift: Lift) -> None:
-        """The member's ban ends then; a plan before is forgotten."""
+        """Plans when the member's ban ends; an earlier plan is forgotten."""
         values = {"member_sealed": self._sealer.seal(lift.member), "due_at": t.naive(lift.due_at)}
         row = insert(t.lift).values(**self._whose(lift.platform, lift.community, lift.member), **values)
         planned = row.on_conflict_do_update(index_elements=["platform", "community", "member"], set_=values)
@@ -43,7 +43,7 @@ class Lifts:
         await self._change(sa.delete(t.lift).where(*wanted))
 
     async def due(self, platform: str, now: datetime) -> list[Lift]:
-        """What is to be lifted by now, longest due first; nobody knows of a damaged one whose ban it is."""
+        """Returns the bans to lift by now, longest due first; the member of a damaged row is not known."""
         query = sa.select(t.lift).where(t.lift.c.platform == platform, t.lift.c.due_at <= t.naive(now))
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query.order_by(t.lift.c.due_at))).all()

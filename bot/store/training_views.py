@@ -1,4 +1,4 @@
-"""What the bot itself asks of the views that training reads."""
+"""The bot's own questions to the views that training reads."""
 
 from collections import Counter
 
@@ -25,7 +25,7 @@ class Lessons:
         self._engine = engine
 
     async def since_refresh(self) -> Counter[str]:
-        """How many corrections of each community that teach came after the last refresh was started."""
+        """Counts by community the corrections that teach and came after the last refresh was started."""
         last = sa.select(sa.func.max(t.refresh.c.started_at)).scalar_subquery()
         fresh = sa.or_(last.is_(None), _EXAMPLE.c.created_at > last)
         counts = sa.select(_EXAMPLE.c.community, sa.func.count()).where(fresh).group_by(_EXAMPLE.c.community)
@@ -33,8 +33,8 @@ class Lessons:
             return Counter({str(community): int(count) for community, count in await connection.execute(counts)})
 
     async def standing(self) -> dict[str, str]:
-        """Ids of the corrections that were not taken back, with the community of each; a text forgotten in time does
-        not take one back."""
+        """Returns ids of the corrections that were not taken back, with each one's community; forgetting a text in time
+        does not take its correction back."""
         forgotten = sa.select(_LEFT_OUT.c.id, _LEFT_OUT.c.community).where(_LEFT_OUT.c.reason == "text forgotten")
         rows = sa.union_all(sa.select(_EXAMPLE.c.id, _EXAMPLE.c.community), forgotten)
         async with self._engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Kinds of messages whose shape nobody knows: moderators are told once of each."""
+"""Records kinds of messages of unknown shape: moderators are told once of each."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ class UnknownKinds:
         self._writer = writer
 
     async def is_new(self, community: str, kind: str, now: datetime) -> bool:
-        """Notes one that was met; False where it was met before."""
+        """Records a kind; False where it was known before."""
         values = {"community": community, "kind": kind, "seen_at": t.naive(now)}
         noted = insert(t.unknown_kind).values(values).on_conflict_do_nothing()
 

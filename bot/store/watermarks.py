@@ -1,7 +1,8 @@
-"""How far each room was read, so that a start reads what was written meanwhile. Message ids are decimal snowflakes.
+"""Records how far each room was read, so that a start reads the messages of its absence. Message ids are decimal
+snowflakes.
 
-While a room is read as it is written, the journal itself says how far. A gap fixes that: from then on later messages
-of the room do not count until the gap was read. It is on disk, so a crash in the middle of reading it loses nothing.
+While a room is read as it is written, the journal itself says how far. A gap fixes that: later messages of the room do
+not count until the gap was read. A gap is on disk, so a crash in the middle of reading it loses nothing.
 """
 
 from datetime import datetime
@@ -25,7 +26,7 @@ class Watermarks:
         self._writer = writer
 
     async def begin(self, platform: str, room: str, message: int, now: datetime) -> bool:
-        """Reading starts after this message; False, and nothing changes, where it had started before."""
+        """Starts reading after this message; False, and nothing changes, where reading had started before."""
         row = {"platform": platform, "room": room, "message": message, "gap": False, "journal": 0}
         added = insert(t.watermark).values(**row, updated_at=t.naive(now)).on_conflict_do_nothing()
 
@@ -69,13 +70,13 @@ class Watermarks:
         await self._change(sa.update(t.watermark).where(here).values(values))
 
     async def close_gap(self, platform: str, room: str, message: int, now: datetime) -> None:
-        """The room was read up to this message; from now on the journal counts again."""
+        """Closes a room's gap: the room was read up to this message, and the journal counts again."""
         here = sa.and_(_W.platform == platform, _W.room == room)
         values = {"message": message, "gap": False, "updated_at": t.naive(now)}
         await self._change(sa.update(t.watermark).where(here).values(values))
 
     async def gaps(self, platform: str) -> dict[str, int]:
-        """By room that has a gap: after which message it is to be read."""
+        """Returns by room with a gap the message after which it is to be read."""
         query = sa.select(_W.room, _W.message).where(_W.platform == platform, _W.gap.is_(True))
         async with self._engine.connect() as connection:
             return {room: message for room, message in await connection.execute(query)}

@@ -21,7 +21,7 @@ T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 """Statements of one domain event. They touch nothing but the connection, so running them again is safe."""
 Many = Callable[[sa.Connection, Sequence[R]], Sequence[T]]
-"""The same statements for many rows at once; one answer for each row, in order."""
+"""Runs the same statements for many rows at once; returns one answer for each row, in order."""
 
 MOST_AT_ONCE = 1000
 """Works in one transaction. Beyond that the first callers would wait for the last ones' statements."""
@@ -44,17 +44,16 @@ class _Failed:
 class Writer:
     """The store's only way to write.
 
-    A thread of its own commits everything that waits, as soon as the commit before is on disk. So a lone write is
-    committed at once, and a flood shares commits without a timer; a batch costs one change of threads, whatever is in
-    it. When a batch fails, each of its works is tried again in a transaction of its own: one bad work fails only its
-    own caller.
+    A thread of its own commits all waiting writes as soon as the commit before is on disk. So a lone write is committed
+    at once, and a flood shares commits without a timer; a batch costs one change of threads, whatever its size. When a
+    batch fails, each write is tried again in a transaction of its own: a bad write fails only its own caller.
     """
 
     def __init__(self, engine: sa.Engine, log: ChangeLog | None = None) -> None:
         self._engine = engine
         self._log = log
         self._statements: list[Statement] = []
-        self._in_doubt: int | None = None  # the change of a commit of which nobody knows whether it was one
+        self._in_doubt: int | None = None  # rows whose commit succeeded although its caller saw an error
         if log is not None:
             sa.event.listen(engine, "before_cursor_execute", self._note)
         self._thread = ThreadPoolExecutor(1, "store-writer")
@@ -65,9 +64,10 @@ class Writer:
         """Called in the writer's thread when the file turns out to be damaged."""
 
     async def write(self, work: Work[T]) -> T:
-        """The work's answer, once it is on disk; raises what the work raised, and then nothing of it is kept.
+        """Returns the write's answer once it is on disk; raises what the write raised, and then nothing of it is kept.
 
-        A caller cancelled before its turn leaves nothing behind; one cancelled during the commit may have been written.
+        A write whose caller was cancelled before its turn leaves nothing behind; one cancelled during the commit may
+        have been written.
         """
         if inspect.iscoroutinefunction(work):
             raise TypeError("a work is a plain function of a Connection: it runs in the writer's own thread")
@@ -93,7 +93,7 @@ class Writer:
         await asyncio.get_running_loop().run_in_executor(self._thread, turn)
 
     async def empty_wal(self) -> None:
-        """The write-ahead log has what was overwritten as it was before: it is emptied, unless somebody reads."""
+        """Empties the write-ahead log, which still holds overwritten texts, unless a reader needs it."""
 
         def turn() -> None:
             with self._engine.connect() as connection:
@@ -102,7 +102,7 @@ class Writer:
         await asyncio.get_running_loop().run_in_executor(self._thread, turn)
 
     def close(self) -> None:
-        """Waits for the commit that is under way; nothing can be written any more."""
+        """Waits for the commit that is under way; later writes are refused."""
         self._closed = True
         self._thread.shutdown()
         self._engine.dispose()
@@ -129,7 +129,7 @@ class Writer:
 
     def _run(self, batch: list[_Entry], loop: asyncio.AbstractEventLoop) -> None:
         answers = self._commit(batch)
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop was closed: no caller waits
             loop.call_soon_threadsafe(self._committed, batch, answers, loop)
 
     def _commit(self, batch: list[_Entry]) -> list[Any]:
@@ -145,8 +145,8 @@ class Writer:
         return answers
 
     def _transaction(self, batch: list[_Entry]) -> list[Any]:
-        """The batch's answers. What it changes is in the log before it is committed; a crash in between is made good
-        by the next start, which does it again."""
+        """Returns the batch's answers. Its changes are in the log before they are committed; after a crash in between
+        the next start applies them again."""
         self._statements = []
         with self._engine.connect() as connection, connection.begin() as transaction:
             answers = list(_answers(connection, batch))
@@ -176,7 +176,7 @@ class Writer:
         return missed
 
     def _last(self) -> int:
-        """The last change that is in the store; raises what the store raises, and then the commit stays in doubt."""
+        """Returns the store's last change; raises the store's errors, and then the commit stays in doubt."""
         with self._engine.connect() as connection:
             number: int = connection.execute(sa.select(t.change_log.c.number)).scalar_one()
         return number
@@ -189,7 +189,7 @@ class Writer:
         self._begin(loop)
         for entry, answer in zip(batch, answers, strict=True):
             if entry.answer.done():
-                continue  # cancelled: nobody is left to read it
+                continue  # cancelled: no caller is left to read it
             if isinstance(answer, _Failed):
                 entry.answer.set_exception(answer.error)
             else:
@@ -197,7 +197,7 @@ class Writer:
 
 
 def _answers(connection: sa.Connection, batch: list[_Entry]) -> Iterator[Any]:
-    """In the order in which the works were asked for."""
+    """Keeps the order in which the writes were asked for."""
     for many, entries in groupby(batch, key=lambda entry: entry.many):
         if many is None:
             for entry in entries:
