@@ -67,5 +67,5 @@ class Conversation:
     async def help(self, context: RequestContext) -> None:
         """Lists every command that the asker may use, with what it does."""
         names = [name for name in HELP if context.may(name)]
-        lines = [Markup(f"{context.reply.ours(f'`/{name}`')} {context.say(f'command-{name}')}") for name in names]
+        lines = [Markup(f"{context.reply.ours(f'`/{name}`')}: {context.say(f'command-{name}')}") for name in names]
         await context.tell(context.say("help-title"), *lines)

@@ -265,3 +265,18 @@ async def test_the_likelier_harm_is_named(places: list[Place]) -> None:
     for place in places:
         answer = flat(await place.ask("moderator", "explain", await place.says("member", ODD)))
         assert "for hate" in answer and "for offensive" not in answer, place.name
+
+
+async def test_a_command_in_the_try_out_chat_means_the_message_before(on_webchat: Place) -> None:
+    """The moderator's `/explain` is about the last message, a member's about their own last one."""
+    await on_webchat.says("member", ODD)
+    await on_webchat.says("moderator", "HATE you")
+    assert "hate 95 %" in await on_webchat.ask("moderator", "explain", "")
+    assert "hate 45 %" in await on_webchat.ask("member", "explain", "")
+
+
+async def test_help_names_what_the_asker_may_use(places: list[Place]) -> None:
+    """A member is not told of commands that they would be refused."""
+    for place in places:
+        member, moderator = await place.ask("member", "help", ""), await place.ask("moderator", "help", "")
+        assert "/explain" in member and "/mode" not in member and "/mode" in moderator, place.name
