@@ -230,7 +230,7 @@ def refers(text: str, guild: int, channel: int | None) -> tuple[int | None, int]
 
 
 def _needed(deed: str) -> Level:
-    for name, level in [*DEEDS.items(), *COMMANDS.items()]:
-        if name == deed or name.startswith(f"{deed} "):
-            return level
-    return Level.MANAGER
+    if deed in DEEDS or deed in COMMANDS:
+        return DEEDS[deed] if deed in DEEDS else COMMANDS[deed]
+    parts = [level for name, level in COMMANDS.items() if name.startswith(f"{deed} ")]  # such as "mydata export"
+    return min(parts, default=Level.MANAGER)

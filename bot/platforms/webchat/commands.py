@@ -273,7 +273,7 @@ class ChatCommands:
         await work(request, typed)
 
     async def _explain(self, request: WebChatRequest, typed: str) -> None:
-        await self._conversation.explain.message(request, EarlierMessage(request, typed or self._last()))
+        await self._conversation.explain.message(request, EarlierMessage(request, typed or self._last(request.author)))
 
     async def _report(self, request: WebChatRequest, typed: str) -> None:
         fetched = await EarlierMessage(request, typed or self._last()).fetch()
@@ -284,10 +284,11 @@ class ChatCommands:
         reported = Reported(fetched[0].author.id, read) if fetched else None
         await self._conversation.report.message(request, reported)
 
-    def _last(self) -> str:
-        """Returns the number of the last message that is neither a command nor an answer; "" for none."""
-        people = {person.id for person in PEOPLE}
-        messages = [
-            one for one in self._chat.messages.values() if one.person in people and not self.command_of(one.text)
-        ]
-        return messages[-1].id if messages else ""
+    def _last(self, asker: Author | None = None) -> str:
+        """Returns the number of the last message that is neither a command nor an answer; "" for none. With `asker`, a
+        member means the last message of their own."""
+        people = {person.id for person in PEOPLE if asker is None or asker.is_moderator or person.id == asker.id}
+        for message in reversed(self._chat.messages.values()):
+            if message.person in people and self.command_of(message.text) is None:
+                return message.id
+        return ""

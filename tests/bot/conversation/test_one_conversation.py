@@ -271,7 +271,7 @@ async def test_a_command_in_the_try_out_chat_means_the_message_before(on_webchat
     """The moderator's `/explain` is about the last message, a member's about their own last one."""
     await on_webchat.says("member", ODD)
     await on_webchat.says("moderator", "HATE you")
-    assert "hate 95 %" in await on_webchat.ask("moderator", "explain", "")
+    assert "hate: 95 %" in await on_webchat.ask("moderator", "explain", "")
     assert "hate 45 %" in await on_webchat.ask("member", "explain", "")
 
 
