@@ -29,7 +29,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from bot.domain.policy import Band, Policy, band, score_of
+from bot.domain.decision import Band
+from bot.domain.policy import Policy, band, score_of
 from bot.learning.threshold_advice import Answered, advise
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from model.base import Base, open_base

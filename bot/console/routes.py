@@ -23,9 +23,10 @@ from bot.console.origin_guard import guard
 from bot.console.requests import ask_later, asker, bad_request, body, forbid_beyond, shown
 from bot.console.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
 from bot.console.sign_in import DOOR, SignIn
+from bot.domain.decision import Band
 from bot.domain.notice import Notice
 from bot.domain.platform import Unreachable
-from bot.domain.policy import Band, LabelPolicy, Policy, band
+from bot.domain.policy import LabelPolicy, Policy, band
 from bot.domain.role import Role
 from bot.learning.refresh import AlreadyRunning, Refresh
 from bot.learning.threshold_advice import advise, answered

@@ -1,8 +1,7 @@
 """What can be done about a message. An action is data; platforms perform it, dry run is a platform that does not."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from bot.text.language import Language, say
 
@@ -90,12 +89,6 @@ def from_json(data: dict[str, object]) -> Action:
             return Ban()
         case _:
             raise ValueError(f"not an action: {data}")
-
-
-def decided(decision: Mapping[str, Any]) -> tuple[Action, ...]:
-    """What a decision, as the journal keeps it, says is to be done, but for the card itself."""
-    found = [from_json(data) for data in decision["actions"]]
-    return tuple(action for action in found if not isinstance(action, Alert))
 
 
 def action_text(language: Language, action: Action) -> str:

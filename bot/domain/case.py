@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain.action import Action
+from bot.domain.decision import Decision
 from bot.domain.event import Attached, Author, MessageKey
 from bot.domain.restriction import Unchanged
 
@@ -18,7 +19,8 @@ class Journalled:
     key: MessageKey
     state: str
     text: str
-    decision: Mapping[str, Any]
+    decision: Decision | None
+    """None while it waits, and where it was not read."""
     probabilities: Mapping[str, float]
     adapter: str
     sent_at: datetime
@@ -62,3 +64,11 @@ class Case:
     created_at: datetime
     edited: str = ""
     """The band of the message's latest revision, where that came after the one this is about; "" where none did."""
+
+    @property
+    def decision(self) -> Decision:
+        """What was decided about its message: a case is opened with or after a decision. Raises `LookupError` for a
+        store that says otherwise."""
+        if self.message.decision is None:
+            raise LookupError(f"case {self.id} is about a message without a decision")
+        return self.message.decision

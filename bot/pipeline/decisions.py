@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bot.domain.action import Action
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
-from bot.domain.policy import Band, Decision, Mode, Policy, Standing, decide, strike_expiry
+from bot.domain.policy import Mode, Policy, Standing, decide, strike_expiry
 from bot.pipeline.edits import Raised, has_same_flagged_words, held, last_word, raised, shown
 from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.ordering import Ordering
@@ -15,7 +16,6 @@ from bot.store import Store
 from bot.store.retry import StoreRetry
 from bot.store.revisions import Revision
 from bot.store.standings import Past
-from bot.store.store import decision_json
 from model.classifier import Verdict
 
 PUNISHED_WITHIN = timedelta(hours=1)
@@ -177,7 +177,7 @@ class Decisions:
             lambda: self._store.record_decision(
                 row,
                 verdict,
-                decision_json(decision),
+                decision,
                 "intended" if todo else "done",
                 now,
                 case=outcome.opens,

@@ -4,9 +4,9 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn, decided
+from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
-from bot.domain.policy import Band, Decision
 from bot.store.revisions import Revision
 
 RANK = {Band.CLEAR: 0, Band.ALERT: 1, Band.ACTION: 2}
@@ -78,10 +78,12 @@ def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
     touching = tuple(action for action in rest if not isinstance(action, Alert))
     if before is None:
         return Raised(decision, rest, opens=True)
-    worse = touching or before.answered or RANK[decision.band] > RANK[Band(before.row.decision["band"])]
-    as_bad = RANK[decision.band] == RANK[before.row.decision["band"]]
+    previous = before.row.decision
+    previous_rank, previous_score = (RANK[previous.band], previous.score) if previous is not None else (0, 0.0)
+    worse = touching or before.answered or RANK[decision.band] > previous_rank
+    as_bad = RANK[decision.band] == previous_rank
     is_kept = bool(done) and not decision.enforced and not before.answered  # its card can still undo what was done
-    if is_kept or (not worse and not (as_bad and decision.score >= before.row.decision["score"] - ABOUT)):
+    if is_kept or (not worse and not (as_bad and decision.score >= previous_score - ABOUT)):
         return Raised(replace(decision, actions=(), counts=False), (), opens=False)
     whole = decision
     if decision.enforced:
@@ -93,14 +95,12 @@ def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:
     """What was done or is being done about earlier revisions since the last Undo; a warning also where it is unsure."""
     found: tuple[Action, ...] = ()
     for revision in earlier:
-        decision = revision.row.decision
         if revision.undone:
             found = ()
-            continue
-        if not decision.get("enforced"):
-            continue
-        was = [one for one in decided(decision) if revision.row.state not in NOTHING_DONE or isinstance(one, Warn)]
-        found = _together(found, was)
+        elif revision.row.decision is not None:
+            enforced = revision.row.decision.enforced_actions
+            kept = [one for one in enforced if revision.row.state not in NOTHING_DONE or isinstance(one, Warn)]
+            found = _together(found, kept)
     return found
 
 

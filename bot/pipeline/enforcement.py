@@ -12,6 +12,7 @@ import structlog
 from bot.domain import action as actions
 from bot.domain.action import Action
 from bot.domain.case import Case, Journalled
+from bot.domain.decision import Decision
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import (
@@ -24,7 +25,6 @@ from bot.domain.platform import (
     Unreachable,
     Unreadable,
 )
-from bot.domain.policy import Decision
 from bot.domain.restriction import Unchanged
 from bot.pipeline.warning_pace import WarningPace
 from bot.store import Store
@@ -86,7 +86,7 @@ class Enforcement:
         """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
         not what people read, and then the case says so. What a moderator has undone is taken back."""
         todo, outcome = _left(row)
-        enforced = bool(row.decision["enforced"])
+        enforced = row.decision is not None and row.decision.enforced
         if row.id in self._undone:  # since the row was read
             return
         if row.state == "undoing":
@@ -106,9 +106,8 @@ class Enforcement:
 
         The first click wins, the others find nothing. Raises what the store raises; then another click goes on.
         """
-        row, decision = case.message.id, case.message.decision
-        todo = actions.decided(decision) if decision.get("enforced") else ()
-        await self._store.record_undone(case.id, moderator, todo)
+        row = case.message.id
+        await self._store.record_undone(case.id, moderator, case.decision.enforced_actions)
         now = await self._store.case(case.id)
         if now is None or now.message.state != "undoing" or row in self._undoing:
             return TakenBack()
@@ -306,6 +305,7 @@ class Enforcement:
 
 def _left(row: Journalled) -> tuple[list[Action], str]:
     """What is still to be done about a row, and what has come of the rest."""
-    listed: Sequence[Mapping[str, Any]] = row.decision["actions"] if row.todo is None else row.todo
-    outcome = next((str(data["outcome"]) for data in listed if "outcome" in data), "done")
-    return [actions.from_json(dict(data)) for data in listed if "outcome" not in data], outcome
+    if row.todo is None:
+        return list(row.decision.actions) if row.decision is not None else [], "done"
+    outcome = next((str(data["outcome"]) for data in row.todo if "outcome" in data), "done")
+    return [actions.from_json(dict(data)) for data in row.todo if "outcome" not in data], outcome

@@ -11,10 +11,11 @@ from typing import Any
 import structlog
 
 from bot.domain.case import Case
+from bot.domain.decision import Decision, unread
 from bot.domain.event import Message, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import Platform
-from bot.domain.policy import Decision, Mode, Policy, Standing, decide, exemption, unread
+from bot.domain.policy import Mode, Policy, Standing, decide, exemption
 from bot.pipeline.decisions import Decisions, Read, author_of
 from bot.pipeline.edits import is_unchanged
 from bot.pipeline.enforcement import Enforcement, TakenBack
@@ -23,7 +24,6 @@ from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.recovery import MOST_DEATHS, Recovery
 from bot.store import Store
 from bot.store.retry import StoreRetry, is_corruption
-from bot.store.store import decision_json
 from model.classifier import (
     TRIAL,
     AdapterRejected,
@@ -378,7 +378,7 @@ class Pipeline:
     async def _set_aside(self, row: int, event: Message, why: str) -> None:
         """Nobody could score it: moderators are shown it, and nothing else is done."""
         log.error("a message could not be scored", row=row, why=why)
-        said, now = decision_json(unread(why)), datetime.now(UTC)
+        said, now = unread(why), datetime.now(UTC)
         case = await self._store_retry(lambda: self._store.record_unread(row, said, now))
         if case is not None:
             await self._show(case)

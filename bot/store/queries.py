@@ -16,6 +16,7 @@ from bot.domain import restriction as restrictions
 from bot.domain.action import Action
 from bot.domain.case import Case, Journalled, UnchangedAction
 from bot.domain.correction import Said
+from bot.domain.decision import Band, Decision
 from bot.domain.event import EXAMPLES, NAME, TITLE, Attached, Author, Message, MessageKey
 from bot.domain.policy import Policy, as_far_as_valid
 from bot.domain.restriction import Restriction, Unchanged
@@ -349,7 +350,7 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
         state=row["state"],
         text=(sealer.legible(row["text_sealed"]) or "") if row["text_sealed"] else "",
-        decision=nonfinite.decided(row["decision"]),
+        decision=_decision(row["decision"]),
         probabilities=nonfinite.believed(row["probabilities"]),
         adapter=row["adapter"] or "",
         sent_at=row["sent_at"].replace(tzinfo=UTC),
@@ -362,6 +363,11 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
         attached=tuple(Attached(*one) for one in attached),
         unreadable=unreadable,
     )
+
+
+def _decision(data: Mapping[str, Any] | None) -> Decision | None:
+    """None where there is no decision yet."""
+    return Decision.from_json(nonfinite.decided(data)) if data else None
 
 
 def unchanged_json(action: Action, what: Unchanged, *, undoes: bool) -> dict[str, Any]:
@@ -397,7 +403,7 @@ def author_from(text: str) -> Author:
 
 def _shown() -> sa.ColumnElement[bool]:
     """Not a text that a moderator typed as an example."""
-    shown: sa.ColumnElement[bool] = t.message.c.decision["band"].as_string().is_distinct_from(t.EXAMPLE)
+    shown: sa.ColumnElement[bool] = t.message.c.decision["band"].as_string().is_distinct_from(str(Band.EXAMPLE))
     return shown
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from bot.domain.action import Action, to_json
 from bot.domain.case import Journalled
 from bot.domain.correction import Word, weigh
+from bot.domain.decision import Band, Decision, example
 from bot.domain.event import EXAMPLES, Message, MessageKey
-from bot.domain.policy import Band, Decision, Policy
+from bot.domain.policy import Policy
 from bot.domain.restriction import Unchanged
 from bot.store import journal, nonfinite
 from bot.store import tables as t
@@ -54,6 +55,7 @@ from bot.store.unknown_kinds import UnknownKinds
 from bot.store.watermarks import Watermarks
 from bot.store.writer import Writer
 from model.classifier import Verdict
+from model.labels import Label
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=ON")
 """What was forgotten or erased is overwritten (`secure_delete`)."""
@@ -255,16 +257,16 @@ class Store(Queries):
         """How often a message has been tried, the try that is about to begin included."""
         await self._writer.write_row(journal.tried, (row, count))
 
-    async def record_unread(self, row: int, decision: Mapping[str, Any], now: datetime) -> int | None:
+    async def record_unread(self, row: int, decision: Decision, now: datetime) -> int | None:
         """Nobody could score it: it is not tried again, and becomes a case. Returns the case."""
-        unread = journal.Scored(row, "failed", None, None, decision, enforced=False, opens=True, now=now)
+        unread = journal.Scored(row, "failed", None, None, decision.to_json(), enforced=False, opens=True, now=now)
         return await self._writer.write_row(journal.score, unread)
 
     async def record_decision(
         self,
         row: int,
         verdict: Verdict,
-        decision: Mapping[str, Any],
+        decision: Decision,
         state: str,
         now: datetime,
         *,
@@ -281,9 +283,7 @@ class Store(Queries):
         scored = journal.Scored(row, state, **_scored(verdict, decision), opens=case, now=now, takes=takes, todo=rest)
         return await self._writer.write_row(journal.score, scored)
 
-    async def record_shown(
-        self, event: Message, verdict: Verdict | None, decision: Mapping[str, Any], now: datetime
-    ) -> int:
+    async def record_shown(self, event: Message, verdict: Verdict | None, decision: Decision, now: datetime) -> int:
         """A member reported a message, which may be none of the journal's: its case, opened if there was none.
 
         A row without a decision (exempt, or still waiting, and then its turn comes all the same) gets this one; an
@@ -344,7 +344,6 @@ class Store(Queries):
 
         `moderator` is "platform:id"; the example's author is that member's pseudonym.
         """
-        decision = {"band": t.EXAMPLE, "label": label, "score": 0.0, "threshold": 0.0, "actions": [], "enforced": False}
         written = sa.insert(t.message).values(
             **_columns(MessageKey(platform, community, EXAMPLES, secrets.token_hex(16))),
             author=self.sealer.author(platform, community, moderator.removeprefix(f"{platform}:")),
@@ -352,7 +351,7 @@ class Store(Queries):
             sent_at=t.naive(now),
             seen_at=t.naive(now),
             state="done",
-            decision=decision | {"reason": "written by a moderator", "flags": [t.EXAMPLE]},
+            decision=example(Label(label)).to_json(),
             enforced=False,
         )
         card = {"state": "confirmed", "moderator": moderator, "undone": False, "created_at": t.naive(now)}
@@ -467,27 +466,12 @@ def _columns(key: MessageKey) -> dict[str, Any]:
     return {name: getattr(key, name) for name in ("platform", "community", "room", "message", "revision")}
 
 
-def _scored(verdict: Verdict | None, decision: Mapping[str, Any]) -> dict[str, Any]:
+def _scored(verdict: Verdict | None, decision: Decision) -> dict[str, Any]:
     return {
         "adapter": verdict and verdict.adapter,
         "probabilities": sa.null()
         if verdict is None
         else {str(label): p for label, p in verdict.probabilities.items()},
-        "decision": dict(decision),
-        "enforced": bool(decision["enforced"]) and decision["band"] == Band.ACTION,
-    }
-
-
-def decision_json(decision: Decision) -> dict[str, Any]:
-    """A decision as the journal keeps it."""
-    return {
-        "band": str(decision.band),
-        "label": str(decision.label),
-        "score": decision.score,
-        "threshold": decision.threshold,
-        "actions": [to_json(action) for action in decision.actions],
-        "enforced": decision.enforced,
-        "reason": decision.reason,
-        "flags": list(decision.flags),
-        "counts": decision.counts,
+        "decision": decision.to_json(),
+        "enforced": decision.enforced and decision.band is Band.ACTION,
     }

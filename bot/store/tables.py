@@ -24,8 +24,6 @@ from sqlalchemy import (
 
 metadata = MetaData()
 _ENFORCED: Any = {"sqlite_where": text("enforced IS 1"), "postgresql_where": text("enforced IS TRUE")}
-EXAMPLE = "example"
-"""The band of a text that a moderator typed to teach: nobody wrote it in a room, so no count of messages has it."""
 
 message = Table(
     "message",

@@ -16,9 +16,8 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from bot.domain.policy import Band, Decision
+from bot.domain.decision import Band, Decision
 from bot.store import Sealer, Store
-from bot.store.store import decision_json
 from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
 from model.labels import LABELS, Label
 from model.norms import PLAIN, Norm
@@ -44,7 +43,7 @@ async def taught(folder: Path, corrections: Sequence[tuple[str, Label]], basis: 
     async with Store.open(folder / "d.db", Sealer.from_file(folder / "key", create=True)) as store:
         for number, (text, label) in enumerate(corrections):
             row = (await store.record_seen(said(text, str(number)), now)).row
-            decision = decision_json(Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason=""))
+            decision = Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason="")
             assert row is not None
             case = await store.record_decision(row, verdict(0.1, 0.7), decision, "done", now, case=True)
             assert case is not None

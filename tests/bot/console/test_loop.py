@@ -173,7 +173,7 @@ async def test_advice_follows_the_moderators_words(page: Page, running: Running)
     assert (await running.parts.pipeline.policy("try-out")).offensive.alert_at == 1.0
     await say(page, "ann", "you fucking moron again")
     row = await scored(running, "you fucking moron again", times=1)
-    assert row.decision["band"] == "clear" and row.probabilities["offensive"] > 0.5
+    assert row.decision.band == "clear" and row.probabilities["offensive"] > 0.5
 
 
 async def test_random_messages_are_looked_at(page: Page, running: Running) -> None:
@@ -214,7 +214,7 @@ async def test_a_learned_norm_is_followed_and_said(page: Page, running: Running)
     after = await scored(running, insult, times=2)
     assert before.probabilities["offensive"] > 0.5 and after.probabilities["offensive"] == 0
     assert after.probabilities["hate"] == pytest.approx(before.probabilities["hate"], abs=0.01)
-    assert after.decision["band"] == "clear"
+    assert after.decision.band == "clear"
 
 
 async def test_a_card_as_moderators_see_it_elsewhere(page: Page) -> None:

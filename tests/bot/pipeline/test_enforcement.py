@@ -10,14 +10,13 @@ import pytest
 from bot.cases.card import card
 from bot.domain.action import Action, Ban, Delete, Warn
 from bot.domain.case import Case
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import MissingPermission, NotConnected, RateLimited, Unreachable
-from bot.domain.policy import Band, Decision
 from bot.pipeline.enforcement import Enforcement, TakenBack
 from bot.store import Store
 from bot.store.retry import StoreRetry
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import now, said, verdict
 
@@ -73,7 +72,7 @@ async def decided(store: Store) -> int:
     """A message in the journal of which everything is still to be done."""
     row = (await store.record_seen(said("HATE"), now())).row
     assert row is not None
-    await store.record_decision(row, verdict(0.95), decision_json(HARSH), "intended", now(), case=True)
+    await store.record_decision(row, verdict(0.95), HARSH, "intended", now(), case=True)
     return row
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bot.cases.service import CaseService
+from bot.domain.action import Delete
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.fair_queue import FairQueue
@@ -63,7 +64,7 @@ async def test_in_shadow_mode_a_case_opens_and_the_message_stays(store: Store) -
         await scene.settled()
         (case,) = await store.cases("try-out")
         assert scene.chat.messages[message].state == "shown"
-        assert case.message.decision["actions"][0] == {"name": "delete"} and not case.message.decision["enforced"]
+        assert case.decision.actions[0] == Delete() and not case.decision.enforced
 
 
 async def test_enforced_removed_undone_restored(store: Store) -> None:

@@ -212,7 +212,7 @@ async def test_a_real_process_killed_by_a_text(tmp_path: Path, sealer: Sealer) -
         cases = {case.message.text: case.message for case in await store.cases("try-out")}
         assert cases.keys() == {KILLER, RUDE}
         assert (cases[KILLER].state, cases[KILLER].tries) == ("failed", MOST_TRIES)
-        assert cases[RUDE].decision["label"] == "hate" and cases[RUDE].state == "done"
+        assert cases[RUDE].decision.label == "hate" and cases[RUDE].state == "done"
         for task in tasks:
             task.cancel()
 

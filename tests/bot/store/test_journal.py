@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.policy import Band, Decision
+from bot.domain.decision import Band, Decision
 from bot.store import Sealer, Store, journal
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import now, said, verdict
 
-CLEAR = decision_json(Decision(Band.CLEAR, Label.NEUTRAL, 0.1, 0.0))
-SHOWN = decision_json(Decision(Band.ALERT, Label.HATE, 0.9, 0.5))
+CLEAR = Decision(Band.CLEAR, Label.NEUTRAL, 0.1, 0.0)
+SHOWN = Decision(Band.ALERT, Label.HATE, 0.9, 0.5)
 
 
 async def test_known_revisions_among_new_ones_are_noticed(store: Store) -> None:

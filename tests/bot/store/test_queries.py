@@ -8,16 +8,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Attached
-from bot.domain.policy import Band, Decision
 from bot.store import Counts, Store
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.bot.cases.test_audit import clear
 from tests.bot.store.test_store import NOW, examples, seen_case
 from tests.conftest import said, verdict
 
-DELETED = decision_json(Decision(Band.ACTION, Label.HATE, 0.9, 0.8, enforced=True))
+DELETED = Decision(Band.ACTION, Label.HATE, 0.9, 0.8, enforced=True)
 
 
 async def test_an_author_has_a_history(store: Store) -> None:

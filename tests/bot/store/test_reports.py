@@ -5,15 +5,14 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from bot.domain.policy import Band, Decision
+from bot.domain.decision import Band, Decision
 from bot.store import Store
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.bot.cases.test_audit import CLEAR, clear
 from tests.bot.store.test_store import NOW, seen_case
 from tests.conftest import said, verdict
 
-RUDE = decision_json(Decision(Band.ACTION, Label.OFFENSIVE, 0.96, 0.95, enforced=True))
+RUDE = Decision(Band.ACTION, Label.OFFENSIVE, 0.96, 0.95, enforced=True)
 
 
 async def test_each_member_counts_once(store: Store) -> None:
@@ -32,7 +31,7 @@ async def test_a_message_that_was_never_journalled_can_be_shown(store: Store) ->
     assert await store.record_shown(said("you idiots", "7"), verdict(), CLEAR, NOW) == number
     case = await store.case(number)
     assert case is not None and case.message.text == "you idiots" and case.author.name == "Ann"
-    assert case.message.state == "done" and case.message.decision["label"] == "offensive"
+    assert case.message.state == "done" and case.decision.label == "offensive"
     assert (await store.standings.strikes(said("x"), NOW - timedelta(days=1))).strikes == {}
 
 

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from bot.platforms.telegram.private import payload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from bot.domain.policy import LabelPolicy, Policy, Strikes
 from bot.domain.setup import Setup
 from bot.platforms.telegram.commands import bold
 from bot.platforms.telegram.layout import LONGEST_TEXT, block, fitting, inline
-from bot.platforms.telegram.private import payload
 from bot.text.inert import one_line, plain
 from tests.bot.platforms.telegram.conftest import Scene
 from tests.simulators.telegram_server import Call
