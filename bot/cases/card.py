@@ -14,12 +14,17 @@ from bot.domain.case import Case, Journalled, UnchangedAction
 from bot.domain.correction import Said
 from bot.domain.decision import UNREAD, WORDLESS, Band, Decision
 from bot.domain.event import Attached
+from bot.domain.row_state import DECIDED, NOTHING_DONE, RowState
 from bot.text.language import Language, say
 from model.labels import HARMFUL, LABELS, Label
 
 Verb = Literal["right", "wrong", "undo", "explain"]
 CLOSE, MOST_IN_DIGEST, MOST_WORDS = 0.05, 10, 8
 """Evidence below `CLOSE` is noise; a digest lists so many messages; an explanation names so many words."""
+
+
+DONE_WORDINGS = (*DECIDED, *NOTHING_DONE, RowState.GONE)
+"""States for which the texts have a `done-` sentence of their own; all others read as done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,7 @@ def done(case: Case, language: Language) -> str:
     said = [say(language, "done-unsure", actions=action_text(language, one)) for one in wanted if one.name == unsure]
     if sure:
         names = ", ".join(action_text(language, action) for action in sure)
-        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing', 'stopped') else 'done'}"
+        known = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
         said.insert(0, say(language, known, actions=names))
     return " ".join([*said, *(said_unchanged(one, language) for one in case.message.unchanged)])
 

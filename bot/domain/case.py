@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from bot.domain.action import Action
 from bot.domain.decision import Decision
 from bot.domain.event import Attached, Author, MessageKey
+from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Unchanged
+from bot.domain.row_state import RowState
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Journalled:
 
     id: int
     key: MessageKey
-    state: str
+    state: RowState
     text: str
     decision: Decision | None
     """None while it waits, and where it was not read."""
@@ -28,7 +29,7 @@ class Journalled:
     """The author's pseudonym."""
     tries: int = 0
     """How often it was tried after a process had died with it."""
-    todo: Sequence[Mapping[str, Any]] | None = None
+    todo: RemainingActions | None = None
     """The actions that are still to be done; None is all of the decision's."""
     unsure: str | None = None
     """The action that may have been done and is not repeated."""

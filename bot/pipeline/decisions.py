@@ -8,6 +8,7 @@ from bot.domain.action import Action
 from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
 from bot.domain.policy import Mode, Policy, Standing, decide, strike_expiry
+from bot.domain.row_state import RowState
 from bot.pipeline.edits import Raised, has_same_flagged_words, held, last_word, raised, shown
 from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.ordering import Ordering
@@ -178,7 +179,7 @@ class Decisions:
                 row,
                 verdict,
                 decision,
-                "intended" if todo else "done",
+                RowState.INTENDED if todo else RowState.DONE,
                 now,
                 case=outcome.opens,
                 takes=outcome.takes,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn
 from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
+from bot.domain.row_state import NOTHING_DONE, RowState
 from bot.store.revisions import Revision
 
 RANK = {Band.CLEAR: 0, Band.ALERT: 1, Band.ACTION: 2}
@@ -14,8 +15,6 @@ _ORDER: tuple[type[Action], ...] = (Delete, Warn, Timeout, Kick, Ban, Alert)
 ABOUT = 0.05
 """A score that is lower by so little is as bad: the card shows the newer text."""
 _WORD = re.compile(r"\w+")
-NOTHING_DONE = ("failed", "stopped")
-"""States after which an action may still be done: it was not possible, or acting was paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Raised:
 
 def is_unchanged(event: Message, earlier: Sequence[Revision]) -> bool:
     """Whether the revision before said and showed the same, and was read."""
-    if not earlier or earlier[-1].row.state == "exempt":
+    if not earlier or earlier[-1].row.state is RowState.EXEMPT:
         return False
     before = earlier[-1].row
     return (before.text, before.quoted) == (event.text, event.quoted)

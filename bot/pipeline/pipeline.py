@@ -16,6 +16,7 @@ from bot.domain.event import Message, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import Platform
 from bot.domain.policy import Mode, Policy, Standing, decide, exemption
+from bot.domain.row_state import RowState
 from bot.pipeline.decisions import Decisions, Read, author_of
 from bot.pipeline.edits import is_unchanged
 from bot.pipeline.enforcement import Enforcement, TakenBack
@@ -231,7 +232,7 @@ class Pipeline:
     async def _shed(self, row: int) -> None:
         """There is no room for it now: the journal keeps it, and it is taken up when there is."""
         try:
-            await self._store_retry(lambda: self._store.record_state(row, "shed"))
+            await self._store_retry(lambda: self._store.record_state(row, RowState.SHED))
         finally:
             self._in_hand.discard(row)
             self._recovery.has_shed = True
@@ -253,7 +254,7 @@ class Pipeline:
                 if is_corruption(error):
                     raise
                 log.exception("message failed", row=row)
-                await self._store_retry(lambda: self._store.record_state(row, "failed"))  # noqa: B023
+                await self._store_retry(lambda: self._store.record_state(row, RowState.FAILED))  # noqa: B023
                 self._tell(Notice("notice-failed", {"row": row}, event.key.community))
                 if (case := await self._store_retry(lambda: self._store.case_of(*event.key.address))) is not None:  # noqa: B023
                     self._changed(case)
@@ -281,7 +282,7 @@ class Pipeline:
     async def _handle(self, row: int, event: Message) -> Judgement | None:
         policy = await self._store_retry(lambda: self.policy(event.key.community))
         if await self._is_left_alone(event.key) or exemption(event, policy) is not None:
-            await self._store_retry(lambda: self._store.record_state(row, "exempt"))
+            await self._store_retry(lambda: self._store.record_state(row, RowState.EXEMPT))
             return None
         if event.unreadable:
             await self._unreadable(row, event)
@@ -289,7 +290,7 @@ class Pipeline:
         revises = row in self._revising
         earlier = await self._store_retry(lambda: self._store.revisions.before(row, event.key)) if revises else []
         if is_unchanged(event, earlier):
-            await self._store_retry(lambda: self._store.record_state(row, "unchanged"))
+            await self._store_retry(lambda: self._store.record_state(row, RowState.UNCHANGED))
             return None
         try:
             verdict, disguised, quoted = await self._read(row, event, policy)
@@ -315,7 +316,7 @@ class Pipeline:
         """Nobody knows its shape: moderators are told once of each kind."""
         log.warning("a message of unknown shape", row=row, kind=event.unreadable)
         community, kind = event.key.community, f"{event.key.platform}: {event.unreadable}"
-        await self._store_retry(lambda: self._store.record_state(row, "done"))
+        await self._store_retry(lambda: self._store.record_state(row, RowState.DONE))
         if await self._store_retry(lambda: self._store.unknown.is_new(community, kind, datetime.now(UTC))):
             self._notice(Notice("notice-unknown-kind", {"kind": event.unreadable}, community))
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.domain.event import Message
+from bot.domain.row_state import ACTING, RowState
 from bot.store import tables as t
 from bot.store.sealing import Sealer
 
@@ -56,7 +57,7 @@ class Standings:
         wanted = (
             *self._author(event),
             _M.enforced.is_(True),
-            _M.state.in_(("intended", "sent", "done")),
+            _M.state.in_((*ACTING, RowState.DONE)),
             _M.seen_at >= t.naive(since),
             sa.func.coalesce(t.case.c.undone, False).is_(False),
         )
@@ -103,7 +104,7 @@ class Standings:
         wanted = (
             *self._author(event),
             _M.enforced.is_(True),
-            _M.state == "done",
+            _M.state == RowState.DONE,
             _M.seen_at >= t.naive(since),
             _M.message != event.key.message,
         )

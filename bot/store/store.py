@@ -27,7 +27,9 @@ from bot.domain.correction import Word, weigh
 from bot.domain.decision import Band, Decision, example
 from bot.domain.event import EXAMPLES, Message, MessageKey
 from bot.domain.policy import Policy
+from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Unchanged
+from bot.domain.row_state import UNFINISHED, RowState
 from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
@@ -61,7 +63,6 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreig
 """What was forgotten or erased is overwritten (`secure_delete`)."""
 KEY_TRIED_ON = 20
 log = structlog.get_logger()
-UNFINISHED = ("seen", "shed", "scored", "intended", "sent", "undoing")
 
 
 def _pragmas(connection: Any, _record: object) -> None:
@@ -215,16 +216,16 @@ class Store(Queries):
         )
         return await self._writer.write_row(journal.add, row)
 
-    async def record_state(self, row: int, state: str) -> None:
+    async def record_state(self, row: int, state: RowState) -> None:
         """Moves a message along the journal."""
         await self._writer.write_row(journal.move, (row, state))
 
     async def record_progress(
         self,
         row: int,
-        state: str,
+        state: RowState,
         todo: Sequence[Action],
-        outcome: str,
+        outcome: RowState,
         unsure: Action | None = None,
         *,
         undoes: bool = False,
@@ -235,9 +236,7 @@ class Store(Queries):
         `outcome` is what has come of the rest so far ("done", "failed", "gone"). `unsure` marks an action that may have
         been done and is not repeated. Once a moderator has undone it, only what `undoes` is recorded.
         """
-        rest: list[dict[str, object]] = [to_json(action) for action in todo]
-        if todo and outcome != "done":
-            rest.append({"outcome": outcome})
+        rest = RemainingActions(tuple(todo), outcome).to_json()
         step = journal.Progress(row, state, rest, unsure.name if unsure else None, undoes)
         await self._writer.write_row(journal.progress, step)
 
@@ -259,7 +258,9 @@ class Store(Queries):
 
     async def record_unread(self, row: int, decision: Decision, now: datetime) -> int | None:
         """Nobody could score it: it is not tried again, and becomes a case. Returns the case."""
-        unread = journal.Scored(row, "failed", None, None, decision.to_json(), enforced=False, opens=True, now=now)
+        unread = journal.Scored(
+            row, RowState.FAILED, None, None, decision.to_json(), enforced=False, opens=True, now=now
+        )
         return await self._writer.write_row(journal.score, unread)
 
     async def record_decision(
@@ -267,7 +268,7 @@ class Store(Queries):
         row: int,
         verdict: Verdict,
         decision: Decision,
-        state: str,
+        state: RowState,
         now: datetime,
         *,
         case: bool,
@@ -292,7 +293,7 @@ class Store(Queries):
         """
         key, scored = _columns(event.key), _scored(verdict, decision) | {"enforced": False}
         this = sa.and_(*(t.message.c[name] == value for name, value in key.items()))
-        added = insert(t.message).values(self._sealed(event, now) | {"state": "done", **scored})
+        added = insert(t.message).values(self._sealed(event, now) | {"state": RowState.DONE, **scored})
         decided = sa.update(t.message).where(this, t.message.c.decision.is_(None)).values(scored)
         known = sa.update(t.message).where(
             this, t.message.c.text_sealed.is_not(None), t.message.c.author_sealed.is_(None)
@@ -350,7 +351,7 @@ class Store(Queries):
             text_sealed=self.sealer.seal(text),
             sent_at=t.naive(now),
             seen_at=t.naive(now),
-            state="done",
+            state=RowState.DONE,
             decision=example(Label(label)).to_json(),
             enforced=False,
         )

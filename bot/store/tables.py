@@ -39,7 +39,7 @@ message = Table(
     Column("text_sealed", LargeBinary),  # NULL once its retention time is over
     Column("sent_at", DateTime, nullable=False),
     Column("seen_at", DateTime, nullable=False),
-    Column("state", String, nullable=False),  # see `journal.STATES`
+    Column("state", String, nullable=False),  # see bot/domain/row_state.py
     Column("adapter", String),
     Column("probabilities", JSON),
     Column("decision", JSON),

@@ -7,6 +7,7 @@ import pytest
 
 from bot.domain.decision import Band, Decision
 from bot.domain.policy import Policy
+from bot.domain.row_state import RowState
 from bot.store import Sealer, Store
 from model.labels import Label
 from tests.bot.store.test_store import NOW, seen_case
@@ -21,7 +22,7 @@ async def clear(store: Store, number: int) -> int:
     """A message that nobody was shown; its journal row."""
     row = (await store.record_seen(said(f"good morning {number}", f"c{number}"), NOW)).row
     assert row is not None
-    await store.record_decision(row, verdict(0.01, 0.01), CLEAR, "done", NOW, case=False)
+    await store.record_decision(row, verdict(0.01, 0.01), CLEAR, RowState.DONE, NOW, case=False)
     return row
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.domain.decision import Band, Decision
+from bot.domain.row_state import RowState
 from bot.store import Store
 from model.labels import Label
 from tests.bot.cases.test_audit import CLEAR, clear
@@ -52,7 +53,7 @@ async def test_a_message_reported_while_it_waits_is_decided_all_the_same(store: 
     row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     number = await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW)
     assert [old.id for old in await store.unfinished("webchat")] == [row]
-    assert await store.record_decision(row or 0, verdict(), CLEAR, "done", NOW, case=False) is None
+    assert await store.record_decision(row or 0, verdict(), CLEAR, RowState.DONE, NOW, case=False) is None
     case = await store.case(number)
     assert case is not None and case.message.decision == CLEAR and case.author.name == "Ann"
 

@@ -14,6 +14,7 @@ import pytest
 
 from bot.domain.event import Message, MessageKey
 from bot.domain.policy import Policy, Standing, decide
+from bot.domain.row_state import RowState
 from bot.store import Sealer, Store
 from bot.store import retention as module
 from tests.conftest import said, verdict
@@ -33,7 +34,7 @@ async def wrote(
     assert seen is not None
     found = verdict(harm)
     decision = decide(event, found, Standing(), Policy())
-    await store.record_decision(seen.row, found, decision, "done", LONG_AGO, case=bool(decision.actions))
+    await store.record_decision(seen.row, found, decision, RowState.DONE, LONG_AGO, case=bool(decision.actions))
     return seen.row
 
 
@@ -117,7 +118,7 @@ async def test_a_message_that_has_a_case_keeps_its_revisions(store: Store, tmp_p
     assert seen is not None and seen.revises
     good = verdict()
     decided = decide(event, good, Standing(), Policy())
-    await store.record_decision(seen.row, good, decided, "done", LONG_AGO, case=False)
+    await store.record_decision(seen.row, good, decided, RowState.DONE, LONG_AGO, case=False)
     await wrote(store, "last")
     await store.forget_texts(FORGET)
     (case,) = await store.cases("try-out")
