@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.cases.explanation import Explanation
-from bot.domain import action as actions
-from bot.domain.action import action_text
+from bot.domain.action import action_text, is_reversible
 from bot.domain.case import Case, Journalled, UnchangedAction
 from bot.domain.correction import Said
 from bot.domain.decision import UNREAD, WORDLESS, Band, Decision
@@ -202,7 +201,7 @@ def _buttons(case: Case, language: Language) -> tuple[Button, ...]:
     """None where there is no label to speak about."""
     if case.decision.is_unread:
         return ()
-    reversible = any(action.name in actions.REVERSIBLE for action in case.decision.enforced_actions)
+    reversible = any(map(is_reversible, case.decision.enforced_actions))
     verbs: list[Verb] = ["right", "wrong", "explain"]
     if reversible and not case.undone:
         verbs.insert(2, "undo")

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.cases import card as cards
 from bot.cases.card import Card
-from bot.domain.action import REVERSIBLE, action_text
+from bot.domain.action import action_text, is_reversible
 from bot.domain.case import Case
 from bot.domain.decision import Band
 from bot.learning.changed_decisions import Flip
@@ -45,7 +45,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "by": case.moderator,
         "adapter": case.message.adapter,
         "created_at": case.created_at.isoformat(),
-        "undoable": not case.undone and any(action.name in REVERSIBLE for action in decision.enforced_actions),
+        "undoable": not case.undone and any(map(is_reversible, decision.enforced_actions)),
         "teaches": case.teaches,
         "is_audit": decision.band is Band.CLEAR,
     }

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn
+from bot.domain.action import ACTIONS, LONGEST_TIMEOUT_MINUTES, Action, Alert, Ban, Delete, Timeout
 from bot.domain.decision import QUOTED, Band, Decision
 from bot.domain.event import Kind, Message
 from model.classifier import Verdict
@@ -31,6 +31,10 @@ LONGEST_BAN_HOURS, MOST_STRIKES, MOST_EXEMPT = 87_600, 1_000, 1_000
 """Ten years; longer is for ever, which None says."""
 Name = Annotated[str, Field(max_length=200)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+if TYPE_CHECKING:
+    Punishment = str
+else:
+    Punishment = Literal[ACTIONS.punishments]  # so that an unknown name is answered with those there are
 
 
 class LabelPolicy(_Frozen):
@@ -38,8 +42,8 @@ class LabelPolicy(_Frozen):
 
     alert_at: Probability
     act_at: Probability
-    actions: tuple[Literal["delete", "warn", "timeout", "kick", "ban"], ...] = ("delete",)
-    timeout_minutes: Annotated[int, Field(ge=1, le=40_320)] = 60
+    actions: tuple[Punishment, ...] = ("delete",)
+    timeout_minutes: Annotated[int, Field(ge=1, le=LONGEST_TIMEOUT_MINUTES)] = 60
     ban_hours: Annotated[int | None, Field(ge=1, le=LONGEST_BAN_HOURS)] = None
 
     @model_validator(mode="after")
@@ -51,14 +55,7 @@ class LabelPolicy(_Frozen):
     def build(self) -> tuple[Action, ...]:
         """The actions of the action band, as data: the message first, then its author, who must still be there to be
         warned."""
-        made: dict[str, Action] = {
-            "delete": Delete(),
-            "warn": Warn(),
-            "timeout": Timeout(self.timeout_minutes),
-            "kick": Kick(),
-            "ban": Ban(self.ban_hours),
-        }
-        return tuple(action for name, action in made.items() if name in self.actions)
+        return ACTIONS.build(self.actions, dict(self))
 
 
 class Category(_Frozen):

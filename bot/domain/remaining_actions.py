@@ -27,4 +27,4 @@ class RemainingActions:
     def from_json(cls, data: Sequence[Mapping[str, Any]]) -> Self:
         """The inverse; raises ValueError for anything else."""
         outcome = next((RowState(one["outcome"]) for one in data if "outcome" in one), RowState.DONE)
-        return cls(tuple(actions.from_json(dict(one)) for one in data if "outcome" not in one), outcome)
+        return cls(tuple(actions.from_json(one) for one in data if "outcome" not in one), outcome)

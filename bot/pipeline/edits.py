@@ -4,14 +4,13 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn
+from bot.domain.action import ACTIONS, Action, Alert, Warn
 from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
 from bot.domain.row_state import NOTHING_DONE, RowState
 from bot.store.revisions import Revision
 
 RANK = {Band.CLEAR: 0, Band.ALERT: 1, Band.ACTION: 2}
-_ORDER: tuple[type[Action], ...] = (Delete, Warn, Timeout, Kick, Ban, Alert)
 ABOUT = 0.05
 """A score that is lower by so little is as bad: the card shows the newer text."""
 _WORD = re.compile(r"\w+")
@@ -73,7 +72,8 @@ def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
     if decision.band is Band.CLEAR:
         return Raised(decision, (), opens=False)
     done = _done(earlier)
-    rest = tuple(action for action in decision.actions if not _is_covered(action, done)) if decision.enforced else ()
+    wanted = decision.actions if decision.enforced else ()
+    rest = tuple(action for action in wanted if not ACTIONS.is_covered(action, done))
     touching = tuple(action for action in rest if not isinstance(action, Alert))
     if before is None:
         return Raised(decision, rest, opens=True)
@@ -86,7 +86,7 @@ def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
         return Raised(replace(decision, actions=(), counts=False), (), opens=False)
     whole = decision
     if decision.enforced:
-        whole = replace(decision, actions=_together(done, decision.actions))
+        whole = replace(decision, actions=ACTIONS.together(done, decision.actions))
     return Raised(whole, rest, opens=True, takes=None if before.answered else before.case)
 
 
@@ -99,45 +99,5 @@ def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:
         elif revision.row.decision is not None:
             enforced = revision.row.decision.enforced_actions
             kept = [one for one in enforced if revision.row.state not in NOTHING_DONE or isinstance(one, Warn)]
-            found = _together(found, kept)
+            found = ACTIONS.together(found, kept)
     return found
-
-
-def _is_covered(action: Action, done: Sequence[Action]) -> bool:
-    """Whether this, or something that goes further, was done."""
-    match action:
-        case Alert():
-            return False
-        case Timeout(minutes=minutes):
-            longer = any(isinstance(one, Timeout) and one.minutes >= minutes for one in done)
-            return longer or any(isinstance(one, Ban) for one in done)
-        case Ban(hours=hours):
-            bans = [one.hours for one in done if isinstance(one, Ban)]
-            return any(one is None or (hours is not None and one >= hours) for one in bans)
-        case Kick():
-            return any(isinstance(one, Kick | Ban) for one in done)
-        case _:
-            return any(isinstance(one, type(action)) for one in done)
-
-
-def _together(one: Sequence[Action], other: Sequence[Action]) -> tuple[Action, ...]:
-    """Each kind of action once, the longer of two, in the order in which actions are done."""
-    both = [*one, *other]
-    kept = [action for kind in _ORDER if (action := _longest([a for a in both if isinstance(a, kind)])) is not None]
-    return tuple(kept)
-
-
-def _longest(same: Sequence[Action]) -> Action | None:
-    if not same:
-        return None
-    return max(same, key=lambda one: _length(one))
-
-
-def _length(action: Action) -> float:
-    match action:
-        case Timeout(minutes=minutes):
-            return minutes
-        case Ban(hours=hours):
-            return float("inf") if hours is None else hours
-        case _:
-            return 0.0

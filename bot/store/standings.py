@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bot.domain.action import Warn
+from bot.domain.decision import Decision
 from bot.domain.event import Message
 from bot.domain.row_state import ACTING, RowState
 from bot.store import tables as t
@@ -110,8 +112,8 @@ class Standings:
         )
         query = sa.select(_M.decision).where(*wanted).order_by(_M.id.desc()).limit(20)
         async with self._engine.connect() as connection:
-            decisions = (await connection.execute(query)).scalars().all()
-        return any(action["name"] == "warn" for decision in decisions for action in decision["actions"])
+            decisions = [Decision.from_json(data) for data in (await connection.execute(query)).scalars()]
+        return any(isinstance(action, Warn) for decision in decisions for action in decision.actions)
 
     def _author(self, event: Message) -> tuple[sa.ColumnElement[bool], ...]:
         return _M.community == event.key.community, _M.author == self._pseudonym(event)
