@@ -41,7 +41,7 @@ from model.norms import Norm, norm_of
 from model.plots import lines_plot
 from model.serving.scorer import attach_checked
 from model.table import BadData
-from training import gate, quarantine
+from training import gate, quarantine, refresh_run
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example, read_examples, split
@@ -183,12 +183,12 @@ def undefended() -> Iterator[None]:
         return quarantine.Sifted(snapshot, {COMMUNITY: learn_norm(words, said(words))})
 
     with (
-        patch.object(module, "sift_all", learn),
-        patch.object(module, "contrasts", lambda *_, **__: []),
-        patch.object(module, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
-        patch.object(module, "_unlearned", lambda *_: []),
-        patch.object(module, "_untaught", lambda *_: []),
-        patch.object(module, "passwords", lambda *_: []),
+        patch.object(refresh_run, "sift_all", learn),
+        patch.object(refresh_run, "contrasts", lambda *_, **__: []),
+        patch.object(refresh_run, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
+        patch.object(refresh_run, "_unlearned", lambda *_: []),
+        patch.object(refresh_run, "_untaught", lambda *_: []),
+        patch.object(refresh_run, "passwords", lambda *_: []),
     ):
         yield
 
