@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from bot.app import PortInUse, Running, service
+from bot.app import Running, service
 from bot.config import Config, Learning, Service
 from bot.domain.action import Delete
 from bot.domain.policy import Mode
 from bot.learning.threshold_advice import LEAST_WORDS
+from bot.process.http_listener import PortInUse
 from bot.store.store import Journalled
 from model.adapters.registry import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
