@@ -13,6 +13,8 @@ from bot.pipeline.edits import Raised, has_same_flagged_words, held, last_word, 
 from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.ordering import Ordering
 from bot.pipeline.pending_decisions import Acted, PendingDecisions
+from bot.pipeline.reader import Read
+from bot.pipeline.waiting_messages import author_of
 from bot.store import Store
 from bot.store.retry import StoreRetry
 from bot.store.revisions import Revision
@@ -22,16 +24,6 @@ from model.classifier import Verdict
 PUNISHED_WITHIN = timedelta(hours=1)
 """Messages read later than this, after an outage, are shown to moderators and not acted on."""
 LAST_MINUTE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What the model says of a message: of its author's words, of them once their disguise is undone (None where that
-    changes nothing), and of what is quoted in it."""
-
-    verdict: Verdict
-    disguised: Verdict | None = None
-    quoted: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +180,6 @@ class Decisions:
         )
         before = shown(earlier)
         return Recorded(decision, todo, case if case is not None or before is None else before.case)
-
-
-def author_of(event: Message) -> str:
-    """Names an author within the process."""
-    return "\0".join((event.key.platform, event.key.community, event.author.id))
 
 
 def _message_of(event: Message) -> str:

@@ -238,7 +238,7 @@ async def test_a_card_as_moderators_see_it_elsewhere(page: Page) -> None:
 async def test_what_the_model_could_not_read_and_what_may_have_arrived(page: Page, running: Running) -> None:
     """No figures and no buttons where there is no verdict; an action in doubt is said to be that."""
     killer = "a text with which the model's process died"
-    running.parts.pipeline._unread[killer] = None
+    running.parts.pipeline._poison._texts[killer] = None
     await expect(page.get_by_test_id("mode")).to_have_text("shadow")
     await page.get_by_test_id("mode-switch").click()
     await expect(page.get_by_test_id("mode")).to_have_text("enforce")

@@ -201,7 +201,7 @@ async def test_what_the_line_has_no_room_for_is_taken_from_the_journal_later(sto
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.2)
         task.cancel()
-    assert pipeline._fair_queue.shed > 0
+    assert pipeline._waiting.line.shed > 0
     assert len(settled) == len(set(settled)) == 1500 == sum(map(len, classifier.batches))
     assert not await store.unfinished("webchat")
 
