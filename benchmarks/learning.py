@@ -30,7 +30,8 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.community import COMMUNITY, MALICIOUS, Scene, called, judged, scene, shares, words_of
-from bot.domain.policy import Band, Policy, band, score_of
+from bot.domain.decision import Band
+from bot.domain.policy import Policy, band, score_of
 from bot.learning.threshold_advice import Answered, advise
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from model.calibration import calibrated
@@ -40,7 +41,7 @@ from model.norms import Norm
 from model.plots import lines_plot
 from model.serving.scorer import attach_checked
 from model.table import BadData
-from training import gate, quarantine
+from training import gate, quarantine, refresh_run
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example
@@ -137,12 +138,12 @@ def undefended() -> Iterator[None]:
         return quarantine.Sifted(snapshot, {COMMUNITY: learn_norm(words, said(words))})
 
     with (
-        patch.object(module, "sift_all", learn),
-        patch.object(module, "contrasts", lambda *_, **__: []),
-        patch.object(module, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
-        patch.object(module, "_unlearned", lambda *_: []),
-        patch.object(module, "_untaught", lambda *_: []),
-        patch.object(module, "passwords", lambda *_: []),
+        patch.object(refresh_run, "sift_all", learn),
+        patch.object(refresh_run, "contrasts", lambda *_, **__: []),
+        patch.object(refresh_run, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
+        patch.object(refresh_run, "_unlearned", lambda *_: []),
+        patch.object(refresh_run, "_untaught", lambda *_: []),
+        patch.object(refresh_run, "passwords", lambda *_: []),
     ):
         yield
 

@@ -24,7 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot import app
 from bot import check as checking
 from bot.config import BadConfig, Config, read_config
+from bot.console.one_time_links import new_link
 from bot.domain.platform import PlatformRefuses
+from bot.process import data_folder
+from bot.process.http_listener import PortInUse
 from bot.replay import replay, report
 from bot.store import Damaged, KeyMissing, NewerStore
 from model.classifier import AdapterRejected
@@ -43,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "check":
             return asyncio.run(check(config, options.config, console, errors))
         elif options.command == "link":
-            console.print(app.new_link(config), soft_wrap=True, markup=False, highlight=False)
+            console.print(new_link(config), soft_wrap=True, markup=False, highlight=False)
         elif options.command == "backup":
-            console.print(app.back_up(config, options.file), soft_wrap=True, markup=False)
+            console.print(data_folder.back_up(config, options.file), soft_wrap=True, markup=False)
         elif options.command == "restore":
-            console.print(app.restore(config, options.file), soft_wrap=True, markup=False)
+            console.print(data_folder.restore(config, options.file), soft_wrap=True, markup=False)
         elif options.command == "replay":
             asyncio.run(
                 replay_file(config, options.file, options.text, options.label, options.out, errors, options.community)
@@ -60,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         BadConfig,
         BadData,
         PlatformRefuses,
-        app.PortInUse,
-        app.AlreadyRuns,
+        PortInUse,
+        data_folder.AlreadyRuns,
         KeyMissing,
         NewerStore,
         Damaged,

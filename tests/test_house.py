@@ -43,7 +43,7 @@ ARROWS = {
     "pipeline": {"store", "domain", "text"},
     "cases": {"pipeline", "store", "domain", "text"},
     "learning": {"pipeline", "store", "domain", "text"},
-    "process": {"pipeline", "store", "domain", "text", "config"},
+    "process": {"learning", "pipeline", "store", "domain", "text", "config"},
     "conversation": {"cases", "pipeline", "store", "domain", "text"},
     "platforms": {"conversation", "cases", "pipeline", "process", "store", "domain", "text", "config"},
     "console": {"platforms", "conversation", "cases", "learning", "pipeline", "store", "domain", "text", "config"},

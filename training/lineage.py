@@ -48,3 +48,12 @@ def ancestor_of(registry: Registry, adapter: str) -> str:
     except AdapterRejected:
         pass
     return shipped
+
+
+def learned_by(registry: Registry, scope: str) -> Collection[str]:
+    """Ids of what the scope's own serving adapter learned from; none where it has none."""
+    try:
+        serving, _ = registry.sound(scope)
+        return read_manifest(registry.folder(serving)).examples if serving.startswith(f"{scope}/") else ()
+    except AdapterRejected:
+        return ()

@@ -12,63 +12,31 @@ Exit status: 0 promoted, 2 bad input, 3 refused (by the gate, or before the trai
 
 import argparse
 import contextlib
-import datetime
 import fcntl
 import json
 import os
 import shutil
 import sys
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
-from torch import Tensor
 
-from model.adapters import canaries
 from model.adapters.files import lock_file
-from model.adapters.registry import GLOBAL, Registry, read_manifest, registry_of, scope_of
+from model.adapters.registry import GLOBAL, Registry, registry_of, scope_of
 from model.base import BaseNotFound
 from model.choice import Choice, add_choice, chosen
 from model.classifier import AdapterRejected
-from model.norms import PLAIN, Norm
-from model.open import open_choice
 from model.serving import core_dumps
-from model.serving.scorer import attach_checked, read_checked
 from model.table import BadData
-from training.account import changed, counted, for_report
-from training.corrections import Correction, Snapshot, read_corrections, split_by_author
-from training.examples import Example, without
-from training.fit import Course, Recipe
-from training.gate import NEW_COMMUNITY, Stake, acted_on_too_much, judge
-from training.lineage import ANCESTOR, ancestor_of, clean_origin
-from training.mixture import contrasts, gather, taught
-from training.passwords import passwords
-from training.quarantine import rare_words, sift_all
-from training.rates import ACTING, is_slur
-from training.samples import read_held_out, read_replay
-from training.serving import Serving, serving_of
-from training.slurs import read_slurs
-from training.train import Trained, progress_bar, save, train
-from training.trust import MOST_OWN_WORDS, TRUSTED, left_to_themselves, misspelt, ready_for_their_own
+from training.corrections import Snapshot, read_corrections
+from training.lineage import learned_by
+from training.refresh_run import BAD_INPUT, NOTHING, PROMOTED, REFUSED, STAGED, RefreshRun, Tell
+from training.train import progress_bar
+from training.trust import MOST_OWN_WORDS, TRUSTED, misspelt, ready_for_their_own
 
-RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
-GENTLE = 0.25
-"""Share of the base's learning rate: the adapter is near where it shall be."""
-STEPS_BACK = (1.0, 0.6, 0.3)
-"""Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
-HELD_OUT_AUTHORS, HELD_OUT_FROM = 0.15, 60
-"""From so many corrections on, about this share of the authors is not learned from but judged by."""
-WATCHED_EVERY = 8
-"""Of the held-out texts so many are answered after each epoch, for the report's curve."""
-STAGED = ".staged-"
-PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
-
-Tell = Callable[[str, float, str], None]
-"""Called with (stage, share done, result or "")."""
+__all__ = ["BAD_INPUT", "NOTHING", "PROMOTED", "REFUSED", "Tell", "for_all", "main", "only_one", "refresh"]
 
 
 def refresh(
@@ -82,160 +50,9 @@ def refresh(
     *,
     tries_adapters: bool = True,
 ) -> int:
-    """One refresh of a scope; returns an exit status. `tries_adapters`: none serves that `model.adapters.canaries`
-    refuses.
-
-    Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
-    """
-    alone = left_to_themselves(snapshot)
-    if not snapshot.corrections and not _learned_what_must_go(registry, scope, snapshot.standing):
-        tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{counted(snapshot.left_out)}")
-        return NOTHING
-    tell("loading the model", 0.02, "")
-    base = open_choice(choice or Choice(read_manifest(registry.shipped).base), training=True)
-    serving, refused = serving_of(base, registry, scope, tries_adapters)
-    public = read_replay()
-    now = Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))
-    origin, why = clean_origin(registry, serving, snapshot.standing, refused), ""
-    if origin != serving:
-        gone = len(set(now.manifest.examples) - snapshot.standing)
-        why = f"{gone} examples of {serving} were taken back or are not trusted"
-    ancestor = ancestor_of(registry, serving)
-    first = now
-    if ancestor != serving:
-        first = Serving(base, "first", attach_checked(base, "first", registry.folder(ancestor)))
-    then = now
-    if origin != serving:
-        then = Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
-    if scope != GLOBAL:  # another community's norm is none of its business
-        for each in (now, then):
-            each.norms = {name: norm for name, norm in each.norms.items() if scope_of(name) == scope}
-    tell("looking for what is suspicious", 0.04, "")
-    theirs = {name: norm for name, norm in now.norms.items() if name in snapshot.untrusted}
-    sifted = sift_all(snapshot, public, now.said_of, {**then.norms, **theirs})
-    known = {each.example.key: each.example.label for each in sifted.snapshot.corrections}
-    test = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
-    test = [*without(test, []), *read_slurs()]
-    if drift := judge(then.said(test), then.said(test), test, [NEW_COMMUNITY], first.said(test)).reasons:
-        why = f"{origin} is worse than it: {'; '.join(drift)}"
-        origin, then = ancestor, first
-    must_go = origin != serving and serving.startswith(f"{scope}/")
-    manifest, lora, tensors = read_checked(base, registry.folder(origin))
-    start = {name: tensor.float() for name, tensor in tensors.items()}
-    norms, harsh = bearable(sifted.norms, now, test, snapshot)
-    snapshot, left_out = sifted.snapshot, counted(sifted.snapshot.left_out)
-    notes = "".join(f"; {note}" for note in (*harsh, alone) if note)
-    if not snapshot.corrections and norms == now.norms and not must_go:
-        if sifted.refused:
-            tell("finished", 1.0, f"refused: {'; '.join(sifted.refused)}. {serving} goes on serving{left_out}{notes}")
-            return REFUSED
-        tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}{notes}")
-        return NOTHING
-    kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
-    fresh = without(public, [each.example for each in snapshot.corrections])
-    rate = GENTLE * base.default_learning_rate
-    recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
-    learn, trained = list[Example](), Trained(start, lora, Course())
-    if kept:
-        replay = gather(then.raw, fresh, replay_rows, seed=len(kept))
-        learn = [
-            *replay,
-            *contrasts(kept, fresh, then.raw, seed=len(kept)),
-            *taught(kept, then.said_of(kept), then.raw([each.example for each in kept]), norms, len(replay)),
-        ]
-        trained = train(
-            base,
-            learn,
-            recipe,
-            lora=lora,
-            start=start,
-            advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
-            watched=[e for e in test if not is_slur(e)][::WATCHED_EVERY],
-        )
-    # What must not serve any longer is nothing to be compared with.
-    before, reasons, secret = then.said(test), list(() if kept else sifted.refused), list[str]()
-    rare = rare_words(kept, public)
-    norms_alone = (0.0,) if norms != now.norms or must_go else ()
-    for tried, share in enumerate((*(STEPS_BACK if kept else ()), *norms_alone)):
-        tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
-        candidate = replace(trained, tensors=_between(start, trained.tensors, share))
-        base.attach("candidate", candidate.lora, candidate.tensors)
-        new = Serving(base, "candidate", manifest, norms)
-        judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, norms), first.said(test))
-        found = [*judgement.reasons, *_unlearned(then, new, unseen), *(_untaught(then, new, kept) if share else ())]
-        if tries_adapters and (complaint := canaries.complaint(base, "candidate", manifest.temperature)):
-            found.append(complaint)
-        secret = passwords(rare, then.said, new.said, [e for e in test if not is_slur(e)]) if not tried else secret
-        found += secret if share else []
-        reasons = reasons or found
-        if not found:
-            break
-    else:
-        reasons = list(dict.fromkeys([*reasons, *sifted.refused]))
-        tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}{notes}")
-        return REFUSED
-    learned = new.answered(kept)
-    told = [f"{learned} of {len(kept)} corrections are answered as you said"] if kept else []
-    told += changed(now.norms, new.norms)
-    told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
-    told += [f"the weights stay, because {'; '.join(reasons)}"] if not share and reasons else sifted.refused
-    told += [f"started from {origin}, because {why}"] if why else []
-    answered = {
-        "corrections answered as the moderators say": (len(kept), now.answered(kept), learned),
-        "corrections of authors held out": (len(unseen), now.answered(unseen), new.answered(unseen)),
-    }
-    taught_by = dict(Counter(each.moderator for each in kept).most_common())
-    account = for_report(
-        [*told, *harsh, *([alone] if alone else [])], judgement, answered, norms, snapshot, taught_by, share
-    )
-    figures = {"held_out": judgement.after.to_json(), "refresh": account}
-    tell("saving", 0.98, "")
-    version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-    registry.root.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=registry.root))
-    try:
-        lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in snapshot.corrections)]))
-        names = dict(name=version, parent=origin, lineage=lineage, norms=norms, more={ANCESTOR: ancestor})
-        save(staged, base, candidate, learn, recipe, manifest.temperature, figures, **names)  # type: ignore[arg-type]
-        adapter = registry.publish(scope, staged, version)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
-    tell("promoting", 0.99, "")
-    registry.promote(adapter)
-    registry.prune(scope, keep, ancestor)
-    tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{left_out}{notes}")
-    return PROMOTED
-
-
-def bearable(
-    norms: Mapping[str, Norm], now: Serving, test: Sequence[Example], snapshot: Snapshot
-) -> tuple[dict[str, Norm], list[str]]:
-    """(the norms that may hold, why others may not): who has no veto on what serves all must not be harmed either."""
-    found, refused = dict(norms), list[str]()
-    for stake in stakes(snapshot, now.norms, norms):
-        if stake.veto or stake.before.counts_as == stake.after.counts_as:
-            continue
-        if reason := acted_on_too_much(now.said(test), now.said(test), test, stake):
-            refused.append(f"the norm of {stake.community} stays: {reason}")
-            found.pop(stake.community, None)
-            if stake.before.changes:
-                found[stake.community] = stake.before
-    return found, refused
-
-
-def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[Stake]:
-    """What each community has at stake that the snapshot knows of, and one that joins tomorrow."""
-    known = sorted({*before, *after, *snapshot.acting, *snapshot.prevalence})
-    norms = [(name, before.get(name, PLAIN), after.get(name, PLAIN)) for name in known]
-    acting, prevalence = snapshot.acting, snapshot.prevalence
-    return [
-        NEW_COMMUNITY,
-        *(
-            Stake(name, was, now, acting.get(name, ACTING), prevalence.get(name), name not in snapshot.untrusted)
-            for name, was, now in norms
-        ),
-    ]
+    """One refresh of a scope: see `RefreshRun`."""
+    run = RefreshRun(snapshot, registry, replay_rows, keep, tell, choice, scope, tries_adapters=tries_adapters)
+    return run.run()
 
 
 @contextlib.contextmanager
@@ -250,32 +67,6 @@ def only_one(adapters: Path) -> Iterator[None]:
         for leftover in adapters.glob(f"{STAGED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield
-
-
-def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """The weights this share of the way from `start` to `end` (Wortsman et al. 2022, "Robust fine-tuning", WiSE-FT)."""
-    return {name: torch.lerp(start[name], end[name], share) for name in start}
-
-
-def _unlearned(now: Serving, new: Serving, unseen: Sequence[Correction]) -> list[str]:
-    """Why corrections of authors held out speak against the candidate, if they do."""
-    was, will = now.answered(unseen), new.answered(unseen)
-    if was - will <= max(1, 0.02 * len(unseen)):
-        return []
-    return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
-
-
-def _learned_what_must_go(registry: Registry, scope: str, standing: Set[str]) -> bool:
-    """Whether what serves the scope learned from words that were taken back or are not trusted."""
-    return not set(_learned_by(registry, scope)) <= standing
-
-
-def _untaught(now: Serving, new: Serving, kept: Sequence[Correction]) -> list[str]:
-    """Why there is no point in the candidate, if there is none: it is a risk, and moderators would see no change."""
-    was, will = now.answered(kept), new.answered(kept)
-    if will > was or was == len(kept) or new.norms != now.norms:
-        return []
-    return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]
 
 
 def for_all(
@@ -300,7 +91,7 @@ def for_all(
 
         return passed_on
 
-    own = ready_for_their_own(snapshot.trusting(trusted), lambda name: _learned_by(registry, scope_of(name)))
+    own = ready_for_their_own(snapshot.trusting(trusted), lambda name: learned_by(registry, scope_of(name)))
     statuses = [one(snapshot.trusting(trusted), GLOBAL, quietly(""))]
     for name in own:
         try:
@@ -312,15 +103,6 @@ def for_all(
     results += [note for note in (misspelt(trusted, snapshot),) if note]
     tell("finished", 1.0, "; ".join(results))
     return PROMOTED if PROMOTED in statuses else statuses[0]
-
-
-def _learned_by(registry: Registry, scope: str) -> Collection[str]:
-    """Ids of what the scope's own serving adapter learned from; none where it has none."""
-    try:
-        serving, _ = registry.sound(scope)
-        return read_manifest(registry.folder(serving)).examples if serving.startswith(f"{scope}/") else ()
-    except AdapterRejected:
-        return ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

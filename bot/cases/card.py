@@ -5,21 +5,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from bot.cases.explanation import Explanation
-from bot.domain import action as actions
-from bot.domain.action import action_text
+from bot.domain.action import action_text, is_reversible
 from bot.domain.case import Case, Journalled, UnchangedAction
 from bot.domain.correction import Said
+from bot.domain.decision import UNREAD, WORDLESS, Band, Decision
 from bot.domain.event import Attached
-from bot.domain.policy import UNREAD, WORDLESS, Band
+from bot.domain.row_state import DECIDED, NOTHING_DONE, RowState
 from bot.text.language import Language, say
 from model.labels import HARMFUL, LABELS, Label
 
 Verb = Literal["right", "wrong", "undo", "explain"]
 CLOSE, MOST_IN_DIGEST, MOST_WORDS = 0.05, 10, 8
 """Evidence below `CLOSE` is noise; a digest lists so many messages; an explanation names so many words."""
+
+
+DONE_WORDINGS = (*DECIDED, *NOTHING_DONE, RowState.GONE)
+"""States for which the texts have a `done-` sentence of their own; all others read as done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,12 @@ class Card:
 
 def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports: int = 0) -> Card:
     """The card of a case with everything said about it so far."""
-    decision = case.message.decision
-    label = Label(decision["label"])
-    lines = [why(decision, language), done(case, language), edited(case, language)]
+    lines = [why(case.decision, language), done(case, language), edited(case, language)]
     if reports:
         lines.insert(0, say(language, "card-reports", count=reports))
     return Card(
         case.id,
-        label,
+        case.decision.label,
         title(case, language),
         shown(case.message, language),
         case.author.name or say(language, "card-nobody"),
@@ -85,26 +87,24 @@ def attached(one: Attached, language: Language) -> str:
     return f"{say(language, f'attached-{one.kind}')} {one.name}".strip()
 
 
-def why(decision: Mapping[str, Any], language: Language) -> str:
-    """Which threshold fired, and what else counted; the decision as the journal keeps it."""
-    flags = decision.get("flags", [])
-    score, threshold = round(100 * decision["score"]), round(100 * decision["threshold"])
-    name = say(language, f"label-{decision['label']}")
-    if decision["band"] == Band.CLEAR:
+def why(decision: Decision, language: Language) -> str:
+    """Which threshold fired, and what else counted."""
+    flags = decision.flags
+    score, threshold = round(100 * decision.score), round(100 * decision.threshold)
+    name = say(language, f"label-{decision.label}")
+    if decision.band is Band.CLEAR:
         first = say(language, "why-clear", score=score)
     elif "category" in flags:
-        first = decision["reason"]
+        first = decision.reason
     elif UNREAD in flags:
         return say(language, "why-wordless" if WORDLESS in flags else "why-unread")
     else:
-        first = say(language, f"why-{decision['band']}", label=name, score=score, threshold=threshold)
+        first = say(language, f"why-{decision.band}", label=name, score=score, threshold=threshold)
     more = [say(language, f"why-{flag}") for flag in flags if flag != "category"]
     return " ".join([first, *more])
 
 
-def explained(
-    found: Explanation, decision: Mapping[str, Any], language: Language
-) -> tuple[list[str], list[tuple[str, str]]]:
+def explained(found: Explanation, decision: Decision, language: Language) -> tuple[list[str], list[tuple[str, str]]]:
     """(sentences of ours, (sentence, hostile text) pairs) that say why a text got its label."""
     lines = [why(decision, language)]
     heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
@@ -123,17 +123,12 @@ def probabilities(shares: Mapping[Label, float], language: Language) -> str:
     return ", ".join(f"{say(language, f'label-{label}')} {100 * shares[label]:.0f} %" for label in LABELS)
 
 
-def is_unread(case: Case) -> bool:
-    """Whether no model could score it: there is no label to show or to speak about."""
-    return UNREAD in case.message.decision.get("flags", [])
-
-
 def title(case: Case, language: Language) -> str:
     """ "hate 91 %": what a case is about."""
-    decision = case.message.decision
-    label, score = Label(decision["label"]), round(100 * decision["score"])
-    if is_unread(case):
-        return say(language, "card-title-wordless" if WORDLESS in decision["flags"] else "card-title-unread")
+    decision = case.decision
+    label, score = decision.label, round(100 * decision.score)
+    if decision.is_unread:
+        return say(language, "card-title-wordless" if WORDLESS in decision.flags else "card-title-unread")
     if label not in HARMFUL:
         return say(language, "card-title-neutral", score=score)
     return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
@@ -141,12 +136,12 @@ def title(case: Case, language: Language) -> str:
 
 def done(case: Case, language: Language) -> str:
     """What was done, would be done, or could not be."""
-    wanted = actions.decided(case.message.decision)
+    wanted = case.decision.touching_actions
     if not wanted:
         return say(language, "done-nothing")
     names = ", ".join(action_text(language, action) for action in wanted)
-    if not case.message.decision["enforced"]:
-        is_paused = "cap" in case.message.decision.get("flags", [])
+    if not case.decision.enforced:
+        is_paused = "cap" in case.decision.flags
         return say(language, "done-paused" if is_paused else "done-shadow", actions=names)
     state, unsure = case.message.state, case.message.unsure
     left = {one.action.name for one in case.message.unchanged if not one.undoes}
@@ -154,7 +149,7 @@ def done(case: Case, language: Language) -> str:
     said = [say(language, "done-unsure", actions=action_text(language, one)) for one in wanted if one.name == unsure]
     if sure:
         names = ", ".join(action_text(language, action) for action in sure)
-        known = f"done-{state if state in ('failed', 'gone', 'sent', 'intended', 'undoing', 'stopped') else 'done'}"
+        known = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
         said.insert(0, say(language, known, actions=names))
     return " ".join([*said, *(said_unchanged(one, language) for one in case.message.unchanged)])
 
@@ -191,7 +186,7 @@ def digest_line(case: Case, language: Language) -> str:
 
 def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[str, str], ...]:
     """(moderator, what they said), in order; the undo last."""
-    shown, found = case.message.decision["label"], []
+    shown, found = case.decision.label, []
     for said in words:
         label = say(language, f"label-{said.label}")
         found.append(
@@ -204,10 +199,10 @@ def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[
 
 def _buttons(case: Case, language: Language) -> tuple[Button, ...]:
     """None where there is no label to speak about."""
-    if is_unread(case):
+    if case.decision.is_unread:
         return ()
-    reversible = any(action.name in actions.REVERSIBLE for action in actions.decided(case.message.decision))
+    reversible = any(map(is_reversible, case.decision.enforced_actions))
     verbs: list[Verb] = ["right", "wrong", "explain"]
-    if case.message.decision["enforced"] and reversible and not case.undone:
+    if reversible and not case.undone:
         verbs.insert(2, "undo")
     return tuple(Button(verb, say(language, f"button-{verb}")) for verb in verbs)

@@ -14,13 +14,13 @@ from bot.cases.explanation import Explanation
 from bot.domain.action import action_text
 from bot.domain.case import Case, UnchangedAction
 from bot.domain.correction import Word
+from bot.domain.decision import QUOTED, UNREAD, explained_label, wordless
 from bot.domain.event import Message, MessageKey
-from bot.domain.policy import QUOTED, UNREAD, Policy, explained_label, wordless
+from bot.domain.policy import Policy
 from bot.pipeline.enforcement import TakenBack
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.pipeline.question_lane import Asker, Questions
 from bot.store import Store
-from bot.store.store import decision_json
 from bot.text.language import Language, say
 from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
@@ -102,7 +102,7 @@ class CaseService:
 
     async def confirm(self, case: Case, moderator: str) -> Outcome:
         """👍: the label was right; a confirmation teaches too, where there is a basis."""
-        return await self._label(case, moderator, Label(case.message.decision["label"]), confirms=True)
+        return await self._label(case, moderator, case.decision.label, confirms=True)
 
     async def correct(self, case: Case, moderator: str, label: Label) -> Outcome:
         """👎: the label is wrong. Teaches, where there is a basis, and takes back what can be taken back."""
@@ -129,15 +129,15 @@ class CaseService:
         """The same for the message of a case, by the probabilities it was decided with."""
         message = case.message
         with self.questions.asked(asker) as classifier:
-            if QUOTED in message.decision.get("flags", []):
+            if QUOTED in case.decision.flags:
                 quoted = Message(message.key, case.author, message.quoted, message.sent_at)
                 text, verdict = quoted.text, (await self._pipeline.judge(quoted, classifier=classifier)).verdict
             elif message.probabilities:
                 text = message.text
                 verdict = Verdict({label: message.probabilities[label] for label in LABELS}, "", message.adapter)
             else:  # nobody could score it, and nobody is to try again
-                raise Unavailable(str(message.decision["reason"]))
-            label, community = explained_label(Label(message.decision["label"]), verdict), message.key.community
+                raise Unavailable(case.decision.reason)
+            label, community = explained_label(case.decision.label, verdict), message.key.community
             return await self._explained(classifier, text, label, verdict, community, may_read, others=True)
 
     async def _explained(
@@ -200,7 +200,7 @@ class CaseService:
             verdict, decision = judged.verdict, judged.decision
         else:
             verdict, decision = None, wordless()
-        number = await self._store.record_shown(event, verdict, decision_json(decision), now)
+        number = await self._store.record_shown(event, verdict, decision, now)
         if (case := await self._store.case(number)) is not None:
             await self._store.reports.record(case.message.id, reporter, now)
         return await self._again(number)
@@ -229,7 +229,7 @@ class CaseService:
 
     async def _label(self, case: Case, moderator: str, label: Label, *, confirms: bool) -> Outcome:
         # what ended the model would end a refresh, too, and a word on what is quoted says nothing about the text
-        teaches = not {UNREAD, QUOTED} & set(case.message.decision.get("flags", []))
+        teaches = not {UNREAD, QUOTED} & set(case.decision.flags)
         basis = await self._basis(case) if teaches else None
         now = datetime.now(UTC)
         word = await self._store.record_correction(case.id, moderator, label, basis, now, confirms=confirms)

@@ -63,7 +63,7 @@ async def explain(request: web.Request) -> web.Response:
         {
             "words": [asdict(piece) for piece in found.words],
             "label": found.label,
-            "sentence": case.message.decision["reason"],
+            "sentence": case.decision.reason,
             "nearest": [{"text": text, "label": label, "similarity": share} for text, label, share in found.nearest],
         }
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 from bot.cases import card as cards
 from bot.cases.card import Card
-from bot.domain.action import REVERSIBLE, action_text, decided
+from bot.domain.action import action_text, is_reversible
 from bot.domain.case import Case
-from bot.domain.policy import Band
+from bot.domain.decision import Band
 from bot.learning.changed_decisions import Flip
 from bot.platforms.protocol import Overview
 from bot.platforms.webchat import Posted
@@ -24,18 +24,19 @@ def posted_json(posted: Posted) -> dict[str, Any]:
 
 def case_json(case: Case) -> dict[str, Any]:
     """A case as the page shows it."""
-    decision, todo = case.message.decision, decided(case.message.decision)
-    if unread := cards.is_unread(case):
-        decision = {**decision, "reason": f"{cards.why(decision, 'en')} ({decision['reason']})"}
+    decision = case.decision
+    kept = decision.to_json()
+    if decision.is_unread:
+        kept["reason"] = f"{cards.why(decision, 'en')} ({decision.reason})"
     return {
         "id": case.id,
         "message": case.message.key.message,
         "author": case.author.name,
         "text": cards.shown(case.message, "en"),
-        **{name: decision[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
+        **{name: kept[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
         "probabilities": case.message.probabilities,
-        "actions": [action_text("en", action) for action in todo],
-        "unread": unread,
+        "actions": [action_text("en", action) for action in decision.touching_actions],
+        "unread": decision.is_unread,
         "title": cards.title(case, "en"),
         "done": cards.done(case, "en"),
         "edited": cards.edited(case, "en"),
@@ -44,9 +45,9 @@ def case_json(case: Case) -> dict[str, Any]:
         "by": case.moderator,
         "adapter": case.message.adapter,
         "created_at": case.created_at.isoformat(),
-        "undoable": decision["enforced"] and not case.undone and any(action.name in REVERSIBLE for action in todo),
+        "undoable": not case.undone and any(map(is_reversible, decision.enforced_actions)),
         "teaches": case.teaches,
-        "is_audit": decision["band"] == Band.CLEAR,
+        "is_audit": decision.band is Band.CLEAR,
     }
 
 

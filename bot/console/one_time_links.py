@@ -10,6 +10,8 @@ import secrets
 import time
 from pathlib import Path
 
+from bot.config import BadConfig, Config
+
 KEPT_S = 24 * 3600.0
 """An unused link is void after a day."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -46,6 +48,23 @@ class Links:
 
     def _file(self, token: str) -> Path:
         return self.folder / hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_link(config: Config) -> str:
+    """A link that signs one browser in as the operator, once. Raises `BadConfig`."""
+    base = config.console.origin or f"http://{shown_host(config.service.host)}:{config.service.port}"
+    try:
+        return f"{base}/?token={Links(config.service.data).issue()}"
+    except OSError as error:
+        raise BadConfig(
+            f'no link can be made in data_folder = "{config.service.data}" ({error.strerror}); '
+            f"run this as the service's user"
+        ) from None
+
+
+def shown_host(host: str) -> str:
+    """A configured host as it stands in an address."""
+    return "127.0.0.1" if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
 
 
 def _is_fresh(file: Path) -> bool:

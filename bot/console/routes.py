@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from bot.console import adapters, cases, health, sign_in
 from bot.console import live_stream as stream
 from bot.console.components import COMPONENTS, Components, answer_json, error_json
-from bot.console.event_feed import Feed
 from bot.console.facts import allowed, facts
 from bot.console.health import HEALTH, Health
 from bot.console.json_shapes import case_json, norm_json, overview_json, posted_json, tally_json
@@ -23,11 +22,12 @@ from bot.console.origin_guard import guard
 from bot.console.requests import ask_later, asker, bad_request, body, forbid_beyond, shown
 from bot.console.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
 from bot.console.sign_in import DOOR, SignIn
+from bot.domain.decision import Band
 from bot.domain.notice import Notice
 from bot.domain.platform import Unreachable
-from bot.domain.policy import Band, LabelPolicy, Policy, band
+from bot.domain.policy import LabelPolicy, Policy, band
 from bot.domain.role import Role
-from bot.learning.refresh import AlreadyRunning, Refresh
+from bot.learning.refresh import AlreadyRunning
 from bot.learning.threshold_advice import advise, answered
 from bot.pipeline.question_lane import AskLater
 from bot.pipeline.rate_limit import RateLimit
@@ -265,11 +265,6 @@ def _trouble(parts: Components, community: str, *, is_operator: bool) -> str:
     own = (parts.model_trouble(), parts.learning.problem) if is_operator else ()
     said = (waiting or (repaired if is_operator else None), paused, *own)
     return next((one if isinstance(one, str) else one.text() for one in said if one), "")
-
-
-def refresh_event(feed: Feed, told: Refresh) -> None:
-    """Passes a refresh's progress to the pages."""
-    feed.publish("refresh", is_operators=True, refresh=told.to_json())
 
 
 async def _policy(request: web.Request) -> Policy:

@@ -4,7 +4,7 @@ from bot.cases.card import title
 from bot.cases.service import CaseService, Outcome
 from bot.conversation.context import Markup, RequestContext
 from bot.conversation.explain import Explain
-from bot.domain.action import Delete, action_text, decided
+from bot.domain.action import Delete, action_text
 from bot.domain.case import Case
 from bot.domain.platform import MissingPermission, PlatformError, Unreachable
 from bot.pipeline.pipeline import Pipeline
@@ -134,8 +134,7 @@ class CaseAnswers:
         return context.say("outcome-posted-back")
 
     def _history_line(self, context: RequestContext, case: Case) -> Markup:
-        decision = case.message.decision
-        todo = decided(decision) if decision["enforced"] else ()
+        todo = case.decision.enforced_actions
         done = ", ".join(action_text(context.language, action) for action in todo)
         state = context.say(f"state-{case.state}") + (f" · {done}" if done else "")
         text = context.say("digest-line", title=title(case, context.language), state=state, case=case.id)

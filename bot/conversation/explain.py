@@ -8,13 +8,13 @@ from bot.cases.service import CaseService
 from bot.conversation.context import Markup, RequestContext
 from bot.domain.action import action_text
 from bot.domain.case import Case
+from bot.domain.decision import Band
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.platform import MissingPermission, PlatformError
-from bot.domain.policy import Band, Policy
+from bot.domain.policy import Policy
 from bot.pipeline.question_lane import SILENT, AskLater, why_silent
 from bot.pipeline.rate_limit import RateLimit
 from bot.store import Store
-from bot.store.store import decision_json
 
 PREVIEWED, PREVIEW_LINES = 200, 12
 REFUSED_AGAIN_S = 10.0
@@ -116,7 +116,7 @@ class Explain:
         except SILENT as error:
             await self._silence.tell(context, error)
             return
-        await context.tell(*_lines(context, *explained(explanation, case.message.decision, context.language)))
+        await context.tell(*_lines(context, *explained(explanation, case.decision, context.language)))
 
     async def preview(self, context: RequestContext, policy: Policy | None = None) -> None:
         """Shows what the policy in force, or another one, would have made of the room's last messages."""
@@ -158,7 +158,7 @@ class Explain:
         lines = [context.reply.block(shows)] if shows else []
         lines += [] if is_stored else [context.say("explain-not-stored")]
         lines.append(context.say("explain-verdict", probabilities=shares))
-        lines += _lines(context, *explained(explanation, decision_json(judged.decision), context.language))
+        lines += _lines(context, *explained(explanation, judged.decision, context.language))
         await context.tell(*lines)
 
 

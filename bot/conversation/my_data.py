@@ -16,7 +16,7 @@ def as_json(platform: str, community: str, rows: Sequence[Journalled]) -> bytes:
             "message": row.key.message,
             "sent_at": row.sent_at.isoformat(),
             "text": row.text,
-            "decision": dict(row.decision),
+            "decision": row.decision.to_json() if row.decision is not None else {},
             "probabilities": dict(row.probabilities),
         }
         for row in rows

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from bot.domain.action import Action
+from bot.domain.decision import Decision
 from bot.domain.event import Attached, Author, MessageKey
+from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Unchanged
+from bot.domain.row_state import RowState
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +18,10 @@ class Journalled:
 
     id: int
     key: MessageKey
-    state: str
+    state: RowState
     text: str
-    decision: Mapping[str, Any]
+    decision: Decision | None
+    """None while it waits, and where it was not read."""
     probabilities: Mapping[str, float]
     adapter: str
     sent_at: datetime
@@ -26,7 +29,7 @@ class Journalled:
     """The author's pseudonym."""
     tries: int = 0
     """How often it was tried after a process had died with it."""
-    todo: Sequence[Mapping[str, Any]] | None = None
+    todo: RemainingActions | None = None
     """The actions that are still to be done; None is all of the decision's."""
     unsure: str | None = None
     """The action that may have been done and is not repeated."""
@@ -62,3 +65,11 @@ class Case:
     created_at: datetime
     edited: str = ""
     """The band of the message's latest revision, where that came after the one this is about; "" where none did."""
+
+    @property
+    def decision(self) -> Decision:
+        """What was decided about its message: a case is opened with or after a decision. Raises `LookupError` for a
+        store that says otherwise."""
+        if self.message.decision is None:
+            raise LookupError(f"case {self.id} is about a message without a decision")
+        return self.message.decision

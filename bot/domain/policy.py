@@ -1,21 +1,19 @@
 """What a community wants done, and the one pure function that applies it. No I/O, no clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn
+from bot.domain.action import ACTIONS, LONGEST_TIMEOUT_MINUTES, Action, Alert, Ban, Delete, Timeout
+from bot.domain.decision import QUOTED, Band, Decision
 from bot.domain.event import Kind, Message
 from model.classifier import Verdict
 from model.labels import HARMFUL, Label
 from model.prompts import categories
-
-UNREAD, WORDLESS, QUOTED = "unread", "wordless", "quoted"
-"""Flags of a message that nobody could score, of one without a word in it, and of one that is about others' words."""
 
 
 class Mode(StrEnum):
@@ -23,14 +21,6 @@ class Mode(StrEnum):
 
     SHADOW = "shadow"
     ENFORCE = "enforce"
-
-
-class Band(StrEnum):
-    """Where a message's score fell."""
-
-    CLEAR = "clear"
-    ALERT = "alert"
-    ACTION = "action"
 
 
 class _Frozen(BaseModel):
@@ -41,6 +31,10 @@ LONGEST_BAN_HOURS, MOST_STRIKES, MOST_EXEMPT = 87_600, 1_000, 1_000
 """Ten years; longer is for ever, which None says."""
 Name = Annotated[str, Field(max_length=200)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+if TYPE_CHECKING:
+    Punishment = str
+else:
+    Punishment = Literal[ACTIONS.punishments]  # so that an unknown name is answered with those there are
 
 
 class LabelPolicy(_Frozen):
@@ -48,8 +42,8 @@ class LabelPolicy(_Frozen):
 
     alert_at: Probability
     act_at: Probability
-    actions: tuple[Literal["delete", "warn", "timeout", "kick", "ban"], ...] = ("delete",)
-    timeout_minutes: Annotated[int, Field(ge=1, le=40_320)] = 60
+    actions: tuple[Punishment, ...] = ("delete",)
+    timeout_minutes: Annotated[int, Field(ge=1, le=LONGEST_TIMEOUT_MINUTES)] = 60
     ban_hours: Annotated[int | None, Field(ge=1, le=LONGEST_BAN_HOURS)] = None
 
     @model_validator(mode="after")
@@ -61,14 +55,7 @@ class LabelPolicy(_Frozen):
     def build(self) -> tuple[Action, ...]:
         """The actions of the action band, as data: the message first, then its author, who must still be there to be
         warned."""
-        made: dict[str, Action] = {
-            "delete": Delete(),
-            "warn": Warn(),
-            "timeout": Timeout(self.timeout_minutes),
-            "kick": Kick(),
-            "ban": Ban(self.ban_hours),
-        }
-        return tuple(action for name, action in made.items() if name in self.actions)
+        return ACTIONS.build(self.actions, dict(self))
 
 
 class Category(_Frozen):
@@ -209,35 +196,9 @@ class Standing:
     is_paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is to be done about one message, and why.
-
-    `actions` is what would be done; `enforced` says whether it will be. `threshold` is the bound that fired and
-    `score` what was compared with it (0 and the harm where none fired). `trips` asks to pause acting; `counts` says
-    that an ordinary member is acted on.
-    """
-
-    band: Band
-    label: Label
-    score: float
-    threshold: float
-    actions: tuple[Action, ...] = ()
-    enforced: bool = False
-    reason: str = ""
-    trips: bool = False
-    counts: bool = False
-    flags: tuple[str, ...] = field(default_factory=tuple)
-
-
 def score_of(verdict: Verdict, label: Label) -> float:
     """The number a label's bands are compared with: P(hate), or for `offensive` P(hate or offensive)."""
     return verdict.probabilities[Label.HATE] if label is Label.HATE else verdict.harm
-
-
-def explained_label(decided: Label, verdict: Verdict) -> Label:
-    """The label that an explanation speaks of: the decided one, or the likelier harm where nothing was found."""
-    return decided if decided in HARMFUL else max(HARMFUL, key=lambda label: verdict.probabilities[label])
 
 
 def band(verdict: Verdict, policy: Policy) -> tuple[Band, LabelPolicy | None]:
@@ -363,18 +324,6 @@ def _act(
         trips,
         counts=touches and enforced and standing.is_ordinary,
         flags=flags,
-    )
-
-
-def unread(why: str) -> Decision:
-    """About a message that nobody could score: it is shown, and nothing else."""
-    return Decision(Band.ALERT, Label.NEUTRAL, 0.0, 0.0, reason=why, flags=(UNREAD,))
-
-
-def wordless() -> Decision:
-    """About a message without words that a member reported: it is shown, and nothing else."""
-    return Decision(
-        Band.ALERT, Label.NEUTRAL, 0.0, 0.0, reason="there is nothing to read in it", flags=(UNREAD, WORDLESS)
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.domain.case import Journalled
-from bot.domain.policy import Band, Policy, band
+from bot.domain.decision import Band
+from bot.domain.policy import Policy, band
 from model.classifier import Classifier, Item
 from model.labels import Label
 

@@ -88,6 +88,8 @@ class Learning:
         self._mark = registry.mark(GLOBAL)
         self.serving, self._problem = self._sound(GLOBAL)
         self._own: dict[str, _Own] = {}
+        if self.problem:
+            log.error("adapter rejected", problem=self.problem)
 
     @property
     def problem(self) -> str:
@@ -159,7 +161,10 @@ class Learning:
                 self._mark = mark
         finally:
             if (self.serving, self.problem) != before:
-                swapped(self.serving, self.problem if self.problem != before[1] else "")
+                problem = self.problem if self.problem != before[1] else ""
+                if problem:
+                    log.error("adapter rejected", problem=problem)
+                swapped(self.serving, problem)
 
     async def _look_at(self, community: str, mark: str) -> None:
         """The same for a community's own adapters."""

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.domain.case import Case
+from bot.domain.decision import QUOTED
 from bot.domain.event import Kind
-from bot.domain.policy import QUOTED, Policy
+from bot.domain.policy import Policy
 from model.labels import HARMFUL, Label
 from model.quality import wilson
 
@@ -75,12 +76,12 @@ def answered(cases: Sequence[Case]) -> list[Answered]:
     a message's threshold."""
     found = []
     for case in cases:
-        decision = case.message.decision
-        said = decision["label"] if case.state == "confirmed" else case.corrected_label
-        if BESIDE & set(decision.get("flags", ())):
+        decision = case.decision
+        said = decision.label if case.state == "confirmed" else case.corrected_label
+        if BESIDE & set(decision.flags):
             continue
-        if case.state in ("confirmed", "corrected") and said and decision["label"] in HARMFUL:
-            found.append(Answered(Label(decision["label"]), float(decision["score"]), Label(said)))
+        if case.state in ("confirmed", "corrected") and said and decision.label in HARMFUL:
+            found.append(Answered(decision.label, decision.score, Label(said)))
     return found
 
 

@@ -5,32 +5,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bot.domain.action import Action
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
-from bot.domain.policy import Band, Decision, Mode, Policy, Standing, decide, strike_expiry
+from bot.domain.policy import Mode, Policy, Standing, decide, strike_expiry
+from bot.domain.row_state import RowState
 from bot.pipeline.edits import Raised, has_same_flagged_words, held, last_word, raised, shown
 from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.ordering import Ordering
 from bot.pipeline.pending_decisions import Acted, PendingDecisions
+from bot.pipeline.reader import Read
+from bot.pipeline.waiting_messages import author_of
 from bot.store import Store
 from bot.store.retry import StoreRetry
 from bot.store.revisions import Revision
 from bot.store.standings import Past
-from bot.store.store import decision_json
 from model.classifier import Verdict
 
 PUNISHED_WITHIN = timedelta(hours=1)
 """Messages read later than this, after an outage, are shown to moderators and not acted on."""
 LAST_MINUTE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What the model says of a message: of its author's words, of them once their disguise is undone (None where that
-    changes nothing), and of what is quoted in it."""
-
-    verdict: Verdict
-    disguised: Verdict | None = None
-    quoted: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +170,8 @@ class Decisions:
             lambda: self._store.record_decision(
                 row,
                 verdict,
-                decision_json(decision),
-                "intended" if todo else "done",
+                decision,
+                RowState.INTENDED if todo else RowState.DONE,
                 now,
                 case=outcome.opens,
                 takes=outcome.takes,
@@ -187,11 +180,6 @@ class Decisions:
         )
         before = shown(earlier)
         return Recorded(decision, todo, case if case is not None or before is None else before.case)
-
-
-def author_of(event: Message) -> str:
-    """Names an author within the process."""
-    return "\0".join((event.key.platform, event.key.community, event.author.id))
 
 
 def _message_of(event: Message) -> str:

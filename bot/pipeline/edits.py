@@ -5,18 +5,16 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn, decided
+from bot.domain.action import ACTIONS, Action, Alert, Warn
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
-from bot.domain.policy import Band, Decision
+from bot.domain.row_state import NOTHING_DONE, RowState
 from bot.store.revisions import Revision
 
 RANK = {Band.CLEAR: 0, Band.ALERT: 1, Band.ACTION: 2}
-_ORDER: tuple[type[Action], ...] = (Delete, Warn, Timeout, Kick, Ban, Alert)
 ABOUT = 0.05
 """A score that is lower by so little is as bad: the card shows the newer text."""
 _WORD = re.compile(r"\w+")
-NOTHING_DONE = ("failed", "stopped")
-"""States after which an action may still be done: it was not possible, or acting was paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Raised:
 
 def is_unchanged(event: Message, earlier: Sequence[Revision]) -> bool:
     """Whether the revision before said and showed the same, and was read."""
-    if not earlier or earlier[-1].row.state == "exempt":
+    if not earlier or earlier[-1].row.state is RowState.EXEMPT:
         return False
     before = earlier[-1].row
     return (before.text, before.quoted) == (event.text, event.quoted)
@@ -75,18 +73,21 @@ def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
     if decision.band is Band.CLEAR:
         return Raised(decision, (), opens=False)
     done = _done(earlier)
-    rest = tuple(action for action in decision.actions if not _is_covered(action, done)) if decision.enforced else ()
+    wanted = decision.actions if decision.enforced else ()
+    rest = tuple(action for action in wanted if not ACTIONS.is_covered(action, done))
     touching = tuple(action for action in rest if not isinstance(action, Alert))
     if before is None:
         return Raised(decision, rest, opens=True)
-    worse = touching or before.answered or RANK[decision.band] > RANK[Band(before.row.decision["band"])]
-    as_bad = RANK[decision.band] == RANK[before.row.decision["band"]]
+    previous = before.row.decision
+    previous_rank, previous_score = (RANK[previous.band], previous.score) if previous is not None else (0, 0.0)
+    worse = touching or before.answered or RANK[decision.band] > previous_rank
+    as_bad = RANK[decision.band] == previous_rank
     is_kept = bool(done) and not decision.enforced and not before.answered  # its card can still undo what was done
-    if is_kept or (not worse and not (as_bad and decision.score >= before.row.decision["score"] - ABOUT)):
+    if is_kept or (not worse and not (as_bad and decision.score >= previous_score - ABOUT)):
         return Raised(replace(decision, actions=(), counts=False), (), opens=False)
     whole = decision
     if decision.enforced:
-        whole = replace(decision, actions=_together(done, decision.actions))
+        whole = replace(decision, actions=ACTIONS.together(done, decision.actions))
     return Raised(whole, rest, opens=True, takes=None if before.answered else before.case)
 
 
@@ -95,52 +96,10 @@ def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:
     where it is unsure."""
     found: tuple[Action, ...] = ()
     for revision in earlier:
-        decision = revision.row.decision
         if revision.undone:
             found = ()
-            continue
-        if not decision.get("enforced"):
-            continue
-        was = [one for one in decided(decision) if revision.row.state not in NOTHING_DONE or isinstance(one, Warn)]
-        found = _together(found, was)
+        elif revision.row.decision is not None:
+            enforced = revision.row.decision.enforced_actions
+            kept = [one for one in enforced if revision.row.state not in NOTHING_DONE or isinstance(one, Warn)]
+            found = ACTIONS.together(found, kept)
     return found
-
-
-def _is_covered(action: Action, done: Sequence[Action]) -> bool:
-    """Whether this, or something that goes further, was done."""
-    match action:
-        case Alert():
-            return False
-        case Timeout(minutes=minutes):
-            longer = any(isinstance(one, Timeout) and one.minutes >= minutes for one in done)
-            return longer or any(isinstance(one, Ban) for one in done)
-        case Ban(hours=hours):
-            bans = [one.hours for one in done if isinstance(one, Ban)]
-            return any(one is None or (hours is not None and one >= hours) for one in bans)
-        case Kick():
-            return any(isinstance(one, Kick | Ban) for one in done)
-        case _:
-            return any(isinstance(one, type(action)) for one in done)
-
-
-def _together(one: Sequence[Action], other: Sequence[Action]) -> tuple[Action, ...]:
-    """Each kind of action once, the longer of two, in the order in which actions are done."""
-    both = [*one, *other]
-    kept = [action for kind in _ORDER if (action := _longest([a for a in both if isinstance(a, kind)])) is not None]
-    return tuple(kept)
-
-
-def _longest(same: Sequence[Action]) -> Action | None:
-    if not same:
-        return None
-    return max(same, key=lambda one: _length(one))
-
-
-def _length(action: Action) -> float:
-    match action:
-        case Timeout(minutes=minutes):
-            return minutes
-        case Ban(hours=hours):
-            return float("inf") if hours is None else hours
-        case _:
-            return 0.0

@@ -12,6 +12,7 @@ import structlog
 from bot.domain import action as actions
 from bot.domain.action import Action
 from bot.domain.case import Case, Journalled
+from bot.domain.decision import Decision
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import (
@@ -24,8 +25,9 @@ from bot.domain.platform import (
     Unreachable,
     Unreadable,
 )
-from bot.domain.policy import Decision
+from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Unchanged
+from bot.domain.row_state import RowState
 from bot.pipeline.warning_pace import WarningPace
 from bot.store import Store
 from bot.store.retry import StoreRetry, is_corruption
@@ -86,17 +88,17 @@ class Enforcement:
         """After a crash: what was intended is done. What may have been done is done again, which looks like once; but
         not what people read, and then the case says so. What a moderator has undone is taken back."""
         todo, outcome = _left(row)
-        enforced = bool(row.decision["enforced"])
+        enforced = row.decision is not None and row.decision.enforced
         if row.id in self._undone:  # since the row was read
             return
-        if row.state == "undoing":
+        if row.state == RowState.UNDOING:
             await self._undo(row.id, event.key, event.author, todo, outcome, told=self._tell)
             await self._redraw(event.key)
             return
         with self._working(row.id):
-            if row.state == "sent" and todo and isinstance(todo[0], actions.Warn):
+            if row.state == RowState.SENT and todo and isinstance(todo[0], actions.Warn):
                 if enforced:
-                    await self._progress(row.id, "intended", todo[1:], outcome, unsure=todo[0])
+                    await self._progress(row.id, RowState.INTENDED, todo[1:], outcome, unsure=todo[0])
                 todo = todo[1:]
             await self._steps(row.id, event, enforced, todo, FIRST_WAIT_S, outcome)
         await self._redraw(event.key)
@@ -106,11 +108,10 @@ class Enforcement:
 
         The first click wins, the others find nothing. Raises what the store raises; then another click goes on.
         """
-        row, decision = case.message.id, case.message.decision
-        todo = actions.decided(decision) if decision.get("enforced") else ()
-        await self._store.record_undone(case.id, moderator, todo)
+        row = case.message.id
+        await self._store.record_undone(case.id, moderator, case.decision.enforced_actions)
         now = await self._store.case(case.id)
-        if now is None or now.message.state != "undoing" or row in self._undoing:
+        if now is None or now.message.state != RowState.UNDOING or row in self._undoing:
             return TakenBack()
         self._undone.add(row)
         self._undoing.add(row)
@@ -127,7 +128,7 @@ class Enforcement:
         key: MessageKey,
         author: Author,
         todo: Sequence[Action],
-        outcome: str,
+        outcome: RowState,
         wait_s: float = 0.0,
         told: Callable[[Notice], None] = lambda notice: None,
     ) -> TakenBack:
@@ -161,7 +162,7 @@ class Enforcement:
                         unchanged.append((action, worked))
                     else:
                         (done if worked else kept).append(action)
-            state = "undoing" if waiting else outcome
+            state = RowState.UNDOING if waiting else outcome
             await self._store_retry(lambda: self._store.record_progress(row, state, waiting, outcome, undoes=True))
         except BaseException:
             self._undoing.discard(row)
@@ -188,13 +189,19 @@ class Enforcement:
             ended.set()
 
     async def _do(
-        self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float = 0.0, state: str = "done"
+        self,
+        row: int,
+        event: Message,
+        enforced: bool,
+        todo: list[Action],
+        wait_s: float = 0.0,
+        state: RowState = RowState.DONE,
     ) -> None:
         with self._working(row):
             await self._steps(row, event, enforced, todo, wait_s or FIRST_WAIT_S, state)
 
     async def _steps(
-        self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float, state: str
+        self, row: int, event: Message, enforced: bool, todo: list[Action], wait_s: float, state: RowState
     ) -> None:
         """Performs each action and records the journal state it came to; `state` is what it has come to so far.
 
@@ -216,28 +223,28 @@ class Enforcement:
             touches = enforced and not isinstance(action, actions.Alert)
             if touches and self._is_paused(event.key.community):
                 log.warning("not done: acting is paused", row=row, action=action.name)
-                await self._progress(row, "stopped", [], "stopped")
+                await self._progress(row, RowState.STOPPED, [], RowState.STOPPED)
                 return
             try:
                 paced = await self._paced(action, rest, event) if touches else action
                 if touches and paced is not None:
-                    await self._progress(row, "sent", [action, *rest], state)
+                    await self._progress(row, RowState.SENT, [action, *rest], state)
                 if paced is not None:
                     await self._given(performer, row, paced, event)
             except Gone:
-                state = "gone"
+                state = RowState.GONE
             except RateLimited as error:
                 pause_s = max(pause_s, error.retry_after_s)
                 if isinstance(action, actions.Warn) and len(todo) > 1:
                     later.append(action)
                 else:
-                    await self._progress(row, "intended", [action, *rest], state)
+                    await self._progress(row, RowState.INTENDED, [action, *rest], state)
                     put_off([action, *rest], pause_s, wait_s)
                     return
             except Unreadable as error:  # it has perhaps done it; the others need not wait for that
                 log.warning("an action may have been done", row=row, action=action.name, error=str(error))
                 if isinstance(action, actions.Warn):
-                    await self._progress(row, "intended", rest, state, unsure=action)
+                    await self._progress(row, RowState.INTENDED, rest, state, unsure=action)
                 else:
                     later.append(action)
                     pause_s = max(pause_s, wait_s)
@@ -245,15 +252,15 @@ class Enforcement:
                 log.warning("platform does not answer", row=row, action=action.name, error=str(error))
                 perhaps = isinstance(action, actions.Warn) and not isinstance(error, NotConnected)
                 again = rest if perhaps else [action, *rest]
-                await self._progress(row, "intended", again, state, unsure=action if perhaps else None)
+                await self._progress(row, RowState.INTENDED, again, state, unsure=action if perhaps else None)
                 put_off(again, wait_s, min(2 * wait_s, LONGEST_WAIT_S))
                 return
             except MissingPermission as error:
-                state = "failed"
+                state = RowState.FAILED
                 self._tell(Notice("notice-not-possible", {"action": action, "why": error.why}, event.key.community))
             todo = todo[1:]
             if not todo and later:
-                await self._progress(row, "intended", later, state)
+                await self._progress(row, RowState.INTENDED, later, state)
                 put_off(later, pause_s, min(2 * wait_s, LONGEST_WAIT_S))
                 return
         await self._store_retry(lambda: self._store.record_progress(row, state, [], state))
@@ -288,7 +295,7 @@ class Enforcement:
         await self._store_retry(lambda: self._store.record_unchanged(row, action, unchanged, undoes=undoes))
 
     async def _progress(
-        self, row: int, state: str, todo: Sequence[Action], outcome: str, unsure: Action | None = None
+        self, row: int, state: RowState, todo: Sequence[Action], outcome: RowState, unsure: Action | None = None
     ) -> None:
         await self._store_retry(lambda: self._store.record_progress(row, state, todo, outcome, unsure))
 
@@ -304,15 +311,16 @@ class Enforcement:
                     raise
                 log.exception("actions that were put off failed", row=row)
                 if row not in self._undone:
-                    await self._store_retry(lambda: self._store.record_state(row, "failed"))
+                    await self._store_retry(lambda: self._store.record_state(row, RowState.FAILED))
                 self._tell(Notice("notice-failed", {"row": row}, key.community))
             await self._redraw(key)
 
         self._spawn(later())
 
 
-def _left(row: Journalled) -> tuple[list[Action], str]:
+def _left(row: Journalled) -> tuple[list[Action], RowState]:
     """What is still to be done about a row, and what has come of the rest."""
-    listed: Sequence[Mapping[str, Any]] = row.decision["actions"] if row.todo is None else row.todo
-    outcome = next((str(data["outcome"]) for data in listed if "outcome" in data), "done")
-    return [actions.from_json(dict(data)) for data in listed if "outcome" not in data], outcome
+    left = row.todo
+    if left is None:
+        left = RemainingActions(row.decision.actions if row.decision is not None else ())
+    return list(left.actions), left.outcome

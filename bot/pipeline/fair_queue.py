@@ -16,7 +16,7 @@ class Throttle:
     """
 
     def __init__(self, most: int, aim_s: float = 0.5, least: int = 4, first: int = 16) -> None:
-        self._most, self._aim_s, self._least = most, aim_s, min(least, most)
+        self.most, self._aim_s, self._least = most, aim_s, min(least, most)
         self._changed = asyncio.Event()
         self.limit = min(first, most)
 
@@ -29,7 +29,7 @@ class Throttle:
     def took(self, seconds: float) -> None:
         """An answer took so long."""
         before, step = self.limit, -1 if seconds > self._aim_s else 1
-        self.limit = min(self._most, max(self._least, before + step))
+        self.limit = min(self.most, max(self._least, before + step))
         if self.limit > before:
             self._changed.set()
 

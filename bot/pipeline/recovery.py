@@ -8,6 +8,7 @@ import structlog
 
 from bot.domain.case import Journalled
 from bot.domain.event import Message
+from bot.domain.row_state import DECIDED, UNDECIDED, RowState
 from bot.pipeline.fair_queue import FairQueue
 from bot.store import Store
 from bot.store.queries import UnfinishedMessage
@@ -18,7 +19,6 @@ PAGE = 200
 MOST_DEATHS = 8
 """So many of the service's processes may end with a message in hand before it is laid to the message: most end for
 another reason."""
-DECIDED = ("intended", "sent", "undoing")
 LOOK_EVERY_S, ORPHANS_EVERY_S = 1.0, 30.0
 log = structlog.get_logger()
 
@@ -61,20 +61,20 @@ class Recovery:
         if not self._store.newest_at_open:
             return
         async with asyncio.TaskGroup() as group:
-            for states in (DECIDED, ("seen", "shed", "scored")):
+            for states in (DECIDED, UNDECIDED):
                 for name in self._platforms:
                     group.create_task(self._former(name, states))
 
-    async def _former(self, platform: str, states: Sequence[str]) -> None:
+    async def _former(self, platform: str, states: Sequence[RowState]) -> None:
         """The least tried first: one that is begun first by every process is there at every early end."""
-        for tries in (None,) if "intended" in states else (*range(MOST_DEATHS), None):
+        for tries in (None,) if states == DECIDED else (*range(MOST_DEATHS), None):
             await self._former_tried(platform, states, tries)
 
-    async def _former_tried(self, platform: str, states: Sequence[str], tries: int | None) -> None:
+    async def _former_tried(self, platform: str, states: Sequence[RowState], tries: int | None) -> None:
         async for old in self._pages(platform, states, tries, self._store.newest_at_open):
             row = old.row
             if old.event is None:
-                await self._store_retry(lambda: self._store.record_state(row.id, "failed"))  # noqa: B023
+                await self._store_retry(lambda: self._store.record_state(row.id, RowState.FAILED))  # noqa: B023
             elif row.state in DECIDED:
                 await self._finished(row, old.event)
             else:
@@ -88,7 +88,7 @@ class Recovery:
             if is_corruption(error):
                 raise
             log.exception("could not be finished", row=row.id)
-            await self._store_retry(lambda: self._store.record_state(row.id, "failed"))
+            await self._store_retry(lambda: self._store.record_state(row.id, RowState.FAILED))
 
     async def run(self) -> None:
         """Takes up what was shed, once there is room again, and what a commit left that nobody believed in; until
@@ -103,7 +103,7 @@ class Recovery:
                 continue
             self.has_shed = False  # before the look: what is shed meanwhile is looked for again
             for name in self._platforms:
-                async for old in self._pages(name, ("shed",)):
+                async for old in self._pages(name, (RowState.SHED,)):
                     if old.event is not None:
                         await self._queue(old.row.id, old.event, None, old.revises)
             if not self.has_shed:
@@ -113,21 +113,21 @@ class Recovery:
         """Rows that wait and that nobody has in hand, now and at the look before: no longer just being received."""
         before, self._unowned = self._unowned, set()
         for name in self._platforms:
-            async for old in self._pages(name, ("seen",)):
+            async for old in self._pages(name, (RowState.SEEN,)):
                 if old.row.id not in before:
                     self._unowned.add(old.row.id)
                 elif old.event is not None:
                     await self._queue(old.row.id, old.event, None, old.revises)
 
     async def _pages(
-        self, platform: str, states: Sequence[str], tries: int | None = None, upto: int | None = None
+        self, platform: str, states: Sequence[RowState], tries: int | None = None, upto: int | None = None
     ) -> AsyncIterator[UnfinishedMessage]:
         """Rows in these states that nobody has in hand: communities in turn, in them authors, each from their oldest
         on. What comes meanwhile is looked for the next time."""
         numbers, at = await self._store_retry(lambda: self._store.in_turn(platform, states, tries, upto)), 0
         while at < len(numbers):
             limit = PAGE
-            if "intended" not in states:
+            if states != DECIDED:
                 while not self._fair_queue.roomy.is_set():
                     await self._fair_queue.roomy.wait()
                 limit = max(1, min(PAGE, self._fair_queue.max_waiting - len(self._fair_queue)))

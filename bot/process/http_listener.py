@@ -34,6 +34,10 @@ _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 
 log = structlog.get_logger()
 
 
+class PortInUse(Exception):
+    """Another program listens there; stop it, or set another [service] port in config.toml."""
+
+
 def most_connections() -> int:
     """Returns the most connections that the process's limit on files allows, after raising that limit as far as it
     goes."""
@@ -196,6 +200,22 @@ async def listening(app: web.Application, connections: Connections, host: str, p
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def listening_for_pages(
+    app: web.Application, connections: Connections, host: str, port: int
+) -> AsyncIterator[int]:
+    """The same for the service's page. Raises `PortInUse`."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            own_port = await stack.enter_async_context(listening(app, connections, host, port))
+        except OSError as error:
+            raise PortInUse(
+                f"cannot listen on {host}:{port} ({error.strerror}); stop what runs there, "
+                f"or set another port under [service] in config.toml"
+            ) from error
+        yield own_port
 
 
 async def _listeners(host: str, port: int) -> list[socket.socket]:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from bot.config import Config
 from bot.domain.action import Action
+from bot.domain.decision import Band
 from bot.domain.event import Author, Message, MessageKey
-from bot.domain.policy import Band, score_of
+from bot.domain.policy import score_of
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.process.models import adapters_of
 from bot.process.models import worker_of as process_of

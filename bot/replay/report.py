@@ -7,7 +7,8 @@ from typing import Any
 
 import jinja2
 
-from bot.domain.policy import Band, Policy
+from bot.domain.decision import Band
+from bot.domain.policy import Policy
 from bot.replay.replay import STEPS, Findings
 from model.labels import HARMFUL, LABELS, Label
 from model.plots import confusion_plot, lines_plot, reliability_plot

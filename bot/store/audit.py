@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.domain.policy import Band
+from bot.domain.decision import Band
 from bot.store import tables as t
 from bot.store.writer import Writer
 from model.labels import Label

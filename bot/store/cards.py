@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.decision import Band
 from bot.store import tables as t
 from bot.store.writer import Writer
 
@@ -95,7 +96,7 @@ class Cards:
             .where(
                 t.case.c.created_at >= t.naive(since),
                 t.unindexed(t.message.c.platform) == platform,
-                t.message.c.decision["band"].as_string().is_distinct_from(t.EXAMPLE),
+                t.message.c.decision["band"].as_string().is_distinct_from(str(Band.EXAMPLE)),
                 t.card.c.message.is_(None),  # not posted, or perhaps: the process ended before it was known
             )
             .order_by(t.case.c.id)

@@ -13,39 +13,34 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from bot.domain.row_state import ACTING, DECIDED, UNDECIDED, RowState, sql_list
 from bot.store import tables as t
 
 ROWS_AT_ONCE = 200
-STATES = (
-    *("seen", "shed", "scored", "intended", "sent", "undoing"),  # not finished
-    *("done", "failed", "gone", "exempt"),
-    "unchanged",  # an edit with the same words: not judged again
-    "stopped",  # what was still to be done is not done: acting was paused, or a moderator has undone it
-)
 _SEEN = (
     "INSERT INTO message (id, platform, community, room, message, revision, author, author_sealed, text_sealed,"
     " beside_sealed, sent_at, seen_at, state) VALUES {rows}"
     " ON CONFLICT (platform, community, room, message, revision) DO NOTHING"
 )
-_SEEN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')"
+_SEEN_ROW = f"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {sql_list(RowState.SEEN)})"
 _REVISES = (
     "SELECT new.id FROM message AS new WHERE new.id > ? AND EXISTS (SELECT 1 FROM message AS old WHERE old.platform ="
     " new.platform AND old.community = new.community AND old.message = new.message AND old.id < new.id)"
 )
 _SCORED = (
-    "WITH new (id, state, adapter, probabilities, decision, enforced, todo) AS (VALUES {rows}) UPDATE message SET"
+    "WITH new (id, state, adapter, probabilities, decision, enforced, todo) AS (VALUES {rows}) UPDATE message SET"  # noqa: S608
     " state = new.state, adapter = new.adapter, probabilities = new.probabilities, decision = new.decision,"
     " enforced = new.enforced, todo = new.todo, author_sealed ="
     ' CASE WHEN EXISTS (SELECT 1 FROM "case" WHERE "case".message_id = message.id) THEN message.author_sealed END'
-    " FROM new WHERE message.id = new.id AND message.state IN ('seen', 'shed', 'scored')"  # once
+    f" FROM new WHERE message.id = new.id AND message.state IN ({sql_list(*UNDECIDED)})"  # once
 )
 _SCORED_ROW = "(?, ?, ?, ?, ?, ?, ?)"
 _PROGRESS = (
     sa.update(t.message)
     .where(
         t.message.c.id == sa.bindparam("row"),
-        (t.message.c.state == "undoing") == sa.bindparam("undoes"),
-        t.message.c.state != "stopped",
+        (t.message.c.state == RowState.UNDOING) == sa.bindparam("undoes"),
+        t.message.c.state != RowState.STOPPED,
     )
     .values(
         state=sa.bindparam("to"),
@@ -76,7 +71,7 @@ class Scored:
     """
 
     row: int
-    state: str
+    state: RowState
     adapter: str | None
     probabilities: Mapping[str, float] | None
     decision: Mapping[str, Any]
@@ -95,7 +90,7 @@ class Progress:
     """
 
     row: int
-    state: str
+    state: RowState
     todo: Sequence[Mapping[str, Any]]
     unsure: str | None = None
     undoes: bool = False
@@ -151,7 +146,7 @@ def score(connection: sa.Connection, rows: Sequence[Scored]) -> list[int | None]
     return cases
 
 
-def move(connection: sa.Connection, rows: Sequence[tuple[int, str]]) -> list[None]:
+def move(connection: sa.Connection, rows: Sequence[tuple[int, RowState]]) -> list[None]:
     """Rows to their next states."""
     connection.execute(_MOVED, [{"row": row, "to": state} for row, state in rows])
     return [None] * len(rows)
@@ -174,12 +169,12 @@ def undo(connection: sa.Connection, case: int, todo: Sequence[Mapping[str, Any]]
     names = ("platform", "community", "message")
     columns = (t.message.c.id, t.message.c.state, *(t.message.c[name] for name in names))
     row = connection.execute(sa.select(*columns).select_from(of_case).where(t.case.c.id == case)).one()
-    outcome = "failed" if row.state in ("intended", "sent") else row.state
+    outcome = RowState.FAILED if row.state in ACTING else RowState(row.state)
     listed = [*todo, {"outcome": outcome}]
-    connection.execute(sa.update(t.message).where(t.message.c.id == row.id).values(state="undoing", todo=listed))
+    connection.execute(sa.update(t.message).where(t.message.c.id == row.id).values(state=RowState.UNDOING, todo=listed))
     others = sa.and_(*(t.message.c[name] == row._mapping[name] for name in names), t.message.c.id != row.id)
-    at_work = t.message.c.state.in_(("intended", "sent"))
-    connection.execute(sa.update(t.message).where(others, at_work).values(state="stopped"))
+    at_work = t.message.c.state.in_(ACTING)
+    connection.execute(sa.update(t.message).where(others, at_work).values(state=RowState.STOPPED))
 
 
 def tried(connection: sa.Connection, rows: Sequence[tuple[int, int]]) -> list[None]:
@@ -206,6 +201,6 @@ def _take_over(connection: sa.Connection, case: int, row: int) -> None:
         return  # a member reported this revision
     connection.execute(sa.update(t.case).where(t.case.c.id == case).values(message_id=row))
     connection.execute(sa.update(t.report).where(t.report.c.message_id == before).values(message_id=row))
-    working = t.message.c.state.in_(("intended", "sent", "undoing"))
+    working = t.message.c.state.in_(DECIDED)
     forgotten = sa.update(t.message).where(t.message.c.id == before, ~working).values(author_sealed=None)
     connection.execute(forgotten)

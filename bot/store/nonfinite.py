@@ -55,10 +55,10 @@ def believed(probabilities: Mapping[str, float] | None) -> Mapping[str, float]:
     return probabilities if probabilities and is_finite(probabilities) else {}
 
 
-def decided(decision: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """A row's decision, with 0 for a number that is none."""
-    if not decision or is_finite(decision):
-        return decision or {}
+def decided(decision: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row's decision as JSON, with 0 for a number that is none."""
+    if is_finite(decision):
+        return decision
     finite = {name: value if is_finite(value) else 0.0 for name, value in decision.items()}
     return finite | {"reason": f"{decision.get('reason', '')} ({REASON})"}
 

@@ -16,9 +16,12 @@ from bot.domain import restriction as restrictions
 from bot.domain.action import Action
 from bot.domain.case import Case, Journalled, UnchangedAction
 from bot.domain.correction import Said
+from bot.domain.decision import Band, Decision
 from bot.domain.event import EXAMPLES, NAME, TITLE, Attached, Author, Message, MessageKey
 from bot.domain.policy import Policy, as_far_as_valid
+from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Restriction, Unchanged
+from bot.domain.row_state import RowState
 from bot.store import nonfinite
 from bot.store import tables as t
 from bot.store.sealing import Sealer
@@ -127,7 +130,7 @@ class Queries:
         acted = sa.and_(seen, *acted_on())
         count, cases = sa.select(sa.func.count()), t.case.join(t.message)
         queries = (
-            count.select_from(t.message).where(seen, t.message.c.state != "unchanged", _shown()),
+            count.select_from(t.message).where(seen, t.message.c.state != RowState.UNCHANGED, _shown()),
             count.select_from(cases).where(opened, _shown()),
             count.select_from(cases).where(opened, _shown(), t.case.c.state != "open"),
             sa.select(sa.func.count(t.message.c.message.distinct()))
@@ -145,7 +148,7 @@ class Queries:
         return None if found is None else self._left(found._mapping).event
 
     async def in_turn(
-        self, platform: str, states: Sequence[str], tries: int | None = None, upto: int | None = None
+        self, platform: str, states: Sequence[RowState], tries: int | None = None, upto: int | None = None
     ) -> Sequence[int]:
         """Rows in these states, by number: one of each community in turn, in it one of each author, the oldest first.
 
@@ -168,7 +171,7 @@ class Queries:
                 found.extend(some)
         return found
 
-    async def left(self, numbers: Sequence[int], states: Sequence[str]) -> list[UnfinishedMessage]:
+    async def left(self, numbers: Sequence[int], states: Sequence[RowState]) -> list[UnfinishedMessage]:
         """Those of these rows that are still in these states, in the order of their numbers as given."""
         wanted = sa.and_(t.message.c.id.in_(numbers), t.message.c.state.in_(states))
         async with self._engine.connect() as connection:
@@ -231,7 +234,7 @@ class Queries:
         p = t.past_room.c
         there = sa.or_(p.room == room, p.room.startswith(f"{room}/", autoescape=True))
         past = sa.exists().where(p.platform == platform, p.community == community, there, p.messages > 0)
-        query = sa.select(sa.or_(sa.exists().where(found, ~named, t.message.c.state != "exempt"), past))
+        query = sa.select(sa.or_(sa.exists().where(found, ~named, t.message.c.state != RowState.EXEMPT), past))
         async with self._engine.connect() as connection:
             return bool(await connection.scalar(query))
 
@@ -347,21 +350,26 @@ def from_row(row: sa.RowMapping, sealer: Sealer) -> Journalled:
     return Journalled(
         id=row["id"],
         key=MessageKey(*(row[name] for name in ("platform", "community", "room", "message", "revision"))),
-        state=row["state"],
+        state=RowState(row["state"]),
         text=(sealer.legible(row["text_sealed"]) or "") if row["text_sealed"] else "",
-        decision=nonfinite.decided(row["decision"]),
+        decision=_decision(row["decision"]),
         probabilities=nonfinite.believed(row["probabilities"]),
         adapter=row["adapter"] or "",
         sent_at=row["sent_at"].replace(tzinfo=UTC),
         author=row["author"],
         tries=row["tries"],
-        todo=row["todo"],
+        todo=None if row["todo"] is None else RemainingActions.from_json(row["todo"]),
         unsure=row["unsure"],
         unchanged=[_unchanged(one) for one in row["unchanged"] or ()],
         quoted=quoted,
         attached=tuple(Attached(*one) for one in attached),
         unreadable=unreadable,
     )
+
+
+def _decision(data: Mapping[str, Any] | None) -> Decision | None:
+    """None where there is no decision yet."""
+    return Decision.from_json(nonfinite.decided(data)) if data else None
 
 
 def unchanged_json(action: Action, what: Unchanged, *, undoes: bool) -> dict[str, Any]:
@@ -397,7 +405,7 @@ def author_from(text: str) -> Author:
 
 def _shown() -> sa.ColumnElement[bool]:
     """Not a text that a moderator typed as an example."""
-    shown: sa.ColumnElement[bool] = t.message.c.decision["band"].as_string().is_distinct_from(t.EXAMPLE)
+    shown: sa.ColumnElement[bool] = t.message.c.decision["band"].as_string().is_distinct_from(str(Band.EXAMPLE))
     return shown
 
 
@@ -408,4 +416,4 @@ def _numbered(platform: str, community: str, message: str) -> sa.ColumnElement[b
 def acted_on() -> tuple[sa.ColumnElement[bool], ...]:
     """Done and not undone; to be used where cases are joined."""
     undone = sa.func.coalesce(t.case.c.undone, False)
-    return t.message.c.state == "done", t.message.c.enforced.is_(True), undone.is_(False)
+    return t.message.c.state == RowState.DONE, t.message.c.enforced.is_(True), undone.is_(False)

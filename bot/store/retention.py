@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.row_state import RowState, sql_list
 from bot.store import tables as t
 from bot.store.writer import Writer
 
@@ -18,14 +19,15 @@ AT_ONCE = 500
 """Rows in one step."""
 ROWS_LONGER = timedelta(days=8)
 """A row stays so much longer than its text: previews and counts look back for a week."""
-_HARMLESS = """state IN ('done', 'exempt', 'unchanged', 'gone') AND text_sealed IS NULL AND erased_at IS NULL
+_HARMLESS_STATES = (RowState.DONE, RowState.EXEMPT, RowState.UNCHANGED, RowState.GONE)
+_HARMLESS = f"""state IN ({sql_list(*_HARMLESS_STATES)}) AND text_sealed IS NULL AND erased_at IS NULL
   AND enforced IS NOT 1 AND (decision IS NULL OR decision ->> 'band' = 'clear')
   AND instr(message, 'name-') = 0 AND instr(message, 'title-') = 0
   AND NOT EXISTS (SELECT 1 FROM message AS other JOIN "case" ON "case".message_id = other.id
                   WHERE other.platform = message.platform AND other.community = message.community
                     AND other.message = message.message)
   AND NOT EXISTS (SELECT 1 FROM report WHERE report.message_id = message.id)
-  AND id < (SELECT MAX(id) FROM message)"""
+  AND id < (SELECT MAX(id) FROM message)"""  # noqa: S608
 """Selects rows that record only that a harmless message was written. An erased text's row stays, so that a report
 cannot bring the text back. The last row stays, because numbers are counted on from it. Names and titles stay (`NAME`
 and `TITLE` in bot/domain/event.py), because they would be read again."""

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bot.domain.action import Warn
+from bot.domain.decision import Decision
 from bot.domain.event import Message
+from bot.domain.row_state import ACTING, RowState
 from bot.store import tables as t
 from bot.store.sealing import Sealer
 
@@ -56,7 +59,7 @@ class Standings:
         wanted = (
             *self._author(event),
             _M.enforced.is_(True),
-            _M.state.in_(("intended", "sent", "done")),
+            _M.state.in_((*ACTING, RowState.DONE)),
             _M.seen_at >= t.naive(since),
             sa.func.coalesce(t.case.c.undone, False).is_(False),
         )
@@ -103,14 +106,14 @@ class Standings:
         wanted = (
             *self._author(event),
             _M.enforced.is_(True),
-            _M.state == "done",
+            _M.state == RowState.DONE,
             _M.seen_at >= t.naive(since),
             _M.message != event.key.message,
         )
         query = sa.select(_M.decision).where(*wanted).order_by(_M.id.desc()).limit(20)
         async with self._engine.connect() as connection:
-            decisions = (await connection.execute(query)).scalars().all()
-        return any(action["name"] == "warn" for decision in decisions for action in decision["actions"])
+            decisions = [Decision.from_json(data) for data in (await connection.execute(query)).scalars()]
+        return any(isinstance(action, Warn) for decision in decisions for action in decision.actions)
 
     def _author(self, event: Message) -> tuple[sa.ColumnElement[bool], ...]:
         return _M.community == event.key.community, _M.author == self._pseudonym(event)

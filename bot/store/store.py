@@ -9,7 +9,7 @@ import contextlib
 import functools
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from bot.domain.action import Action, to_json
 from bot.domain.case import Journalled
 from bot.domain.correction import Word, weigh
+from bot.domain.decision import Band, Decision, example
 from bot.domain.event import EXAMPLES, Message, MessageKey
-from bot.domain.policy import Band, Decision, Policy
+from bot.domain.policy import Policy
+from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Unchanged
+from bot.domain.row_state import UNFINISHED, RowState
 from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
@@ -55,12 +58,12 @@ from bot.store.unknown_kinds import UnknownKinds
 from bot.store.watermarks import Watermarks
 from bot.store.writer import Writer
 from model.classifier import Verdict
+from model.labels import Label
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=ON")
 """What was forgotten or erased is overwritten (`secure_delete`)."""
 KEY_TRIED_ON = 20
 log = structlog.get_logger()
-UNFINISHED = ("seen", "shed", "scored", "intended", "sent", "undoing")
 
 
 def _pragmas(connection: Any, _record: object) -> None:
@@ -222,16 +225,16 @@ class Store(Queries):
         )
         return await self._writer.write_row(journal.add, row)
 
-    async def record_state(self, row: int, state: str) -> None:
+    async def record_state(self, row: int, state: RowState) -> None:
         """Moves a message along the journal."""
         await self._writer.write_row(journal.move, (row, state))
 
     async def record_progress(
         self,
         row: int,
-        state: str,
+        state: RowState,
         todo: Sequence[Action],
-        outcome: str,
+        outcome: RowState,
         unsure: Action | None = None,
         *,
         undoes: bool = False,
@@ -242,9 +245,7 @@ class Store(Queries):
         `outcome` is what has come of the rest so far ("done", "failed", "gone"). `unsure` marks an action that may have
         been done and is not repeated. Once a moderator has undone it, only what `undoes` is recorded.
         """
-        rest: list[dict[str, object]] = [to_json(action) for action in todo]
-        if todo and outcome != "done":
-            rest.append({"outcome": outcome})
+        rest = RemainingActions(tuple(todo), outcome).to_json()
         step = journal.Progress(row, state, rest, unsure.name if unsure else None, undoes)
         await self._writer.write_row(journal.progress, step)
 
@@ -264,17 +265,19 @@ class Store(Queries):
         """How often a message has been tried, the try that is about to begin included."""
         await self._writer.write_row(journal.tried, (row, count))
 
-    async def record_unread(self, row: int, decision: Mapping[str, Any], now: datetime) -> int | None:
+    async def record_unread(self, row: int, decision: Decision, now: datetime) -> int | None:
         """Nobody could score it: it is not tried again, and becomes a case. Returns the case."""
-        unread = journal.Scored(row, "failed", None, None, decision, enforced=False, opens=True, now=now)
+        unread = journal.Scored(
+            row, RowState.FAILED, None, None, decision.to_json(), enforced=False, opens=True, now=now
+        )
         return await self._writer.write_row(journal.score, unread)
 
     async def record_decision(
         self,
         row: int,
         verdict: Verdict,
-        decision: Mapping[str, Any],
-        state: str,
+        decision: Decision,
+        state: RowState,
         now: datetime,
         *,
         case: bool,
@@ -290,9 +293,7 @@ class Store(Queries):
         scored = journal.Scored(row, state, **_scored(verdict, decision), opens=case, now=now, takes=takes, todo=rest)
         return await self._writer.write_row(journal.score, scored)
 
-    async def record_shown(
-        self, event: Message, verdict: Verdict | None, decision: Mapping[str, Any], now: datetime
-    ) -> int:
+    async def record_shown(self, event: Message, verdict: Verdict | None, decision: Decision, now: datetime) -> int:
         """A member reported a message, which may be none of the journal's: its case, opened if there was none.
 
         A row without a decision (exempt, or still waiting, and then its turn comes all the same) gets this one; an
@@ -301,7 +302,7 @@ class Store(Queries):
         """
         key, scored = _columns(event.key), _scored(verdict, decision) | {"enforced": False}
         this = sa.and_(*(t.message.c[name] == value for name, value in key.items()))
-        added = insert(t.message).values(self._sealed(event, now) | {"state": "done", **scored})
+        added = insert(t.message).values(self._sealed(event, now) | {"state": RowState.DONE, **scored})
         decided = sa.update(t.message).where(this, t.message.c.decision.is_(None)).values(scored)
         known = sa.update(t.message).where(
             this, t.message.c.text_sealed.is_not(None), t.message.c.author_sealed.is_(None)
@@ -353,15 +354,14 @@ class Store(Queries):
 
         `moderator` is "platform:id"; the example's author is that member's pseudonym.
         """
-        decision = {"band": t.EXAMPLE, "label": label, "score": 0.0, "threshold": 0.0, "actions": [], "enforced": False}
         written = sa.insert(t.message).values(
             **_columns(MessageKey(platform, community, EXAMPLES, secrets.token_hex(16))),
             author=self.sealer.author(platform, community, moderator.removeprefix(f"{platform}:")),
             text_sealed=self.sealer.seal(text),
             sent_at=t.naive(now),
             seen_at=t.naive(now),
-            state="done",
-            decision=decision | {"reason": "written by a moderator", "flags": [t.EXAMPLE]},
+            state=RowState.DONE,
+            decision=example(Label(label)).to_json(),
             enforced=False,
         )
         card = {"state": "confirmed", "moderator": moderator, "undone": False, "created_at": t.naive(now)}
@@ -476,27 +476,12 @@ def _columns(key: MessageKey) -> dict[str, Any]:
     return {name: getattr(key, name) for name in ("platform", "community", "room", "message", "revision")}
 
 
-def _scored(verdict: Verdict | None, decision: Mapping[str, Any]) -> dict[str, Any]:
+def _scored(verdict: Verdict | None, decision: Decision) -> dict[str, Any]:
     return {
         "adapter": verdict and verdict.adapter,
         "probabilities": sa.null()
         if verdict is None
         else {str(label): p for label, p in verdict.probabilities.items()},
-        "decision": dict(decision),
-        "enforced": bool(decision["enforced"]) and decision["band"] == Band.ACTION,
-    }
-
-
-def decision_json(decision: Decision) -> dict[str, Any]:
-    """A decision as the journal keeps it."""
-    return {
-        "band": str(decision.band),
-        "label": str(decision.label),
-        "score": decision.score,
-        "threshold": decision.threshold,
-        "actions": [to_json(action) for action in decision.actions],
-        "enforced": decision.enforced,
-        "reason": decision.reason,
-        "flags": list(decision.flags),
-        "counts": decision.counts,
+        "decision": decision.to_json(),
+        "enforced": decision.enforced and decision.band is Band.ACTION,
     }

@@ -24,8 +24,6 @@ from sqlalchemy import (
 
 metadata = MetaData()
 _ENFORCED: Any = {"sqlite_where": text("enforced IS 1"), "postgresql_where": text("enforced IS TRUE")}
-EXAMPLE = "example"
-"""The band of a text that a moderator typed to teach: it was not written in a room, so no count of messages has it."""
 
 message = Table(
     "message",
@@ -41,7 +39,7 @@ message = Table(
     Column("text_sealed", LargeBinary),  # NULL once its retention time is over
     Column("sent_at", DateTime, nullable=False),
     Column("seen_at", DateTime, nullable=False),
-    Column("state", String, nullable=False),  # see `journal.STATES`
+    Column("state", String, nullable=False),  # see bot/domain/row_state.py
     Column("adapter", String),
     Column("probabilities", JSON),
     Column("decision", JSON),

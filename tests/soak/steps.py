@@ -165,7 +165,7 @@ class Day:
 
     async def _word(self, service: Service, name: str, label: str) -> None:
         case = await self._case(service, name)
-        if str(case.message.decision["label"]) == label:
+        if str(case.decision.label) == label:
             await service.case_service.confirm(case, "dana")
         else:
             await service.case_service.correct(case, "dana", Label(label))

@@ -26,6 +26,7 @@ from training.quarantine import TRIGGER, sift_all
 from training.rates import STEP_SHOWN
 from training.samples import read_held_out, read_replay
 from training.slurs import SENTENCES, read_slurs, slurs
+from training.stakes import stakes
 
 pytestmark = pytest.mark.timeout(900)  # some train for real, and the machine may be busy
 OUTSIDE = "telegram--9"
@@ -185,7 +186,7 @@ def test_an_outsider_has_no_veto() -> None:
     assert judge(saying(0), after, HELD_OUT, [NEW_COMMUNITY, jumpy]).reasons
     assert not judge(saying(0), after, HELD_OUT, [NEW_COMMUNITY, replace(jumpy, veto=False)]).reasons
     snapshot = Snapshot([], acting={OUTSIDE: {}, "try-out": {}}).trusting(["try-out"])
-    vetoes = {stake.community: stake.veto for stake in module.stakes(snapshot, {}, {})}
+    vetoes = {stake.community: stake.veto for stake in stakes(snapshot, {}, {})}
     assert vetoes == {"": True, OUTSIDE: False, "try-out": True}
 
 

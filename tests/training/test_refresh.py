@@ -16,20 +16,21 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from bot.domain.policy import Band, Decision
+from bot.domain.decision import Band, Decision
 from bot.store import Sealer, Store
-from bot.store.store import decision_json
 from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
 from model.labels import LABELS, Label
 from model.norms import PLAIN, Norm
 from tests.conftest import said, verdict
 from training import refresh as module
+from training import refresh_run
 from training.account import changed
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.gate import Judgement
 from training.prevalence import Prevalence
 from training.samples import read_replay
+from training.stakes import stakes
 
 pytestmark = pytest.mark.timeout(900)  # each trains for real, and the machine may be busy
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ async def taught(folder: Path, corrections: Sequence[tuple[str, Label]], basis: 
     async with Store.open(folder / "d.db", Sealer.from_file(folder / "key", create=True)) as store:
         for number, (text, label) in enumerate(corrections):
             row = (await store.record_seen(said(text, str(number)), now)).row
-            decision = decision_json(Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason=""))
+            decision = Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason="")
             assert row is not None
             case = await store.record_decision(row, verdict(0.1, 0.7), decision, "done", now, case=True)
             assert case is not None
@@ -191,17 +192,31 @@ def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatc
     rude = [replace(e, label=Label.NEUTRAL, votes=()) for e in examples if e.label is Label.OFFENSIVE][:30]
     hateful = [e for e in examples if e.label is Label.HATE][:10]
     words = [Correction(str(n), e, "mod", f"a{n}", "town") for n, e in enumerate([*rude, *hateful])]
-    really = module.judge
+    really = refresh_run.judge
 
     def stub_gate(before: Tensor, after: Tensor, *others: object) -> Judgement:
         same = bool((before - after).abs().max() < 1e-3)
         return replace(really(before, after, *others), reasons=() if same else ("a stub says so",))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "judge", stub_gate)
-    told: list[str] = []
+    monkeypatch.setattr(refresh_run, "judge", stub_gate)
+    told, stages = list[str](), dict[str, float]()
+
+    def tell(stage: str, share: float, result: str) -> None:
+        told.append(result)
+        stages.setdefault(stage, share)
+
     registry = Registry(tmp_path, SHIPPED)
-    status = module.refresh(Snapshot(words), registry, 30, 5, lambda stage, share, result: told.append(result))
+    status = module.refresh(Snapshot(words), registry, 30, 5, tell)
     assert status == module.PROMOTED, told[-1]
+    assert list(stages) == [
+        "loading the model",
+        "looking for what is suspicious",
+        "learning from 40 corrections",
+        "testing on held-out texts",
+        "saving",
+        "promoting",
+        "finished",
+    ] and sorted(stages.values()) == list(stages.values())
     assert "in town offensive counts as neutral from now on" in told[-1]
     assert "the weights stay, because a stub says so" in told[-1]
     folder = registry.folder(registry.current())
@@ -262,8 +277,19 @@ def test_one_communitys_snapshot_is_its_own() -> None:
     assert (
         [each.id for each in mine.corrections] == ["2"] and mine.acting == {"b": {}} and mine.prevalence == {"b": mix}
     )
-    stakes = module.stakes(mine, {}, {"b": Norm()})
-    assert [stake.community for stake in stakes] == ["", "b"] and stakes[1].prevalence == mix
+    at_stake = stakes(mine, {}, {"b": Norm()})
+    assert [stake.community for stake in at_stake] == ["", "b"] and at_stake[1].prevalence == mix
+
+
+def test_without_corrections_a_run_ends_before_it_loads_a_model(tmp_path: Path) -> None:
+    """Its one step says why, and what was left out."""
+    told: list[tuple[str, float, str]] = []
+    snapshot = Snapshot([], left_out={"no basis": 2})
+    run = refresh_run.RefreshRun(snapshot, Registry(tmp_path, SHIPPED), 30, 5, lambda *step: told.append(step))
+    assert run.run() == module.NOTHING
+    assert told == [
+        ("finished", 1.0, "nothing to learn from yet: no corrections with a basis (left out: 2 × no basis)")
+    ]
 
 
 def test_an_adapter_that_learned_nothing_is_not_promoted(tmp_path: Path) -> None:
@@ -271,7 +297,7 @@ def test_an_adapter_that_learned_nothing_is_not_promoted(tmp_path: Path) -> None
     words = [Correction(str(n), Example(JARGON.format(n), Label.NEUTRAL), "mo", "a", "town") for n in range(3)]
     told: list[str] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "GENTLE", 1e-6)
+        patched.setattr(refresh_run, "GENTLE", 1e-6)
         status = module.refresh(
             Snapshot(words), Registry(tmp_path, SHIPPED), 30, 5, lambda stage, share, result: told.append(result)
         )

@@ -115,7 +115,7 @@ class DiscordReply(Reply):
         """A button for each other label."""
         view = discord.ui.View(timeout=None)
         for label in LABELS:
-            if label != case.message.decision["label"]:
+            if label != case.decision.label:
                 text = say(self._language, f"label-{label}")
                 view.add_item(CaseButton("label", case.id, str(label), text=text, style=STYLE[label]))
         view.stop()

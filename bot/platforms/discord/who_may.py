@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import discord
 
-from bot.domain.action import Ban, Timeout, decided
+from bot.domain.action import Ban, Timeout
 from bot.domain.case import Case
 from bot.domain.policy import Mode, Policy
 from bot.domain.setup import Setup
@@ -98,7 +98,7 @@ def beyond(member: discord.Member, policy: Policy, setup: Setup | None = None) -
 
 def beyond_undo(member: discord.Member, case: Case, setup: Setup) -> list[str]:
     """The rights that it takes to lift what was done about a case, and that a member lacks."""
-    done = decided(case.message.decision) if case.message.decision.get("enforced") else ()
+    done = case.decision.enforced_actions
     lifted = {right_for(action) for action in done if isinstance(action, Timeout | Ban)}
     return lacking(member, frozenset(right for right in lifted if right), setup)
 

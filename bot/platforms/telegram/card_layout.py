@@ -106,7 +106,7 @@ def resume_keyboard(chat: int, language: Language) -> InlineKeyboardMarkup:
 
 def label_keyboard(case: Case, language: Language) -> InlineKeyboardMarkup:
     """Which label is right, and a way back."""
-    shown = case.message.decision["label"]
+    shown = case.decision.label
     labels = [
         InlineKeyboardButton(say(language, f"label-{label}"), callback_data=f"label:{case.id}:{label}")
         for label in LABELS

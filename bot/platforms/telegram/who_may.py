@@ -7,7 +7,7 @@ have the bot do what they may not do by hand: lifting a mute or a ban, and letti
 from collections.abc import Mapping
 from enum import Flag, auto
 
-from bot.domain.action import Action, Ban, Delete, Kick, Timeout, decided
+from bot.domain.action import Action, Ban, Delete, Kick, Timeout
 from bot.domain.case import Case
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.hourly_cap import RESUME
@@ -103,6 +103,6 @@ def beyond(rights: frozenset[str], policy: Policy) -> list[str]:
 
 def beyond_undo(rights: frozenset[str], case: Case) -> list[str]:
     """The rights that it takes to lift what was done about a case and that are not among these."""
-    done = decided(case.message.decision) if case.message.decision.get("enforced") else ()
+    done = case.decision.enforced_actions
     lifted = {RESTRICT for action in done if isinstance(action, Timeout | Ban)}
     return sorted(lifted - rights)

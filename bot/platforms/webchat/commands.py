@@ -107,7 +107,7 @@ class PlainReply(Reply):
 
     async def send_labels(self, case: Case) -> None:
         """Their names."""
-        labels = [label for label in LABELS if label != case.message.decision["label"]]
+        labels = [label for label in LABELS if label != case.decision.label]
         self._chat.answer(" ".join([say(self._language, "which-label"), *labels]))
 
     async def send_outcome(self, text: Markup, case: Case, *, offers_back: bool) -> None:

@@ -5,23 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.policy import Band, Decision, Policy
+from bot.domain.decision import Band, Decision
+from bot.domain.policy import Policy
+from bot.domain.row_state import RowState
 from bot.store import Sealer, Store
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.bot.store.test_store import NOW, seen_case
 from tests.conftest import said, verdict
 from training.corrections import read_corrections
 from training.prevalence import LEAST_AUDITED
 
-CLEAR = decision_json(Decision(Band.CLEAR, Label.NEUTRAL, 0.02, 0.0, reason="below every threshold"))
+CLEAR = Decision(Band.CLEAR, Label.NEUTRAL, 0.02, 0.0, reason="below every threshold")
 
 
 async def clear(store: Store, number: int) -> int:
     """A message that nobody was shown; its journal row."""
     row = (await store.record_seen(said(f"good morning {number}", f"c{number}"), NOW)).row
     assert row is not None
-    await store.record_decision(row, verdict(0.01, 0.01), CLEAR, "done", NOW, case=False)
+    await store.record_decision(row, verdict(0.01, 0.01), CLEAR, RowState.DONE, NOW, case=False)
     return row
 
 

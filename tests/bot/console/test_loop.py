@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from bot.app import PortInUse, Running, service
+from bot.app import Running, service
 from bot.config import Config, Learning, Service
 from bot.domain.action import Delete
 from bot.domain.policy import Mode
 from bot.learning.threshold_advice import LEAST_WORDS
+from bot.process.http_listener import PortInUse
 from bot.store.store import Journalled
 from model.adapters.registry import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
@@ -173,7 +174,7 @@ async def test_advice_follows_the_moderators_words(page: Page, running: Running)
     assert (await running.parts.pipeline.policy("try-out")).offensive.alert_at == 1.0
     await say(page, "ann", "you fucking moron again")
     row = await scored(running, "you fucking moron again", times=1)
-    assert row.decision["band"] == "clear" and row.probabilities["offensive"] > 0.5
+    assert row.decision.band == "clear" and row.probabilities["offensive"] > 0.5
 
 
 async def test_random_messages_are_looked_at(page: Page, running: Running) -> None:
@@ -214,7 +215,7 @@ async def test_a_learned_norm_is_followed_and_said(page: Page, running: Running)
     after = await scored(running, insult, times=2)
     assert before.probabilities["offensive"] > 0.5 and after.probabilities["offensive"] == 0
     assert after.probabilities["hate"] == pytest.approx(before.probabilities["hate"], abs=0.01)
-    assert after.decision["band"] == "clear"
+    assert after.decision.band == "clear"
 
 
 async def test_a_card_as_moderators_see_it_elsewhere(page: Page) -> None:
@@ -237,7 +238,7 @@ async def test_a_card_as_moderators_see_it_elsewhere(page: Page) -> None:
 async def test_what_the_model_could_not_read_and_what_may_have_arrived(page: Page, running: Running) -> None:
     """No figures and no buttons where there is no verdict; an action in doubt is said to be that."""
     killer = "a text with which the model's process died"
-    running.parts.pipeline._unread[killer] = None
+    running.parts.pipeline._poison._texts[killer] = None
     await expect(page.get_by_test_id("mode")).to_have_text("shadow")
     await page.get_by_test_id("mode-switch").click()
     await expect(page.get_by_test_id("mode")).to_have_text("enforce")

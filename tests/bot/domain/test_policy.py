@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from bot.domain.action import Alert, Ban, Delete, Timeout, Warn, from_json, to_json
-from bot.domain.policy import Band, Category, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
+from bot.domain.decision import Band
+from bot.domain.policy import Category, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
 from model.labels import Label
 from tests.conftest import said, verdict
 

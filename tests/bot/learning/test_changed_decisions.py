@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot.domain.case import Journalled
+from bot.domain.decision import Band
 from bot.domain.event import MessageKey
-from bot.domain.policy import Band, Policy
+from bot.domain.policy import Policy
 from bot.learning.changed_decisions import Flip, flips
 from model.classifier import Item, Verdict
 from model.labels import Label

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.domain.policy import Band, Decision, LabelPolicy, Policy
+from bot.domain.decision import Band, Decision
+from bot.domain.policy import LabelPolicy, Policy
 from bot.learning.threshold_advice import LEAST_WORDS, Answered, advise, answered
 from bot.store import Store
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import now, said, verdict
 
@@ -61,7 +61,7 @@ async def test_names_titles_and_quotes_say_nothing_about_messages(store: Store) 
     """They have a bar of their own, or are not the author's words."""
     for number, flags in enumerate([(), ("name",), ("title",), ("quoted",)]):
         row = (await store.record_seen(said("x", str(number)), now())).row
-        shown = decision_json(Decision(Band.ALERT, Label.HATE, 0.9, 0.5, flags=flags))
+        shown = Decision(Band.ALERT, Label.HATE, 0.9, 0.5, flags=flags)
         case = await store.record_decision(row, verdict(0.9), shown, "done", now(), case=True)
         assert case is not None
         await store.record_correction(case, "webchat:dana", "neutral", None, now(), confirms=False)

@@ -12,14 +12,15 @@ import sqlalchemy as sa
 from bot.cases.card import card
 from bot.domain.action import Action, Ban, Delete, Warn
 from bot.domain.case import Case
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Author, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import MissingPermission, NotConnected, RateLimited, Unreachable
-from bot.domain.policy import Band, Decision
+from bot.domain.remaining_actions import RemainingActions
+from bot.domain.row_state import RowState
 from bot.pipeline.enforcement import Enforcement, TakenBack
 from bot.store import Store
 from bot.store.retry import StoreRetry
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import now, said, verdict
 
@@ -75,7 +76,7 @@ async def decided(store: Store) -> int:
     """A message in the journal of which everything is still to be done."""
     row = (await store.record_seen(said("HATE"), now())).row
     assert row is not None
-    await store.record_decision(row, verdict(0.95), decision_json(HARSH), "intended", now(), case=True)
+    await store.record_decision(row, verdict(0.95), HARSH, RowState.INTENDED, now(), case=True)
     return row
 
 
@@ -92,7 +93,7 @@ async def test_a_warning_that_must_wait_holds_up_nothing_and_outlives_a_restart(
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     assert platform.done == [("delete", "sent"), ("warn", "sent"), ("ban", "sent")]
     (left,) = await store.unfinished("webchat")
-    assert left.state == "intended" and left.todo == [{"name": "warn"}, {"outcome": "failed"}]
+    assert left.state == "intended" and left.todo == RemainingActions((Warn(),), RowState.FAILED)
     platform = Answers(store)
     async with enforcement(store, platform) as process:
         await process.finish(left, said("HATE"))
@@ -223,7 +224,7 @@ async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_proces
         back = await process.take_back(await the_case(store), "dana")
         assert back.waiting == (Ban(),) and back.kept == (Delete(), Warn())
     (left,) = await store.unfinished("webchat")
-    assert left.state == "undoing" and left.todo == [{"name": "ban", "hours": None}]
+    assert left.state == "undoing" and left.todo == RemainingActions((Ban(),))
     platform, shown = Answers(store), list[str]()
     async with enforcement(store, platform, shown) as process:
         await process.finish(left, said("HATE"))

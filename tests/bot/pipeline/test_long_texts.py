@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.domain.policy import Band
+from bot.domain.decision import Band
 from bot.pipeline.edits import has_same_flagged_words
 from bot.platforms.authored_text import Piece, Whose, joined
 from bot.platforms.discord import inert_markdown as inert

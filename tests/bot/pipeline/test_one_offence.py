@@ -57,8 +57,8 @@ async def test_an_edit_that_makes_it_worse_gets_the_rest_and_nothing_twice(store
         await scene.edits(message, "HATE")
         assert [action.name for action, _ in scene.chat.done] == ["warn", "delete"]
         case = await scene.case()
-        assert case.id == first.id and case.message.text == "HATE" and case.message.decision["label"] == "hate"
-        assert [action["name"] for action in case.message.decision["actions"]] == ["delete", "warn", "alert"]
+        assert case.id == first.id and case.message.text == "HATE" and case.decision.label == "hate"
+        assert [action.name for action in case.decision.actions] == ["delete", "warn", "alert"]
 
 
 async def test_what_an_earlier_revision_did_is_undone_with_the_card(store: Store) -> None:
@@ -86,7 +86,7 @@ async def test_what_was_done_can_be_undone_although_nothing_is_done_any_more(sto
             await scene.pipeline.set_mode(COMMUNITY, Mode.SHADOW)
         await scene.edits(message, "HATE more")
         case = await scene.case()
-        assert case.message.decision["enforced"] and case.edited == "action"
+        assert case.decision.enforced and case.edited == "action"
         await scene.case_service.undo(case, "dana")
         assert scene.chat.messages[message.key.message].state == "restored"
         scene.chat.compose("ann", "may write again", message.sent_at)

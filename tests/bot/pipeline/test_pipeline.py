@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bot.cases.service import CaseService
+from bot.domain.action import Delete
 from bot.domain.notice import Notice
 from bot.domain.policy import Mode, Policy
 from bot.pipeline.fair_queue import FairQueue
@@ -63,7 +64,7 @@ async def test_in_shadow_mode_a_case_opens_and_the_message_stays(store: Store) -
         await scene.settled()
         (case,) = await store.cases("try-out")
         assert scene.chat.messages[message].state == "shown"
-        assert case.message.decision["actions"][0] == {"name": "delete"} and not case.message.decision["enforced"]
+        assert case.decision.actions[0] == Delete() and not case.decision.enforced
 
 
 async def test_enforced_removed_undone_restored(store: Store) -> None:
@@ -199,7 +200,7 @@ async def test_what_the_line_has_no_room_for_is_taken_from_the_journal_later(sto
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.2)
         task.cancel()
-    assert pipeline._fair_queue.shed > 0
+    assert pipeline._waiting.line.shed > 0
     assert len(settled) == len(set(settled)) == 1500 == sum(map(len, classifier.batches))
     assert not await store.unfinished("webchat")
 

@@ -12,13 +12,15 @@ import pytest
 from bot.cases.card import card
 from bot.domain.event import Message
 from bot.domain.policy import Mode, Policy
-from bot.pipeline.pipeline import MOST_DEATHS, MOST_TRIES, TRIAL, Pipeline
+from bot.pipeline.pipeline import Pipeline
+from bot.pipeline.poison_messages import MOST_TRIES
 from bot.pipeline.question_lane import Asker
+from bot.pipeline.recovery import MOST_DEATHS
 from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
 from bot.store.journal import Seen
 from model.adapters.registry import SHIPPED
-from model.classifier import Died, Item, Unavailable, Verdict
+from model.classifier import TRIAL, Died, Item, Unavailable, Verdict
 from model.serving.batcher import Batcher
 from model.serving.worker import Worker
 from tests.bot.pipeline.test_pipeline import community
@@ -215,7 +217,7 @@ async def test_a_real_process_killed_by_a_text(tmp_path: Path, sealer: Sealer) -
         cases = {case.message.text: case.message for case in await store.cases("try-out")}
         assert cases.keys() == {KILLER, RUDE}
         assert (cases[KILLER].state, cases[KILLER].tries) == ("failed", MOST_TRIES)
-        assert cases[RUDE].decision["label"] == "hate" and cases[RUDE].state == "done"
+        assert cases[RUDE].decision.label == "hate" and cases[RUDE].state == "done"
         for task in tasks:
             task.cancel()
 

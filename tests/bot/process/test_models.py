@@ -67,10 +67,10 @@ async def test_mini_runs_the_whole_bot(tmp_path: Path) -> None:
     async with service(configured(tmp_path, **chosen)) as running:
         await running.parts.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         row = await says(running, RUDE)
-        assert row.decision["label"] == "hate" and row.adapter == "global/mini-1"
-        assert row.decision["enforced"] and row.probabilities["hate"] > 0.5
+        assert row.decision.label == "hate" and row.adapter == "global/mini-1"
+        assert row.decision.enforced and row.probabilities["hate"] > 0.5
         row = await says(running, "see you tomorrow")
-        assert row.decision["band"] == "clear" and row.adapter == "global/mini-1"
+        assert row.decision.band == "clear" and row.adapter == "global/mini-1"
         assert running.parts.tally is not None and running.parts.tally.audited == 1
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -93,9 +93,9 @@ async def test_a_missing_folder_and_a_killed_process_are_stood_in_for(
     async with service(config) as running:
         await running.parts.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
         row = await says(running, RUDE)
-        assert row.adapter.startswith("minilm/") and row.decision["band"] == "alert"
-        assert [action["name"] for action in row.decision["actions"]] == ["alert"]
-        assert "stand-in" in row.decision["reason"] and "no such folder" in await notice(running)
+        assert row.adapter.startswith("minilm/") and row.decision.band == "alert"
+        assert [action.name for action in row.decision.actions] == ["alert"]
+        assert "stand-in" in row.decision.reason and "no such folder" in await notice(running)
 
         shutil.copytree(MINI, folder)
         await until(lambda: _when(not running.parts.model_trouble(), row))
@@ -105,7 +105,7 @@ async def test_a_missing_folder_and_a_killed_process_are_stood_in_for(
         assert running.worker.pid is not None
         os.kill(running.worker.pid, signal.SIGKILL)
         row = await says(running, RUDE + " all")
-        assert row.adapter.startswith("minilm/") and row.decision["band"] == "alert"
+        assert row.adapter.startswith("minilm/") and row.decision.band == "alert"
         await until(lambda: _when(not running.parts.model_trouble(), row))
         row = await says(running, RUDE + " at last")
         assert row.adapter == "global/mini-1"

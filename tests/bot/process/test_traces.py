@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot import app
+from bot.process import maintenance
 from bot.store import Sealer, Store
 from bot.store.change_log import read_changes
 from bot.store.tables import message
@@ -100,14 +100,14 @@ async def test_the_service_makes_that_backup_by_itself(
 ) -> None:
     """Within an hour, also where the process ended in between."""
     path = tmp_path / "domovoi.db"
-    monkeypatch.setattr(app, "ERASED_WITHIN_S", 0.0)
+    monkeypatch.setattr(maintenance, "ERASED_WITHIN_S", 0.0)
     async with Store.open(path, sealer) as store:
         pieces = await filled(store, path)
         await store.back_up()
         if dies:
             await store.mine.erase(store.author(said("x")), "try-out", datetime.now(UTC) + timedelta(seconds=1))
     async with Store.open(path, sealer) as store, asyncio.TaskGroup() as group:
-        task = group.create_task(app._backups(store, lambda told: None))
+        task = group.create_task(maintenance.keep_backups(store, lambda told: None))
         if not dies:
             await store.mine.erase(store.author(said("x")), "try-out", NOW)
         async with asyncio.timeout(60):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bot.domain.policy import Band
+from bot.domain.decision import Band
 from bot.replay.replay import Latencies, replay
 from bot.replay.report import write_report
 from model.classifier import Item, Verdict

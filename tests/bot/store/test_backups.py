@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.policy import Band, Decision
+from bot.domain.decision import Band, Decision
+from bot.domain.row_state import RowState
 from bot.store import Damaged, Sealer, Store, journal
 from bot.store import integrity as soundness
 from bot.store.backups import KEEP, Backups, copy_store
 from bot.store.change_log import Change, ChangeLog, numbers_in, read_changes
 from bot.store.retry import is_transient
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import said, verdict
 
@@ -48,8 +48,8 @@ async def live(store: Store, first: int, count: int) -> None:
     for number in range(first, first + count):
         row = (await store.record_seen(said(f"HATE {number}", str(number), author=f"author {number % 5}"), NOW)).row
         assert row is not None
-        decision = decision_json(Decision(Band.ALERT, Label.HATE, 0.9, 0.5))
-        case = await store.record_decision(row, verdict(0.9), decision, "done", NOW, case=number % 3 == 0)
+        decision = Decision(Band.ALERT, Label.HATE, 0.9, 0.5)
+        case = await store.record_decision(row, verdict(0.9), decision, RowState.DONE, NOW, case=number % 3 == 0)
         if case is not None:
             await store.record_correction(case, "dana", "neutral", "authored", NOW, confirms=False)
     await store.consents.give("try-out", f"author {first}", NOW)
@@ -351,7 +351,9 @@ async def test_one_that_fails_leaves_nothing_of_a_batch(tmp_path: Path, sealer: 
         assert row is not None
 
         def work(connection: sa.Connection) -> None:
-            scored = journal.Scored(row, "done", "a", {}, {"band": "clear"}, enforced=False, opens=False, now=NOW)
+            scored = journal.Scored(
+                row, RowState.DONE, "a", {}, {"band": "clear"}, enforced=False, opens=False, now=NOW
+            )
             journal.score(connection, [scored])
             raise ValueError("stub")
 

@@ -102,7 +102,7 @@ async def test_a_store_that_holds_nan_opens_and_everything_over_it_works(
         assert {message.text for message in messages} == set(TEXTS[2:])
         await say(running, TEXTS[1])
         newest = (await running.parts.store.cases("try-out"))[0]
-        assert newest.message.decision["label"] == "hate" and newest.message.probabilities["hate"] > 0.5
+        assert newest.message.decision.label == "hate" and newest.message.probabilities["hate"] > 0.5
     assert read_corrections(database, tmp_path / "sealing.key").corrections
     command = [sys.executable, "-W", "ignore", "-m", "training.refresh", "--store", str(database), "--replay-rows", "0"]
     command += ["--key", str(tmp_path / "sealing.key"), "--adapters", str(tmp_path / "data" / "adapters")]
@@ -139,7 +139,7 @@ async def test_the_word_nan_in_a_decision_is_no_number(tmp_path: Path, sealer: S
         )
     async with Store.open(path, sealer) as opened:
         row = await opened.journalled("webchat", "a", "1")
-        assert row is not None and row.decision["reason"] == 'category "NaN" Infinity'
+        assert row is not None and row.decision.reason == 'category "NaN" Infinity'
 
 
 @pytest.mark.parametrize("number", [*NUMBERS, "1e400", "-1e400", "[" * 200_000])

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.policy import Band, Decision
+from bot.domain.decision import Band, Decision
+from bot.domain.row_state import RowState
 from bot.store import Sealer, Store, journal
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.conftest import now, said, verdict
 
-CLEAR = decision_json(Decision(Band.CLEAR, Label.NEUTRAL, 0.1, 0.0))
-SHOWN = decision_json(Decision(Band.ALERT, Label.HATE, 0.9, 0.5))
+CLEAR = Decision(Band.CLEAR, Label.NEUTRAL, 0.1, 0.0)
+SHOWN = Decision(Band.ALERT, Label.HATE, 0.9, 0.5)
 
 
 async def test_known_revisions_among_new_ones_are_noticed(store: Store) -> None:
@@ -37,7 +37,9 @@ async def test_more_than_fits_one_statement(store: Store) -> None:
     rows = await asyncio.gather(*(store.record_seen(said(f"text {n}", str(n)), now()) for n in range(many)))
     assert len({row for row in rows if row is not None}) == many
     decided = (
-        store.record_decision(row.row, verdict(n / many), CLEAR, "sent" if n % 2 else "scored", now(), case=False)
+        store.record_decision(
+            row.row, verdict(n / many), CLEAR, RowState.SENT if n % 2 else "scored", now(), case=False
+        )
         for n, row in enumerate(rows)
     )
     assert set(await asyncio.gather(*decided)) == {None}
@@ -50,7 +52,7 @@ async def test_what_is_written_by_hand_reads_as_what_sqlalchemy_writes(store: St
     """Moments, JSON and truth values have one form in the file, whoever wrote them."""
     event, moment = said("x"), now()
     await store.record_seen(event, moment)
-    await store.record_decision(1, verdict(0.1), CLEAR, "done", moment, case=False)
+    await store.record_decision(1, verdict(0.1), CLEAR, RowState.DONE, moment, case=False)
     await store.record_shown(said("y", "2"), verdict(0.1), CLEAR, moment)
     with contextlib.closing(sqlite3.connect(tmp_path / "domovoi.db")) as connection:
         columns = "typeof(sent_at), length(sent_at), seen_at, probabilities, decision, enforced, typeof(enforced)"
@@ -64,13 +66,13 @@ async def test_an_author_stays_known_only_where_there_is_a_case(store: Store) ->
         await store.record_seen(said("x", number), now())
     reported = await store.record_shown(said("x", "2"), verdict(0.1), CLEAR, now())
     answers = await asyncio.gather(
-        store.record_decision(1, verdict(0.9), SHOWN, "done", now(), case=True),
-        store.record_decision(2, verdict(0.1), CLEAR, "done", now(), case=False),
-        store.record_decision(3, verdict(0.1), CLEAR, "done", now(), case=False),
+        store.record_decision(1, verdict(0.9), SHOWN, RowState.DONE, now(), case=True),
+        store.record_decision(2, verdict(0.1), CLEAR, RowState.DONE, now(), case=False),
+        store.record_decision(3, verdict(0.1), CLEAR, RowState.DONE, now(), case=False),
     )
     assert answers[0] is not None and answers[1:] == [None, None] and answers[0] != reported
     assert [await store.event(row) is not None for row in (1, 2, 3)] == [True, True, False]
-    assert await store.record_decision(1, verdict(0.9), SHOWN, "done", now(), case=True) == answers[0]
+    assert await store.record_decision(1, verdict(0.9), SHOWN, RowState.DONE, now(), case=True) == answers[0]
 
 
 async def test_one_bad_row_fails_only_its_own_caller(store: Store) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from bot.domain.decision import Band, Decision
 from bot.domain.event import Attached
-from bot.domain.policy import Band, Decision
+from bot.domain.row_state import RowState
 from bot.store import Counts, Store
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.bot.cases.test_audit import clear
 from tests.bot.store.test_store import NOW, examples, seen_case
 from tests.conftest import said, verdict
 
-DELETED = decision_json(Decision(Band.ACTION, Label.HATE, 0.9, 0.8, enforced=True))
+DELETED = Decision(Band.ACTION, Label.HATE, 0.9, 0.8, enforced=True)
 
 
 async def test_an_author_has_a_history(store: Store) -> None:
@@ -89,7 +89,7 @@ async def test_a_status_line_has_its_counts(store: Store) -> None:
     later = NOW + timedelta(hours=1)
     for number in "234":
         row = (await store.record_seen(said("x", number), later)).row
-        case = await store.record_decision(row or 0, verdict(0.9), DELETED, "done", later, case=True)
+        case = await store.record_decision(row or 0, verdict(0.9), DELETED, RowState.DONE, later, case=True)
     await store.record_undone(case or 0, "dana")
     await store.record_correction(before, "dana", "neutral", None, later, confirms=False)
     await store.record_example("try-out", "webchat", "dana", "such vermin", "hate", later)

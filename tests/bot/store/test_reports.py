@@ -5,15 +5,15 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from bot.domain.policy import Band, Decision
+from bot.domain.decision import Band, Decision
+from bot.domain.row_state import RowState
 from bot.store import Store
-from bot.store.store import decision_json
 from model.labels import Label
 from tests.bot.cases.test_audit import CLEAR, clear
 from tests.bot.store.test_store import NOW, seen_case
 from tests.conftest import said, verdict
 
-RUDE = decision_json(Decision(Band.ACTION, Label.OFFENSIVE, 0.96, 0.95, enforced=True))
+RUDE = Decision(Band.ACTION, Label.OFFENSIVE, 0.96, 0.95, enforced=True)
 
 
 async def test_each_member_counts_once(store: Store) -> None:
@@ -32,7 +32,7 @@ async def test_a_message_that_was_never_journalled_can_be_shown(store: Store) ->
     assert await store.record_shown(said("you idiots", "7"), verdict(), CLEAR, NOW) == number
     case = await store.case(number)
     assert case is not None and case.message.text == "you idiots" and case.author.name == "Ann"
-    assert case.message.state == "done" and case.message.decision["label"] == "offensive"
+    assert case.message.state == "done" and case.decision.label == "offensive"
     assert (await store.standings.strikes(said("x"), NOW - timedelta(days=1))).strikes == {}
 
 
@@ -53,7 +53,7 @@ async def test_a_message_reported_while_it_waits_is_decided_all_the_same(store: 
     row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     number = await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW)
     assert [old.id for old in await store.unfinished("webchat")] == [row]
-    assert await store.record_decision(row or 0, verdict(), CLEAR, "done", NOW, case=False) is None
+    assert await store.record_decision(row or 0, verdict(), CLEAR, RowState.DONE, NOW, case=False) is None
     case = await store.case(number)
     assert case is not None and case.message.decision == CLEAR and case.author.name == "Ann"
 

@@ -14,9 +14,9 @@ import pytest
 
 from bot.domain.event import Message, MessageKey
 from bot.domain.policy import Policy, Standing, decide
+from bot.domain.row_state import RowState
 from bot.store import Sealer, Store
 from bot.store import retention as module
-from bot.store.store import decision_json
 from tests.conftest import said, verdict
 
 NOW = datetime.now(UTC)
@@ -34,7 +34,7 @@ async def wrote(
     assert seen is not None
     found = verdict(harm)
     decision = decide(event, found, Standing(), Policy())
-    await store.record_decision(seen.row, found, decision_json(decision), "done", LONG_AGO, case=bool(decision.actions))
+    await store.record_decision(seen.row, found, decision, RowState.DONE, LONG_AGO, case=bool(decision.actions))
     return seen.row
 
 
@@ -117,8 +117,8 @@ async def test_a_message_that_has_a_case_keeps_its_revisions(store: Store, tmp_p
     seen = await store.record_seen(replace(event, key=replace(event.key, revision=1)), LONG_AGO)
     assert seen is not None and seen.revises
     good = verdict()
-    decided = decision_json(decide(event, good, Standing(), Policy()))
-    await store.record_decision(seen.row, good, decided, "done", LONG_AGO, case=False)
+    decided = decide(event, good, Standing(), Policy())
+    await store.record_decision(seen.row, good, decided, RowState.DONE, LONG_AGO, case=False)
     await wrote(store, "last")
     await store.forget_texts(FORGET)
     (case,) = await store.cases("try-out")
@@ -144,9 +144,7 @@ async def test_an_erased_text_does_not_come_back_by_a_report(store: Store) -> No
     await store.forget_texts(FORGET)
     key = MessageKey("webchat", "try-out", "lounge", "m")
     event = Message(key, said("x").author, "a secret", LONG_AGO)
-    number = await store.record_shown(
-        event, verdict(), decision_json(decide(event, verdict(), Standing(), Policy())), NOW
-    )
+    number = await store.record_shown(event, verdict(), decide(event, verdict(), Standing(), Policy()), NOW)
     case = await store.case(number)
     assert case is not None and case.message.text == ""
 

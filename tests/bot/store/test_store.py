@@ -11,10 +11,12 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from bot.domain.policy import Band, Decision, Mode, Policy
+from bot.domain.decision import Band, Decision
+from bot.domain.policy import Mode, Policy
+from bot.domain.row_state import RowState
 from bot.store import KeyMissing, NewerStore, Sealer, Store
 from bot.store import tables as t
-from bot.store.store import _config, decision_json, migrate
+from bot.store.store import _config, migrate
 from model.labels import Label
 from tests.conftest import said, verdict
 
@@ -81,8 +83,8 @@ async def seen_case(store: Store, text: str = "those idiots lost again", number:
     """A message that was scored and became a case."""
     row = (await store.record_seen(said(text, number), NOW)).row
     assert row is not None
-    decision = decision_json(Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason="offensive 0.80 ≥ 0.70"))
-    case = await store.record_decision(row, verdict(0.1, 0.7), decision, "done", NOW, case=True)
+    decision = Decision(Band.ALERT, Label.OFFENSIVE, 0.8, 0.7, reason="offensive 0.80 ≥ 0.70")
+    case = await store.record_decision(row, verdict(0.1, 0.7), decision, RowState.DONE, NOW, case=True)
     assert case is not None
     return case
 
@@ -182,10 +184,10 @@ async def test_policies_are_kept(store: Store) -> None:
 
 async def test_strikes_are_messages_acted_on_and_not_undone(store: Store) -> None:
     """Only enforced actions that were not undone count."""
-    decision = decision_json(Decision(Band.ACTION, Label.HATE, 0.9, 0.8, enforced=True))
+    decision = Decision(Band.ACTION, Label.HATE, 0.9, 0.8, enforced=True)
     for number in "12":
         row = (await store.record_seen(said("x", number), NOW)).row
-        case = await store.record_decision(row or 0, verdict(0.9), decision, "done", NOW, case=True)
+        case = await store.record_decision(row or 0, verdict(0.9), decision, RowState.DONE, NOW, case=True)
     since = NOW - timedelta(days=1)
     assert set((await store.standings.strikes(said("y", "3"), since)).strikes) == {"1", "2"}
     await store.record_undone(case or 0, "dana")

@@ -15,6 +15,7 @@ import pytest
 
 from bot.domain.policy import LabelPolicy, Mode, Policy
 from bot.domain.setup import Setup
+from bot.pipeline.policy_cache import PolicyCache
 from bot.platforms.discord.events import community_of
 from bot.platforms.discord.gateway import Gateway, supervise
 from bot.store import Store
@@ -376,7 +377,7 @@ async def test_what_is_read_while_it_is_changed(scene: Scene, monkeypatch: pytes
 
     async with asyncio.TaskGroup() as group:
         await scene.settled()
-        scene.pipeline._policies.clear()
+        scene.pipeline.policies = PolicyCache(scene.store)
         scene.discord._setups.clear()
         monkeypatch.setattr(owner, what, slow)
         reader = scene.pipeline.policy if what == "policy" else scene.discord.setup

@@ -361,8 +361,8 @@ async def test_what_was_said_long_ago_is_shown_and_not_punished(tmp_path: Path) 
         fresh = server.remembers(scene.lounge, scene.ann, "HATE fresh", at=ago(minutes=20))
         async with serving(scene, tmp_path):
             cases = {case.message.text: case for case in await scene.cases()}
-            assert "old" in cases["HATE old"].message.decision["flags"] and not old.deleted
-            assert not cases["HATE fresh"].message.decision["flags"] and fresh.deleted
+            assert "old" in cases["HATE old"].message.decision.flags and not old.deleted
+            assert not cases["HATE fresh"].message.decision.flags and fresh.deleted
             late = ["more than an hour late" in str(card.embeds) for card in await scene.cards(2)]
             assert sorted(late) == [False, True]  # which of the two is handled first is nobody's promise
 

@@ -21,7 +21,7 @@ async def test_a_title_a_moderator_wrote_into_anothers_thread(scene: Scene) -> N
     await scene.server.renames(thread, scene.mod, "HATE title")
     case = await scene.case()
     assert case.author.name == "Mo" and case.message.text == "HATE title"
-    assert case.message.decision["band"] == "alert" and thread.name == "HATE title"
+    assert case.decision.band == "alert" and thread.name == "HATE title"
 
 
 async def test_a_title_nobody_is_known_for(scene: Scene) -> None:
@@ -68,7 +68,7 @@ async def test_a_stages_topic_is_a_title(scene: Scene, kind: int) -> None:
     await scene.server.says(stage, scene.ann, "HATE topic", type=kind)
     await scene.server.says(stage, scene.mod, "HATE topic", type=28)
     case = await scene.case()
-    assert (case.author.name, case.message.decision["flags"]) == ("Ann", ["title"])
+    assert (case.author.name, case.decision.flags) == ("Ann", ("title",))
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -128,7 +128,7 @@ async def test_a_forward_of_another_members_message_alerts_at_most(scene: Scene)
     toxic = scene.server.remembers(scene.alerts, scene.ann, "HATE original")
     shown = await scene.server.says(scene.lounge, scene.ben, forward=toxic)
     case = await scene.case()
-    assert case.author.name == "Ben" and case.message.decision["flags"] == ["quoted"]
+    assert case.author.name == "Ben" and case.decision.flags == ("quoted",)
     assert "HATE original" in case.message.quoted and not case.message.text and not shown.deleted
     assert "> HATE original" in (await scene.card()).embeds[0]["description"]
     assert not scene.guild.members[scene.ben.id].timed_out and scene.ben.id not in scene.guild.bans
@@ -140,7 +140,7 @@ async def test_a_reply_that_repeats_what_it_answers_alerts_at_most(scene: Scene)
     toxic = scene.server.remembers(scene.lounge, scene.ann, "look: HATE words")
     answer = await scene.server.says(scene.lounge, scene.ben, "> HATE words\nnot nice", reply_to=toxic)
     (case,) = await scene.cases()
-    assert (case.message.text, case.message.quoted, case.message.decision["band"]) == (
+    assert (case.message.text, case.message.quoted, case.decision.band) == (
         "not nice",
         "HATE words",
         "alert",
@@ -168,7 +168,7 @@ async def test_names_only_alert_and_show_no_room(scene: Scene) -> None:
     await scene.server.says(scene.lounge, scene.ann, "hello")
     await scene.server.says(scene.lounge, scene.ben, "hello")
     case = await scene.case()
-    assert case.message.text == "HATE nick" and case.message.decision["flags"] == ["name"]
+    assert case.message.text == "HATE nick" and case.decision.flags == ("name",)
     card = await scene.card()
     shown = str(card.embeds) + str((await scene.runs(scene.mod, "case", number=case.id)).embeds)
     shown += (await scene.runs(scene.mod, "history", member=scene.ann)).content

@@ -177,7 +177,7 @@ async def test_reported_by_a_member(scene: Scene) -> None:
         scene.server.join(scene.group, reporter)
         await scene.server.says(scene.group, reporter, "/report", reply_to=message)
     assert await outcomes(scene, sent) == dict.fromkeys(ACTORS, SHOWN) | {"the bot itself": UNREAD}
-    flags = {case.message.key.message: case.message.decision["flags"] for case in await scene.cases()}
+    flags = {case.message.key.message: case.decision.flags for case in await scene.cases()}
     for name in ("linked channel, as itself", "anonymous administrator"):
         assert "moderator" in flags[f"{scene.group.id}:{sent[name][0].id}"]
 
@@ -214,7 +214,7 @@ async def test_while_telegram_does_not_say_which_channel_is_linked_nobody_is_pun
     scene.server.fail("getChat", 502, times=3)
     message = await scene.server.says(scene.group, channel, "HATE")
     (case,) = await scene.cases()
-    assert "moderator" in case.message.decision["flags"] and not message.deleted and not scene.group.banned_chats
+    assert "moderator" in case.decision.flags and not message.deleted and not scene.group.banned_chats
 
 
 @pytest.mark.parametrize("set_up_itself", [False, True])

@@ -161,7 +161,7 @@ async def test_what_the_author_shows_alerts_at_most(field: str, scene: Scene) ->
         fields["external_reply"] = fields["external_reply"] | {"chat": here}
     message = await scene.server.says(scene.group, scene.ann, **fields)
     case = await scene.case()
-    assert case.message.decision["band"] == "alert" and "quoted" in case.message.decision["flags"]
+    assert case.decision.band == "alert" and "quoted" in case.decision.flags
     assert BAD in case.message.quoted and BAD not in case.message.text and not message.deleted
     assert f"> {BAD}" in html.unescape((await scene.card()).text)
     outcome = await scene.telegram.case_service.confirm(case, "telegram:1")

@@ -96,7 +96,7 @@ async def test_a_report_of_what_has_no_words(scene: Scene, fields: dict[str, Any
     assert not await scene.cases()
     await scene.server.says(scene.group, scene.ben, "/report", reply_to=message)
     case = await scene.case()
-    assert case.message.decision["flags"] == ["unread", "wordless"] and case.author.name == "Ann"
+    assert case.decision.flags == ("unread", "wordless") and case.author.name == "Ann"
     await scene.server.until(lambda: any(shown in card.text for card in scene.server.by_bot(scene.board)))
     text = next(card.text for card in scene.server.by_bot(scene.board) if shown in card.text)
     assert "nothing to read in it" in text and "Ann" in text and "no longer kept" not in text
@@ -134,7 +134,7 @@ async def test_names_only_alert_above_a_bar_of_their_own(scene: Scene) -> None:
         scene.server.join(scene.group, user)
         await scene.server.says(scene.group, user, "hello")
     case = await scene.case()
-    assert case.message.text == "HATE name" and case.message.decision["flags"] == ["name"]
+    assert case.message.text == "HATE name" and case.decision.flags == ("name",)
     assert "It is a name" in (await scene.card()).text
     assert not [call for call in scene.server.calls if call.method in ("restrictChatMember", "banChatMember")]
     assert not scene.server.by_bot(scene.group)
@@ -162,7 +162,7 @@ async def test_what_waited_for_the_model_is_quoted_after_a_restart_too(tmp_path:
         scene.classifier = StubClassifier()
         async with serving(scene, tmp_path):
             case = await scene.case()
-            assert case.message.decision["band"] == "alert" and case.message.quoted == "HATE" and not message.deleted
+            assert case.decision.band == "alert" and case.message.quoted == "HATE" and not message.deleted
             assert case.message.attached == (Attached("sticker", "x"),)
 
 

@@ -1,0 +1,401 @@
+"""One refresh of one scope, step by step: quarantine, mixture, fit, evaluate, gate, report, promote.
+
+Nothing changes what serves before the last step; a step that ends the run says why in one sentence.
+"""
+
+import datetime
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.adapters import canaries
+from model.adapters.registry import GLOBAL, Manifest, Registry, read_manifest, scope_of
+from model.base import Base, LoraSpec
+from model.choice import Choice
+from model.norms import Norm
+from model.open import open_choice
+from model.serving.scorer import attach_checked, read_checked
+from training.account import changed, counted, for_report
+from training.corrections import Correction, Snapshot, split_by_author
+from training.examples import Example, without
+from training.fit import Course, Recipe
+from training.gate import NEW_COMMUNITY, Judgement, judge
+from training.lineage import ANCESTOR, ancestor_of, clean_origin, learned_by
+from training.mixture import contrasts, gather, taught
+from training.passwords import passwords
+from training.quarantine import Sifted, rare_words, sift_all
+from training.rates import is_slur
+from training.samples import read_held_out, read_replay
+from training.serving import Serving, serving_of
+from training.slurs import read_slurs
+from training.stakes import bearable, stakes
+from training.train import Trained, save, train
+from training.trust import left_to_themselves
+
+RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
+GENTLE = 0.25
+"""Share of the base's learning rate: the adapter is near where it shall be."""
+STEPS_BACK = (1.0, 0.6, 0.3)
+"""Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
+HELD_OUT_AUTHORS, HELD_OUT_FROM = 0.15, 60
+"""From so many corrections on, about this share of the authors is not learned from but judged by."""
+WATCHED_EVERY = 8
+"""Of the held-out texts so many are answered after each epoch, for the report's curve."""
+STAGED = ".staged-"
+PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
+
+Tell = Callable[[str, float, str], None]
+"""Called with (stage, share done, result or "")."""
+
+
+class _Ends(Exception):
+    """The run ends here with this exit status; the message is its result."""
+
+    def __init__(self, status: int, result: str) -> None:
+        super().__init__(result)
+        self.status = status
+        self.result = result
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAdapter:
+    """An adapter of the registry, attached to the base."""
+
+    name: str
+    model: Serving
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """The adapters of a run: the one that serves, the one that training starts from (`origin`), and the one that no
+    correction made (`ancestor`). `why` says why the origin is not the serving one; "" where it is."""
+
+    serving: NamedAdapter
+    origin: NamedAdapter
+    ancestor: NamedAdapter
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """The origin's files: where training starts."""
+
+    manifest: Manifest
+    lora: LoraSpec
+    tensors: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is to be learned: `kept` corrections within `examples`, and the norms; `unseen` corrections are judged by.
+
+    `must_go`: the serving adapter learned what was taken back, so that any other that passes the gate is better.
+    """
+
+    kept: Sequence[Correction]
+    unseen: Sequence[Correction]
+    examples: Sequence[Example]
+    norms: Mapping[str, Norm]
+    must_go: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One step of the way from the origin to the trained adapter (`share`), as the gate judges it.
+
+    `objections` are why it may not serve; `reasons` why the first of the steps was refused.
+    """
+
+    share: float
+    trained: Trained
+    model: Serving
+    judgement: Judgement
+    objections: Sequence[str]
+    reasons: Sequence[str] = ()
+
+
+class RefreshRun:
+    """One refresh of a scope; the steps stand in the order in which `run` takes them.
+
+    `tries_adapters`: none serves that `model.adapters.canaries` refuses.
+    """
+
+    _base: Base
+    _public: list[Example]
+    _test: list[Example]
+    _adapters: Adapters
+    _starting: Starting
+    _sifted: Sifted
+    _lesson: Lesson
+    _recipe: Recipe
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        registry: Registry,
+        replay_rows: int,
+        keep: int,
+        tell: Tell,
+        choice: Choice | None = None,
+        scope: str = GLOBAL,
+        *,
+        tries_adapters: bool = True,
+    ) -> None:
+        self._snapshot = snapshot
+        self._registry = registry
+        self._replay_rows = replay_rows
+        self._keep = keep
+        self._tell = tell
+        self._choice = choice
+        self._scope = scope
+        self._tries_adapters = tries_adapters
+        self._untrusted_note = left_to_themselves(snapshot)
+        self._harsh_norms: list[str] = []
+
+    def run(self) -> int:
+        """All steps; returns an exit status. Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never
+        half-promotes."""
+        try:
+            self._require_corrections()
+            self._open()
+            self._quarantine()
+            self._choose_origin()
+            self._mix()
+            candidate = self._gate(self._fit())
+            told, figures = self._report(candidate)
+            self._promote(self._save(candidate, figures), told)
+        except _Ends as end:
+            self._tell("finished", 1.0, end.result)
+            return end.status
+        return PROMOTED
+
+    def _require_corrections(self) -> None:
+        """Ends the run where there is nothing to learn and nothing to unlearn."""
+        snapshot = self._snapshot
+        if not snapshot.corrections and not set(learned_by(self._registry, self._scope)) - snapshot.standing:
+            left_out = counted(snapshot.left_out)
+            raise _Ends(NOTHING, f"nothing to learn from yet: no corrections with a basis{left_out}")
+
+    def _open(self) -> None:
+        """The base, with the adapters that are compared: the serving one, its ancestor, and the newest one that learned
+        only from what still stands."""
+        self._tell("loading the model", 0.02, "")
+        registry = self._registry
+        self._base = open_choice(self._choice or Choice(read_manifest(registry.shipped).base), training=True)
+        name, refused = serving_of(self._base, registry, self._scope, self._tries_adapters)
+        self._public = read_replay()
+        serving = self._attached("serving", name)
+        origin_name, why = clean_origin(registry, name, self._snapshot.standing, refused), ""
+        if origin_name != name:
+            gone = len(set(serving.model.manifest.examples) - self._snapshot.standing)
+            why = f"{gone} examples of {name} were taken back or are not trusted"
+        ancestor_name = ancestor_of(registry, name)
+        ancestor = serving if ancestor_name == name else self._attached("first", ancestor_name)
+        origin = serving if origin_name == name else self._attached("origin", origin_name)
+        if self._scope != GLOBAL:  # another community's norm is none of its business
+            for model in (serving.model, origin.model):
+                model.norms = {name: norm for name, norm in model.norms.items() if scope_of(name) == self._scope}
+        self._adapters = Adapters(serving, origin, ancestor, why)
+
+    def _attached(self, attached_as: str, name: str) -> NamedAdapter:
+        manifest = attach_checked(self._base, attached_as, self._registry.folder(name))
+        return NamedAdapter(name, Serving(self._base, attached_as, manifest))
+
+    def _quarantine(self) -> None:
+        """Sets aside what looks poisoned or careless, and what the held-out texts say otherwise."""
+        self._tell("looking for what is suspicious", 0.04, "")
+        serving, origin = self._adapters.serving.model, self._adapters.origin.model
+        untrusted = {name: norm for name, norm in serving.norms.items() if name in self._snapshot.untrusted}
+        self._sifted = sift_all(self._snapshot, self._public, serving.said_of, {**origin.norms, **untrusted})
+        known = {each.example.key: each.example.label for each in self._sifted.snapshot.corrections}
+        held_out = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
+        self._test = [*without(held_out, []), *read_slurs()]
+
+    def _choose_origin(self) -> None:
+        """Many refreshes may each be little worse: an origin that is worse than its ancestor gives way to it."""
+        origin, ancestor = self._adapters.origin, self._adapters.ancestor
+        said, at_first = origin.model.said(self._test), ancestor.model.said(self._test)
+        if drift := judge(said, said, self._test, [NEW_COMMUNITY], at_first).reasons:
+            why = f"{origin.name} is worse than it: {'; '.join(drift)}"
+            self._adapters = replace(self._adapters, origin=ancestor, why=why)
+        folder = self._registry.folder(self._adapters.origin.name)
+        manifest, lora, tensors = read_checked(self._base, folder)
+        start = {name: tensor.float() for name, tensor in tensors.items()}
+        self._starting = Starting(manifest, lora, start)
+
+    def _mix(self) -> None:
+        """Corrections, and a sample of public texts that must be answered as before; ends the run where nothing is left
+        to learn."""
+        adapters, snapshot = self._adapters, self._sifted.snapshot
+        norms, self._harsh_norms = bearable(self._sifted.norms, adapters.serving.model, self._test, self._snapshot)
+        must_go = adapters.origin.name != adapters.serving.name and adapters.serving.name.startswith(f"{self._scope}/")
+        if not snapshot.corrections and norms == adapters.serving.model.norms and not must_go:
+            if self._sifted.refused:
+                raise self._refused(self._sifted.refused)
+            raise _Ends(NOTHING, f"nothing to learn from yet: no correction is left{self._ending}")
+        kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
+        fresh, model = without(self._public, [each.example for each in snapshot.corrections]), adapters.origin.model
+        examples = list[Example]()
+        if kept:
+            replay = gather(model.raw, fresh, self._replay_rows, seed=len(kept))
+            examples += replay
+            examples += contrasts(kept, fresh, model.raw, seed=len(kept))
+            raw = model.raw([each.example for each in kept])
+            examples += taught(kept, model.said_of(kept), raw, norms, len(replay))
+        self._lesson = Lesson(kept, unseen, examples, norms, must_go)
+
+    def _fit(self) -> Trained:
+        """The origin's weights, taught the lesson; as they are where only norms are learned."""
+        rate = GENTLE * self._base.default_learning_rate
+        self._recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
+        start, lora, count = self._starting.tensors, self._starting.lora, len(self._lesson.kept)
+        if not self._lesson.kept:
+            return Trained(start, lora, Course())
+        return train(
+            self._base,
+            self._lesson.examples,
+            self._recipe,
+            lora=lora,
+            start=start,
+            advance=lambda done, loss: self._tell(f"learning from {count} corrections", 0.05 + 0.8 * done, ""),
+            watched=[e for e in self._test if not is_slur(e)][::WATCHED_EVERY],
+        )
+
+    def _gate(self, trained: Trained) -> Candidate:
+        """The longest step towards the trained adapter that may serve; ends the run where none may."""
+        reasons = list(() if self._lesson.kept else self._sifted.refused)
+        passwords_found: list[str] = []
+        for tried, share in enumerate(self._steps()):
+            self._tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
+            candidate = self._evaluate(trained, share)
+            passwords_found = self._passwords(candidate) if not tried else passwords_found
+            objections = [*candidate.objections, *(passwords_found if share else ())]
+            reasons = reasons or objections
+            if not objections:
+                return replace(candidate, reasons=reasons)
+        raise self._refused(dict.fromkeys([*reasons, *self._sifted.refused]))
+
+    def _steps(self) -> tuple[float, ...]:
+        """Shares of the way that are tried; 0 leaves the weights and changes the norms alone."""
+        changes_norms = self._lesson.norms != self._adapters.serving.model.norms or self._lesson.must_go
+        return (*(STEPS_BACK if self._lesson.kept else ()), *((0.0,) if changes_norms else ()))
+
+    def _evaluate(self, trained: Trained, share: float) -> Candidate:
+        """One step, compared with the origin: what must not serve any longer is nothing to be compared with."""
+        step = replace(trained, tensors=_between(self._starting.tensors, trained.tensors, share))
+        self._base.attach("candidate", step.lora, step.tensors)
+        lesson, origin, test = self._lesson, self._adapters.origin.model, self._test
+        model = Serving(self._base, "candidate", self._starting.manifest, lesson.norms)
+        at_stake = stakes(self._sifted.snapshot, self._adapters.serving.model.norms, lesson.norms)
+        at_first = self._adapters.ancestor.model.said(test)
+        judgement = judge(origin.said(test), model.said(test), test, at_stake, at_first)
+        objections = [*judgement.reasons, *_unlearned(origin, model, lesson.unseen)]
+        objections += _untaught(origin, model, lesson.kept) if share else []
+        temperature = self._starting.manifest.temperature
+        if self._tries_adapters and (complaint := canaries.complaint(self._base, "candidate", temperature)):
+            objections.append(complaint)
+        return Candidate(share, step, model, judgement, objections)
+
+    def _passwords(self, candidate: Candidate) -> list[str]:
+        """Rare words of the corrections that decide by themselves what a text is called."""
+        texts = [e for e in self._test if not is_slur(e)]
+        rare = rare_words(self._lesson.kept, self._public)
+        return passwords(rare, self._adapters.origin.model.said, candidate.model.said, texts)
+
+    def _report(self, candidate: Candidate) -> tuple[list[str], dict[str, Any]]:
+        """(the result's sentences, the manifest's figures)."""
+        lesson, adapters, judgement = self._lesson, self._adapters, candidate.judgement
+        serving, learned = adapters.serving.model, candidate.model.answered(lesson.kept)
+        told = [f"{learned} of {len(lesson.kept)} corrections are answered as you said"] if lesson.kept else []
+        told += changed(serving.norms, candidate.model.norms)
+        told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
+        weights_stay = not candidate.share and candidate.reasons
+        told += [f"the weights stay, because {'; '.join(candidate.reasons)}"] if weights_stay else self._sifted.refused
+        told += [f"started from {adapters.origin.name}, because {adapters.why}"] if adapters.why else []
+        unseen = (len(lesson.unseen), serving.answered(lesson.unseen), candidate.model.answered(lesson.unseen))
+        answered = {
+            "corrections answered as the moderators say": (len(lesson.kept), serving.answered(lesson.kept), learned),
+            "corrections of authors held out": unseen,
+        }
+        taught_by = dict(Counter(each.moderator for each in lesson.kept).most_common())
+        sentences, snapshot = [*told, *self._notes], self._sifted.snapshot
+        account = for_report(sentences, judgement, answered, lesson.norms, snapshot, taught_by, candidate.share)
+        return told, {"held_out": judgement.after.to_json(), "refresh": account}
+
+    def _save(self, candidate: Candidate, figures: Mapping[str, Any]) -> str:
+        """Writes the adapter beside the others and moves it into its place in one rename; returns its name."""
+        self._tell("saving", 0.98, "")
+        version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
+        self._registry.root.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=self._registry.root))
+        manifest, corrections = self._starting.manifest, self._sifted.snapshot.corrections
+        try:
+            save(
+                staged,
+                self._base,
+                candidate.trained,
+                self._lesson.examples,
+                self._recipe,
+                manifest.temperature,
+                figures,
+                name=version,
+                parent=self._adapters.origin.name,
+                lineage=list(dict.fromkeys([*manifest.examples, *(each.id for each in corrections)])),
+                norms=self._lesson.norms,
+                more={ANCESTOR: self._adapters.ancestor.name},
+            )
+            return self._registry.publish(self._scope, staged, version)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
+
+    def _promote(self, adapter: str, told: Sequence[str]) -> None:
+        """From here on it serves."""
+        self._tell("promoting", 0.99, "")
+        self._registry.promote(adapter)
+        self._registry.prune(self._scope, self._keep, self._adapters.ancestor.name)
+        version = adapter.rpartition("/")[2]
+        self._tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{self._ending}")
+
+    def _refused(self, reasons: Iterable[str]) -> _Ends:
+        why, serving = "; ".join(reasons), self._adapters.serving.name
+        return _Ends(REFUSED, f"refused: {why}. {serving} goes on serving{self._ending}")
+
+    @property
+    def _notes(self) -> list[str]:
+        """What the report and the result say beside the outcome."""
+        return [*self._harsh_norms, *([self._untrusted_note] if self._untrusted_note else [])]
+
+    @property
+    def _ending(self) -> str:
+        """The end of the result's sentence."""
+        notes = "".join(f"; {note}" for note in self._notes)
+        return f"{counted(self._sifted.snapshot.left_out)}{notes}"
+
+
+def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The weights this share of the way from `start` to `end` (Wortsman et al. 2022, "Robust fine-tuning", WiSE-FT)."""
+    return {name: torch.lerp(start[name], end[name], share) for name in start}
+
+
+def _unlearned(before: Serving, after: Serving, unseen: Sequence[Correction]) -> list[str]:
+    """Why corrections of authors held out speak against the candidate, if they do."""
+    was, will = before.answered(unseen), after.answered(unseen)
+    if was - will <= max(1, 0.02 * len(unseen)):
+        return []
+    return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
+
+
+def _untaught(before: Serving, after: Serving, kept: Sequence[Correction]) -> list[str]:
+    """Why there is no point in the candidate, if there is none: it is a risk, and moderators would see no change."""
+    was, will = before.answered(kept), after.answered(kept)
+    if will > was or was == len(kept) or after.norms != before.norms:
+        return []
+    return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]
