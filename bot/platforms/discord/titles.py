@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.domain.event import NOBODY
-from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
+from bot.domain.platform import PlatformError
 from bot.platforms.discord.acting import refusals
 from bot.platforms.discord.events import (
     author_of,
@@ -77,5 +77,5 @@ class Titles:
         try:
             async with refusals(guild, None, 0):
                 return await guild.fetch_member(number)
-        except (Gone, MissingPermission, RateLimited, Unreachable):
+        except PlatformError:
             return None
