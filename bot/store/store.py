@@ -22,14 +22,13 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.domain.action import Action, to_json
-from bot.domain.case import Journalled
 from bot.domain.correction import Word, weigh
 from bot.domain.decision import Band, Decision, example
 from bot.domain.event import EXAMPLES, Message, MessageKey
 from bot.domain.policy import Policy
 from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Unchanged
-from bot.domain.row_state import UNFINISHED, RowState
+from bot.domain.row_state import RowState
 from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
@@ -43,7 +42,7 @@ from bot.store.inbox import Inbox
 from bot.store.integrity import overwrite_freed
 from bot.store.pauses import Pauses
 from bot.store.personal_data import Mine
-from bot.store.queries import Queries, author_json, beside_json, from_row, said, unchanged_json
+from bot.store.queries import Queries, author_json, beside_json, said, unchanged_json
 from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
 from bot.store.retention import Retention
@@ -400,13 +399,6 @@ class Store(Queries):
     async def record_not_posted_back(self, case: int) -> None:
         """The platform refused it: it may be tried again."""
         await self._execute(sa.update(t.case).where(t.case.c.id == case).values(posted_back=False))
-
-    async def unfinished(self, platform: str) -> list[Journalled]:
-        """Messages a crash left half-way, oldest first."""
-        wanted = sa.and_(t.message.c.platform == platform, t.message.c.state.in_(UNFINISHED))
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(sa.select(t.message).where(wanted).order_by(t.message.c.id))
-            return [from_row(row._mapping, self.sealer) for row in rows]
 
     async def save_policy(self, community: str, policy: Policy, now: datetime) -> None:
         """From the next message on, this policy decides."""

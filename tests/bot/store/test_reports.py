@@ -12,6 +12,7 @@ from model.labels import Label
 from tests.bot.cases.test_audit import CLEAR, clear
 from tests.bot.store.test_store import NOW, seen_case
 from tests.conftest import said, verdict
+from tests.journal import unfinished
 
 RUDE = Decision(Band.ACTION, Label.OFFENSIVE, 0.96, 0.95, enforced=True)
 
@@ -52,7 +53,7 @@ async def test_a_message_reported_while_it_waits_is_decided_all_the_same(store: 
     """Its turn's decision replaces the report's; the case stays and its author known."""
     row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     number = await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW)
-    assert [old.id for old in await store.unfinished("webchat")] == [row]
+    assert [old.id for old in await unfinished(store, "webchat")] == [row]
     assert await store.record_decision(row or 0, verdict(), CLEAR, RowState.DONE, NOW, case=False) is None
     case = await store.case(number)
     assert case is not None and case.message.decision == CLEAR and case.author.name == "Ann"
