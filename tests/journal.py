@@ -6,7 +6,7 @@ from bot.domain.case import Journalled
 from bot.domain.row_state import UNFINISHED
 from bot.store import Store
 from bot.store import tables as t
-from bot.store.queries import from_row
+from bot.store.message_rows import from_row
 
 
 async def unfinished(store: Store, platform: str) -> list[Journalled]:

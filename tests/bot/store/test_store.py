@@ -16,7 +16,7 @@ from bot.domain.policy import Mode, Policy
 from bot.domain.row_state import RowState
 from bot.store import KeyMissing, NewerStore, Sealer, Store
 from bot.store import tables as t
-from bot.store.store import _config, migrate
+from bot.store.engines import _config, migrate
 from model.labels import Label
 from tests.conftest import said, verdict
 from tests.journal import commits, unfinished
