@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.config import Config
 from bot.conversation.link_codes import LinkCodes
 from bot.platforms.protocol import Remote
+from bot.process.events import CaseChanged, NoticeGiven, ServiceEvents
 from bot.store import Store
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ def remotes(config: Config, store: Store) -> list[Remote]:
 
         found.append(Telegram(store, telegram_access(config), link_codes))
     return found
+
+
+def tell(platform: Remote, events: ServiceEvents) -> None:
+    """From now on the platform hears of changed cases and of notices."""
+    events.subscribe(CaseChanged, lambda event: platform.show(event.case))
+    events.subscribe(NoticeGiven, lambda event: platform.notify(event.notice))
 
 
 def discord_access(config: Config) -> "discord.Access":
