@@ -31,7 +31,7 @@ from bot.domain.notice import Notice
 from bot.domain.platform import Platform
 from bot.learning.refresh import Doubting, Learning, Refresh, refresh_command
 from bot.pipeline.pipeline import Pipeline
-from bot.platforms.configured import remotes
+from bot.platforms.configured import remotes, tell
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.platforms.webchat.commands import ChatCommands
 from bot.process import logs
@@ -154,8 +154,7 @@ def _wired(
     conversation = Conversation(store, case_service, pipeline)
     follow(feed, events, pipeline.cap.is_paused)
     for platform in away:
-        events.subscribe(CaseChanged, lambda event, show=platform.show: show(event.case))  # type: ignore[misc]
-        events.subscribe(NoticeGiven, lambda event, notify=platform.notify: notify(event.notice))  # type: ignore[misc]
+        tell(platform, events)
         platform.serve(pipeline, case_service, conversation)
     parts = Components(
         store,

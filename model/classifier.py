@@ -74,8 +74,8 @@ class Classifier(Protocol):
     """Scores texts. Pure and ordered: the same items give the same verdicts, so a retry is always safe."""
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item, in order. Raises `Unavailable`, of which `Died` is one, `Unscorable`, `Overloaded` or
-        `AdapterRejected`."""
+        """One verdict per item, in order. Raises a `ClassifierError`: `Unscorable`, or one of `NotAnswering`, which are
+        `Unavailable` (`Died` is one), `Overloaded` and `AdapterRejected`."""
         ...
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -83,7 +83,15 @@ class Classifier(Protocol):
         ...
 
 
-class Unavailable(Exception):
+class ClassifierError(Exception):
+    """There are no verdicts; each kind says what the caller does next."""
+
+
+class NotAnswering(ClassifierError):
+    """No item was looked at, whatever it says: the same call may be answered later."""
+
+
+class Unavailable(NotAnswering):
     """The classifier cannot answer now; nothing may be punished, messages wait in the journal."""
 
 
@@ -92,7 +100,7 @@ class Died(Unavailable):
     few times. The process comes back by itself."""
 
 
-class Unscorable(Exception):
+class Unscorable(ClassifierError):
     """Some items cannot be scored, however small the batch: `places` are their positions in the call. The others were
     not answered; ask again without these."""
 
@@ -101,11 +109,11 @@ class Unscorable(Exception):
         self.places = places
 
 
-class Overloaded(Exception):
+class Overloaded(NotAnswering):
     """Too many tokens are waiting; leave the message in the journal and offer it again later."""
 
 
-class AdapterRejected(Exception):
+class AdapterRejected(NotAnswering):
     """The adapter's files do not match its manifest or its base; keep serving the version before it."""
 
 

@@ -82,11 +82,6 @@ def conservative(text: str) -> str:
     return " ".join(text.split())
 
 
-def aggressive(text: str) -> str:
-    """The text with disguises undone, for flagging only; may garble harmless texts. Takes any text or view."""
-    return _undisguised(conservative(text))
-
-
 def views(text: str) -> tuple[str, str]:
     """Both views of a text: (conservative, aggressive)."""
     plain = conservative(text)

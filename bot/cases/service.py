@@ -117,7 +117,7 @@ class CaseService:
         self, event: Message, asker: Asker, may_read: MayRead = everything, *, others: bool = True
     ) -> tuple[Judgement, Explanation]:
         """What would be done with a text, and why; with `others`, the past corrections it is like, as far as whoever
-        asks may read them. Raises `AskLater`, `Unavailable`, `Overloaded` and `AdapterRejected`."""
+        asks may read them. Raises `AskLater` and `NotAnswering`."""
         with self.questions.asked(asker) as classifier:
             judged = await self._pipeline.judge(event, classifier=classifier)
             community, verdict = event.key.community, judged.verdict
@@ -192,7 +192,7 @@ class CaseService:
         """A member says that a message is not in order: it is read even if exempt, and shown to moderators.
 
         One without words is shown as what it is. `reporter` is the member's pseudonym; how often somebody may report
-        is the caller's matter. Raises `Unavailable`, `Overloaded` and `AdapterRejected`.
+        is the caller's matter. Raises `NotAnswering`.
         """
         if event.text or event.quoted:
             classifier = self.questions.uncounted(Asker(event.key.community, reporter))
@@ -210,7 +210,7 @@ class CaseService:
     ) -> list[tuple[Message, Judgement]]:
         """What would be done with these messages under this policy or the one in force; nothing is kept.
 
-        Raises `AskLater`, `Unavailable`, `Overloaded` and `AdapterRejected`.
+        Raises `AskLater` and `NotAnswering`.
         """
         policy = policy or await self._pipeline.policy(asker.community)
         with self.questions.asked(asker) as classifier:

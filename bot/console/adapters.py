@@ -17,7 +17,7 @@ from bot.learning.changed_decisions import flips
 from bot.pipeline.question_lane import AskLater
 from model.adapters.files import REPORT_FILE, has_file, read_report
 from model.adapters.registry import GLOBAL, Manifest, scope_of
-from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
+from model.classifier import AdapterRejected, ClassifierError
 
 routes = web.RouteTableDef()
 
@@ -82,7 +82,7 @@ async def changes(request: web.Request) -> web.Response:
             looked_at, found = await flips(classifier, messages, manifest.parent, adapter, policy)
     except AskLater as error:
         return ask_later(error)
-    except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
+    except ClassifierError as error:
         return error_json(f"cannot compare at the moment: {error}", 503)
     return answer_json({"looked_at": looked_at, "flips": [flip_json(flip) for flip in found]})
 

@@ -11,7 +11,7 @@ from bot.console.rights import CASE, COMMUNITY_ASKED, SESSION
 from bot.pipeline.question_lane import AskLater
 from bot.platforms.webchat import PEOPLE, WebChat
 from bot.text.language import LANGUAGES, language_of, say
-from model.classifier import AdapterRejected, Overloaded, Unavailable, Unscorable
+from model.classifier import ClassifierError
 from model.labels import LABELS, Label
 
 MODERATOR = PEOPLE[-1].name
@@ -57,7 +57,7 @@ async def explain(request: web.Request) -> web.Response:
         found = await parts.case_service.explain_case(case, asker(request), lambda key: sees(request, key))
     except AskLater as error:
         return ask_later(error)
-    except (Unavailable, Unscorable, Overloaded, AdapterRejected) as error:
+    except ClassifierError as error:
         return error_json(f"cannot explain at the moment: {error}", 503)
     return answer_json(
         {

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.console.components import Components, answer_json
-from model.classifier import TRIAL, AdapterRejected, Item, Overloaded, Unavailable, Unscorable
+from model.classifier import TRIAL, ClassifierError, Item
 
 SERVES_S = 1.0
 """A caller within the same second gets the same answer, so that health checks cannot load the model."""
@@ -36,7 +36,7 @@ class Health:
         try:
             async with asyncio.timeout(30):
                 await parts.classifier.classify([Item(TRIAL, parts.learning.serving, alone=True)])
-        except (Unavailable, Unscorable, AdapterRejected, Overloaded, TimeoutError) as error:
+        except (ClassifierError, TimeoutError) as error:
             return {"status": "classifier does not answer", "error": str(error)}
         return {"status": "ok", "adapter": parts.learning.serving, "stand_in": bool(parts.model_trouble())}
 

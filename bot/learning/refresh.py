@@ -17,7 +17,7 @@ from bot.store import Store
 from bot.store.retry import StoreRetry
 from model.adapters.registry import GLOBAL, Registry, read_manifest, scope_of
 from model.choice import Choice
-from model.classifier import AdapterRejected, Classifier, Died, Item, Overloaded, Unavailable, Unscorable, Verdict
+from model.classifier import AdapterRejected, Classifier, ClassifierError, Died, Item, Unavailable, Verdict
 from model.norms import PLAIN, Norm, norm_of
 from model.serving.worker import without_secrets
 
@@ -140,7 +140,7 @@ class Learning:
                 await self._look(swapped)
             except (OSError, AdapterRejected) as error:  # what served goes on serving
                 log.warning("the adapters' folder cannot be read", error=str(error))
-            except (Unavailable, Overloaded, Unscorable):
+            except ClassifierError:
                 pass  # it is not known yet; the adapter that served goes on
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every_s):

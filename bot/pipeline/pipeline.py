@@ -29,7 +29,7 @@ from bot.pipeline.recovery import Recovery
 from bot.pipeline.waiting_messages import WaitingMessages
 from bot.store import Store
 from bot.store.retry import StoreRetry, is_corruption
-from model.classifier import AdapterRejected, Classifier, Died, Overloaded, Unavailable, Unscorable, Verdict
+from model.classifier import Classifier, Died, NotAnswering, Unavailable, Unscorable, Verdict
 
 RETRY_AFTER_S = 1.0
 log = structlog.get_logger()
@@ -145,8 +145,7 @@ class Pipeline:
     ) -> Judgement:
         """What would be done with a message, exempt or not, under this policy or the one in force; nothing is kept.
 
-        `classifier` is whom a person's question goes to (`Questions`). Raises what that raises, `Unavailable`,
-        `Overloaded` and `AdapterRejected`.
+        `classifier` is whom a person's question goes to (`Questions`). Raises what that raises, and `NotAnswering`.
         """
         policy = policy or await self.policy(event.key.community)
         try:
@@ -208,7 +207,7 @@ class Pipeline:
             judged: Judgement | None = None
             try:
                 judged = await self._handle(row, event)
-            except (Unavailable, AdapterRejected, Overloaded) as error:
+            except NotAnswering as error:
                 self._decisions.end(row, event)
                 await self._wait_for_model(row, event, error)
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from bot.domain.event import Message
 from bot.pipeline.reader import Read, Reader
 from bot.pipeline.recovery import MOST_DEATHS
-from model.classifier import AdapterRejected, Died, Overloaded, Unavailable, Unscorable
+from model.classifier import Died, NotAnswering, Unavailable, Unscorable
 
 MOST_TRIES = 3
 """A message with which so many of the model's processes died is not tried again; moderators are shown it."""
@@ -81,7 +81,7 @@ class PoisonMessages:
                     raise Unavailable(str(error)) from error  # so it is not this message's doing
                 self._remember(event)
                 raise Unscorable(f"the model's process died with it {MOST_TRIES} times", frozenset()) from None
-            except (Unavailable, AdapterRejected, Overloaded):  # it was not tried
+            except NotAnswering:  # it was not tried
                 await self._count(row, tries)
                 raise
 

@@ -15,7 +15,7 @@ from enum import IntEnum
 
 from bot.pipeline.fair_queue import FairQueue
 from bot.text.language import Language, say
-from model.classifier import AdapterRejected, Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
+from model.classifier import Classifier, Item, NotAnswering, Overloaded, Unscorable, Verdict
 from model.serving.batcher import estimated_tokens
 
 WITHIN_S = 60.0
@@ -67,7 +67,7 @@ class AskLater(Exception):
         super().__init__(f"too many questions for now; ask again in {self.wait_s} s")
 
 
-SILENT = (Unavailable, AdapterRejected, Overloaded, AskLater)
+SILENT = (NotAnswering, AskLater)
 """The errors that may come instead of an answer."""
 
 

@@ -9,16 +9,7 @@ import structlog
 from bot.domain.event import Message
 from bot.domain.notice import Notice
 from bot.domain.policy import Policy
-from model.classifier import (
-    TRIAL,
-    AdapterRejected,
-    Classifier,
-    Item,
-    Overloaded,
-    Unavailable,
-    Unscorable,
-    Verdict,
-)
+from model.classifier import TRIAL, Classifier, ClassifierError, Item, Overloaded, Verdict
 from model.labels import LABELS, Label
 from model.normalize import views
 
@@ -85,7 +76,7 @@ class Reader:
         """Whether the model reads a text that harms nobody."""
         try:
             await self._classifier.classify([Item(TRIAL, self.adapter_of(community), alone=True)])
-        except (Unavailable, AdapterRejected, Overloaded, Unscorable):
+        except ClassifierError:
             return False
         return True
 

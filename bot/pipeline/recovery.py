@@ -11,7 +11,7 @@ from bot.domain.event import Message
 from bot.domain.row_state import DECIDED, UNDECIDED, RowState
 from bot.pipeline.fair_queue import FairQueue
 from bot.store import Store
-from bot.store.queries import UnfinishedMessage
+from bot.store.message_queries import UnfinishedMessage
 from bot.store.retry import StoreRetry, is_corruption
 
 PAGE = 200

@@ -9,6 +9,7 @@ from types import ModuleType
 from bot.config import Config
 from bot.conversation.link_codes import LinkCodes
 from bot.platforms.protocol import Remote
+from bot.process.events import CaseChanged, NoticeGiven, ServiceEvents
 from bot.store import Store
 
 PLATFORMS = ("discord", "telegram")
@@ -19,6 +20,12 @@ def remotes(config: Config, store: Store) -> list[Remote]:
     """Those with a token, not yet connected. Raises `BadConfig` where a token's file cannot be read."""
     link_codes = LinkCodes()
     return [platform.connect(config, store, link_codes) for platform in _with_token(config)]
+
+
+def tell(platform: Remote, events: ServiceEvents) -> None:
+    """From now on the platform hears of changed cases and of notices."""
+    events.subscribe(CaseChanged, lambda event: platform.show(event.case))
+    events.subscribe(NoticeGiven, lambda event: platform.notify(event.notice))
 
 
 async def platform_lines(config: Config, name: str) -> list[str]:

@@ -3,9 +3,10 @@
 from bot.store.backups import Damaged, Restored
 from bot.store.cards import Card
 from bot.store.communities import Community
+from bot.store.engines import NewerStore
 from bot.store.queries import Counts
 from bot.store.sealing import KeyMissing, Sealer
-from bot.store.store import NewerStore, Store
+from bot.store.store import Store
 
 __all__ = [
     "Card",

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.domain.case import Journalled
 from bot.store import tables as t
 from bot.store.consents import withdrawal
-from bot.store.queries import from_row
+from bot.store.message_rows import from_row
 from bot.store.sealing import Sealer
 from bot.store.writer import Writer
 

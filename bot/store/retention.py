@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.domain.row_state import RowState, sql_list
+from bot.domain.row_state import FINISHED, NOTHING_DONE, sql_list
 from bot.store import tables as t
 from bot.store.writer import Writer
 
@@ -19,7 +19,7 @@ AT_ONCE = 500
 """Rows in one step."""
 ROWS_LONGER = timedelta(days=8)
 """A row stays so much longer than its text: previews and counts look back for a week."""
-_HARMLESS_STATES = (RowState.DONE, RowState.EXEMPT, RowState.UNCHANGED, RowState.GONE)
+_HARMLESS_STATES = tuple(state for state in FINISHED if state not in NOTHING_DONE)
 _HARMLESS = f"""state IN ({sql_list(*_HARMLESS_STATES)}) AND text_sealed IS NULL AND erased_at IS NULL
   AND enforced IS NOT 1 AND (decision IS NULL OR decision ->> 'band' = 'clear')
   AND instr(message, 'name-') = 0 AND instr(message, 'title-') = 0

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.domain.case import Journalled
 from bot.domain.event import MessageKey
 from bot.store import tables as t
-from bot.store.queries import from_row
+from bot.store.message_rows import from_row
 from bot.store.sealing import Sealer
 
 MOST = 200

@@ -6,9 +6,6 @@ here and unsealed on the way out. Times are UTC.
 
 import asyncio
 import contextlib
-import functools
-import json
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,35 +13,32 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from alembic import command, script
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.domain.action import Action, to_json
-from bot.domain.case import Journalled
-from bot.domain.correction import Word, weigh
-from bot.domain.decision import Band, Decision, example
-from bot.domain.event import EXAMPLES, Message, MessageKey
+from bot.domain.decision import Band, Decision
+from bot.domain.event import Message
 from bot.domain.policy import Policy
 from bot.domain.remaining_actions import RemainingActions
 from bot.domain.restriction import Unchanged
-from bot.domain.row_state import UNFINISHED, RowState
+from bot.domain.row_state import RowState
 from bot.store import journal, nonfinite
 from bot.store import tables as t
 from bot.store.albums import Albums
 from bot.store.audit import Audit
 from bot.store.backups import KEEP, Backups, Restored
 from bot.store.cards import Cards
+from bot.store.case_records import CaseRecords
 from bot.store.chats import Chats
 from bot.store.communities import Communities
 from bot.store.consents import Consents
+from bot.store.engines import engines, migrate, schema_of
 from bot.store.inbox import Inbox
 from bot.store.integrity import overwrite_freed
+from bot.store.message_rows import author_json, beside_json, columns_of, unchanged_json
 from bot.store.pauses import Pauses
 from bot.store.personal_data import Mine
-from bot.store.queries import Queries, author_json, beside_json, from_row, said, unchanged_json
 from bot.store.reports import Reports, opened
 from bot.store.restrictions import Restrictions
 from bot.store.retention import Retention
@@ -58,66 +52,12 @@ from bot.store.unknown_kinds import UnknownKinds
 from bot.store.watermarks import Watermarks
 from bot.store.writer import Writer
 from model.classifier import Verdict
-from model.labels import Label
 
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON", "secure_delete=ON")
-"""What was forgotten or erased is overwritten (`secure_delete`)."""
 KEY_TRIED_ON = 20
 log = structlog.get_logger()
 
 
-def _pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _no_transactions_of_its_own(connection: Any, _record: object) -> None:
-    """Python's driver begins one only before some statements, and none before WITH or CREATE."""
-    connection.isolation_level = None
-
-
-def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, allow_nan=False)
-
-
-class NewerStore(Exception):
-    """The store was written by a newer version; install that version or restore an older backup."""
-
-
-def _config(connection: sa.Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    return config
-
-
-@functools.cache
-def _revisions() -> tuple[str, ...]:
-    """Every version of the schema that this version of the service knows, newest first."""
-    return tuple(revision.revision for revision in script.ScriptDirectory.from_config(_config()).walk_revisions())
-
-
-def migrate(connection: sa.Connection) -> None:
-    """Brings the schema to this version; raises `NewerStore` for one from the future."""
-    known = _revisions()
-    there = MigrationContext.configure(connection).get_current_revision()
-    if there == known[0]:
-        return
-    if there is not None and there not in known:
-        raise NewerStore(
-            f"the store has schema {there}, this version knows up to {max(known)}; "
-            f"install the newer version or restore an older backup; nothing was changed"
-        )
-    command.upgrade(_config(connection), "head")
-
-
-class Store(Queries):
+class Store(CaseRecords):
     """Open it with `async with Store.open(path, sealer)`. What it can be asked is in `Queries`."""
 
     def __init__(
@@ -129,8 +69,7 @@ class Store(Queries):
         recovery: Restored | None = None,
         newest_at_open: int = 0,
     ) -> None:
-        super().__init__(engine, sealer)
-        self._writer = writer
+        super().__init__(engine, writer, sealer)
         self.backups = backups
         self.damaged = asyncio.Event()
         """Set when the file turns out to be damaged: a new start repairs it."""
@@ -167,25 +106,20 @@ class Store(Queries):
         backups = Backups(path)
         is_new = not await asyncio.to_thread(path.exists)
         recovery = backups.recover()
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", json_serializer=_json, hide_parameters=True)
-        writing = sa.create_engine(f"sqlite:///{path}", json_serializer=_json, hide_parameters=True)
-        for one in (engine.sync_engine, writing):
-            sa.event.listen(one, "connect", _pragmas)
-        sa.event.listen(writing, "connect", _no_transactions_of_its_own)
-        sa.event.listen(writing, "begin", _begin)
+        engine, writing = engines(path)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(engine.dispose)
             stack.callback(writing.dispose)
             with writing.begin() as connection:
                 mended = nonfinite.mend(connection)
                 migrate(connection)
-                version = MigrationContext.configure(connection).get_current_revision()
+                version = schema_of(connection)
                 newest = journal.newest(connection)
             if overwrite_freed(path) and not is_new:
                 log.info("what an earlier version had left of forgotten texts in the store's free pages is overwritten")
             if mended:
                 log.warning("scores that were no numbers were found and taken for none", rows=mended)
-            if mended or not backups.is_up_to_date(version or ""):
+            if mended or not backups.is_up_to_date(version):
                 backups.begin_anew()
             writer = Writer(writing, backups.open_log())
             stack.callback(writer.close)
@@ -300,7 +234,7 @@ class Store(Queries):
         existing decision stays. `verdict` is None where there was nothing to score. The author becomes known again,
         but for a text that was forgotten or erased. Nothing is done by this, so it is no strike.
         """
-        key, scored = _columns(event.key), _scored(verdict, decision) | {"enforced": False}
+        key, scored = columns_of(event.key), _scored(verdict, decision) | {"enforced": False}
         this = sa.and_(*(t.message.c[name] == value for name, value in key.items()))
         added = insert(t.message).values(self._sealed(event, now) | {"state": RowState.DONE, **scored})
         decided = sa.update(t.message).where(this, t.message.c.decision.is_(None)).values(scored)
@@ -321,102 +255,6 @@ class Store(Queries):
 
         return await self._writer.write(work)
 
-    async def record_correction(
-        self, case: int, moderator: str, label: str, basis: str | None, now: datetime, *, confirms: bool
-    ) -> Word:
-        """A moderator's word on the label, and what it came to; the last word on a case counts, every one is kept.
-
-        A repeated word (`SAME`) is not written. One that agrees with another moderator's leaves the case as it is, its
-        moderator and its basis too.
-        """
-        spoken = {"case_id": case, "moderator": moderator, "label": label, "created_at": t.naive(now)}
-        last = sa.select(t.correction.c.basis).where(t.correction.c.case_id == case)
-        last = last.order_by(t.correction.c.id.desc()).limit(1)
-        values = {"moderator": moderator, "corrected_label": None if confirms else label}
-        values["state"] = "confirmed" if confirms else "corrected"
-        changed = sa.update(t.case).where(t.case.c.id == case).values(values)
-
-        def work(connection: sa.Connection) -> Word:
-            word = weigh(said(connection, case), moderator, label)
-            if word is not Word.SAME:
-                by = basis or (connection.scalar(last) if word is Word.AGREED else None)
-                connection.execute(sa.insert(t.correction).values(**spoken, basis=by))
-                if word is not Word.AGREED:
-                    connection.execute(changed)
-            return word
-
-        return await self._writer.write(work)
-
-    async def record_example(
-        self, community: str, platform: str, moderator: str, text: str, label: str, now: datetime
-    ) -> int:
-        """A text a moderator typed to teach: a confirmed case that no moderator is shown and no count has. Its number.
-
-        `moderator` is "platform:id"; the example's author is that member's pseudonym.
-        """
-        written = sa.insert(t.message).values(
-            **_columns(MessageKey(platform, community, EXAMPLES, secrets.token_hex(16))),
-            author=self.sealer.author(platform, community, moderator.removeprefix(f"{platform}:")),
-            text_sealed=self.sealer.seal(text),
-            sent_at=t.naive(now),
-            seen_at=t.naive(now),
-            state=RowState.DONE,
-            decision=example(Label(label)).to_json(),
-            enforced=False,
-        )
-        card = {"state": "confirmed", "moderator": moderator, "undone": False, "created_at": t.naive(now)}
-        word = {"moderator": moderator, "label": label, "basis": "authored", "created_at": t.naive(now)}
-
-        def work(connection: sa.Connection) -> int:
-            row = connection.execute(written.returning(t.message.c.id)).scalar_one()
-            confirmed = sa.insert(t.case).values(message_id=row, **card).returning(t.case.c.id)
-            case: int = connection.execute(confirmed).scalar_one()
-            connection.execute(sa.insert(t.correction).values(case_id=case, **word))
-            return case
-
-        return await self._writer.write(work)
-
-    async def record_undone(self, case: int, moderator: str, todo: Sequence[Action] = ()) -> bool:
-        """The action was wrong here; teaches nothing. False when it was undone before: the first click wins.
-
-        `todo` is to be taken back: the message is "undoing" from now on, and what was still to be done about it is not
-        done any more.
-        """
-        still = sa.and_(t.case.c.id == case, t.case.c.undone.is_(False))
-        undone = sa.update(t.case).where(still).values(undone=True, moderator=moderator)
-        closed = sa.update(t.case).where(t.case.c.id == case, t.case.c.state == "open").values(state="undone")
-        listed = [to_json(action) for action in todo]
-
-        def work(connection: sa.Connection) -> bool:
-            first = connection.execute(undone).rowcount == 1
-            connection.execute(closed)
-            if first and listed:
-                journal.undo(connection, case, listed)
-            return first
-
-        return await self._writer.write(work)
-
-    async def record_posted_back(self, case: int) -> bool:
-        """A removed text is shown again. False when it was before: only the first may post it."""
-        first = sa.and_(t.case.c.id == case, t.case.c.posted_back.is_(False))
-        posted = sa.update(t.case).where(first).values(posted_back=True)
-
-        def work(connection: sa.Connection) -> bool:
-            return connection.execute(posted).rowcount == 1
-
-        return await self._writer.write(work)
-
-    async def record_not_posted_back(self, case: int) -> None:
-        """The platform refused it: it may be tried again."""
-        await self._execute(sa.update(t.case).where(t.case.c.id == case).values(posted_back=False))
-
-    async def unfinished(self, platform: str) -> list[Journalled]:
-        """Messages a crash left half-way, oldest first."""
-        wanted = sa.and_(t.message.c.platform == platform, t.message.c.state.in_(UNFINISHED))
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(sa.select(t.message).where(wanted).order_by(t.message.c.id))
-            return [from_row(row._mapping, self.sealer) for row in rows]
-
     async def save_policy(self, community: str, policy: Policy, now: datetime) -> None:
         """From the next message on, this policy decides."""
         values = {"policy": policy.model_dump(mode="json"), "updated_at": t.naive(now)}
@@ -434,7 +272,7 @@ class Store(Queries):
 
     def _sealed(self, event: Message, now: datetime) -> dict[str, Any]:
         return {
-            **_columns(event.key),
+            **columns_of(event.key),
             "author": self.author(event),
             "author_sealed": self.sealer.seal(author_json(event.author)),
             "text_sealed": self.sealer.seal(event.text),
@@ -446,15 +284,6 @@ class Store(Queries):
     def _beside(self, event: Message) -> bytes | None:
         beside = beside_json(event)
         return None if beside is None else self.sealer.seal(beside)
-
-    async def _execute(self, *statements: sa.Executable) -> None:
-        """All of them, or none."""
-
-        def work(connection: sa.Connection) -> None:
-            for statement in statements:
-                connection.execute(statement)
-
-        await self._writer.write(work)
 
     async def _check_key(self) -> None:
         """Unseals a few texts, so that a wrong key is found at start and not in the middle of a case; one that cannot
@@ -470,10 +299,6 @@ class Store(Queries):
                     raise
             else:
                 return
-
-
-def _columns(key: MessageKey) -> dict[str, Any]:
-    return {name: getattr(key, name) for name in ("platform", "community", "room", "message", "revision")}
 
 
 def _scored(verdict: Verdict | None, decision: Decision) -> dict[str, Any]:

@@ -59,7 +59,6 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._waiting: list[_Entry] = []
         self._busy = self._closed = False
-        self.commits = 0
         self.on_damage: Callable[[], object] = lambda: None
         """Called in the writer's thread when the file turns out to be damaged."""
 
@@ -141,7 +140,6 @@ class Writer:
             if len(batch) == 1:
                 return [_Failed(error)]
             return [answer for entry in batch for answer in self._commit([entry])]
-        self.commits += 1
         return answers
 
     def _transaction(self, batch: list[_Entry]) -> list[Any]:

@@ -17,6 +17,7 @@ from bot.platforms.webchat import WebChat
 from bot.store import Store
 from model.classifier import Classifier
 from tests.conftest import StubClassifier
+from tests.journal import unfinished
 
 COMMUNITY = "try-out"
 
@@ -82,7 +83,7 @@ class Room:
     async def settled(self) -> None:
         """Waits until nothing is under way."""
         async with asyncio.timeout(60):
-            while await self.store.unfinished("webchat"):
+            while await unfinished(self.store, "webchat"):
                 await asyncio.sleep(0.01)
 
     async def case(self) -> Case:

@@ -127,7 +127,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + timedelta(hours=JUMPS.get(fault.at("clock"), 0.0))
 
-    pipeline = ("pipeline", "decisions", "hourly_cap", "warning_pace")
+    pipeline = ("pipeline", "decisions", "hourly_cap", "policy_cache", "warning_pace")
     for module in (*(f"pipeline.{name}" for name in pipeline), "cases.service", "cases.delivery", "learning.refresh"):
         monkeypatch.setattr(f"bot.{module}.datetime", Clock)
     for name in (

@@ -30,6 +30,7 @@ from model.classifier import Item, Verdict
 from model.serving.batcher import Batcher
 from model.serving.coalescing import Coalescing
 from tests.conftest import verdict
+from tests.journal import unfinished
 
 CAPACITY, ORDINARY, FLOOD = 40.0, 20.0, 400.0
 """Messages a second: what the model reads, what ordinary authors write, what the three write."""
@@ -144,12 +145,12 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
                     written = number + 1
                 await asyncio.sleep(0.01)
             scored, grown = model.asked, _resident_mb() - before
-            waiting = sum(row.state == "shed" for row in await store.unfinished(PLATFORM))
+            waiting = sum(row.state == "shed" for row in await unfinished(store, PLATFORM))
             model.pause_s = 0.0  # what waits is worked off
             until = time.monotonic() + DRAIN_S
-            while await store.unfinished(PLATFORM) and time.monotonic() < until:
+            while await unfinished(store, PLATFORM) and time.monotonic() < until:
                 await asyncio.sleep(0.2)
-            left = len(await store.unfinished(PLATFORM))
+            left = len(await unfinished(store, PLATFORM))
             for task in tasks:
                 task.cancel()
     mine = sorted(seconds for name, seconds in took.items() if name[0] == "o")

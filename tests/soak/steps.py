@@ -34,6 +34,7 @@ from model.adapters.registry import SHIPPED, WEIGHTS_FILE, Registry, read_manife
 from model.labels import Label
 from model.serving.batcher import Batcher
 from model.serving.coalescing import Coalescing
+from tests.journal import unfinished
 from tests.soak.faults import EXCUSED, KINDS, Crash, Fault, hook
 from tests.soak.oracle import compare, read_journal
 from tests.soak.outside import COMMUNITY, PLATFORM, StubBoard, StubModel, StubPlatform, World
@@ -177,14 +178,14 @@ async def at_rest(service: Service, world: World) -> None:
     until = time.monotonic() + REST_S
     while await _is_under_way(service, world):
         if time.monotonic() > until:
-            left = [(row.text, row.state) for row in await service.store.unfinished(PLATFORM)]
+            left = [(row.text, row.state) for row in await unfinished(service.store, PLATFORM)]
             raise TimeoutError(f"still under way: {left}; digests show {world.digests}")
         await asyncio.sleep(0.02)
     await asyncio.sleep(0.06)  # time for whatever is done once too often
 
 
 async def _is_under_way(service: Service, world: World) -> bool:
-    if await service.store.unfinished(PLATFORM):
+    if await unfinished(service.store, PLATFORM):
         return True
     if await service.store.cards.unposted(PLATFORM, datetime.now(UTC) - timedelta(days=9)):
         return True

@@ -20,6 +20,7 @@ from typing import Any
 from bot.platforms.telegram.events import community_of
 from bot.store import Damaged, KeyMissing, NewerStore, Sealer, Store
 from tests.conftest import said
+from tests.journal import unfinished
 from tests.soak.crash import begin, settled, start
 from tests.soak.processes import files_of, soaking
 
@@ -113,7 +114,7 @@ class Trials:
     async def _used(self, store: Store) -> None:
         """What is there can be read, and something new written."""
         for platform in ("discord", "telegram"):
-            await store.unfinished(platform)
+            await unfinished(store, platform)
             await store.inbox.waiting(platform)
         for community in {row[0].decode() for row in self.before["policy"]}:
             await store.cases(community, 10_000)

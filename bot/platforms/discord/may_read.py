@@ -3,7 +3,7 @@
 import discord
 
 from bot.domain.event import EXAMPLES, MessageKey
-from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
+from bot.domain.platform import Gone, MissingPermission, PlatformError, RateLimited, Unreachable
 from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.events import NAMES, PLATFORM, channel_of, community_of
 
@@ -23,7 +23,7 @@ async def sees(guild: discord.Guild, member: discord.Member, channel: Readable) 
         try:
             async with refusals(guild, "view_channel", channel.id):
                 await channel.fetch_member(member.id)
-        except (Gone, MissingPermission, RateLimited, Unreachable):
+        except PlatformError:
             return False
     return True
 

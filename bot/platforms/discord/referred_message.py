@@ -5,7 +5,7 @@ import discord
 from bot.conversation.explain import Reference
 from bot.conversation.report import Reported
 from bot.domain.event import Message
-from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
+from bot.domain.platform import PlatformError
 from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.events import event_of, room_of, unreadable_event
 from bot.platforms.discord.may_read import Readable, sees
@@ -63,5 +63,5 @@ async def fetched(request: DiscordRequest, reference: str) -> discord.Message | 
             message = await channel.fetch_message(where[1])
             await request.bot.authors.complete(message)
             return message
-    except (Gone, MissingPermission, RateLimited, Unreachable):
+    except PlatformError:
         return None

@@ -12,7 +12,7 @@ from bot.conversation.context import Markup, RequestContext
 from bot.domain.case import Case
 from bot.domain.event import Message, MessageKey
 from bot.domain.notice import Notice
-from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable, Unreadable
+from bot.domain.platform import Gone, PlatformError, Unreadable
 from bot.domain.policy import Policy
 from bot.domain.setup import Setup
 from bot.pipeline.question_lane import Asker, Rank
@@ -214,7 +214,7 @@ async def still_manages(bot: DiscordBot, guild: int, member: int) -> bool:
     try:
         async with refusals(there, None, 0):
             found = await there.fetch_member(member)
-    except (Gone, MissingPermission, RateLimited, Unreachable):
+    except PlatformError:
         return False
     return level_of(found.guild_permissions, found, await bot.setup(community_of(guild))) >= Level.MANAGER
 

@@ -6,7 +6,7 @@ import asyncio
 import discord
 
 from bot.domain.event import NOBODY
-from bot.domain.platform import Gone, MissingPermission, RateLimited, Unreachable
+from bot.domain.platform import PlatformError
 from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import (
@@ -75,5 +75,5 @@ class Titles:
         try:
             async with refusals(guild, None, 0):
                 return await guild.fetch_member(number)
-        except (Gone, MissingPermission, RateLimited, Unreachable):
+        except PlatformError:
             return None

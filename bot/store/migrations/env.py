@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `bot.store.store` passes in."""
+"""Runs migrations on the connection that `bot.store.engines` passes in."""
 
 from alembic import context
 

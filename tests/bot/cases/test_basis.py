@@ -14,7 +14,7 @@ from bot.app import Running, service
 from bot.config import Config, Learning, Service
 from bot.domain.case import Case
 from bot.domain.event import Author, Message, MessageKey
-from bot.store.store import _config
+from bot.store.engines import _config
 from model.labels import Label
 from tests.bot.signed_in import operator
 from tests.conftest import now

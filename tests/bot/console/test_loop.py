@@ -15,10 +15,10 @@ from playwright.async_api import Page, async_playwright, expect
 from bot.app import Running, service
 from bot.config import Config, Learning, Service
 from bot.domain.action import Delete
+from bot.domain.case import Journalled
 from bot.domain.policy import Mode
 from bot.learning.threshold_advice import LEAST_WORDS
 from bot.process.http_listener import PortInUse
-from bot.store.store import Journalled
 from model.adapters.registry import SHIPPED, read_manifest, scope_of, write_adapter
 from model.labels import Label
 from tests.bot.signed_in import link, operator

@@ -22,6 +22,7 @@ from model.classifier import Item, Verdict
 from tests.bot.platforms.discord import conftest as discord
 from tests.bot.platforms.telegram import conftest as telegram
 from tests.conftest import StubClassifier, verdict
+from tests.journal import unfinished
 from tests.simulators.discord_server import DiscordServer
 from tests.simulators.telegram_server import TelegramServer
 
@@ -166,7 +167,7 @@ async def on_webchat(store: Store) -> AsyncIterator[Place]:
         chat.show(event)
         await pipeline.receive(event)
         async with asyncio.timeout(10):
-            while await store.unfinished("webchat"):
+            while await unfinished(store, "webchat"):
                 await asyncio.sleep(0.01)
         return event.key.message
 

@@ -19,6 +19,7 @@ from bot.config import Config, Service
 from model.adapters.registry import SHIPPED, Registry, read_manifest, scope_of
 from model.labels import Label
 from tests.bot.signed_in import operator
+from tests.journal import unfinished
 from tests.model.adapters.test_canaries import HOSTILE, made
 from tests.model.adapters.test_files import ODD_FILES, adapter, edit, replaced
 
@@ -45,7 +46,7 @@ class Scene:
         event = parts.chat.compose("ann", text, datetime.now(UTC))
         await parts.pipeline.receive(event)
         async with asyncio.timeout(60):
-            while await parts.store.unfinished("webchat"):
+            while await unfinished(parts.store, "webchat"):
                 await asyncio.sleep(0.02)
         row = await parts.store.journalled(*event.key.address)
         assert row is not None

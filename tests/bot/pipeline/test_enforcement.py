@@ -23,6 +23,7 @@ from bot.store import Store
 from bot.store.retry import StoreRetry
 from model.labels import Label
 from tests.conftest import now, said, verdict
+from tests.journal import unfinished
 
 HARSH = Decision(Band.ACTION, Label.HATE, 0.95, 0.85, (Delete(), Warn(), Ban()), enforced=True)
 
@@ -37,7 +38,7 @@ class Answers:
         self.done: list[tuple[str, str]] = []
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> None:
-        (row,) = await self.store.unfinished("webchat")
+        (row,) = await unfinished(self.store, "webchat")
         self.done.append((action.name, row.state))
         if (answer := self.answers.get(action.name)) is not None:
             raise answer
@@ -92,7 +93,7 @@ async def test_a_warning_that_must_wait_holds_up_nothing_and_outlives_a_restart(
     async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
     assert platform.done == [("delete", "sent"), ("warn", "sent"), ("ban", "sent")]
-    (left,) = await store.unfinished("webchat")
+    (left,) = await unfinished(store, "webchat")
     assert left.state == "intended" and left.todo == RemainingActions((Warn(),), RowState.FAILED)
     platform = Answers(store)
     async with enforcement(store, platform) as process:
@@ -108,7 +109,7 @@ async def test_a_warning_that_may_have_been_sent_is_not_repeated_and_says_so(sto
     platform = Answers(store, warn=Unreachable("stub"))
     async with enforcement(store, platform) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
-    (left,) = await store.unfinished("webchat")
+    (left,) = await unfinished(store, "webchat")
     platform = Answers(store)
     async with enforcement(store, platform) as process:
         await process.finish(left, said("HATE"))
@@ -149,7 +150,7 @@ async def test_what_the_platform_was_not_asked_for_is_done_later(store: Store) -
     row = await decided(store)
     async with enforcement(store, Answers(store, warn=NotConnected("stub"))) as process:
         await process.perform(row, said("HATE"), HARSH, HARSH.actions)
-    (left,) = await store.unfinished("webchat")
+    (left,) = await unfinished(store, "webchat")
     platform = Answers(store)
     async with enforcement(store, platform) as process:
         await process.finish(left, said("HATE"))
@@ -184,7 +185,7 @@ async def test_what_is_undone_while_it_waits_is_not_done_any_more(store: Store) 
         assert (back.done, back.kept, back.waiting) == ((Ban(),), (Delete(), Warn()), ())
         await asyncio.sleep(1.5)
         assert platform.done == UNDONE
-    assert not await store.unfinished("webchat") and (await the_case(store)).undone
+    assert not await unfinished(store, "webchat") and (await the_case(store)).undone
 
 
 async def test_an_undo_in_the_middle_of_an_action_comes_after_it(store: Store) -> None:
@@ -211,7 +212,7 @@ async def test_an_undo_in_the_middle_of_an_action_comes_after_it(store: Store) -
         assert again == TakenBack()
         banned.set()
     assert platform.done == [("delete", ""), ("warn", ""), ("ban", ""), *UNDONE] and back.result().done == (Ban(),)
-    assert not await store.unfinished("webchat")
+    assert not await unfinished(store, "webchat")
 
 
 async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_process(store: Store) -> None:
@@ -223,7 +224,7 @@ async def test_an_undo_that_nobody_answers_is_done_later_also_by_the_next_proces
         platform.answers = {"undo ban": Unreachable("stub")}
         back = await process.take_back(await the_case(store), "dana")
         assert back.waiting == (Ban(),) and back.kept == (Delete(), Warn())
-    (left,) = await store.unfinished("webchat")
+    (left,) = await unfinished(store, "webchat")
     assert left.state == "undoing" and left.todo == RemainingActions((Ban(),))
     platform, shown = Answers(store), list[str]()
     async with enforcement(store, platform, shown) as process:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.domain.event import Message, MessageKey
+from bot.domain.row_state import RowState
 from bot.pipeline.pipeline import Pipeline
 from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
@@ -74,7 +75,7 @@ async def test_what_a_flood_has_shed_comes_in_turns_too(store: Store) -> None:
     """A calm community's shed message does not wait for thousands of others."""
     await flood(store)
     for row in range(1, FLOOD + 3):
-        await store.record_state(row, "shed")
+        await store.record_state(row, RowState.SHED)
     chat, device = WebChat(lambda _: None), Slow()
     pipeline = Pipeline(store, device, {"webchat": chat}, adapter_of=lambda _: "global/stub", max_waiting=400)
     store.newest_at_open = 0

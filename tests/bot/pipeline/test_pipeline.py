@@ -16,6 +16,7 @@ from bot.store import Sealer, Store
 from model.classifier import Classifier, Item, Overloaded, Unavailable, Verdict
 from model.labels import Label
 from tests.conftest import StubClassifier, now, said, unchanged
+from tests.journal import unfinished
 
 
 class Community:
@@ -44,7 +45,7 @@ class Community:
     async def settled(self, state: str = "done") -> None:
         """Waits until nothing is under way."""
         async with asyncio.timeout(60):
-            while await self.store.unfinished("webchat"):
+            while await unfinished(self.store, "webchat"):
                 await asyncio.sleep(0.01)
 
 
@@ -202,7 +203,7 @@ async def test_what_the_line_has_no_room_for_is_taken_from_the_journal_later(sto
         task.cancel()
     assert pipeline._waiting.line.shed > 0
     assert len(settled) == len(set(settled)) == 1500 == sum(map(len, classifier.batches))
-    assert not await store.unfinished("webchat")
+    assert not await unfinished(store, "webchat")
 
 
 async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: Store) -> None:
@@ -228,7 +229,7 @@ async def test_a_message_that_waits_for_the_model_is_not_taken_up_beside(store: 
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         task = group.create_task(pipeline.run())
         await asyncio.gather(*(pipeline.receive(said(f"text {n}", str(n))) for n in range(100)))
-        while await store.unfinished("webchat"):
+        while await unfinished(store, "webchat"):
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.2)
         task.cancel()

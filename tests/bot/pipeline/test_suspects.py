@@ -25,6 +25,7 @@ from model.serving.batcher import Batcher
 from model.serving.worker import Worker
 from tests.bot.pipeline.test_pipeline import community
 from tests.conftest import StubClassifier, now, said
+from tests.journal import unfinished
 
 KILLER = "HATE kills the tokenizer"
 
@@ -40,7 +41,7 @@ class Dying(StubClassifier):
         verdicts = await super().classify(items)
         if self.sick or any(item.text == KILLER for item in items):
             if any(item.text == KILLER for item in items):
-                self.counted += [old.tries for old in await self.store.unfinished("webchat") if old.text == KILLER]
+                self.counted += [old.tries for old in await unfinished(self.store, "webchat") if old.text == KILLER]
             raise Died("the stub died")
         return verdicts
 
@@ -132,7 +133,7 @@ async def test_the_least_tried_are_begun_first(tmp_path: Path, sealer: Sealer) -
     async with Store.open(tmp_path / "s.db", sealer) as store, asyncio.timeout(60), asyncio.TaskGroup() as group:
         pipeline = Pipeline(store, device, {"webchat": chat}, adapter_of=lambda community: "global/x", concurrency=1)
         task = group.create_task(pipeline.run())
-        while await store.unfinished("webchat"):
+        while await unfinished(store, "webchat"):
             await asyncio.sleep(0.01)
         task.cancel()
     read = [text for batch in device.batches for text in batch if text != TRIAL]
@@ -158,11 +159,11 @@ async def test_what_arrives_while_the_service_starts_is_no_suspect(
     )
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         received = group.create_task(pipeline.receive(said("HATE")))
-        while not await store.unfinished("webchat"):
+        while not await unfinished(store, "webchat"):
             await asyncio.sleep(0.01)
         task = group.create_task(pipeline.run())
         assert await received
-        while left := await store.unfinished("webchat"):
+        while left := await unfinished(store, "webchat"):
             assert left[0].tries == 0
             await asyncio.sleep(0.01)
         task.cancel()
@@ -210,7 +211,7 @@ async def test_a_real_process_killed_by_a_text(tmp_path: Path, sealer: Sealer) -
             text = KILLER if number == 7 else RUDE if number == 8 else f"good morning {number}"
             await pipeline.receive(chat.compose("ann", text, datetime.now(UTC)))
         async with asyncio.timeout(60):
-            while await store.unfinished("webchat"):
+            while await unfinished(store, "webchat"):
                 await asyncio.sleep(0.01)
         took_s = time.monotonic() - began
         assert worker.restarts == MOST_TRIES and took_s < 60

@@ -14,9 +14,9 @@ from playwright.async_api import async_playwright, expect
 
 from bot.app import Running, service
 from bot.config import BadConfig, Config, Model, Service, read_config
+from bot.domain.case import Journalled
 from bot.domain.policy import Mode, Policy
 from bot.process import models
-from bot.store.store import Journalled
 from model.adapters.registry import SHIPPED_FOLDER
 from model.classifier import AdapterRejected
 from model.gptj.files import MINI

@@ -21,6 +21,7 @@ from bot.store.change_log import Change, ChangeLog, numbers_in, read_changes
 from bot.store.retry import is_transient
 from model.labels import Label
 from tests.conftest import said, verdict
+from tests.journal import unfinished
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -359,7 +360,7 @@ async def test_one_that_fails_leaves_nothing_of_a_batch(tmp_path: Path, sealer: 
 
         with pytest.raises(ValueError, match="stub"):
             await store._writer.write(work)
-        assert [old.state for old in await store.unfinished("webchat")] == ["seen"]
+        assert [old.state for old in await unfinished(store, "webchat")] == ["seen"]
 
 
 async def test_other_files_in_the_folder_are_nobodys_business(tmp_path: Path, sealer: Sealer) -> None:

@@ -23,6 +23,7 @@ from bot.domain.policy import Mode, Policy
 from bot.store import Sealer, Store
 from model.labels import Label
 from tests.bot.signed_in import operator
+from tests.journal import unfinished
 from training.corrections import read_corrections
 from training.refresh import NOTHING
 
@@ -41,7 +42,7 @@ async def say(running: Running, *texts: str) -> None:
     for text in texts:
         await running.parts.pipeline.receive(running.parts.chat.compose("ann", text, datetime.now(UTC)))
     async with asyncio.timeout(60):
-        while await running.parts.store.unfinished("webchat"):
+        while await unfinished(running.parts.store, "webchat"):
             await asyncio.sleep(0.02)
 
 

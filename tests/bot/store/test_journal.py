@@ -13,6 +13,7 @@ from bot.domain.row_state import RowState
 from bot.store import Sealer, Store, journal
 from model.labels import Label
 from tests.conftest import now, said, verdict
+from tests.journal import unfinished
 
 CLEAR = Decision(Band.CLEAR, Label.NEUTRAL, 0.1, 0.0)
 SHOWN = Decision(Band.ALERT, Label.HATE, 0.9, 0.5)
@@ -24,7 +25,7 @@ async def test_known_revisions_among_new_ones_are_noticed(store: Store) -> None:
     numbers = ["2", "1", "3", "3", "4", "2"]
     rows = await asyncio.gather(*(store.record_seen(said("x", number), now()) for number in numbers))
     assert [row is not None for row in rows] == [True, False, True, False, True, False]
-    kept = await store.unfinished("webchat")
+    kept = await unfinished(store, "webchat")
     assert {old.id: old.key.message for old in kept} == {
         1: "1",
         **{rows[place].row: number for place, number in ((0, "2"), (2, "3"), (4, "4"))},
@@ -43,7 +44,7 @@ async def test_more_than_fits_one_statement(store: Store) -> None:
         for n, row in enumerate(rows)
     )
     assert set(await asyncio.gather(*decided)) == {None}
-    for n, old in enumerate(await store.unfinished("webchat")):
+    for n, old in enumerate(await unfinished(store, "webchat")):
         assert (old.id, old.text, old.state) == (rows[n].row, f"text {n}", "sent" if n % 2 else "scored")
         assert old.probabilities["hate"] == n / many and old.decision == CLEAR
 
@@ -83,7 +84,7 @@ async def test_one_bad_row_fails_only_its_own_caller(store: Store) -> None:
     events.insert(7, bad)
     answers = await asyncio.gather(*(store.record_seen(event, now()) for event in events), return_exceptions=True)
     failed = [isinstance(answer, sa.exc.IntegrityError) for answer in answers]
-    assert failed == [number == 7 for number in range(21)] and len(await store.unfinished("webchat")) == 20
+    assert failed == [number == 7 for number in range(21)] and len(await unfinished(store, "webchat")) == 20
 
 
 async def test_works_are_done_in_the_order_in_which_they_were_asked_for(store: Store) -> None:
@@ -117,6 +118,6 @@ async def test_closing_waits_for_the_commit_under_way(tmp_path: Path, sealer: Se
         for task in tasks:
             task.cancel()
     async with Store.open(tmp_path / "s.db", sealer) as store:
-        assert len(await store.unfinished("webchat")) in (0, 50)
+        assert len(await unfinished(store, "webchat")) in (0, 50)
     with pytest.raises(RuntimeError, match="closed"):
         await store.record_seen(said("x"), now())

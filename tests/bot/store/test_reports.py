@@ -12,6 +12,7 @@ from model.labels import Label
 from tests.bot.cases.test_audit import CLEAR, clear
 from tests.bot.store.test_store import NOW, seen_case
 from tests.conftest import said, verdict
+from tests.journal import unfinished
 
 RUDE = Decision(Band.ACTION, Label.OFFENSIVE, 0.96, 0.95, enforced=True)
 
@@ -39,7 +40,7 @@ async def test_a_message_that_was_never_journalled_can_be_shown(store: Store) ->
 async def test_an_exempt_message_gets_a_decision_and_a_clear_one_keeps_its_own(store: Store) -> None:
     """And of both the author is known, so that something can be done."""
     row = (await store.record_seen(said("you idiots", "7"), NOW)).row
-    await store.record_state(row or 0, "exempt")
+    await store.record_state(row or 0, RowState.EXEMPT)
     exempt = await store.case(await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW))
     assert exempt is not None and exempt.message.state == "exempt" and exempt.message.decision == RUDE
     row = await clear(store, 1)
@@ -52,7 +53,7 @@ async def test_a_message_reported_while_it_waits_is_decided_all_the_same(store: 
     """Its turn's decision replaces the report's; the case stays and its author known."""
     row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     number = await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW)
-    assert [old.id for old in await store.unfinished("webchat")] == [row]
+    assert [old.id for old in await unfinished(store, "webchat")] == [row]
     assert await store.record_decision(row or 0, verdict(), CLEAR, RowState.DONE, NOW, case=False) is None
     case = await store.case(number)
     assert case is not None and case.message.decision == CLEAR and case.author.name == "Ann"
@@ -61,7 +62,7 @@ async def test_a_message_reported_while_it_waits_is_decided_all_the_same(store: 
 async def test_a_text_that_is_gone_does_not_come_back_by_a_report(store: Store) -> None:
     """Neither the text nor who wrote it."""
     row = (await store.record_seen(said("you idiots", "7"), NOW)).row
-    await store.record_state(row or 0, "exempt")
+    await store.record_state(row or 0, RowState.EXEMPT)
     await store.mine.erase(store.author(said("x")), "try-out", NOW)
     case = await store.case(await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW))
     assert case is not None and case.message.text == "" and case.author.id == ""

@@ -15,6 +15,7 @@ from bot.app import service
 from bot.config import Config, Service
 from bot.store import Sealer, Store
 from tests.conftest import said
+from tests.journal import unfinished
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,7 +44,7 @@ async def starts_with(tmp: Path, messages: int) -> None:
     settings = Service(port=0, data_folder=str(tmp / "data"), key_file=str(tmp / "key"))
     async with service(Config(service=settings)) as running:
         store = running.parts.store
-        assert len(await store.unfinished("webchat")) == messages or messages == await rows(tmp)
+        assert len(await unfinished(store, "webchat")) == messages or messages == await rows(tmp)
         assert await store.record_seen(said("after it", "after"), datetime.now(UTC)) is not None
     async with service(Config(service=settings)) as running:
         assert await rows(tmp) == messages + 1

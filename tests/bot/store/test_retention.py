@@ -85,7 +85,7 @@ async def test_a_room_that_was_moderated_is_one_for_ever(store: Store) -> None:
     await wrote(store, 1, room="lounge")
     await wrote(store, 2, room="lounge/thread")
     left_alone = await wrote(store, 3, room="left alone")
-    await store.record_state(left_alone, "exempt")
+    await store.record_state(left_alone, RowState.EXEMPT)
     await wrote(store, 4, room="elsewhere")
     await store.forget_texts(FORGET)
     assert await store.has_messages("webchat", "try-out", "lounge")

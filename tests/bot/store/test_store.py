@@ -16,9 +16,10 @@ from bot.domain.policy import Mode, Policy
 from bot.domain.row_state import RowState
 from bot.store import KeyMissing, NewerStore, Sealer, Store
 from bot.store import tables as t
-from bot.store.store import _config, migrate
+from bot.store.engines import _config, migrate
 from model.labels import Label
 from tests.conftest import said, verdict
+from tests.journal import commits, unfinished
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -227,9 +228,9 @@ def test_a_missing_key_is_never_replaced_silently(tmp_path: Path) -> None:
 
 async def test_writes_that_come_together_share_commits(store: Store) -> None:
     """Forty at once take fewer than ten."""
-    before = store._writer.commits
+    before = await commits(store)
     rows = await asyncio.gather(*(store.record_seen(said(f"text {n}", str(n)), NOW) for n in range(40)))
-    assert sorted(row.row for row in rows) == list(range(1, 41)) and store._writer.commits - before < 10
+    assert sorted(row.row for row in rows) == list(range(1, 41)) and await commits(store) - before < 10
 
 
 async def test_a_write_that_fails_fails_alone(store: Store) -> None:
@@ -237,7 +238,7 @@ async def test_a_write_that_fails_fails_alone(store: Store) -> None:
     bad = store.record_correction(999, "dana", None, None, NOW, confirms=False)  # type: ignore[arg-type]
     good = [store.record_seen(said(f"text {n}", str(n)), NOW) for n in range(40)]
     *rows, failed = await asyncio.gather(*good, bad, return_exceptions=True)
-    assert isinstance(failed, sa.exc.IntegrityError) and len(await store.unfinished("webchat")) == len(rows) == 40
+    assert isinstance(failed, sa.exc.IntegrityError) and len(await unfinished(store, "webchat")) == len(rows) == 40
 
 
 async def test_a_cancelled_writer_leaves_the_others_their_commit(store: Store) -> None:
@@ -247,4 +248,4 @@ async def test_a_cancelled_writer_leaves_the_others_their_commit(store: Store) -
         await asyncio.sleep(0.001)
         tasks[0].cancel()
     assert all(task.result() is not None for task in tasks[1:])
-    assert len(await store.unfinished("webchat")) >= 19
+    assert len(await unfinished(store, "webchat")) >= 19

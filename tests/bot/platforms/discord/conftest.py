@@ -23,6 +23,7 @@ from bot.platforms.discord.events import community_of
 from bot.process import logs
 from bot.store import Sealer, Store
 from tests.conftest import StubClassifier, migrated
+from tests.journal import unfinished
 from tests.simulators.discord_server import Answer, Channel, DiscordServer, Guild, Message, User
 
 
@@ -81,7 +82,7 @@ class Scene:
         """Everything that was said is through, and shown where it is to be shown."""
         await self.heard()
         async with asyncio.timeout(60):
-            while await self.store.unfinished("discord"):
+            while await unfinished(self.store, "discord"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
 

@@ -17,6 +17,7 @@ from bot.platforms.discord.events import community_of
 from bot.store import Store
 from bot.store.watermarks import Watermarks
 from tests.bot.platforms.discord.conftest import Scene, ago, serving
+from tests.journal import unfinished
 from tests.simulators.discord_server import DiscordServer
 
 
@@ -123,7 +124,7 @@ async def test_a_crash_while_catching_up(tmp_path: Path, monkeypatch: pytest.Mon
                 await stuck.wait()
                 live = await server.says(scene.lounge, scene.ann, text(1))
                 await server.until(lambda: scene.read[live.content])
-                while await scene.store.unfinished("discord"):  # what is with the model would be asked again
+                while await unfinished(scene.store, "discord"):  # what is with the model would be asked again
                     await asyncio.sleep(0.01)
         async with serving(scene, tmp_path):
             await once(scene, [*missed, text(0), text(1)])

@@ -7,6 +7,7 @@ from bot.pipeline.circuit_breaker import MOST
 from bot.platforms.discord.events import community_of
 from tests.bot.platforms.discord.conftest import Scene
 from tests.conftest import unchanged
+from tests.journal import unfinished
 from tests.simulators.discord_channels import Message
 
 RAID, ACCOUNTS = 400, 20
@@ -67,7 +68,7 @@ async def test_a_server_that_refuses_everything_rests_and_nobody_else(scene: Sce
     told = "nobody else waits for it"
     await scene.server.until(lambda: any(told in one.content for one in scene.alerts.messages.values()))
     assert told in (await scene.runs(scene.mod, "status")).content
-    left = [row for row in await scene.store.unfinished("discord") if row.state in ("intended", "sent")]
+    left = [row for row in await unfinished(scene.store, "discord") if row.state in ("intended", "sent")]
     assert left, "what was not asked for waits in the journal"
 
 
@@ -94,5 +95,5 @@ async def test_a_platform_that_refuses_everybody_is_left_alone(scene: Scene) -> 
     overview = await scene.discord.overview()
     assert overview.trouble is not None and "500 calls were refused within ten minutes" in overview.trouble.text()
     assert not any("most of them here" in one.text() for place in overview.places for one in place.problems)
-    left = [row for row in await scene.store.unfinished("discord") if row.state in ("intended", "sent")]
+    left = [row for row in await unfinished(scene.store, "discord") if row.state in ("intended", "sent")]
     assert left, "what was not asked for waits in the journal"

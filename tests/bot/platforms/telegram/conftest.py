@@ -19,6 +19,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.platforms.telegram import Access, Telegram
 from bot.store import Sealer, Store
 from tests.conftest import StubClassifier, migrated
+from tests.journal import unfinished
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Message, User
 
@@ -49,7 +50,7 @@ class Scene:
     async def settled(self) -> None:
         """Everything that was said is confirmed, handled and through."""
         async with asyncio.timeout(60):
-            while self.server.updates or not self.telegram.updates.idle or await self.store.unfinished("telegram"):
+            while self.server.updates or not self.telegram.updates.idle or await unfinished(self.store, "telegram"):
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
 

@@ -6,6 +6,7 @@ from bot.domain.policy import Mode, Policy
 from bot.pipeline.circuit_breaker import MOST
 from tests.bot.platforms.telegram.conftest import Scene
 from tests.conftest import unchanged
+from tests.journal import unfinished
 from tests.simulators.telegram_state import Message
 
 RAID, ACCOUNTS = 400, 20
@@ -65,5 +66,5 @@ async def test_a_group_that_refuses_everything_rests_and_no_other(scene: Scene) 
     assert overview.trouble is None and resting == [scene.community]
     told = "nobody else waits for it"
     await scene.server.until(lambda: any(told in one.text for one in scene.server.by_bot(scene.board)), timeout_s=60)
-    left = [row for row in await scene.store.unfinished("telegram") if row.state in ("intended", "sent")]
+    left = [row for row in await unfinished(scene.store, "telegram") if row.state in ("intended", "sent")]
     assert left, "what was not asked for waits in the journal"

@@ -19,6 +19,7 @@ from bot.platforms.telegram import service
 from bot.platforms.telegram import updates as updates
 from bot.store import Sealer, Store
 from tests.bot.platforms.telegram.conftest import Scene, serving
+from tests.journal import unfinished
 from tests.simulators.telegram_server import TelegramServer
 
 ROOT = Path(__file__).parents[4]
@@ -70,7 +71,7 @@ async def test_killed_again_and_again_four_hundred_are_handled_once(tmp_path: Pa
                 kills += 1
         async with victim(server, tmp_path), Store.open(tmp_path / "domovoi.db", Sealer(bytes(range(32)))) as store:
             async with asyncio.timeout(60):
-                while server.updates or await store.unfinished("telegram") or await store.inbox.waiting("telegram"):
+                while server.updates or await unfinished(store, "telegram") or await store.inbox.waiting("telegram"):
                     await asyncio.sleep(0.1)
             rows = [
                 row

@@ -12,6 +12,7 @@ from bot.domain.policy import LabelPolicy
 from model.classifier import Item, Unavailable, Verdict
 from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.conftest import StubClassifier
+from tests.journal import unfinished
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Message
 
@@ -157,7 +158,7 @@ async def test_what_waited_for_the_model_is_quoted_after_a_restart_too(tmp_path:
             shown = {"quote": {"text": "HATE"}, "sticker": {"file_id": "s", "emoji": "x"}}
             message = await server.says(scene.group, scene.ben, "not nice", **shown)
             async with asyncio.timeout(60):
-                while not await scene.store.unfinished("telegram"):
+                while not await unfinished(scene.store, "telegram"):
                     await asyncio.sleep(0.01)
         scene.classifier = StubClassifier()
         async with serving(scene, tmp_path):
