@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.domain.event import Message
-from bot.process.garbage_collection import settle
+from bot.process.garbage_collection import tune_garbage_collector
 from bot.store import Store
 from bot.store.journal import Seen
 from model.classifier import Item, Verdict
@@ -67,7 +67,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None
 def settled() -> Iterator[None]:
     """The garbage collector as the service sets it, for the baseline, too."""
     before = gc.get_threshold()
-    settle()
+    tune_garbage_collector()
     try:
         yield
     finally:

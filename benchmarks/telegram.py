@@ -48,7 +48,7 @@ from bot.domain.event import Message
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.platforms.telegram import Access, Telegram
 from bot.platforms.telegram.events import community_of
-from bot.platforms.telegram.updates import Taken
+from bot.platforms.telegram.updates import TakenUpdate
 from bot.store import Sealer, Store
 from bot.store import tables as t
 
@@ -351,7 +351,7 @@ async def paced(server: Simulated, updates: int, per_second: float) -> Pace:
             assert isinstance(bot.store, Timed)
             take = bot.telegram.updates.take
 
-            async def taken(came: Sequence[Any]) -> Taken:
+            async def taken(came: Sequence[Any]) -> TakenUpdate:
                 now = time.monotonic()
                 for message in (update["message"] for update in came):
                     arrived[f"{message['chat']['id']}:{message['message_id']}"] = now, message["told_at"]

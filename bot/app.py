@@ -24,12 +24,12 @@ from bot.console.feed_events import follow
 from bot.console.one_time_links import Links, shown_host
 from bot.console.provider import Provider
 from bot.console.sign_in import SignIn
-from bot.console.sign_in_options import ways_in
+from bot.console.sign_in_options import sign_in_providers
 from bot.conversation.conversation import Conversation
 from bot.domain.case import Case
 from bot.domain.notice import Notice
 from bot.domain.platform import Platform
-from bot.learning.refresh import Doubting, Learning, Refresh, refresh_command
+from bot.learning.refresh import Learning, Refresh, RejectionReporter, refresh_command
 from bot.pipeline.pipeline import Pipeline
 from bot.platforms.configured import remotes, tell
 from bot.platforms.webchat import COMMUNITY, WebChat
@@ -44,10 +44,10 @@ from bot.process.events import (
     RefreshProgressed,
     ServiceEvents,
 )
-from bot.process.garbage_collection import settle
+from bot.process.garbage_collection import tune_garbage_collector
 from bot.process.http_listener import Connections, listening_for_pages, most_connections
 from bot.process.maintenance import keep_backups, keep_retention, log_recovery, watch_for_damage
-from bot.process.models import Answering, adapters_of, answering
+from bot.process.models import RunningModels, adapters_of, running_models
 from bot.store import Sealer, Store
 from bot.store.backups import Backups
 from bot.store.private_folder import close_to_others
@@ -110,12 +110,12 @@ async def service(config: Config) -> AsyncIterator[Running]:
 async def build_service(config: Config) -> AsyncIterator[Built]:
     """Opens the store, starts the model's processes, and puts every part over them. The tasks' group waits for what
     runs in it before the model and the store are closed."""
-    providers, database, registry = ways_in(config), config.service.data / DATABASE, adapters_of(config)
+    providers, database, registry = sign_in_providers(config), config.service.data / DATABASE, adapters_of(config)
     sealer = Sealer.from_file(config.service.key, create=not (database.exists() or Backups(database).exist))
     events = ServiceEvents()
     async with (
         Store.open(database, sealer) as store,
-        answering(config, registry, lambda: registry.sound()[0], partial(_model_changed, events)) as model,
+        running_models(config, registry, lambda: registry.sound()[0], partial(_model_changed, events)) as model,
         asyncio.TaskGroup() as group,
     ):
         log_recovery(store)
@@ -127,7 +127,7 @@ def _wired(
     providers: Sequence[Provider],
     store: Store,
     registry: Registry,
-    model: Answering,
+    model: RunningModels,
     events: ServiceEvents,
     group: asyncio.TaskGroup,
 ) -> Built:
@@ -135,7 +135,7 @@ def _wired(
     max_batch_tokens, max_waiting_tokens = config.model.max_batch_tokens, config.model.max_waiting_tokens
     batcher = Batcher(model.classifier, max_batch_tokens=max_batch_tokens, max_waiting_tokens=max_waiting_tokens)
     learning, feed = _learning(config, store, registry, events, model.worker), Feed()
-    classifier = Doubting(Coalescing(batcher), learning.doubt)
+    classifier = RejectionReporter(Coalescing(batcher), learning.doubt)
     chat = WebChat(lambda posted: feed.publish("message", COMMUNITY, message=shapes.posted_json(posted)))
     away = remotes(config, store)
     platforms: dict[str, Platform] = {chat.name: chat, **{platform.name: platform for platform in away}}
@@ -233,7 +233,7 @@ async def run(config: Config, announce: Callable[[str, str], None]) -> None:
     while not stop.is_set():
         try:
             async with service(config) as running:
-                settle()
+                tune_garbage_collector()
                 page = f"http://{shown_host(config.service.host)}:{running.port}/"
                 announce(page, f"{page}?token={running.links.issue()}")
                 log.info("started", adapter=running.parts.learning.serving)

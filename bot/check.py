@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from bot.config import BadConfig, Config
-from bot.console.sign_in_options import ways_in
+from bot.console.sign_in_options import sign_in_providers
 from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.platforms.configured import PLATFORMS, platform_lines
 from bot.process.models import adapters_of
@@ -88,6 +88,6 @@ def _device(config: Config) -> Iterator[str]:
 
 
 def _page(config: Config) -> Iterator[str]:
-    ways = [way.title for way in ways_in(config)]
+    ways = [way.title for way in sign_in_providers(config)]
     who = f"people sign in with {' or '.join(ways)}" if ways else "for whoever runs the service alone"
     yield f"page on {config.service.host}:{config.service.port}: {who}"

@@ -10,7 +10,7 @@ from typing import Literal
 from bot.cases.explanation import Explanation
 from bot.domain.action import action_text, is_reversible
 from bot.domain.case import Case, Journalled, UnchangedAction
-from bot.domain.correction import Said
+from bot.domain.correction import Correction
 from bot.domain.decision import UNREAD, WORDLESS, Band, Decision
 from bot.domain.event import Attached
 from bot.domain.row_state import DECIDED, NOTHING_DONE, RowState
@@ -51,16 +51,16 @@ class Card:
     buttons: tuple[Button, ...]
 
 
-def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports: int = 0) -> Card:
+def card(case: Case, language: Language, *, words: Sequence[Correction] = (), reports: int = 0) -> Card:
     """The card of a case with everything said about it so far."""
-    lines = [why(case.decision, language), done(case, language), edited(case, language)]
+    lines = [reason_text(case.decision, language), done_text(case, language), edited_text(case, language)]
     if reports:
         lines.insert(0, say(language, "card-reports", count=reports))
     return Card(
         case.id,
         case.decision.label,
         title(case, language),
-        shown(case.message, language),
+        shown_text(case.message, language),
         case.author.name or say(language, "card-nobody"),
         case.author.id,
         case.message.key.room,
@@ -71,23 +71,23 @@ def card(case: Case, language: Language, *, words: Sequence[Said] = (), reports:
     )
 
 
-def shown(message: Journalled, language: Language) -> str:
+def shown_text(message: Journalled, language: Language) -> str:
     """What a card shows of a message: its author's words, what it quotes behind ">", else what there is in it; "" once
     nothing of it is kept."""
     lines = [message.text] if message.text else []
     lines += [f"> {line}" for line in message.quoted.splitlines()]
     if not lines:
-        lines = [f"[{attached(one, language)}]" for one in message.attached]
+        lines = [f"[{attachment_text(one, language)}]" for one in message.attached]
         lines += [f"[{say(language, 'attached-unknown')}: {message.unreadable}]"] if message.unreadable else []
     return "\n".join(lines)
 
 
-def attached(one: Attached, language: Language) -> str:
+def attachment_text(one: Attached, language: Language) -> str:
     """ "photo", "sticker 😀", "document plan.pdf"."""
     return f"{say(language, f'attached-{one.kind}')} {one.name}".strip()
 
 
-def why(decision: Decision, language: Language) -> str:
+def reason_text(decision: Decision, language: Language) -> str:
     """Which threshold fired, and what else counted."""
     flags = decision.flags
     score, threshold = round(100 * decision.score), round(100 * decision.threshold)
@@ -104,9 +104,11 @@ def why(decision: Decision, language: Language) -> str:
     return " ".join([first, *more])
 
 
-def explained(found: Explanation, decision: Decision, language: Language) -> tuple[list[str], list[tuple[str, str]]]:
+def explanation_lines(
+    found: Explanation, decision: Decision, language: Language
+) -> tuple[list[str], list[tuple[str, str]]]:
     """(sentences of ours, (sentence, hostile text) pairs) that say why a text got its label."""
-    lines = [why(decision, language)]
+    lines = [reason_text(decision, language)]
     heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
     label = say(language, f"label-{found.label}")
     lines.append(say(language, "explain-words" if heavy else "explain-no-words", label=label))
@@ -134,7 +136,7 @@ def title(case: Case, language: Language) -> str:
     return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
 
 
-def done(case: Case, language: Language) -> str:
+def done_text(case: Case, language: Language) -> str:
     """What was done, would be done, or could not be."""
     wanted = case.decision.touching_actions
     if not wanted:
@@ -151,10 +153,10 @@ def done(case: Case, language: Language) -> str:
         names = ", ".join(action_text(language, action) for action in sure)
         known = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
         said.insert(0, say(language, known, actions=names))
-    return " ".join([*said, *(said_unchanged(one, language) for one in case.message.unchanged)])
+    return " ".join([*said, *(unchanged_text(one, language) for one in case.message.unchanged)])
 
 
-def said_unchanged(one: UnchangedAction, language: Language) -> str:
+def unchanged_text(one: UnchangedAction, language: Language) -> str:
     """What stayed as it was, and by whose hand it stands: "Left as a person has set it, …"."""
     standing, name = one.what.standing, f"standing-{one.what.standing.kind}"
     if standing.kind in ("limits", "timeout", "ban"):
@@ -166,7 +168,7 @@ def said_unchanged(one: UnchangedAction, language: Language) -> str:
     return say(language, which, action=action_text(language, one.action), standing=stands)
 
 
-def edited(case: Case, language: Language) -> str:
+def edited_text(case: Case, language: Language) -> str:
     """What came of later edits of the message; "" where there were none."""
     if not case.edited:
         return ""
@@ -180,17 +182,17 @@ def digest_title(cases: Sequence[Case], language: Language) -> str:
 
 def digest_line(case: Case, language: Language) -> str:
     """One case in a digest, without its text."""
-    state = say(language, f"state-{case.state}") if case.state != "open" else done(case, language)
+    state = say(language, f"state-{case.state}") if case.state != "open" else done_text(case, language)
     return say(language, "digest-line", title=title(case, language), state=state, case=case.id)
 
 
-def _said(case: Case, words: Sequence[Said], language: Language) -> tuple[tuple[str, str], ...]:
+def _said(case: Case, words: Sequence[Correction], language: Language) -> tuple[tuple[str, str], ...]:
     """(moderator, what they said), in order; the undo last."""
-    shown, found = case.decision.label, []
+    shown_text, found = case.decision.label, []
     for said in words:
         label = say(language, f"label-{said.label}")
         found.append(
-            (said.moderator, say(language, "said-right" if said.label == shown else "said-wrong", label=label))
+            (said.moderator, say(language, "said-right" if said.label == shown_text else "said-wrong", label=label))
         )
     if case.undone and case.moderator and case.state == "undone":
         found.append((case.moderator, say(language, "said-undone")))

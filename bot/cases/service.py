@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from bot.cases.card import Card, card, said_unchanged
+from bot.cases.card import Card, card, unchanged_text
 from bot.cases.explanation import Explanation
 from bot.domain.action import action_text
 from bot.domain.case import Case, UnchangedAction
-from bot.domain.correction import Word
-from bot.domain.decision import QUOTED, UNREAD, explained_label, wordless
+from bot.domain.correction import CorrectionOutcome
+from bot.domain.decision import QUOTED, UNREAD, explained_label, wordless_decision
 from bot.domain.event import Message, MessageKey
 from bot.domain.policy import Policy
-from bot.pipeline.enforcement import TakenBack
+from bot.pipeline.enforcement import UndoResult
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.pipeline.question_lane import Asker, Questions
 from bot.store import Store
@@ -26,7 +26,7 @@ from model.classifier import Classifier, Unavailable, Unscorable, Verdict
 from model.explain import evidence, nearest
 from model.labels import LABELS, Label
 
-NOTHING = TakenBack()
+NOTHING = UndoResult()
 NEAREST_OF = 500
 """Past corrections an explanation is compared with."""
 NEAREST, LOOKED_AT = 3, 12
@@ -37,7 +37,7 @@ MayRead = Callable[[MessageKey], Awaitable[bool]]
 """Whether whoever asks may read what was written there."""
 
 
-async def everything(_: MessageKey) -> bool:
+async def reads_everything(_: MessageKey) -> bool:
     """For who reads everything of a community."""
     return True
 
@@ -51,17 +51,17 @@ class Outcome:
 
     case: Case
     label: Label | None = None
-    word: Word | None = None
+    word: CorrectionOutcome | None = None
     teaches: bool | None = None
-    back: TakenBack = NOTHING
+    back: UndoResult = NOTHING
 
     def text(self, language: Language = "en") -> str:
         """One or two sentences for the moderator who clicked."""
         parts = []
-        if self.word is Word.SAME:
+        if self.word is CorrectionOutcome.SAME:
             parts.append(say(language, "outcome-same"))
         elif self.label is not None:
-            name = "outcome-agreed" if self.word is Word.AGREED else "outcome-labelled"
+            name = "outcome-agreed" if self.word is CorrectionOutcome.AGREED else "outcome-labelled"
             parts.append(say(language, name, label=say(language, f"label-{self.label}")))
             parts.append(say(language, "outcome-teaches" if self.teaches else "outcome-no-basis"))
         elif self.back != NOTHING:
@@ -76,7 +76,7 @@ class Outcome:
         for name, those in named.items():
             if those:
                 parts.append(say(language, name, actions=", ".join(action_text(language, one) for one in those)))
-        parts += [said_unchanged(UnchangedAction(action, what, True), language) for action, what in self.back.unchanged]
+        parts += [unchanged_text(UnchangedAction(action, what, True), language) for action, what in self.back.unchanged]
         return " ".join(parts)
 
 
@@ -114,7 +114,7 @@ class CaseService:
         return Outcome(await self._again(case.id), back=back)
 
     async def explain(
-        self, event: Message, asker: Asker, may_read: MayRead = everything, *, others: bool = True
+        self, event: Message, asker: Asker, may_read: MayRead = reads_everything, *, others: bool = True
     ) -> tuple[Judgement, Explanation]:
         """What would be done with a text, and why; with `others`, the past corrections it is like, as far as whoever
         asks may read them. Raises `AskLater` and `NotAnswering`."""
@@ -125,7 +125,7 @@ class CaseService:
             found = await self._explained(classifier, event.text, label, verdict, community, may_read, others)
             return judged, found
 
-    async def explain_case(self, case: Case, asker: Asker, may_read: MayRead = everything) -> Explanation:
+    async def explain_case(self, case: Case, asker: Asker, may_read: MayRead = reads_everything) -> Explanation:
         """The same for the message of a case, by the probabilities it was decided with."""
         message = case.message
         with self.questions.asked(asker) as classifier:
@@ -199,7 +199,7 @@ class CaseService:
             judged = await self._pipeline.judge(event, classifier=classifier)
             verdict, decision = judged.verdict, judged.decision
         else:
-            verdict, decision = None, wordless()
+            verdict, decision = None, wordless_decision()
         number = await self._store.record_shown(event, verdict, decision, now)
         if (case := await self._store.case(number)) is not None:
             await self._store.reports.record(case.message.id, reporter, now)
@@ -233,7 +233,7 @@ class CaseService:
         basis = await self._basis(case) if teaches else None
         now = datetime.now(UTC)
         word = await self._store.record_correction(case.id, moderator, label, basis, now, confirms=confirms)
-        if word is Word.SAME:
+        if word is CorrectionOutcome.SAME:
             return Outcome(case, label, word)
         neutral = label is Label.NEUTRAL and not confirms
         back = await self._pipeline.take_back(case, moderator) if neutral else NOTHING

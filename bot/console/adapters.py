@@ -10,10 +10,10 @@ from aiohttp import web
 from bot.console.components import COMPONENTS, Components, answer_json, error_json
 from bot.console.json_shapes import flip_json
 from bot.console.origin_guard import REPORT_POLICY
-from bot.console.requests import ask_later, asker, sees
+from bot.console.requests import ask_later, asker, may_read
 from bot.console.rights import COMMUNITY_ASKED, ROLE
 from bot.domain.role import Role
-from bot.learning.changed_decisions import flips
+from bot.learning.changed_decisions import changed_decisions
 from bot.pipeline.question_lane import AskLater
 from model.adapters.files import REPORT_FILE, has_file, read_report
 from model.adapters.registry import GLOBAL, Manifest, scope_of
@@ -31,7 +31,7 @@ async def adapters(request: web.Request) -> web.Response:
     """
     parts, asked = request.app[COMPONENTS], request[COMMUNITY_ASKED]
     is_operator = request[ROLE] is Role.OPERATOR
-    standing = await parts.store.lessons.standing()
+    standing = await parts.store.training_views.standing()
     names = {place.community: place.name for overview in parts.platforms for place in (await overview()).places}
     rows = [_row(parts, manifest, "", "", standing) for manifest in reversed(parts.registry.versions())]
     for row in rows:
@@ -75,11 +75,11 @@ async def changes(request: web.Request) -> web.Response:
         return error_json(f"{version} did not come from an adapter that is still here", 404)
     community, adapter = request[COMMUNITY_ASKED], f"{GLOBAL}/{version}"
     rows = await parts.store.messages(community, datetime.now(UTC) - timedelta(days=7))
-    messages = [row for row in rows if await sees(request, row.key)]
+    messages = [row for row in rows if await may_read(request, row.key)]
     policy = await parts.pipeline.policy(community)
     try:
         with parts.case_service.questions.asked(asker(request)) as classifier:
-            looked_at, found = await flips(classifier, messages, manifest.parent, adapter, policy)
+            looked_at, found = await changed_decisions(classifier, messages, manifest.parent, adapter, policy)
     except AskLater as error:
         return ask_later(error)
     except ClassifierError as error:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bot.console.components import COMPONENTS, answer_json, error_json
 from bot.console.json_shapes import card_json, case_json
-from bot.console.requests import ask_later, asker, body, forbid_beyond, sees, visible
+from bot.console.requests import ask_later, asker, body, forbid_beyond, may_read, readable_case
 from bot.console.rights import CASE, COMMUNITY_ASKED, SESSION
 from bot.pipeline.question_lane import AskLater
 from bot.platforms.webchat import PEOPLE, WebChat
@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 @routes.post("/api/cases/{case}/confirm")
 async def confirm(request: web.Request) -> web.Response:
     """👍"""
-    case = await visible(request)
+    case = await readable_case(request)
     outcome = await request.app[COMPONENTS].case_service.confirm(case, _moderator(request))
     return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
 
@@ -31,7 +31,7 @@ async def confirm(request: web.Request) -> web.Response:
 @routes.post("/api/cases/{case}/correct")
 async def correct(request: web.Request) -> web.Response:
     """👎 and which label is right."""
-    case, data = await visible(request), await body(request)
+    case, data = await readable_case(request), await body(request)
     if data.get("label") not in list(LABELS):
         return error_json(f'"{data.get("label")}" is no label; send one of {", ".join(LABELS)}', 400)
     if data["label"] == Label.NEUTRAL:  # takes back what was done
@@ -43,7 +43,7 @@ async def correct(request: web.Request) -> web.Response:
 @routes.post("/api/cases/{case}/undo")
 async def undo(request: web.Request) -> web.Response:
     """The action was wrong here."""
-    case = await visible(request)
+    case = await readable_case(request)
     await forbid_beyond(request, lambda standing: standing.beyond_undo(case))
     outcome = await request.app[COMPONENTS].case_service.undo(case, _moderator(request))
     return answer_json({"case": case_json(outcome.case), "text": outcome.text()})
@@ -52,9 +52,9 @@ async def undo(request: web.Request) -> web.Response:
 @routes.get("/api/cases/{case}/explain")
 async def explain(request: web.Request) -> web.Response:
     """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
-    parts, case = request.app[COMPONENTS], await visible(request)
+    parts, case = request.app[COMPONENTS], await readable_case(request)
     try:
-        found = await parts.case_service.explain_case(case, asker(request), lambda key: sees(request, key))
+        found = await parts.case_service.explain_case(case, asker(request), lambda key: may_read(request, key))
     except AskLater as error:
         return ask_later(error)
     except ClassifierError as error:
@@ -76,7 +76,7 @@ async def card(request: web.Request) -> web.Response:
     if language not in LANGUAGES:
         return error_json(f'"{language}" is no language here; send one of {", ".join(LANGUAGES)}', 400)
     newest, known = await parts.store.cases(request[COMMUNITY_ASKED], limit=1), language_of(language)
-    seen = [case for case in newest if await sees(request, case.message.key)]
+    seen = [case for case in newest if await may_read(request, case.message.key)]
     shown = [card_json(await parts.case_service.card(case, known), known) for case in seen]
     return answer_json({"card": shown[0] if shown else None})
 

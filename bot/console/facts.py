@@ -33,7 +33,7 @@ def facts() -> dict[str, Any]:
     }
 
 
-def allowed(role: Role) -> list[str]:
+def allowed_routes(role: Role) -> list[str]:
     """The routes that take this role or less, as "PUT /api/policy"."""
     return [f"{method} {path}" for (method, path), right in RIGHTS.items() if role >= right.role]
 

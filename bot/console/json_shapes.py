@@ -8,7 +8,7 @@ from bot.cases.card import Card
 from bot.domain.action import action_text, is_reversible
 from bot.domain.case import Case
 from bot.domain.decision import Band
-from bot.learning.changed_decisions import Flip
+from bot.learning.changed_decisions import ChangedDecision
 from bot.platforms.protocol import Overview
 from bot.platforms.webchat import Posted
 from bot.text.language import Language, say
@@ -27,19 +27,19 @@ def case_json(case: Case) -> dict[str, Any]:
     decision = case.decision
     kept = decision.to_json()
     if decision.is_unread:
-        kept["reason"] = f"{cards.why(decision, 'en')} ({decision.reason})"
+        kept["reason"] = f"{cards.reason_text(decision, 'en')} ({decision.reason})"
     return {
         "id": case.id,
         "message": case.message.key.message,
         "author": case.author.name,
-        "text": cards.shown(case.message, "en"),
+        "text": cards.shown_text(case.message, "en"),
         **{name: kept[name] for name in ("label", "score", "threshold", "band", "reason", "enforced")},
         "probabilities": case.message.probabilities,
         "actions": [action_text("en", action) for action in decision.touching_actions],
         "unread": decision.is_unread,
         "title": cards.title(case, "en"),
-        "done": cards.done(case, "en"),
-        "edited": cards.edited(case, "en"),
+        "done": cards.done_text(case, "en"),
+        "edited": cards.edited_text(case, "en"),
         "state": case.state,
         "corrected_label": case.corrected_label,
         "by": case.moderator,
@@ -81,7 +81,7 @@ def overview_json(overview: Overview) -> dict[str, Any]:
     return shown | {"invite": overview.invite, "places": places}
 
 
-def flip_json(flip: Flip) -> dict[str, Any]:
+def flip_json(flip: ChangedDecision) -> dict[str, Any]:
     """A past decision that another adapter changes, as the page shows it."""
     before, after = _outcome(flip.label_before, flip.band_before), _outcome(flip.label_after, flip.band_after)
     return {**asdict(flip), "before": before, "after": after}

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bot.console.components import COMPONENTS, dumps, error_json
 from bot.console.event_feed import EVERYWHERE, News
-from bot.console.requests import shown
+from bot.console.requests import hide_unreadable
 from bot.console.rights import COMMUNITY_ASKED, SESSION
 from bot.console.sign_in import DOOR
 from bot.domain.platform import Unreachable
@@ -67,7 +67,7 @@ async def _told(request: web.Request, news: News | None) -> str | None:
             return ""
         data = news.data
         if news.key is not None:
-            data = {**data, "case": await shown(request, data["case"], news.key)}
+            data = {**data, "case": await hide_unreadable(request, data["case"], news.key)}
     except Unreachable:
         return None
     return f"data: {dumps(data)}\n\n"

@@ -33,21 +33,21 @@ async def body(request: web.Request) -> dict[str, Any]:
     return data
 
 
-async def shown(request: web.Request, case: dict[str, Any], key: MessageKey) -> dict[str, Any]:
+async def hide_unreadable(request: web.Request, case: dict[str, Any], key: MessageKey) -> dict[str, Any]:
     """A case without its text, where it stands in a room that the reader cannot see. Raises `Unreachable`."""
-    return case if await sees(request, key) else {**case, "text": CANNOT_SEE, "author": "", "hidden": True}
+    return case if await may_read(request, key) else {**case, "text": CANNOT_SEE, "author": "", "hidden": True}
 
 
-async def sees(request: web.Request, key: MessageKey) -> bool:
+async def may_read(request: web.Request, key: MessageKey) -> bool:
     """Whether the reader can see the room of a message. Raises `Unreachable`."""
     return await request.app[COMPONENTS].access.may_read(request[SESSION].person, key)
 
 
-async def visible(request: web.Request) -> Case:
+async def readable_case(request: web.Request) -> Case:
     """Returns the requested case; a person who cannot read its message cannot answer it."""
     case = request[CASE]
     try:
-        if await sees(request, case.message.key):
+        if await may_read(request, case.message.key):
             return case
     except Unreachable as error:
         raise refusal(web.HTTPServiceUnavailable, f"the platform does not answer ({error})") from None

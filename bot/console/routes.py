@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from bot.console import adapters, cases, health, sign_in
 from bot.console import live_stream as stream
 from bot.console.components import COMPONENTS, Components, answer_json, error_json
-from bot.console.facts import allowed, facts
+from bot.console.facts import allowed_routes, facts
 from bot.console.health import HEALTH, Health
 from bot.console.json_shapes import case_json, norm_json, overview_json, posted_json, tally_json
 from bot.console.live_stream import OPEN_STREAMS
 from bot.console.origin_guard import guard
-from bot.console.requests import ask_later, asker, bad_request, body, forbid_beyond, shown
+from bot.console.requests import ask_later, asker, bad_request, body, forbid_beyond, hide_unreadable
 from bot.console.rights import COMMUNITY_ASKED, ROLE, SESSION, rights
 from bot.console.sign_in import DOOR, SignIn
 from bot.domain.decision import Band
@@ -127,7 +127,7 @@ async def state(request: web.Request) -> web.Response:
             "csrf": request[SESSION].csrf,
             "community": community,
             "role": role.name.lower(),
-            "may": allowed(role),
+            "may": allowed_routes(role),
             "facts": facts(),
             "room": ROOM if is_trial else "",
             "people": [{"id": p.id, "name": p.name, "is_moderator": p.is_moderator} for p in PEOPLE]
@@ -138,7 +138,7 @@ async def state(request: web.Request) -> web.Response:
             "own_categories": parts.own_categories,
             "adapter": parts.learning.adapter_of(community),
             "messages": [posted_json(posted) for posted in parts.chat.messages.values()] if is_trial else [],
-            "cases": [await shown(request, case_json(case), case.message.key) for case in cases],
+            "cases": [await hide_unreadable(request, case_json(case), case.message.key) for case in cases],
             "notice": _trouble(parts, community, is_operator=is_operator),
             "refresh": parts.learning.state.to_json() if is_operator and parts.learning.state else None,
             "two_stages": tally_json(parts.tally) if parts.tally else None,

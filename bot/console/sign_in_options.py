@@ -7,7 +7,7 @@ from bot.console.origin_guard import LOCAL
 from bot.console.provider import Provider
 
 
-def ways_in(config: Config) -> Sequence[Provider]:
+def sign_in_providers(config: Config) -> Sequence[Provider]:
     """Returns the providers. Raises `BadConfig` where the page is open to others and no provider is set up."""
     console, host = config.console, config.service.host
     ways: Sequence[Provider] = ()

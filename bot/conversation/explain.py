@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 
-from bot.cases.card import explained, probabilities
+from bot.cases.card import explanation_lines, probabilities
 from bot.cases.service import CaseService
 from bot.conversation.context import Markup, RequestContext
 from bot.domain.action import action_text
@@ -116,7 +116,7 @@ class Explain:
         except SILENT as error:
             await self._silence.tell(context, error)
             return
-        await context.tell(*_lines(context, *explained(explanation, case.decision, context.language)))
+        await context.tell(*_lines(context, *explanation_lines(explanation, case.decision, context.language)))
 
     async def preview(self, context: RequestContext, policy: Policy | None = None) -> None:
         """Shows what the policy in force, or another one, would have made of the room's last messages."""
@@ -158,7 +158,7 @@ class Explain:
         lines = [context.reply.block(shows)] if shows else []
         lines += [] if is_stored else [context.say("explain-not-stored")]
         lines.append(context.say("explain-verdict", probabilities=shares))
-        lines += _lines(context, *explained(explanation, judged.decision, context.language))
+        lines += _lines(context, *explanation_lines(explanation, judged.decision, context.language))
         await context.tell(*lines)
 
 

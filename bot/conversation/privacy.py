@@ -78,7 +78,7 @@ class Privacy:
 
     async def _export(self, context: RequestContext) -> None:
         """Every text of theirs that is kept, as a file, for them alone."""
-        rows = [row for own in context.own for row in await self._store.mine.export(*own)]
+        rows = [row for own in context.own for row in await self._store.personal_data.export(*own)]
         if not rows:
             await context.tell(context.say("mydata-none"))
             return
@@ -90,7 +90,7 @@ class Privacy:
         count = 0
         for author, community in context.own:
             quoted = await self._store.history(community, author, limit=ALL_CASES)
-            count += await self._store.mine.erase(author, community, datetime.now(UTC))
+            count += await self._store.personal_data.erase(author, community, datetime.now(UTC))
             for case in quoted:
                 self._changed(case)
         await context.tell(context.say("mydata-erased", count=count))

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Word(StrEnum):
+class CorrectionOutcome(StrEnum):
     """What a correction came to, given earlier ones."""
 
     FIRST = "first"
@@ -17,7 +17,7 @@ class Word(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Correction:
     """One word on a case."""
 
     moderator: str
@@ -25,14 +25,14 @@ class Said:
     created_at: datetime
 
 
-def weigh(before: Sequence[Said], moderator: str, label: str) -> Word:
+def compare(before: Sequence[Correction], moderator: str, label: str) -> CorrectionOutcome:
     """Compares a word with the last one, and an agreement with the moderator's own last one. `before`: oldest first."""
     if not before:
-        return Word.FIRST
+        return CorrectionOutcome.FIRST
     last = before[-1]
     if last.moderator == moderator:
-        return Word.SAME if last.label == label else Word.CHANGED
+        return CorrectionOutcome.SAME if last.label == label else CorrectionOutcome.CHANGED
     if last.label != label:
-        return Word.OVERRODE
+        return CorrectionOutcome.OVERRODE
     own = [said.label for said in before if said.moderator == moderator]
-    return Word.SAME if own[-1:] == [label] else Word.AGREED
+    return CorrectionOutcome.SAME if own[-1:] == [label] else CorrectionOutcome.AGREED

@@ -98,12 +98,12 @@ def explained_label(decided: Label, verdict: Verdict) -> Label:
     return decided if decided in HARMFUL else max(HARMFUL, key=lambda label: verdict.probabilities[label])
 
 
-def unread(why: str) -> Decision:
+def unread_decision(why: str) -> Decision:
     """About a message that nobody could score: it is shown, and nothing else."""
     return Decision(Band.ALERT, Label.NEUTRAL, 0.0, 0.0, reason=why, flags=(UNREAD,))
 
 
-def wordless() -> Decision:
+def wordless_decision() -> Decision:
     """About a message without words that a member reported: it is shown, and nothing else."""
     return Decision(
         Band.ALERT, Label.NEUTRAL, 0.0, 0.0, reason="there is nothing to read in it", flags=(UNREAD, WORDLESS)

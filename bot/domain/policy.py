@@ -119,7 +119,7 @@ class Policy(_Frozen):
         return self.hate if label is Label.HATE else self.offensive
 
 
-def as_far_as_valid(saved: Mapping[str, Any]) -> Policy:
+def valid_parts(saved: Mapping[str, Any]) -> Policy:
     """A policy that an older version saved, without the sections that no longer hold; then in shadow mode, since nobody
     knows what was meant."""
     try:

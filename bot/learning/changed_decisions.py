@@ -17,7 +17,7 @@ MOST_TEXTS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class ChangedDecision:
     """One text, and the label and band each adapter gives it."""
 
     text: str
@@ -27,9 +27,9 @@ class Flip:
     band_after: Band
 
 
-async def flips(
+async def changed_decisions(
     classifier: Classifier, messages: Sequence[Journalled], before: str, after: str, policy: Policy
-) -> tuple[int, list[Flip]]:
+) -> tuple[int, list[ChangedDecision]]:
     """(texts looked at, those in another band or called another harm), from the newest message on.
 
     Raises `AdapterRejected` and `Unavailable`.
@@ -41,13 +41,13 @@ async def flips(
         for adapter in (before, after)
     ]
     found = [
-        Flip(text, was.label, now.label, band(was, policy)[0], band(now, policy)[0])
+        ChangedDecision(text, was.label, now.label, band(was, policy)[0], band(now, policy)[0])
         for text, was, now in zip(texts, old, new, strict=True)
     ]
     return len(texts), [flip for flip in found if _matters(flip)]
 
 
-def _matters(flip: Flip) -> bool:
+def _matters(flip: ChangedDecision) -> bool:
     """A text below every threshold with both adapters has not changed, whatever its label."""
     shown = flip.band_before is not Band.CLEAR or flip.band_after is not Band.CLEAR
     return shown and (flip.band_before, flip.label_before) != (flip.band_after, flip.label_after)

@@ -224,7 +224,7 @@ class Learning:
             await asyncio.sleep(every_s)
             if self.state is not None and self.state.running:
                 continue
-            fresh, now = await store_retry(self._store.lessons.since_refresh), clock()
+            fresh, now = await store_retry(self._store.training_views.since_refresh), clock()
             at_its_hour = hour is not None and now.hour == hour and now.date() != began and fresh.total() > 0
             if at_its_hour or 0 < after <= sum(fresh[community] for community in self.trusted):
                 began = now.date() if at_its_hour else began
@@ -283,7 +283,7 @@ class Learning:
         self._changed(state)
 
 
-class Doubting:
+class RejectionReporter:
     """A `Classifier` in front of another; it calls `doubt` when that refused an adapter."""
 
     def __init__(self, classifier: Classifier, doubt: Callable[[], None]) -> None:

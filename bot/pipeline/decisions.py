@@ -9,7 +9,14 @@ from bot.domain.decision import Band, Decision
 from bot.domain.event import Message
 from bot.domain.policy import Mode, Policy, Standing, decide, strike_expiry
 from bot.domain.row_state import RowState
-from bot.pipeline.edits import Raised, has_same_flagged_words, held, last_word, raised, shown
+from bot.pipeline.edits import (
+    EditOutcome,
+    has_same_flagged_words,
+    held_decision,
+    last_word,
+    outcome_of_edit,
+    shown_revision,
+)
 from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.ordering import Ordering
 from bot.pipeline.pending_decisions import Acted, PendingDecisions
@@ -89,11 +96,11 @@ class Decisions:
             await self._messages.before(_message_of(event), row)
             earlier = await self._store_retry(lambda: self._store.revisions.before(row, event.key))
         if await self._is_held(event, decision, earlier, policy):
-            outcome = Raised(held(decision), (), opens=False)
+            outcome = EditOutcome(held_decision(decision), (), opens=False)
         elif decision.band is Band.ACTION:
-            outcome = raised(await self._with_the_past(row, event, policy, decided, now), earlier)
+            outcome = outcome_of_edit(await self._with_the_past(row, event, policy, decided, now), earlier)
         else:
-            outcome = raised(decision, earlier)
+            outcome = outcome_of_edit(decision, earlier)
         recorded = await self._record(row, read.verdict, outcome, earlier, now)
         self.end(row, event)
         return recorded
@@ -163,7 +170,7 @@ class Decisions:
         return await has_same_flagged_words(before, f"{event.text}\n{event.quoted}", band_of)
 
     async def _record(
-        self, row: int, verdict: Verdict, outcome: Raised, earlier: Sequence[Revision], now: datetime
+        self, row: int, verdict: Verdict, outcome: EditOutcome, earlier: Sequence[Revision], now: datetime
     ) -> Recorded:
         decision, todo = outcome.decision, outcome.todo
         case = await self._store_retry(
@@ -178,7 +185,7 @@ class Decisions:
                 todo=todo if earlier else None,
             )
         )
-        before = shown(earlier)
+        before = shown_revision(earlier)
         return Recorded(decision, todo, case if case is not None or before is None else before.case)
 
 

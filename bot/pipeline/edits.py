@@ -18,7 +18,7 @@ _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class EditOutcome:
     """The outcome of an edit: the decision with all actions about the message, and those still to be done. `opens` says
     whether a moderator must look again; `takes` is the case that shows it, None for a new one."""
 
@@ -41,7 +41,7 @@ def last_word(earlier: Sequence[Revision]) -> Revision | None:
     return next((revision for revision in reversed(earlier) if revision.answered), None)
 
 
-def shown(earlier: Sequence[Revision]) -> Revision | None:
+def shown_revision(earlier: Sequence[Revision]) -> Revision | None:
     """The latest revision that has a case."""
     return next((revision for revision in reversed(earlier) if revision.case is not None), None)
 
@@ -59,36 +59,36 @@ async def has_same_flagged_words(before: str, after: str, band_of: Callable[[str
     return await band_of(" ".join(new)) is Band.CLEAR
 
 
-def held(decision: Decision) -> Decision:
+def held_decision(decision: Decision) -> Decision:
     """A moderator has had the word on these flagged words: nothing is done or shown anew."""
     reason = f"{decision.reason}; a moderator has decided about these words"
     flags = (*decision.flags, "held")
     return replace(decision, actions=(), enforced=False, trips=False, counts=False, reason=reason, flags=flags)
 
 
-def raised(decision: Decision, earlier: Sequence[Revision]) -> Raised:
+def outcome_of_edit(decision: Decision, earlier: Sequence[Revision]) -> EditOutcome:
     """Only actions that earlier revisions did not bring are done; an unanswered case goes on with a revision that is as
     bad or worse."""
-    before = shown(earlier)
+    before = shown_revision(earlier)
     if decision.band is Band.CLEAR:
-        return Raised(decision, (), opens=False)
+        return EditOutcome(decision, (), opens=False)
     done = _done(earlier)
     wanted = decision.actions if decision.enforced else ()
     rest = tuple(action for action in wanted if not ACTIONS.is_covered(action, done))
     touching = tuple(action for action in rest if not isinstance(action, Alert))
     if before is None:
-        return Raised(decision, rest, opens=True)
+        return EditOutcome(decision, rest, opens=True)
     previous = before.row.decision
     previous_rank, previous_score = (RANK[previous.band], previous.score) if previous is not None else (0, 0.0)
     worse = touching or before.answered or RANK[decision.band] > previous_rank
     as_bad = RANK[decision.band] == previous_rank
     is_kept = bool(done) and not decision.enforced and not before.answered  # its card can still undo what was done
     if is_kept or (not worse and not (as_bad and decision.score >= previous_score - ABOUT)):
-        return Raised(replace(decision, actions=(), counts=False), (), opens=False)
+        return EditOutcome(replace(decision, actions=(), counts=False), (), opens=False)
     whole = decision
     if decision.enforced:
         whole = replace(decision, actions=ACTIONS.together(done, decision.actions))
-    return Raised(whole, rest, opens=True, takes=None if before.answered else before.case)
+    return EditOutcome(whole, rest, opens=True, takes=None if before.answered else before.case)
 
 
 def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:

@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
+class UndoResult:
     """What came of an undo: `done` was taken back, `kept` cannot be, `waiting` is until the platform answers, and
     `unchanged` stays because of what stands."""
 
@@ -103,7 +103,7 @@ class Enforcement:
             await self._steps(row.id, event, enforced, todo, FIRST_WAIT_S, outcome)
         await self._redraw(event.key)
 
-    async def take_back(self, case: Case, moderator: str) -> TakenBack:
+    async def take_back(self, case: Case, moderator: str) -> UndoResult:
         """A moderator says that it was wrong: what was done is taken back, and what is still to be done is not done.
 
         The first click wins, the others find nothing. Raises what the store raises; then another click goes on.
@@ -112,7 +112,7 @@ class Enforcement:
         await self._store.record_undone(case.id, moderator, case.decision.enforced_actions)
         now = await self._store.case(case.id)
         if now is None or now.message.state != RowState.UNDOING or row in self._undoing:
-            return TakenBack()
+            return UndoResult()
         self._undone.add(row)
         self._undoing.add(row)
         earlier = await self._store.revisions.before(row, case.message.key)
@@ -131,7 +131,7 @@ class Enforcement:
         outcome: RowState,
         wait_s: float = 0.0,
         told: Callable[[Notice], None] = lambda notice: None,
-    ) -> TakenBack:
+    ) -> UndoResult:
         """Takes back what can be; where the platform does not answer, later. `outcome` is what the row comes to, and
         `told` hears of what a right is missing for."""
         self._undone.add(row)
@@ -171,7 +171,7 @@ class Enforcement:
             next_wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             again = partial(self._undo, row, key, author, waiting, outcome, next_wait_s, self._tell)
             self._put_off(row, key, pause_s, again)
-        return TakenBack(tuple(done), tuple(kept), tuple(waiting), tuple(unchanged))
+        return UndoResult(tuple(done), tuple(kept), tuple(waiting), tuple(unchanged))
 
     async def _redraw(self, key: MessageKey) -> None:
         """The card was shown before this came of it."""

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from bot.domain.case import Case
-from bot.domain.decision import Decision, unread
+from bot.domain.decision import Decision, unread_decision
 from bot.domain.event import Message, MessageKey
 from bot.domain.notice import Notice
 from bot.domain.platform import Platform
@@ -18,7 +18,7 @@ from bot.domain.policy import Mode, Policy, Standing, decide, exemption
 from bot.domain.row_state import RowState
 from bot.pipeline.decisions import Decisions
 from bot.pipeline.edits import is_unchanged
-from bot.pipeline.enforcement import Enforcement, TakenBack
+from bot.pipeline.enforcement import Enforcement, UndoResult
 from bot.pipeline.fair_queue import Throttle
 from bot.pipeline.hourly_cap import HourlyCap
 from bot.pipeline.notice_pace import NoticePace
@@ -166,7 +166,7 @@ class Pipeline:
         """A moderator wishes that acting goes on although the hourly cap was reached; False where it was not paused."""
         return await self.cap.resume(community, datetime.now(UTC))
 
-    async def take_back(self, case: Case, moderator: str) -> TakenBack:
+    async def take_back(self, case: Case, moderator: str) -> UndoResult:
         """What was done about a case is taken back, and what is still to be done is not; raises the store's errors."""
         return await self._enforcement.take_back(case, moderator)
 
@@ -291,7 +291,7 @@ class Pipeline:
     async def _set_aside(self, row: int, event: Message, why: str) -> None:
         """Nobody could score it: moderators are shown it, and nothing else is done."""
         log.error("a message could not be scored", row=row, why=why)
-        said, now = unread(why), datetime.now(UTC)
+        said, now = unread_decision(why), datetime.now(UTC)
         case = await self._store_retry(lambda: self._store.record_unread(row, said, now))
         if case is not None:
             await self._show(case)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 Call = Callable[[list[T]], Awaitable[None]]
 
 
-class Grouping(Generic[T]):
+class BulkCalls(Generic[T]):
     """The first caller for a key sends one bulk request for everything queued under it, at most `most` at once.
 
     When a bulk request fails, each item is sent alone, so that an item that cannot be done fails only its own caller.

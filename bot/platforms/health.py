@@ -14,7 +14,7 @@ FORGOTTEN_AFTER = timedelta(hours=24)
 
 
 @dataclass(slots=True)
-class Ailing:
+class OngoingFault:
     """One thing that does not work: how often it failed, first and last."""
 
     count: int
@@ -30,8 +30,8 @@ class Health:
         self, held: Callable[[], int] = lambda: 0, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._held, self._clock = held, clock
-        self._faults: dict[Fault, Ailing] = {}
-        self._cards: dict[str, Ailing] = {}
+        self._faults: dict[Fault, OngoingFault] = {}
+        self._cards: dict[str, OngoingFault] = {}
         self._held_since: datetime | None = None
 
     def fails(self, fault: Fault, times: int = 1) -> None:
@@ -47,7 +47,7 @@ class Health:
         again."""
         if count:
             known = self._cards.get(community)
-            self._cards[community] = Ailing(count, known.since if known else self._clock(), self._clock())
+            self._cards[community] = OngoingFault(count, known.since if known else self._clock(), self._clock())
         else:
             self._cards.pop(community, None)
 
@@ -59,20 +59,20 @@ class Health:
                 del self._faults[fault]
         found = {str(fault): ailing for fault, ailing in self._faults.items()}
         if cards := [ailing for where, ailing in self._cards.items() if community in ("", where)]:
-            found["cards"] = Ailing(sum(one.count for one in cards), min(one.since for one in cards), now)
+            found["cards"] = OngoingFault(sum(one.count for one in cards), min(one.since for one in cards), now)
         if held := self._held():
             self._held_since = self._held_since or now
-            found["rooms"] = Ailing(held, self._held_since, now)
+            found["rooms"] = OngoingFault(held, self._held_since, now)
         else:
             self._held_since = None
         return tuple(_lines(found))
 
-    def _more(self, known: Ailing | None, times: int) -> Ailing:
+    def _more(self, known: OngoingFault | None, times: int) -> OngoingFault:
         now = self._clock()
-        return Ailing(times, now, now) if known is None else Ailing(known.count + times, known.since, now)
+        return OngoingFault(times, now, now) if known is None else OngoingFault(known.count + times, known.since, now)
 
 
-def _lines(found: Mapping[str, Ailing]) -> Iterable[Notice]:
+def _lines(found: Mapping[str, OngoingFault]) -> Iterable[Notice]:
     for name in ("outage", "cards", "rooms", "messages", "events", "updates", "commands"):
         if (ailing := found.get(name)) is not None:
             since = ailing.since.strftime("%Y-%m-%d %H:%M UTC")

@@ -19,7 +19,7 @@ from bot.domain.restriction import (
     to_restrict,
 )
 from bot.store.restrictions import Restrictions
-from bot.store.timed_bans import Lift, Lifts
+from bot.store.timed_bans import TimedBan, TimedBans
 
 SHORTLY = timedelta(seconds=3)
 """This long after its end a restriction is certainly over, however the platform rounds."""
@@ -58,7 +58,7 @@ class Address:
 class RestrictionCalls:
     """For one platform. What concerns one member is done one after the other, so that none overwrites another's."""
 
-    def __init__(self, platform: str, kept: Restrictions, lifts: Lifts) -> None:
+    def __init__(self, platform: str, kept: Restrictions, lifts: TimedBans) -> None:
         self._platform = platform
         self._kept = kept
         self._lifts = lifts
@@ -104,7 +104,7 @@ class RestrictionCalls:
         await self._kept.forget(self._platform, about.place, about.member, about.message, about.action)
         return change.unchanged or True
 
-    async def end(self, lift: Lift, member: Member, is_own: Callable[[Restriction], bool]) -> None:
+    async def end(self, lift: TimedBan, member: Member, is_own: Callable[[Restriction], bool]) -> None:
         """A restriction of the bot's is over: what stood before comes back, as far as it would still stand.
 
         `is_own` knows what the bot has set where nothing is remembered of it any more.
@@ -141,7 +141,7 @@ class RestrictionCalls:
         """Notes when something must be done about it again, before it is set: a crash must not make it endless."""
         due = put.until
         if due is not None and (not member.ends_by_itself(put) or remaining(own, due + SHORTLY).kind != "none"):
-            await self._lifts.plan(Lift(self._platform, about.place, about.member, due))
+            await self._lifts.plan(TimedBan(self._platform, about.place, about.member, due))
         else:
             await self._lifts.forget(self._platform, about.place, about.member)
 

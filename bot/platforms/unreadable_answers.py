@@ -24,8 +24,10 @@ def read_by(library: str, platform: str) -> Iterator[None]:
     except PARSE_ERRORS as error:
         if not raised_in(library, error):
             raise
-        log.warning("an answer could not be read", platform=platform, error=what(error), at=place_of(error))
-        raise Unreadable(f"{platform} answers what cannot be read ({place_of(error)})") from error
+        log.warning(
+            "an answer could not be read", platform=platform, error=described_error(error), at=error_place(error)
+        )
+        raise Unreadable(f"{platform} answers what cannot be read ({error_place(error)})") from error
 
 
 def raised_in(library: str, error: BaseException) -> bool:
@@ -40,12 +42,12 @@ def raised_in(library: str, error: BaseException) -> bool:
     return False
 
 
-def what(error: BaseException) -> str:
+def described_error(error: BaseException) -> str:
     """Returns the error for the log; without its message where that may quote people's words."""
     return type(error).__name__ if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"[:100]
 
 
-def place_of(error: BaseException) -> str:
+def error_place(error: BaseException) -> str:
     """The last lines of code on the way to it, the innermost first. Neither values nor addresses are in it."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     return " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))

@@ -7,7 +7,7 @@ THRESHOLDS = (10_000, 10, 10)
 and the event loop stands still for a third of a second each time."""
 
 
-def settle() -> None:
+def tune_garbage_collector() -> None:
     """Call it once everything is loaded: what is there now is never looked at again."""
     gc.collect()
     gc.freeze()

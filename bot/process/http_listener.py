@@ -183,7 +183,7 @@ class Connections:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: web.Application, connections: Connections, host: str, port: int) -> AsyncIterator[int]:
+async def serve_http(app: web.Application, connections: Connections, host: str, port: int) -> AsyncIterator[int]:
     """Serves the application; yields its port. Raises OSError where the port cannot be used."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
@@ -209,7 +209,7 @@ async def listening_for_pages(
     """The same for the service's page. Raises `PortInUse`."""
     async with contextlib.AsyncExitStack() as stack:
         try:
-            own_port = await stack.enter_async_context(listening(app, connections, host, port))
+            own_port = await stack.enter_async_context(serve_http(app, connections, host, port))
         except OSError as error:
             raise PortInUse(
                 f"cannot listen on {host}:{port} ({error.strerror}); stop what runs there, "

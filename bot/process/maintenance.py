@@ -42,13 +42,13 @@ async def keep_backups(store: Store, on_notice: Callable[[Notice], None]) -> Non
     """Once a day, counted from the last backup and not from the start; within an hour where somebody had something
     erased. One that fails is told and tried again."""
     age_s = await asyncio.to_thread(lambda: store.backups.newest_age_s)
-    await store.mine.look_for_erased(datetime.now(UTC) - timedelta(seconds=age_s or 0.0))
+    await store.personal_data.look_for_erased(datetime.now(UTC) - timedelta(seconds=age_s or 0.0))
     while True:
         try:
             age_s = await asyncio.to_thread(lambda: store.backups.newest_age_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, BACKUP_EVERY_S - (BACKUP_EVERY_S if age_s is None else age_s))):
-                    await store.mine.erased.wait()
+                    await store.personal_data.erased.wait()
                     await asyncio.sleep(max(0.0, ERASED_WITHIN_S - (age_s or 0.0)))
             await store.back_up()
             log.info("backed up", folder=str(store.backups.folder))

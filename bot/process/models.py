@@ -20,7 +20,7 @@ RETRY_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class RunningModels:
     """`classifier` is what to ask, `worker` the configured base's process. `run` is to be run as a task.
 
     `trouble` says in words for moderators why another base answers, "" while all is well. `tally` is what two stages
@@ -55,14 +55,14 @@ def worker_of(config: Config, registry: Registry, attempts: int = 1) -> Worker:
 
 
 @contextlib.asynccontextmanager
-async def answering(
+async def running_models(
     config: Config, registry: Registry, adapter: Callable[[], str], told: Callable[[str], None]
-) -> AsyncIterator[Answering]:
+) -> AsyncIterator[RunningModels]:
     """Starts the processes and ends them. `adapter` returns the one that serves, `told` hears of losses and returns."""
     model = config.model
     if model.choice.embedded or not (model.stand_in or model.first_stage_below):
         async with worker_of(config, registry) as worker:
-            yield Answering(worker, worker, _nothing, lambda: "")
+            yield RunningModels(worker, worker, _nothing, lambda: "")
         return
     embedded = registry_of(EMBEDDED, config.service.data / "adapters")
     own = embedded.sound()[0]
@@ -77,12 +77,12 @@ async def answering(
             tries_adapters=model.try_adapters,
         ) as quick,
     ):
-        answers = Answering(worker, worker, _nothing, lambda: "")
+        answers = RunningModels(worker, worker, _nothing, lambda: "")
         if model.stand_in:
             fallback = Fallback(
                 worker, quick, trial_adapter=adapter, stand_in_adapter=named, told=told, retry_after_s=RETRY_AFTER_S
             )
-            answers = Answering(fallback, worker, fallback.run, lambda: fallback.trouble)
+            answers = RunningModels(fallback, worker, fallback.run, lambda: fallback.trouble)
         if model.first_stage_below:
             stages = TwoStages(
                 quick,

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from bot.store.change_log import ChangeLog, numbers_in, read_changes
-from bot.store.integrity import EMPTY, check, is_sound, opened, schema_of, version_of
+from bot.store.integrity import EMPTY, check, is_sound, open_plain, schema_of, version_of
 from bot.store.retry import is_corruption, is_transient
 
 log = structlog.get_logger()
@@ -85,7 +85,7 @@ class Backups:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._partial.unlink(missing_ok=True)
         copy_store(self.path, self._partial)
-        with opened(self._partial) as copy:
+        with open_plain(self._partial) as copy:
             number = _number(copy)
         self._log(number).unlink(missing_ok=True)  # nothing in it can be newer than the copy
         fresh = ChangeLog(self._log(number))
@@ -100,7 +100,7 @@ class Backups:
         if problem := check(self._partial):
             self._partial.unlink(missing_ok=True)
             raise Damaged(f"the store {self.path} {problem}; start the service again, and it is repaired")
-        with opened(self._partial) as copy:
+        with open_plain(self._partial) as copy:
             number = _number(copy)
         with self._partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -125,12 +125,12 @@ class Backups:
         if not (numbers := self._numbers()):
             return False
         try:
-            with opened(self._backup(numbers[-1])) as backup:
+            with open_plain(self._backup(numbers[-1])) as backup:
                 if version_of(backup) != version:
                     return False
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
-        with opened(self.path) as store:
+        with open_plain(self.path) as store:
             number = _number(store)
         last = numbers[-1]
         for log_number in self._logs():
@@ -167,7 +167,7 @@ class Backups:
             return self.restore(problem)
         if not self.path.exists():
             return None
-        with opened(self.path) as store:
+        with open_plain(self.path) as store:
             before = _number(store)
             count, lost = self._redo(store, before)
         return Restored("had lost its last commits", "", count, lost=lost) if count or lost else None
@@ -190,7 +190,7 @@ class Backups:
                 partial.with_name(partial.name + suffix).unlink(missing_ok=True)
             shutil.copyfile(backup, partial)
             try:
-                with opened(partial) as store:
+                with open_plain(partial) as store:
                     count, lost = self._redo(store, _number(store))
                     store.execute("PRAGMA journal_mode=DELETE")
             except sqlite3.Error as error:  # such as changes of a later schema
@@ -237,7 +237,7 @@ class Backups:
         """Returns what is wrong with the store's schema; "" where it equals that of the newest unchanged backup."""
         for number in reversed(self._numbers()):
             try:
-                with opened(self._backup(number)) as backup, opened(self.path) as store:
+                with open_plain(self._backup(number)) as backup, open_plain(self.path) as store:
                     old, new = schema_of(backup), schema_of(store)
             except sqlite3.DatabaseError:
                 continue
@@ -302,7 +302,7 @@ class Backups:
 
 def copy_store(path: Path, target: Path) -> None:
     """SQLite's backup API: a whole copy in one file, also of a store that is in use."""
-    with opened(path) as source, opened(target) as copy:
+    with open_plain(path) as source, open_plain(target) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.domain.case import Case
-from bot.domain.correction import Said
+from bot.domain.correction import Correction
 from bot.domain.decision import Band
 from bot.domain.event import Author, MessageKey
 from bot.store import tables as t
@@ -59,10 +59,10 @@ class CaseQueries:
             number = (await connection.execute(query)).scalar_one_or_none()
         return None if number is None else await self.case(number)
 
-    async def words(self, case: int) -> list[Said]:
+    async def words(self, case: int) -> list[Correction]:
         """Every moderator's word on a case, oldest first."""
         async with self._engine.connect() as connection:
-            return await connection.run_sync(said, case)
+            return await connection.run_sync(corrections_of_case, case)
 
     async def corrections(self, community: str, limit: int = 500) -> list[tuple[str, str]]:
         """(text, label) of the community's latest corrections that are still kept, newest first."""
@@ -129,11 +129,11 @@ _CASES = _every_case()
 """Made once: to build it takes longer than to run it."""
 
 
-def said(connection: sa.Connection, case: int) -> list[Said]:
+def corrections_of_case(connection: sa.Connection, case: int) -> list[Correction]:
     """The words on a case, oldest first, within the caller's transaction."""
     columns = (t.correction.c.moderator, t.correction.c.label, t.correction.c.created_at)
     rows = connection.execute(sa.select(*columns).where(t.correction.c.case_id == case).order_by(t.correction.c.id))
-    return [Said(moderator, label, created_at.replace(tzinfo=UTC)) for moderator, label, created_at in rows]
+    return [Correction(moderator, label, created_at.replace(tzinfo=UTC)) for moderator, label, created_at in rows]
 
 
 def without_examples() -> sa.ColumnElement[bool]:

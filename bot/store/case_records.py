@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.domain.action import Action, to_json
-from bot.domain.correction import Word, weigh
+from bot.domain.correction import CorrectionOutcome, compare
 from bot.domain.decision import example
 from bot.domain.event import EXAMPLES, MessageKey
 from bot.domain.row_state import RowState
 from bot.store import journal
 from bot.store import tables as t
-from bot.store.case_queries import said
+from bot.store.case_queries import corrections_of_case
 from bot.store.message_rows import columns_of
 from bot.store.queries import Queries
 from bot.store.sealing import Sealer
@@ -31,7 +31,7 @@ class CaseRecords(Queries):
 
     async def record_correction(
         self, case: int, moderator: str, label: str, basis: str | None, now: datetime, *, confirms: bool
-    ) -> Word:
+    ) -> CorrectionOutcome:
         """A moderator's word on the label, and what it came to; the last word on a case counts, every one is kept.
 
         A repeated word (`SAME`) is not written. One that agrees with another moderator's leaves the case as it is, its
@@ -44,12 +44,12 @@ class CaseRecords(Queries):
         values["state"] = "confirmed" if confirms else "corrected"
         changed = sa.update(t.case).where(t.case.c.id == case).values(values)
 
-        def work(connection: sa.Connection) -> Word:
-            word = weigh(said(connection, case), moderator, label)
-            if word is not Word.SAME:
-                by = basis or (connection.scalar(last) if word is Word.AGREED else None)
+        def work(connection: sa.Connection) -> CorrectionOutcome:
+            word = compare(corrections_of_case(connection, case), moderator, label)
+            if word is not CorrectionOutcome.SAME:
+                by = basis or (connection.scalar(last) if word is CorrectionOutcome.AGREED else None)
                 connection.execute(sa.insert(t.correction).values(**spoken, basis=by))
-                if word is not Word.AGREED:
+                if word is not CorrectionOutcome.AGREED:
                     connection.execute(changed)
             return word
 

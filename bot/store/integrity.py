@@ -23,7 +23,7 @@ EMPTY = "is empty"
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
+def open_plain(path: Path) -> Iterator[sqlite3.Connection]:
     """Opens a plain connection; raises the library's errors."""
     connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
     try:
@@ -43,7 +43,7 @@ def overwrite_freed(path: Path) -> bool:
     were some. Takes a second or two for each 100 MB. Raises the library's errors."""
     if not path.exists():
         return False
-    with opened(path) as store:
+    with open_plain(path) as store:
         if store.execute("PRAGMA user_version").fetchone()[0] >= OVERWRITES:
             return False
         freed = store.execute("PRAGMA freelist_count").fetchone()[0]
@@ -75,7 +75,7 @@ def check(path: Path) -> str:
 def _look(path: Path) -> list[str]:
     """Everything that seems to be wrong, [] for nothing."""
     try:
-        with opened(path) as store:
+        with open_plain(path) as store:
             if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 return [EMPTY]
             rows = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]

@@ -14,7 +14,7 @@ from bot.store.sealing import Sealer
 from bot.store.writer import Writer
 
 
-class Mine:
+class PersonalData:
     """The store as far as one author's texts go. Authors are pseudonyms."""
 
     def __init__(self, engine: AsyncEngine, writer: Writer, sealer: Sealer) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from bot.domain.policy import Policy, as_far_as_valid
+from bot.domain.policy import Policy, valid_parts
 from bot.domain.row_state import RowState
 from bot.store import tables as t
 from bot.store.case_queries import CaseQueries, without_examples
@@ -50,7 +50,7 @@ class Queries(CaseQueries, MessageQueries):
         async with self._engine.connect() as connection:
             query = sa.select(t.policy.c.policy).where(t.policy.c.community == community)
             saved = (await connection.execute(query)).scalar_one_or_none()
-        return Policy() if saved is None else as_far_as_valid(saved)
+        return Policy() if saved is None else valid_parts(saved)
 
 
 def _acted_on() -> tuple[sa.ColumnElement[bool], ...]:

@@ -35,7 +35,7 @@ class Reports:
             return int(await connection.scalar(query) or 0)
 
 
-def opened(connection: sa.Connection, row: int, now: datetime) -> int:
+def open_case(connection: sa.Connection, row: int, now: datetime) -> int:
     """Returns the journal row's case, within the caller's transaction; opens one if there was none."""
     values = {"message_id": row, "state": "open", "undone": False, "created_at": t.naive(now)}
     connection.execute(insert(t.case).values(values).on_conflict_do_nothing())

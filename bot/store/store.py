@@ -38,16 +38,16 @@ from bot.store.inbox import Inbox
 from bot.store.integrity import overwrite_freed
 from bot.store.message_rows import author_json, beside_json, columns_of, unchanged_json
 from bot.store.pauses import Pauses
-from bot.store.personal_data import Mine
-from bot.store.reports import Reports, opened
+from bot.store.personal_data import PersonalData
+from bot.store.reports import Reports, open_case
 from bot.store.restrictions import Restrictions
 from bot.store.retention import Retention
 from bot.store.revisions import Revisions
 from bot.store.sealing import KeyMissing, Sealer
 from bot.store.sessions import Sessions
 from bot.store.standings import Standings
-from bot.store.timed_bans import Lifts
-from bot.store.training_views import Lessons
+from bot.store.timed_bans import TimedBans
+from bot.store.training_views import TrainingViews
 from bot.store.unknown_kinds import UnknownKinds
 from bot.store.watermarks import Watermarks
 from bot.store.writer import Writer
@@ -78,7 +78,7 @@ class Store(CaseRecords):
         self.newest_at_open = newest_at_open
         """The journal's last row when this was opened, 0 for none: up to there it is what a former process received."""
         self.consents = Consents(engine, self._writer)
-        self.lessons = Lessons(engine)
+        self.training_views = TrainingViews(engine)
         self.audit = Audit(engine, self._writer)
         self.communities = Communities(engine, self._writer, sealer)
         self.watermarks = Watermarks(engine, self._writer)
@@ -86,11 +86,11 @@ class Store(CaseRecords):
         self.reports = Reports(engine, self._writer)
         self.inbox = Inbox(engine, self._writer, sealer)
         self.chats = Chats(engine, self._writer)
-        self.lifts = Lifts(engine, self._writer, sealer)
+        self.timed_bans = TimedBans(engine, self._writer, sealer)
         self.restrictions = Restrictions(engine, self._writer, sealer)
         self.albums = Albums(engine, self._writer)
         self.unknown = UnknownKinds(self._writer)
-        self.mine = Mine(engine, self._writer, sealer)
+        self.personal_data = PersonalData(engine, self._writer, sealer)
         self.pauses = Pauses(engine, self._writer)
         self.revisions = Revisions(engine, sealer)
         self.standings = Standings(engine, sealer)
@@ -135,14 +135,14 @@ class Store(CaseRecords):
 
         What somebody erased since the last one is not to lie in older ones: then it is the only one.
         """
-        keep = 1 if self.mine.erased.is_set() else KEEP
-        self.mine.erased.clear()
+        keep = 1 if self.personal_data.erased.is_set() else KEEP
+        self.personal_data.erased.clear()
         try:
             await self._writer.between(self.backups.copy)
             await asyncio.to_thread(self.backups.finish, keep)
         except BaseException:
             if keep == 1:
-                self.mine.erased.set()
+                self.personal_data.erased.set()
             raise
 
     async def record_seen(self, event: Message, now: datetime) -> journal.Seen | None:
@@ -251,7 +251,7 @@ class Store(CaseRecords):
             for statement in statements:
                 connection.execute(statement)
             row = connection.execute(sa.select(t.message.c.id).where(this)).scalar_one()
-            return opened(connection, row, now)
+            return open_case(connection, row, now)
 
         return await self._writer.write(work)
 

@@ -13,7 +13,7 @@ from bot.store.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
+class TimedBan:
     """A ban to be lifted at `due_at`."""
 
     platform: str
@@ -22,7 +22,7 @@ class Lift:
     due_at: datetime
 
 
-class Lifts:
+class TimedBans:
     """The store's bans with an end: at most one for a member."""
 
     def __init__(self, engine: AsyncEngine, writer: Writer, sealer: Sealer) -> None:
@@ -30,7 +30,7 @@ class Lifts:
         self._writer = writer
         self._sealer = sealer
 
-    async def plan(self, lift: Lift) -> None:
+    async def plan(self, lift: TimedBan) -> None:
         """Plans when the member's ban ends; an earlier plan is forgotten."""
         values = {"member_sealed": self._sealer.seal(lift.member), "due_at": t.naive(lift.due_at)}
         row = insert(t.lift).values(**self._whose(lift.platform, lift.community, lift.member), **values)
@@ -42,13 +42,13 @@ class Lifts:
         wanted = [t.lift.c[name] == value for name, value in self._whose(platform, community, member).items()]
         await self._change(sa.delete(t.lift).where(*wanted))
 
-    async def due(self, platform: str, now: datetime) -> list[Lift]:
+    async def due(self, platform: str, now: datetime) -> list[TimedBan]:
         """Returns the bans to lift by now, longest due first; the member of a damaged row is not known."""
         query = sa.select(t.lift).where(t.lift.c.platform == platform, t.lift.c.due_at <= t.naive(now))
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query.order_by(t.lift.c.due_at))).all()
         return [
-            Lift(row.platform, row.community, member, row.due_at.replace(tzinfo=UTC))
+            TimedBan(row.platform, row.community, member, row.due_at.replace(tzinfo=UTC))
             for row in rows
             if (member := self._sealer.legible(row.member_sealed)) is not None
         ]

@@ -18,7 +18,7 @@ _LEFT_OUT = sa.table(
 )
 
 
-class Lessons:
+class TrainingViews:
     """The store's corrections as far as they teach."""
 
     def __init__(self, engine: AsyncEngine) -> None:

@@ -23,7 +23,7 @@ from bot.domain.action import Action
 from bot.domain.event import Author, Message, MessageKey
 from bot.domain.notice import Notice
 from bot.pipeline.pipeline import Judgement, Pipeline
-from bot.process.garbage_collection import settle
+from bot.process.garbage_collection import tune_garbage_collector
 from bot.store import Sealer, Store
 from bot.store.journal import Seen
 from model.classifier import Item, Verdict
@@ -128,7 +128,7 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
             settled=settled,
             notice=told,
         )
-        settle()
+        tune_garbage_collector()
         before = _resident_mb()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(batcher.run()), group.create_task(pipeline.run())]

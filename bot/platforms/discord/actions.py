@@ -16,22 +16,22 @@ from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimit
 from bot.domain.restriction import NOTHING, Restriction, Unchanged
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import CircuitBreaker
-from bot.platforms.bulk_calls import Grouping
+from bot.platforms.bulk_calls import BulkCalls
 from bot.platforms.discord.events import (
     PLATFORM,
     channel_of,
     guild_of,
     message_of,
     name_revision,
-    named,
-    titled,
+    named_member,
+    titled_thread,
 )
 from bot.platforms.discord.inert_markdown import inline
 from bot.platforms.discord.rights import missing_right, right_for
 from bot.platforms.restriction_calls import Address, RestrictionCalls, end_of
 from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
-from bot.store.timed_bans import Lift, Lifts
+from bot.store.timed_bans import TimedBan, TimedBans
 from bot.text.language import say
 
 BULK = 100
@@ -52,7 +52,7 @@ class ActionCalls:
         self,
         connected: Callable[[], discord.Client | None],
         setup_of: Callable[[str], Awaitable[Setup]],
-        lifts: Lifts,
+        lifts: TimedBans,
         restrictions: Restrictions,
         circuit_breaker: CircuitBreaker,
     ) -> None:
@@ -61,8 +61,8 @@ class ActionCalls:
         self._lifts = lifts
         self._restricting = RestrictionCalls(PLATFORM, restrictions, lifts)
         self._circuit_breaker = circuit_breaker
-        self._young: Grouping[int] = Grouping(BULK)
-        self._old: Grouping[int] = Grouping(1)
+        self._young: BulkCalls[int] = BulkCalls(BULK)
+        self._old: BulkCalls[int] = BulkCalls(1)
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`. Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`."""
@@ -72,7 +72,7 @@ class ActionCalls:
         async with self._turn(action, key, author), refusals(guild, right_for(action), channel_of(key.room)):
             self._circuit_breaker.check()  # again: its turn may have come late
             match action:
-                case Delete() if named(key) is not None:
+                case Delete() if named_member(key) is not None:
                     await self._reset_name(guild, key, author, reason)
                 case Delete():
                     await self._delete(client, guild, key, reason)
@@ -98,12 +98,12 @@ class ActionCalls:
                 case Timeout() | Ban():
                     member = RestrictedMember(self, guild, author, action, reason)
                     return await self._restricting.release(about(action, key, author), member)
-                case Delete() if named(key) is not None:
+                case Delete() if named_member(key) is not None:
                     return await self._give_name_back(guild, key, author, reason)
                 case _:
                     return False
 
-    async def lift(self, lift: Lift) -> None:
+    async def lift(self, lift: TimedBan) -> None:
         """Ends a ban that the bot has set and that is over. A later ban by a person stays. Raises `MissingPermission`,
         `RateLimited` or `Unreachable`."""
         key, author = MessageKey(PLATFORM, lift.community, "", ""), Author(lift.member, "")
@@ -177,7 +177,7 @@ class ActionCalls:
 
     async def _reset_name(self, guild: discord.Guild, key: MessageKey, author: Author, reason: str) -> None:
         """A name that is another one by now is left alone."""
-        member = await guild.fetch_member(named(key) or 0)
+        member = await guild.fetch_member(named_member(key) or 0)
         if member.nick is None and member.display_name == author.name:
             raise MissingPermission(Notice("missing-name"))
         if member.nick != author.name:
@@ -203,9 +203,9 @@ class ActionCalls:
 
     async def _delete(self, client: discord.Client, guild: discord.Guild, key: MessageKey, reason: str) -> None:
         channel = guild.get_channel_or_thread(channel_of(key.room))
-        if channel is None or titled(key) is not None:  # a title is looked at as it is now
+        if channel is None or titled_thread(key) is not None:  # a title is looked at as it is now
             channel = await guild.fetch_channel(channel_of(key.room))
-        if titled(key) is not None and isinstance(channel, discord.Thread):
+        if titled_thread(key) is not None and isinstance(channel, discord.Thread):
             if name_revision(channel.name) != key.revision:
                 raise Gone(key.message)  # a person has changed the title
             name = say((await self._setup_of(key.community)).language, "title-removed")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.cases.card import MOST_IN_DIGEST, Card, digest_line, digest_title
-from bot.cases.card import shown as message_shown
+from bot.cases.card import shown_text as message_shown
 from bot.domain.case import Case
 from bot.platforms.discord.buttons import CaseButton, DigestButton, ResumeButton
 from bot.platforms.discord.events import channel_of, guild_of, message_of

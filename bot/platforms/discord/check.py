@@ -11,7 +11,7 @@ from discord import http
 from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.platforms.discord.bot import Access
 from bot.platforms.discord.rights import invite
-from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
+from bot.platforms.unreadable_answers import PARSE_ERRORS, error_place, raised_in
 from bot.text.inert import one_line
 
 
@@ -49,7 +49,7 @@ async def check_access(access: Access) -> list[str]:
         if not raised_in("discord", error):
             raise
         raise Unreachable(
-            f"Discord: cannot be used now (what it answers cannot be read, {place_of(error)}); "
+            f"Discord: cannot be used now (what it answers cannot be read, {error_place(error)}); "
             f"the token was not checked"
         ) from error
     if application is not None:

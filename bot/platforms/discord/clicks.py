@@ -9,8 +9,8 @@ import discord
 import structlog
 
 from bot.platforms.discord.bot import DiscordBot
-from bot.platforms.discord.reply import broken
-from bot.platforms.discord.request import ask
+from bot.platforms.discord.reply import send_broken
+from bot.platforms.discord.request import checked_request
 from bot.platforms.discord.who_may import BUTTONS, Level
 
 Click = discord.Interaction[Any]
@@ -26,7 +26,7 @@ class Clicks:
     async def case(self, interaction: Click, verb: str, number: int, argument: str) -> None:
         """One of a case's buttons."""
         async with _answered(interaction, verb, number):
-            if (request := await ask(self._bot, interaction, BUTTONS.get(verb, Level.MANAGER))) is None:
+            if (request := await checked_request(self._bot, interaction, BUTTONS.get(verb, Level.MANAGER))) is None:
                 return
             if (case := await self._bot.conversation.cases.case(request, number)) is None:
                 await request.tell(request.say("no-case", case=str(number)))
@@ -36,13 +36,13 @@ class Clicks:
     async def digest(self, interaction: Click, first: int) -> None:
         """The next open case of the digest whose first case this is."""
         async with _answered(interaction, "digest", first):
-            if (request := await ask(self._bot, interaction, BUTTONS["digest"])) is not None:
+            if (request := await checked_request(self._bot, interaction, BUTTONS["digest"])) is not None:
                 await self._bot.conversation.cases.next_of_digest(request, first)
 
     async def resume(self, interaction: Click) -> None:
         """A moderator tells the bot to go on although the hourly cap was reached."""
         async with _answered(interaction, "resume", 0):
-            if (request := await ask(self._bot, interaction, BUTTONS["resume"])) is not None:
+            if (request := await checked_request(self._bot, interaction, BUTTONS["resume"])) is not None:
                 await self._bot.conversation.cases.resume(request)
 
 
@@ -53,4 +53,4 @@ async def _answered(interaction: Click, verb: str, case: int) -> AsyncIterator[N
         yield
     except Exception:
         log.exception("click failed", verb=verb, case=case)
-        await broken(interaction)
+        await send_broken(interaction)

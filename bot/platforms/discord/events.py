@@ -54,12 +54,12 @@ def message_of(key: MessageKey) -> int | None:
     return int(key.message) if key.message.isdecimal() else None
 
 
-def named(key: MessageKey) -> int | None:
+def named_member(key: MessageKey) -> int | None:
     """Returns the member whose nickname the key names, if any."""
     return int(key.message.removeprefix(NAME)) if key.message.startswith(NAME) else None
 
 
-def titled(key: MessageKey) -> int | None:
+def titled_thread(key: MessageKey) -> int | None:
     """Which thread's title the key names, if any."""
     return int(key.message.removeprefix(TITLE)) if key.message.startswith(TITLE) else None
 
@@ -112,7 +112,7 @@ def title_event(thread: discord.Thread, owner: discord.Member | None, moderators
     return _named(thread.guild.id, room, f"{TITLE}{thread.id}", thread.name, author)
 
 
-def told_title(message: discord.Message, moderators: frozenset[str]) -> Message | None:
+def renamed_title(message: discord.Message, moderators: frozenset[str]) -> Message | None:
     """Returns the title that a message of the platform tells of, as the words of the member who gave it; None for
     another message."""
     guild, channel = message.guild, message.channel

@@ -8,7 +8,7 @@ import discord
 import structlog
 
 from bot.domain.platform import Unreadable
-from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in, what
+from bot.platforms.unreadable_answers import PARSE_ERRORS, described_error, error_place, raised_in
 
 PAGE = 100
 log = structlog.get_logger()
@@ -60,7 +60,9 @@ def read(channel: Room, data: Any) -> discord.Message | None:
     except PARSE_ERRORS as error:
         if not raised_in("discord", error):
             raise
-        log.warning("a message cannot be read as it is", room=channel.id, error=what(error), at=place_of(error))
+        log.warning(
+            "a message cannot be read as it is", room=channel.id, error=described_error(error), at=error_place(error)
+        )
     try:
         return discord.Message(state=channel._state, channel=channel, data=_plain(data))
     except PARSE_ERRORS:

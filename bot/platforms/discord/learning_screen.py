@@ -6,7 +6,7 @@ import discord
 
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import community_of
-from bot.platforms.discord.request import DiscordRequest, ask
+from bot.platforms.discord.request import DiscordRequest, checked_request
 from bot.platforms.discord.who_may import DEEDS
 from bot.text.language import Language, say
 from model.labels import LABELS
@@ -38,7 +38,7 @@ class LearningView(discord.ui.View):
         self.add_item(write)
 
     async def _toggle(self, interaction: discord.Interaction[Any]) -> None:
-        if (request := await ask(self._bot, interaction, DEEDS["learning: on, off"])) is None:
+        if (request := await checked_request(self._bot, interaction, DEEDS["learning: on, off"])) is None:
             return
         setup = request.setup.model_copy(update={"learns": not request.setup.learns})
         await self._bot.save_setup(request.guild, setup)
@@ -66,6 +66,6 @@ class ExampleForm(discord.ui.Modal):
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Checked again: a form stays open for a while."""
-        if (request := await ask(self._bot, interaction, DEEDS["learning: write an example"])) is None:
+        if (request := await checked_request(self._bot, interaction, DEEDS["learning: write an example"])) is None:
             return
         await self._bot.conversation.learning.example(request, f"{self.label.values[0]} {self.text.value}")

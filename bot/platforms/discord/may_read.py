@@ -10,7 +10,7 @@ from bot.platforms.discord.events import NAMES, PLATFORM, channel_of, community_
 Readable = discord.TextChannel | discord.Thread | discord.VoiceChannel | discord.StageChannel
 
 
-async def sees(guild: discord.Guild, member: discord.Member, channel: Readable) -> bool:
+async def can_see_channel(guild: discord.Guild, member: discord.Member, channel: Readable) -> bool:
     """Says whether a member can read in a channel. A private thread is read by its members and by members who manage
     threads."""
     try:
@@ -47,7 +47,7 @@ async def may_read(guild: discord.Guild, member: discord.Member, key: MessageKey
         except (MissingPermission, RateLimited, Unreachable):
             return False
     if isinstance(channel, Readable):
-        return await sees(guild, member, channel)
+        return await can_see_channel(guild, member, channel)
     return channel.permissions_for(member).view_channel
 
 

@@ -12,7 +12,7 @@ import structlog
 from bot.platforms.discord.events import PLATFORM, community_of, room_of
 from bot.platforms.discord.history import Room, pages
 from bot.platforms.discord.rights import readable
-from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of
+from bot.platforms.unreadable_answers import PARSE_ERRORS, error_place
 from bot.store import Store
 
 log = structlog.get_logger()
@@ -108,7 +108,7 @@ class MissedMessages:
                         if room in gaps:
                             group.create_task(read(room, channel, gaps[room]))
                         elif room not in known:
-                            missed = newest if newest and begun(channel) > newest else None
+                            missed = newest if newest and opened_at(channel) > newest else None
                             group.create_task(self._new(room, channel, missed, read))
 
     async def _mark(self) -> None:
@@ -155,7 +155,7 @@ class MissedMessages:
             return
         overlap = int(OVERLAP.total_seconds() * 1000) << 22
         mark, losses, missing = max(after - overlap, min(after, since), 0), self._losses, self._missing[room]
-        was_opened = isinstance(channel, discord.Thread) and begun(channel) > after
+        was_opened = isinstance(channel, discord.Thread) and opened_at(channel) > after
         for attempt in range(TRIES):
             try:
                 async for page in pages(channel, mark):
@@ -184,12 +184,14 @@ class MissedMessages:
                 log.info("channel not read yet", room=room, wait_s=error.retry_after)
                 break
             except Exception as error:  # Discord's, or the store's: the gap stays, and is read later
-                log.warning("channel not read yet", room=room, attempt=attempt, error=repr(error), at=place_of(error))
+                log.warning(
+                    "channel not read yet", room=room, attempt=attempt, error=repr(error), at=error_place(error)
+                )
                 await asyncio.sleep(WAIT_S * 2**attempt)
         self.on_hold.add(room)
 
 
-def begun(channel: Room) -> int:
+def opened_at(channel: Room) -> int:
     """Returns the snowflake of the moment when a room was opened; for a thread, when it was opened again. A thread's id
     may be older."""
     if not isinstance(channel, discord.Thread):

@@ -8,7 +8,7 @@ from bot.domain.role import STRANGER, Role, Standing
 from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.may_read import may_read
-from bot.platforms.discord.who_may import Level, beyond, beyond_undo, level_of
+from bot.platforms.discord.who_may import Level, level_of, rights_beyond, rights_beyond_undo
 
 ROLES = {Level.MANAGER: Role.OWNER, Level.MODERATOR: Role.MODERATOR}
 
@@ -21,10 +21,12 @@ async def standing(bot: DiscordBot, community: str, person: int) -> Standing:
     _, member = found
     may, setup = member.guild_permissions, await bot.setup(community)
     role = ROLES.get(level_of(may, member, setup), Role.VIEWER if may.view_audit_log else Role.NOBODY)
-    return Standing(role, lambda policy: beyond(member, policy), lambda case: beyond_undo(member, case, setup))
+    return Standing(
+        role, lambda policy: rights_beyond(member, policy), lambda case: rights_beyond_undo(member, case, setup)
+    )
 
 
-async def reads(bot: DiscordBot, key: MessageKey, person: int) -> bool:
+async def may_read_message(bot: DiscordBot, key: MessageKey, person: int) -> bool:
     """Raises `Unreachable`."""
     found = await _member(bot, key.community, person)
     return found is not None and await may_read(*found, key)

@@ -37,7 +37,7 @@ class RateLimits:
             if call.response.status in (401, 403, 429) and not shared:
                 self._refused()
             if call.response.status == 429:
-                self._told[call.response] = asked_of(call.response.headers, await call.response.read())
+                self._told[call.response] = requested_wait(call.response.headers, await call.response.read())
 
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(ended)
@@ -75,7 +75,7 @@ class RateLimits:
         self._until[bucket] = max(self._until.get(bucket, 0.0), self._clock() + wait_s)
 
 
-def asked_of(headers: Any, body: bytes) -> tuple[float, bool]:
+def requested_wait(headers: Any, body: bytes) -> tuple[float, bool]:
     """Returns (seconds, whether for all routes) that a 429 asks to wait. A value that is no number counts as no
     value."""
     try:

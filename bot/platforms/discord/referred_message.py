@@ -8,8 +8,8 @@ from bot.domain.event import Message
 from bot.domain.platform import PlatformError
 from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.events import event_of, room_of, unreadable_event
-from bot.platforms.discord.may_read import Readable, sees
-from bot.platforms.discord.request import DiscordRequest, refers
+from bot.platforms.discord.may_read import Readable, can_see_channel
+from bot.platforms.discord.request import DiscordRequest, parse_reference
 
 
 class ReferredMessage(Reference):
@@ -23,12 +23,12 @@ class ReferredMessage(Reference):
     @property
     def number(self) -> str:
         """The message's id; "0", which no message has, for an unreadable reference."""
-        where = refers(self._reference, self._request.guild.id, self._request.interaction.channel_id)
+        where = parse_reference(self._reference, self._request.guild.id, self._request.interaction.channel_id)
         return str(where[1]) if where is not None else "0"
 
     async def fetch(self) -> tuple[Message, bool] | None:
         """Fetches the message, if the asker may see it."""
-        message = self._message or await fetched(self._request, self._reference)
+        message = self._message or await fetched_message(self._request, self._reference)
         if message is None:
             return None
         event = event_of(message, self._request.setup.moderator_roles)
@@ -38,7 +38,7 @@ class ReferredMessage(Reference):
         return None if event is None else (event, is_own)
 
 
-def reported(request: DiscordRequest, message: discord.Message) -> Reported:
+def reported_message(request: DiscordRequest, message: discord.Message) -> Reported:
     """Describes a message that a member reports."""
     channel, moderators = message.channel, request.setup.moderator_roles
 
@@ -50,13 +50,13 @@ def reported(request: DiscordRequest, message: discord.Message) -> Reported:
     return Reported(str(message.author.id), read, is_bots_own, request.setup.shows_cards_in(room))
 
 
-async def fetched(request: DiscordRequest, reference: str) -> discord.Message | None:
+async def fetched_message(request: DiscordRequest, reference: str) -> discord.Message | None:
     """Fetches the message, if it exists and the asker may see it."""
-    where = refers(reference, request.guild.id, request.interaction.channel_id)
+    where = parse_reference(reference, request.guild.id, request.interaction.channel_id)
     if where is None or where[0] is None:
         return None
     channel = request.guild.get_channel_or_thread(where[0])
-    if not isinstance(channel, Readable) or not await sees(request.guild, request.member, channel):
+    if not isinstance(channel, Readable) or not await can_see_channel(request.guild, request.member, channel):
         return None
     try:
         async with refusals(request.guild, "read_message_history", channel.id):

@@ -19,7 +19,7 @@ from bot.platforms.discord.actions import ANSWER_WITHIN_S
 from bot.platforms.discord.buttons import CaseButton, DigestButton
 from bot.platforms.discord.card_layout import buttons, embed, link
 from bot.platforms.discord.inert_markdown import block, fitting, inline
-from bot.platforms.discord.rate_limits import asked_of
+from bot.platforms.discord.rate_limits import requested_wait
 from bot.platforms.unreadable_answers import read_by
 from bot.text.language import Language, language_of, say
 from model.labels import LABELS, Label
@@ -142,7 +142,7 @@ class DiscordReply(Reply):
             except (discord.DiscordServerError, OSError, aiohttp.ClientError) as error:
                 log.warning("an answer is sent again", error=repr(error))
             except discord.HTTPException as error:
-                wait_s, _ = asked_of(error.response.headers, b"")
+                wait_s, _ = requested_wait(error.response.headers, b"")
                 if error.status != 429 or wait_s > LONGEST_WAIT_S:
                     raise
                 log.warning("Discord asks to wait with an answer", wait_s=wait_s)
@@ -156,7 +156,7 @@ class DiscordReply(Reply):
             await self._interaction.edit_original_response(content=text, **more)
 
 
-async def broken(interaction: discord.Interaction[Any], language: Language | None = None) -> None:
+async def send_broken(interaction: discord.Interaction[Any], language: Language | None = None) -> None:
     """Tells that our own code failed. Never raises."""
     text = say(language or language_of(str(interaction.guild_locale or interaction.locale)), "broken")
     try:

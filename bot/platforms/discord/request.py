@@ -19,10 +19,18 @@ from bot.pipeline.question_lane import Asker, Rank
 from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.events import PLATFORM, channel_of, community_of, event_of, room_of
-from bot.platforms.discord.may_read import Readable, may_read, sees
+from bot.platforms.discord.may_read import Readable, can_see_channel, may_read
 from bot.platforms.discord.reply import ALREADY_ANSWERED, DiscordReply
 from bot.platforms.discord.rights import shows_cards
-from bot.platforms.discord.who_may import COMMANDS, DEEDS, Level, beyond, beyond_undo, lacking, level_of
+from bot.platforms.discord.who_may import (
+    COMMANDS,
+    DEEDS,
+    Level,
+    lacking_rights,
+    level_of,
+    rights_beyond,
+    rights_beyond_undo,
+)
 from bot.platforms.unreadable_answers import read_by
 from bot.text.language import language_of, say
 
@@ -99,15 +107,15 @@ class DiscordRequest(RequestContext):
 
     def lacks(self, policy: Policy, *, with_lent: bool = False) -> list[str]:
         """See `who_may.beyond`."""
-        return beyond(self.member, policy, self.setup if with_lent else None)
+        return rights_beyond(self.member, policy, self.setup if with_lent else None)
 
     def lacks_rights(self, rights: frozenset[str]) -> list[str]:
         """Those of these rights that the member has not."""
-        return lacking(self.member, rights)
+        return lacking_rights(self.member, rights)
 
     def lacks_to_undo(self, case: Case) -> list[str]:
         """See `who_may.beyond_undo`."""
-        return beyond_undo(self.member, case, self.setup)
+        return rights_beyond_undo(self.member, case, self.setup)
 
     async def may_read(self, key: MessageKey) -> bool:
         """See `may_read`."""
@@ -116,7 +124,7 @@ class DiscordRequest(RequestContext):
     async def recent_messages(self, limit: int) -> tuple[Markup, list[Message]]:
         """The channel's."""
         channel, events = self.interaction.channel, list[Message]()
-        if not isinstance(channel, Readable) or not await sees(self.guild, self.member, channel):
+        if not isinstance(channel, Readable) or not await can_see_channel(self.guild, self.member, channel):
             return Markup("?"), []
         async with refusals(self.guild, "read_message_history", channel.id):
             async for message in channel.history(limit=limit):
@@ -179,7 +187,9 @@ class DiscordRequest(RequestContext):
         return replace(self, setup=setup)
 
 
-async def ask(bot: DiscordBot, interaction: discord.Interaction[Any], needed: Level) -> DiscordRequest | None:
+async def checked_request(
+    bot: DiscordBot, interaction: discord.Interaction[Any], needed: Level
+) -> DiscordRequest | None:
     """Answers within the three seconds that Discord gives, then checks rights; None after a refusal."""
     bot.begin_work()
     try:
@@ -219,7 +229,7 @@ async def still_manages(bot: DiscordBot, guild: int, member: int) -> bool:
     return level_of(found.guild_permissions, found, await bot.setup(community_of(guild))) >= Level.MANAGER
 
 
-def refers(text: str, guild: int, channel: int | None) -> tuple[int | None, int] | None:
+def parse_reference(text: str, guild: int, channel: int | None) -> tuple[int | None, int] | None:
     """Returns (channel, message) of a link or an id; None for a foreign link and for anything else."""
     text = text.strip().strip("<>")
     if found := _LINK.search(text):

@@ -37,8 +37,8 @@ from bot.platforms.discord.events import (
     community_of,
     event_of,
     name_event,
+    renamed_title,
     room_of,
-    told_title,
     unreadable_event,
 )
 from bot.platforms.discord.gateway import Gateway, supervise
@@ -51,7 +51,7 @@ from bot.platforms.discord.titles import Titles
 from bot.platforms.discord.translations import Translations
 from bot.platforms.health import Health
 from bot.platforms.protocol import Overview, Place
-from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
+from bot.platforms.unreadable_answers import PARSE_ERRORS, error_place, raised_in
 from bot.store import Store
 from bot.text.language import language_of, say
 
@@ -85,7 +85,7 @@ class Discord(DiscordBot):
         self.circuit_breaker = CircuitBreaker(told=self.notify)
         self._rate_limits = RateLimits(self.circuit_breaker.refused)
         self._action_calls = ActionCalls(
-            lambda: self.client, self.setup, store.lifts, store.restrictions, self.circuit_breaker
+            lambda: self.client, self.setup, store.timed_bans, store.restrictions, self.circuit_breaker
         )
         self.titles = Titles(self)
         self.missed_messages = MissedMessages(store, self._receive, self.titles.found, self._skipped)
@@ -163,7 +163,7 @@ class Discord(DiscordBot):
 
     async def may_read(self, key: MessageKey, person: str) -> bool:
         """See `standings`."""
-        return await standings.reads(self, key, int(person))
+        return await standings.may_read_message(self, key, int(person))
 
     # Events of the connection.
 
@@ -308,7 +308,7 @@ class Discord(DiscordBot):
         """Returns how many seconds to wait, and sets what the operator is told."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__, at=place_of(error))
+        log.warning("connection to Discord ended", error=str(error), kind=type(error).__name__, at=error_place(error))
         self.health.fails("outage")
         match error:
             case discord.LoginFailure():
@@ -322,7 +322,7 @@ class Discord(DiscordBot):
                 return error.retry_after
             case _:
                 unread = isinstance(error, PARSE_ERRORS) and raised_in("discord", error)
-                why = f"what it answers cannot be read, {place_of(error)}" if unread else str(error)
+                why = f"what it answers cannot be read, {error_place(error)}" if unread else str(error)
                 self.trouble = Notice("discord-lost", {"error": why or type(error).__name__})
                 return None
 
@@ -339,7 +339,7 @@ class Discord(DiscordBot):
         if setup.shows_cards_in(room_of(message.channel.id, getattr(message.channel, "parent_id", None))):
             return
         await self.authors.complete(message)
-        for event in (event_of(message, setup.moderator_roles), told_title(message, setup.moderator_roles)):
+        for event in (event_of(message, setup.moderator_roles), renamed_title(message, setup.moderator_roles)):
             if event is not None:
                 await self.pipeline.receive(event)
         if isinstance(message.author, discord.Member) and not message.author.bot:
@@ -363,13 +363,13 @@ class Discord(DiscordBot):
 
     async def _lift_bans(self) -> None:
         """Lets in again whose ban is over."""
-        for lift in await self.store.lifts.due(PLATFORM, datetime.now(UTC)):
+        for lift in await self.store.timed_bans.due(PLATFORM, datetime.now(UTC)):
             try:
                 with self.circuit_breaker.asking_for(lift.community):
                     await self._action_calls.lift(lift)
             except MissingPermission as error:
                 self.notify(Notice("notice-lift", {"member": lift.member, "why": error.why}, lift.community))
-                await self.store.lifts.forget(PLATFORM, lift.community, lift.member)
+                await self.store.timed_bans.forget(PLATFORM, lift.community, lift.member)
             except (RateLimited, Unreachable) as error:
                 log.info("a ban is lifted later", error=str(error))
 

@@ -12,7 +12,7 @@ from bot.domain.setup import Setup
 from bot.platforms.discord.actions import refusals
 from bot.platforms.discord.events import PLATFORM
 from bot.platforms.discord.may_read import Readable
-from bot.platforms.discord.request import DiscordRequest, ask
+from bot.platforms.discord.request import DiscordRequest, checked_request
 from bot.platforms.discord.who_may import COMMANDS, LENT
 
 MOST = 25
@@ -142,12 +142,12 @@ class SetupScreen(discord.ui.View):
         await self._set(interaction)
 
     async def _preview(self, interaction: discord.Interaction[Any]) -> None:
-        if (request := await ask(self._bot, interaction, COMMANDS["setup"])) is not None:
+        if (request := await checked_request(self._bot, interaction, COMMANDS["setup"])) is not None:
             await self._bot.conversation.explain.preview(request, self._policy)
 
     async def _save(self, interaction: discord.Interaction[Any]) -> None:
         """Saves the choices and posts a first card, so that the manager sees that cards arrive."""
-        if (request := await ask(self._bot, interaction, COMMANDS["setup"])) is None:
+        if (request := await checked_request(self._bot, interaction, COMMANDS["setup"])) is None:
             return
         setup = self._chosen.model_copy(update={"done": True, "learns": request.setup.learns})
         moved = setup.alert_room != request.setup.alert_room

@@ -81,30 +81,30 @@ def level_of(sent: discord.Permissions, member: discord.Member, setup: Setup) ->
         return Level.MEMBER
     if (may.administrator or may.manage_guild) and (sent.administrator or sent.manage_guild):
         return Level.MANAGER
-    return Level.MODERATOR if moderates_by_right(may) or lends(member, setup) else Level.MEMBER
+    return Level.MODERATOR if moderates_by_right(may) or has_lent_role(member, setup) else Level.MEMBER
 
 
-def lends(member: discord.Member, setup: Setup) -> bool:
+def has_lent_role(member: discord.Member, setup: Setup) -> bool:
     """Whether a member has a role from /setup."""
     return bool({str(role.id) for role in member.roles} & setup.moderator_roles)
 
 
-def beyond(member: discord.Member, policy: Policy, setup: Setup | None = None) -> list[str]:
+def rights_beyond(member: discord.Member, policy: Policy, setup: Setup | None = None) -> list[str]:
     """Returns the rights that this policy makes the bot use and that the member lacks; [] where the policy only shows.
     With `setup`, a role from it counts."""
     wanted = in_use(policy) if policy.mode is Mode.ENFORCE else frozenset()
-    return lacking(member, wanted, setup)
+    return lacking_rights(member, wanted, setup)
 
 
-def beyond_undo(member: discord.Member, case: Case, setup: Setup) -> list[str]:
+def rights_beyond_undo(member: discord.Member, case: Case, setup: Setup) -> list[str]:
     """The rights that it takes to lift what was done about a case, and that a member lacks."""
     done = case.decision.enforced_actions
     lifted = {right_for(action) for action in done if isinstance(action, Timeout | Ban)}
-    return lacking(member, frozenset(right for right in lifted if right), setup)
+    return lacking_rights(member, frozenset(right for right in lifted if right), setup)
 
 
-def lacking(member: discord.Member, wanted: frozenset[str], setup: Setup | None = None) -> list[str]:
+def lacking_rights(member: discord.Member, wanted: frozenset[str], setup: Setup | None = None) -> list[str]:
     """Those of these rights that a member has not, on the whole server."""
-    if setup is not None and lends(member, setup):
+    if setup is not None and has_lent_role(member, setup):
         wanted -= set(LENT)
     return sorted(right for right in wanted if not getattr(member.guild_permissions, right))

@@ -14,9 +14,9 @@ from bot.domain.platform import Gone, MissingPermission, NotConnected, RateLimit
 from bot.domain.restriction import NOTHING, RANK, Restriction, Unchanged, remaining
 from bot.domain.setup import Setup
 from bot.pipeline.circuit_breaker import CircuitBreaker
-from bot.platforms.bulk_calls import Grouping
+from bot.platforms.bulk_calls import BulkCalls
 from bot.platforms.restriction_calls import Address, RestrictionCalls, end_of
-from bot.platforms.telegram.bot_api import Caller, OddAnswer
+from bot.platforms.telegram.bot_api import BotApi, UnreadableAnswer
 from bot.platforms.telegram.events import (
     PLATFORM,
     chat_named,
@@ -24,14 +24,14 @@ from bot.platforms.telegram.events import (
     community_of,
     is_channel,
     number_of,
-    titled,
+    titled_topic,
     topic_of,
 )
 from bot.platforms.telegram.member_restrictions import KICKED_FOR, RestrictedMember, is_basic
-from bot.platforms.telegram.rate_limits import Full
+from bot.platforms.telegram.rate_limits import OverQuota
 from bot.platforms.unreadable_answers import read_by
 from bot.store.restrictions import Restrictions
-from bot.store.timed_bans import Lift, Lifts
+from bot.store.timed_bans import TimedBan, TimedBans
 from bot.text.inert import one_line
 from bot.text.language import say
 
@@ -50,11 +50,11 @@ class ActionCalls:
 
     def __init__(
         self,
-        connected: Callable[[], Caller | None],
+        connected: Callable[[], BotApi | None],
         setup_of: Callable[[str], Awaitable[Setup]],
         is_admin: Callable[[int, int], Awaitable[bool]],
         migrated: Callable[[int, int], Awaitable[None]],
-        lifts: Lifts,
+        lifts: TimedBans,
         restrictions: Restrictions,
         circuit_breaker: CircuitBreaker,
     ) -> None:
@@ -64,7 +64,7 @@ class ActionCalls:
         self._migrated = migrated
         self._restricting = RestrictionCalls(PLATFORM, restrictions, lifts)
         self._circuit_breaker = circuit_breaker
-        self._deletions: Grouping[int] = Grouping(BULK)
+        self._deletions: BulkCalls[int] = BulkCalls(BULK)
 
     async def perform(self, action: Action, key: MessageKey, author: Author) -> Unchanged | None:
         """See `Platform`. Raises `Gone`, `MissingPermission`, `RateLimited` or `Unreachable`."""
@@ -120,7 +120,7 @@ class ActionCalls:
                 case _:
                     return False
 
-    async def lift(self, lift: Lift) -> None:
+    async def lift(self, lift: TimedBan) -> None:
         """Ends a restriction of the bot: what a person had set before it comes back. Raises what `perform` does, and
         `Gone` where the chat or the member is gone."""
         bot, chat = self._bot(), chat_named(lift.community)
@@ -136,12 +136,12 @@ class ActionCalls:
         return contextlib.nullcontext()
 
     async def _restrict(
-        self, bot: Caller, chat: int, action: Action, key: MessageKey, author: Author, wanted: Restriction
+        self, bot: BotApi, chat: int, action: Action, key: MessageKey, author: Author, wanted: Restriction
     ) -> Unchanged | None:
         member = RestrictedMember(bot, chat, int(author.id))
         return await self._restricting.restrict(about(action, chat, key, author), wanted, member)
 
-    async def _kick(self, bot: Caller, chat: int, action: Kick, key: MessageKey, author: Author) -> Unchanged | None:
+    async def _kick(self, bot: BotApi, chat: int, action: Kick, key: MessageKey, author: Author) -> Unchanged | None:
         """A ban of a minute, lifted at once: who is banned already stays banned, and who was silenced stays so."""
         member, place = RestrictedMember(bot, chat, int(author.id)), community_of(chat)
         wanted = Restriction("ban", end_of(KICKED_FOR))
@@ -157,13 +157,13 @@ class ActionCalls:
         await self._restricting.remember(about(action, chat, key, author), kick.restriction)
         return None
 
-    async def _remove(self, bot: Caller, chat: int, action: Kick | Ban, author: Author) -> Unchanged | None:
+    async def _remove(self, bot: BotApi, chat: int, action: Kick | Ban, author: Author) -> Unchanged | None:
         """A basic group knows no bans: a removed member may come back."""
         await self._may_act_on(chat, author)
         await bot.ban_chat_member(chat, int(author.id))
         return Unchanged(Restriction("removed"), "platform") if isinstance(action, Ban) else None
 
-    def _bot(self) -> Caller:
+    def _bot(self) -> BotApi:
         bot = self._connected()
         if bot is None:
             raise NotConnected("not connected to Telegram")
@@ -177,8 +177,8 @@ class ActionCalls:
         if await self._is_admin(chat, int(author.id)):
             raise MissingPermission(Notice("missing-immune-telegram"))
 
-    async def _delete(self, bot: Caller, chat: int, key: MessageKey) -> None:
-        if (topic := titled(key)) is not None:
+    async def _delete(self, bot: BotApi, chat: int, key: MessageKey) -> None:
+        if (topic := titled_topic(key)) is not None:
             title = say((await self._setup_of(key.community)).language, "title-removed")
             await bot.edit_forum_topic(chat, topic, name=title)
             return
@@ -196,7 +196,7 @@ class ActionCalls:
 
         await self._deletions.do(str(chat), number, delete)
 
-    async def _warn(self, bot: Caller, chat: int, key: MessageKey, author: Author, messages: int) -> None:
+    async def _warn(self, bot: BotApi, chat: int, key: MessageKey, author: Author, messages: int) -> None:
         """Warns in private where the author has ever written to the bot, else in the room. A name brings no warning."""
         if key.kind is not Kind.MESSAGE:
             raise Gone(key.message)
@@ -212,11 +212,11 @@ class ActionCalls:
         text = say(setup.language, "warn-author-here", author=who, messages=messages)
         await self._say(chat, text, topic_of(key.room))
 
-    async def _title(self, bot: Caller, chat: int) -> str:
+    async def _title(self, bot: BotApi, chat: int) -> str:
         """Returns the chat's current title; "" where it cannot be read."""
         try:
             return str((await bot.object("getChat", chat_id=chat)).get("title") or "")
-        except OddAnswer:
+        except UnreadableAnswer:
             return ""
 
     async def _say(self, chat: int, text: str, topic: int | None = None) -> None:
@@ -234,7 +234,7 @@ class ActionCalls:
             await self._migrated(chat, error.new_chat_id)
             raise NotConnected("the group became a supergroup") from error
         except RetryAfter as error:
-            if not isinstance(error, Full):  # our own count of words a minute made no call
+            if not isinstance(error, OverQuota):  # our own count of words a minute made no call
                 self._circuit_breaker.refused()
             wait = error.retry_after
             raise RateLimited(wait.total_seconds() if isinstance(wait, timedelta) else float(wait)) from error
@@ -249,7 +249,7 @@ class ActionCalls:
             if isinstance(ours, MissingPermission):
                 self._circuit_breaker.refused()
             raise ours from error
-        except OddAnswer as error:
+        except UnreadableAnswer as error:
             raise Unreadable(error.message) from error
         except (NetworkError, TelegramError) as error:
             raise Unreachable(f"Telegram does not answer ({error.message})") from error

@@ -6,7 +6,7 @@ from typing import Any
 from telegram.constants import ChatMemberStatus
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.platforms.telegram.bot_api import Caller, OddAnswer
+from bot.platforms.telegram.bot_api import BotApi, UnreadableAnswer
 from bot.platforms.telegram.who_may import CHANGE_INFO, DELETE, PROMOTE, RESTRICT
 
 KEPT_S = 60.0
@@ -21,7 +21,7 @@ class Admins:
         self._lists: dict[int, tuple[float, frozenset[int]]] = {}
         self._single: dict[tuple[int, int], tuple[float, frozenset[str] | None]] = {}
 
-    async def of(self, bot: Caller, chat: int) -> frozenset[int]:
+    async def of(self, bot: BotApi, chat: int) -> frozenset[int]:
         """Returns the administrators' user ids. An older list serves while Telegram does not answer. Without any list
         Telegram's error is raised, so that a moderator is never taken for a member."""
         known = self._lists.get(chat)
@@ -38,18 +38,18 @@ class Admins:
         self._lists[chat] = (time.monotonic(), found)
         return found
 
-    async def is_one(self, bot: Caller, chat: int, user: int) -> bool:
+    async def is_one(self, bot: BotApi, chat: int, user: int) -> bool:
         """Says whether a user administers the group, with whatever rights; raises Telegram's errors."""
         return await self._rights(bot, chat, user) is not None
 
-    async def rights(self, bot: Caller, chat: int, user: int, *, fresh: bool = False) -> frozenset[str]:
+    async def rights(self, bot: BotApi, chat: int, user: int, *, fresh: bool = False) -> frozenset[str]:
         """Returns a user's rights in a group, by Telegram's names, at the moment of a click; none for a user who is no
         administrator. `fresh` asks Telegram again. Raises Telegram's errors."""
         if fresh:
             self._single.pop((chat, user), None)
         return await self._rights(bot, chat, user) or frozenset()
 
-    async def _rights(self, bot: Caller, chat: int, user: int) -> frozenset[str] | None:
+    async def _rights(self, bot: BotApi, chat: int, user: int) -> frozenset[str] | None:
         known = self._single.get((chat, user))
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
@@ -86,5 +86,5 @@ def _ids(answer: Any) -> frozenset[int]:
     numbers = [(one.get("user") or {}).get("id") for one in members if isinstance(one.get("user"), dict)]
     found = frozenset(number for number in numbers if isinstance(number, int))
     if not found and answer != []:
-        raise OddAnswer("getChatAdministrators: the answer names nobody")
+        raise UnreadableAnswer("getChatAdministrators: the answer names nobody")
     return found

@@ -9,7 +9,7 @@ import telegram
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.domain.platform import Unreachable
-from bot.platforms.telegram.bot_api import Caller, OddAnswer
+from bot.platforms.telegram.bot_api import BotApi, UnreadableAnswer
 from bot.platforms.telegram.card_layout import fitting
 from bot.text.language import Language, say
 
@@ -23,7 +23,7 @@ MOST_LATE = 1000
 class Answers:
     """Sends answers. `api` returns the connection or raises `Unreachable`; `group` owns the tasks of later tries."""
 
-    def __init__(self, api: Callable[[], Caller]) -> None:
+    def __init__(self, api: Callable[[], BotApi]) -> None:
         self._api = api
         self._late = 0
         self.group: asyncio.TaskGroup | None = None
@@ -57,7 +57,7 @@ class Answers:
         except (BadRequest, Forbidden) as error:
             log.info("not answered", error=error.message)
             return False
-        except OddAnswer as error:  # it has perhaps arrived, and then the next would, too
+        except UnreadableAnswer as error:  # it has perhaps arrived, and then the next would, too
             log.warning("whether an answer arrived is not known", error=error.message)
         except (Unreachable, TelegramError) as error:
             self.later(call, maybe=not isinstance(error, Unreachable | RetryAfter))
@@ -74,7 +74,7 @@ class Answers:
                     try:
                         await call(maybe)
                         return
-                    except (BadRequest, Forbidden, OddAnswer) as error:
+                    except (BadRequest, Forbidden, UnreadableAnswer) as error:
                         log.info("not answered", error=error.message)
                         return
                     except (Unreachable, TelegramError) as error:

@@ -21,7 +21,7 @@ from bot.platforms.telegram.card_layout import (
     resume_keyboard,
 )
 from bot.platforms.telegram.events import PLATFORM
-from bot.platforms.telegram.who_may import follow_from
+from bot.platforms.telegram.who_may import rights_from
 from bot.text.inert import plain
 from bot.text.language import say
 
@@ -97,7 +97,7 @@ class TelegramBoard:
         group = self._bot.groups.chat_of(community)
         if group is None:
             return False
-        return bool(follow_from(await self._bot.admins.rights(self._bot.api, group, user)))
+        return bool(rights_from(await self._bot.admins.rights(self._bot.api, group, user)))
 
     async def _content(
         self, setup: Setup, cases: Sequence[Case], digest: bool, again: bool

@@ -24,7 +24,7 @@ from bot.platforms.health import Health
 from bot.platforms.telegram.actions import ActionCalls, missing_right
 from bot.platforms.telegram.admins import Admins
 from bot.platforms.telegram.answers import Answers
-from bot.platforms.telegram.bot_api import Caller
+from bot.platforms.telegram.bot_api import BotApi
 from bot.platforms.telegram.events import Json
 from bot.platforms.telegram.groups import Groups
 from bot.platforms.telegram.linked_channels import LinkedChannels
@@ -72,13 +72,13 @@ class TelegramBot(ABC):
         self.admins = Admins()
         self.linked_channels = LinkedChannels()
         self.answers = Answers(lambda: self.api)
-        self._bot: Caller | None = None
+        self._bot: BotApi | None = None
         self.action_calls = ActionCalls(
             lambda: self._bot,
             self.groups.setup,
             self._is_admin,
             self._moved,
-            store.lifts,
+            store.timed_bans,
             store.restrictions,
             circuit_breaker,
         )
@@ -96,7 +96,7 @@ class TelegramBot(ABC):
         """Returns (chat, title) of the groups that a user is probably in; see `LikelyGroups`."""
 
     @property
-    def api(self) -> Caller:
+    def api(self) -> BotApi:
         """The connection; raises `Unreachable` while there is none."""
         if self._bot is None:
             raise NotConnected("not connected to Telegram")

@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore", "Please use 'Bot.")  # its own methods parse e
 log = structlog.get_logger()
 
 
-class OddAnswer(NetworkError):
+class UnreadableAnswer(NetworkError):
     """The answer is not what the Bot API says. The call may have been done."""
 
 
@@ -44,7 +44,7 @@ class Requests(HTTPXRequest):
         return status, _refusal(status, answer)
 
 
-class Caller(ExtBot[Any]):
+class BotApi(ExtBot[Any]):
     """The library's bot. All methods raise the library's errors, `OddAnswer` among them."""
 
     async def ask(self, method: str, *, timeout_s: float | None = None, **data: Any) -> Any:
@@ -117,4 +117,4 @@ def _refusal(status: int, answer: Mapping[str, Any]) -> bytes:
 
 def _odd(method: str, answer: object) -> TelegramError:
     log.warning("an answer could not be read", method=method, kind=type(answer).__name__)
-    return OddAnswer(f"{method}: the answer is not the Bot API's")
+    return UnreadableAnswer(f"{method}: the answer is not the Bot API's")

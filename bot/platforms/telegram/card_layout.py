@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.cases.card import MOST_IN_DIGEST, Card, digest_line, digest_title
-from bot.cases.card import shown as message_shown
+from bot.cases.card import shown_text as message_shown
 from bot.domain.case import Case
 from bot.pipeline.hourly_cap import RESUME
 from bot.platforms.telegram.events import chat_of, number_of

@@ -5,16 +5,16 @@ from telegram.error import InvalidToken, TelegramError
 
 from bot.domain.platform import PlatformRefuses, Unreachable
 from bot.platforms.telegram.bot import Access, invite
-from bot.platforms.telegram.service import look, made
-from bot.platforms.unreadable_answers import PARSE_ERRORS, place_of, raised_in
+from bot.platforms.telegram.service import check_identity, new_connection
+from bot.platforms.unreadable_answers import PARSE_ERRORS, error_place, raised_in
 from bot.text.inert import one_line
 
 
 async def check_access(access: Access) -> list[str]:
     """Lines to print. Raises `PlatformRefuses` and `Unreachable`."""
     try:
-        async with made(access) as bot:
-            look(bot)
+        async with new_connection(access) as bot:
+            check_identity(bot)
             me = bot.bot
     except InvalidToken as error:
         raise PlatformRefuses(
@@ -27,7 +27,7 @@ async def check_access(access: Access) -> list[str]:
     except PARSE_ERRORS as error:
         if not raised_in("telegram", error):
             raise
-        why = f"what it answers cannot be read, {place_of(error)}"
+        why = f"what it answers cannot be read, {error_place(error)}"
         raise Unreachable(f"Telegram: cannot be used now ({why}); the token was not checked") from error
     lines = [f"Telegram: logged in as @{me.username}"]
     if not me.can_read_all_group_messages:

@@ -9,7 +9,7 @@ from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM, Json, chat_of
 from bot.platforms.telegram.group_choice import choice, choices
 from bot.platforms.telegram.private_chat import PrivateChat
-from bot.platforms.telegram.request import TelegramRequest, ask
+from bot.platforms.telegram.request import TelegramRequest, checked_request
 from bot.platforms.telegram.who_may import BUTTONS
 from bot.text.inert import plain
 from bot.text.language import language_of, say
@@ -72,7 +72,7 @@ class Clicks:
             return say("en", "no-case", case=number)
         chat = self._bot.groups.now_at(chat_of(case.message.key.message.partition(":")[0]))
         message = {**query["message"], "from": query["from"], "sender_chat": None}
-        request = await ask(self._bot, message, chat, command="case", click=query)
+        request = await checked_request(self._bot, message, chat, command="case", click=query)
         if request is None:
             return ""
         right = BUTTONS.get(verb)

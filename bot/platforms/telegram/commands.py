@@ -13,7 +13,7 @@ from bot.domain.platform import Unreachable
 from bot.pipeline.rate_limit import RateLimit
 from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import Json, event_of, in_group, text_of
-from bot.platforms.telegram.request import TelegramRequest, ask, needed
+from bot.platforms.telegram.request import TelegramRequest, checked_request, needed_right
 from bot.platforms.telegram.who_may import COMMANDS, DEEDS, Right
 
 log = structlog.get_logger()
@@ -52,8 +52,8 @@ class Commands:
         if not self._rate_limit.take(str((message.get("sender_chat") or message.get("from") or {}).get("id"))):
             log.info("a command is not answered: too many of one person", command=name)
             return
-        right = DEEDS[f"{name} …"] if typed and name == "policy" else needed(name)
-        request = await ask(self._bot, message, chat, fresh=right is Right.MANAGE, command=name)
+        right = DEEDS[f"{name} …"] if typed and name == "policy" else needed_right(name)
+        request = await checked_request(self._bot, message, chat, fresh=right is Right.MANAGE, command=name)
         if request is None:
             return
         if not request.may_with(right):
@@ -73,7 +73,7 @@ class Commands:
 
     async def forwarded(self, message: Json) -> None:
         """Explains a message that a person forwarded to the bot in private, from its text."""
-        if (request := await ask(self._bot, message)) is not None:
+        if (request := await checked_request(self._bot, message)) is not None:
             await self._bot.conversation.explain.forwarded(request, text_of(message))
 
     async def _explain(self, request: TelegramRequest, typed: str) -> None:

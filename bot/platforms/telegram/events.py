@@ -51,7 +51,7 @@ def number_of(key: MessageKey) -> int | None:
     return int(number) if number.isdecimal() else None
 
 
-def titled(key: MessageKey) -> int | None:
+def titled_topic(key: MessageKey) -> int | None:
     """Which topic's title the key names, if any."""
     number = key.message.rpartition(":")[2]
     return int(number.removeprefix(TITLE)) if number.startswith(TITLE) else None

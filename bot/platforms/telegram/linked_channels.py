@@ -7,7 +7,7 @@ import time
 
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.platforms.telegram.bot_api import Caller
+from bot.platforms.telegram.bot_api import BotApi
 
 KEPT_S = 60.0
 
@@ -18,7 +18,7 @@ class LinkedChannels:
     def __init__(self) -> None:
         self._known: dict[int, tuple[float, int]] = {}
 
-    async def of(self, bot: Caller, chat: int) -> int:
+    async def of(self, bot: BotApi, chat: int) -> int:
         """Returns the linked channel's id, 0 for none. An older answer serves while Telegram does not answer. Without
         any answer Telegram's error is raised, so that the channel is not punished by mistake."""
         known = self._known.get(chat)

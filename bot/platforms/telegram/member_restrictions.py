@@ -15,7 +15,7 @@ from telegram.error import BadRequest
 from bot.domain.notice import Notice
 from bot.domain.platform import MissingPermission
 from bot.domain.restriction import NOTHING, Restriction
-from bot.platforms.telegram.bot_api import Caller
+from bot.platforms.telegram.bot_api import BotApi
 from bot.platforms.telegram.moments import LAST_S
 
 SHORTEST_UNTIL = timedelta(seconds=40)
@@ -33,7 +33,7 @@ def is_basic(chat: int) -> bool:
 class RestrictedMember:
     """A person in a chat. Telegram ends everything by itself."""
 
-    def __init__(self, bot: Caller, chat: int, user: int) -> None:
+    def __init__(self, bot: BotApi, chat: int, user: int) -> None:
         self._bot = bot
         self._chat = chat
         self._user = user

@@ -6,7 +6,7 @@ from bot.domain.platform import Unreachable
 from bot.domain.role import STRANGER, Role, Standing
 from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM, chat_named
-from bot.platforms.telegram.who_may import Right, beyond, beyond_undo, follow_from
+from bot.platforms.telegram.who_may import Right, rights_beyond, rights_beyond_undo, rights_from
 
 
 async def standing(bot: TelegramBot, community: str, person: int) -> Standing:
@@ -24,9 +24,9 @@ async def standing(bot: TelegramBot, community: str, person: int) -> Standing:
             return STRANGER
     except TelegramError as error:
         raise Unreachable(error.message) from error
-    may = follow_from(rights)
+    may = rights_from(rights)
     role = Role.OWNER if Right.MANAGE in may else Role.MODERATOR if Right.MODERATE in may else Role.VIEWER
-    return Standing(role, lambda policy: beyond(rights, policy), lambda case: beyond_undo(rights, case))
+    return Standing(role, lambda policy: rights_beyond(rights, policy), lambda case: rights_beyond_undo(rights, case))
 
 
 async def communities(bot: TelegramBot, person: int) -> list[str]:

@@ -21,7 +21,7 @@ from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.card_layout import fitting
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import Json
-from bot.platforms.telegram.request import TelegramRequest, ask
+from bot.platforms.telegram.request import TelegramRequest, checked_request
 from bot.platforms.telegram.who_may import BUTTONS, DEEDS, Right
 from bot.text.language import language_of, say
 
@@ -56,7 +56,7 @@ class PrivateChat:
                 return
             name, rest = ("start", "") if chat is None else ("nobody", "")
         if name in ("start", "setup", "nobody"):
-            request = await ask(self._bot, message, command="setup")
+            request = await checked_request(self._bot, message, command="setup")
             if request is not None:
                 await self.show(request)
             return
@@ -81,7 +81,7 @@ class PrivateChat:
             return ""
         message = {**query["message"], "from": query["from"], "sender_chat": None}
         needed = BUTTONS[RESUME if what == RESUME else verb]
-        request = await ask(self._bot, message, chat, fresh=needed is Right.MANAGE, click=query)
+        request = await checked_request(self._bot, message, chat, fresh=needed is Right.MANAGE, click=query)
         if request is None:
             return ""
         if not request.is_in_place:
@@ -115,7 +115,7 @@ class PrivateChat:
         await self._change(request, what)
 
         async def draw(_: bool) -> None:
-            after = await ask(self._bot, message, chat)
+            after = await checked_request(self._bot, message, chat)
             if after is None:
                 return
             text, buttons = await self._screen(after)
@@ -133,11 +133,11 @@ class PrivateChat:
         """
         bot, where = self._bot, int(message["chat"]["id"])
         chat = bot.groups.now_at(chat)
-        here = await ask(bot, message, where, fresh=True)
+        here = await checked_request(bot, message, where, fresh=True)
         if here is None or not bot.groups.knows(chat):
             return False
         needed, language = DEEDS["start mods_…"], bot.groups.setup_of_chat(where).language
-        there = await ask(bot, message, chat, fresh=True) if here.may_with(needed) and here.user else None
+        there = await checked_request(bot, message, chat, fresh=True) if here.may_with(needed) and here.user else None
         if there is None or not there.may_with(needed):
             refusal = "telegram-link-both" if here.user else "not-anonymous"
             await bot.answers.send(where, html.escape(say(language, refusal)), language)

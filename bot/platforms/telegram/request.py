@@ -13,7 +13,15 @@ from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM, Json, in_group, topic_of
 from bot.platforms.telegram.group_choice import choice, choices
 from bot.platforms.telegram.reply import TelegramReply
-from bot.platforms.telegram.who_may import COMMANDS, DEEDS, REFUSALS, Right, beyond, beyond_undo, follow_from
+from bot.platforms.telegram.who_may import (
+    COMMANDS,
+    DEEDS,
+    REFUSALS,
+    Right,
+    rights_beyond,
+    rights_beyond_undo,
+    rights_from,
+)
 from bot.text.inert import one_line
 from bot.text.language import language_of, say
 
@@ -98,15 +106,15 @@ class TelegramRequest(RequestContext):
 
     def may(self, deed: str) -> bool:
         """See `who_may`."""
-        return self.may_with(needed(deed))
+        return self.may_with(needed_right(deed))
 
     def may_with(self, right: Right) -> bool:
         """Says whether the asker has one of these rights, if any is needed."""
-        return not right or bool(right & follow_from(self.rights))
+        return not right or bool(right & rights_from(self.rights))
 
     def refusal(self, deed: str) -> str:
         """See `who_may`."""
-        return self.refusal_for(needed(deed))
+        return self.refusal_for(needed_right(deed))
 
     def refusal_for(self, right: Right) -> str:
         """Returns the sentence that says who may."""
@@ -114,11 +122,11 @@ class TelegramRequest(RequestContext):
 
     def lacks(self, policy: Policy, *, with_lent: bool = False) -> list[str]:
         """See `who_may.beyond`."""
-        return beyond(self.rights, policy)
+        return rights_beyond(self.rights, policy)
 
     def lacks_to_undo(self, case: Case) -> list[str]:
         """See `who_may.beyond_undo`."""
-        return beyond_undo(self.rights, case)
+        return rights_beyond_undo(self.rights, case)
 
     async def may_read(self, key: MessageKey) -> bool:
         """Says whether a moderator of this group may read a text from there: a text written in this group, or typed by
@@ -180,7 +188,7 @@ class TelegramRequest(RequestContext):
         return self.where == self.chat or await self.bot.is_with(self.chat, self.user)
 
 
-async def ask(
+async def checked_request(
     bot: TelegramBot,
     message: Json,
     chat: int | None = None,
@@ -219,6 +227,6 @@ async def ask(
     return TelegramRequest(bot, chat, where["id"], user, name, rights, setup, message, reply)
 
 
-def needed(deed: str) -> Right:
+def needed_right(deed: str) -> Right:
     """The right that a command, or a deed of `who_may.DEEDS`, takes."""
     return DEEDS.get(deed, COMMANDS.get(deed, Right(0)))

@@ -10,7 +10,7 @@ from bot.platforms.telegram.bot import TelegramBot
 from bot.platforms.telegram.events import PLATFORM, Json, chat_named, community_of
 from bot.platforms.telegram.member_restrictions import restriction_of
 from bot.platforms.telegram.moments import moment
-from bot.store.timed_bans import Lift
+from bot.store.timed_bans import TimedBan
 
 log = structlog.get_logger()
 LOOK_EVERY_S = 10.0
@@ -29,7 +29,7 @@ class RestrictionEnds:
             if not self._bot.is_connected:
                 continue
             try:
-                for lift in await self._bot.store.lifts.due(PLATFORM, datetime.now(UTC)):
+                for lift in await self._bot.store.timed_bans.due(PLATFORM, datetime.now(UTC)):
                     await self._lift(lift)
             except Exception:
                 log.exception("ended restrictions could not be looked at")
@@ -46,12 +46,12 @@ class RestrictionEnds:
             decided = moment(change.get("date"))
             await self._bot.store.restrictions.forget_before(PLATFORM, community_of(chat), str(member), decided)
 
-    async def _lift(self, lift: Lift) -> None:
+    async def _lift(self, lift: TimedBan) -> None:
         try:
             with self._bot.circuit_breaker.asking_for(self._bot.groups.community_of(chat_named(lift.community))):
                 await self._bot.action_calls.lift(lift)
         except (Gone, MissingPermission) as error:
             log.warning("what stood before a restriction is not put back", error=str(error))
-            await self._bot.store.lifts.forget(PLATFORM, lift.community, lift.member)
+            await self._bot.store.timed_bans.forget(PLATFORM, lift.community, lift.member)
         except (RateLimited, Unreachable) as error:
             log.info("what stood before a restriction is put back later", error=str(error))

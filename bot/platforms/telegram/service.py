@@ -27,7 +27,7 @@ from bot.platforms.telegram import page_rights as standings
 from bot.platforms.telegram.albums import Albums
 from bot.platforms.telegram.board import TelegramBoard
 from bot.platforms.telegram.bot import Access, TelegramBot
-from bot.platforms.telegram.bot_api import Caller, OddAnswer, Requests
+from bot.platforms.telegram.bot_api import BotApi, Requests, UnreadableAnswer
 from bot.platforms.telegram.clicks import Clicks
 from bot.platforms.telegram.commands import Commands, command_of
 from bot.platforms.telegram.events import (
@@ -43,9 +43,9 @@ from bot.platforms.telegram.events import (
 )
 from bot.platforms.telegram.likely_groups import LikelyGroups
 from bot.platforms.telegram.private_chat import PrivateChat, payload
-from bot.platforms.telegram.rate_limits import OnlyWords
+from bot.platforms.telegram.rate_limits import MessageLimiter
 from bot.platforms.telegram.restriction_ends import RestrictionEnds
-from bot.platforms.telegram.updates import NUMBERS_KEPT, Polling, Updates, Webhook, reason
+from bot.platforms.telegram.updates import NUMBERS_KEPT, Polling, Updates, Webhook, trouble_of
 from bot.store import Store
 from bot.store.retry import StoreRetry, is_corruption, is_transient, leaves
 from bot.text.language import language_of, say
@@ -100,14 +100,14 @@ class Telegram(TelegramBot):
         while True:
             asked: float | None = None
             try:
-                async with made(self.access) as bot:
-                    look(bot)
+                async with new_connection(self.access) as bot:
+                    check_identity(bot)
                     self._bot, wait_s = bot, FIRST_WAIT_S
                     self._heard(None)
                     log.info("connected to Telegram", name=bot.username)
                     await self._listen(bot)
             except TelegramError as error:
-                trouble, asked = reason(error)
+                trouble, asked = trouble_of(error)
                 self._heard(trouble)
                 log.warning("no connection to Telegram", error=str(error), kind=type(error).__name__)
             except Exception as error:
@@ -188,7 +188,7 @@ class Telegram(TelegramBot):
         """A group's administrators read all of it."""
         return (await self.standing(key.community, person)).role > Role.NOBODY
 
-    async def _listen(self, bot: Caller) -> None:
+    async def _listen(self, bot: BotApi) -> None:
         """Raises `TelegramError` as it is, not in a group."""
         failed: TelegramError | None = None
         async with asyncio.TaskGroup() as group:
@@ -329,20 +329,20 @@ class Telegram(TelegramBot):
             await asyncio.sleep(FORGET_EVERY_S)
 
 
-def made(access: Access) -> Caller:
+def new_connection(access: Access) -> BotApi:
     """A connection, not yet opened."""
     base = access.api.rstrip("/") or "https://api.telegram.org"
-    return Caller(
+    return BotApi(
         access.token,
         base_url=f"{base}/bot",
         base_file_url=f"{base}/file/bot",
         request=Requests(connection_pool_size=32, pool_timeout=10.0),
         get_updates_request=Requests(),
-        rate_limiter=OnlyWords(PER_MINUTE),
+        rate_limiter=MessageLimiter(PER_MINUTE),
     )
 
 
-def look(bot: Caller) -> None:
+def check_identity(bot: BotApi) -> None:
     """Checks the two fields that everything needs; raises `OddAnswer`."""
     if not isinstance(bot.id, int) or not isinstance(bot.username, str):
-        raise OddAnswer("getMe: the answer names no bot")
+        raise UnreadableAnswer("getMe: the answer names no bot")

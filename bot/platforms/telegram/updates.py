@@ -29,9 +29,9 @@ from telegram.error import (
 from bot.domain.notice import Notice
 from bot.domain.platform import Unreachable
 from bot.platforms.health import Health
-from bot.platforms.telegram.bot_api import Caller, OddAnswer
+from bot.platforms.telegram.bot_api import BotApi, UnreadableAnswer
 from bot.platforms.telegram.events import PLATFORM
-from bot.process.http_listener import Connections, listening, most_connections
+from bot.process.http_listener import Connections, most_connections, serve_http
 from bot.store import Store
 from bot.store.inbox import Waiting
 from bot.store.retry import StoreRetry, is_transient
@@ -62,7 +62,7 @@ Update = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenUpdate:
     """An answer that is on disk: the largest number in it, None where none has one, and how many were not known."""
 
     newest: int | None
@@ -118,7 +118,7 @@ class Updates:
             await self._one(waiting.number, json.loads(waiting.text), tries, again=True)
             await self._flush()
 
-    async def take(self, updates: Sequence[Any]) -> "Taken":
+    async def take(self, updates: Sequence[Any]) -> "TakenUpdate":
         """Commits what is new. Raises what the store raises."""
         numbered = {one["update_id"]: one for one in updates if _is_update(one)}
         for one in updates:
@@ -136,7 +136,7 @@ class Updates:
                 await self._one(place, numbered[number], 0)
             else:
                 await self._begin(place, numbered[number])
-        return Taken(max(numbered, default=None), len(fresh))
+        return TakenUpdate(max(numbered, default=None), len(fresh))
 
     @property
     def idle(self) -> bool:
@@ -221,7 +221,7 @@ class Polling:
     idle: int = 0
     """So many answers in a row brought only known updates."""
 
-    async def run(self, bot: Caller) -> None:
+    async def run(self, bot: BotApi) -> None:
         """Until cancelled."""
         wait_s, webhook_gone = self.first_wait_s, False
         while True:
@@ -232,7 +232,7 @@ class Polling:
                 updates = await self._updates(bot)
                 pause_s = self._after(await self.updates.take(updates), len(updates), time.monotonic() - began)
             except TelegramError as error:
-                trouble, asked = reason(error)
+                trouble, asked = trouble_of(error)
                 self.told(trouble)
                 log.warning("no updates", error=str(error), kind=type(error).__name__)
             except Exception as error:
@@ -247,7 +247,7 @@ class Polling:
             await asyncio.sleep(asked if asked is not None else wait_s)
             wait_s = min(2 * wait_s, self.longest_wait_s)
 
-    def _after(self, taken: "Taken", count: int, took_s: float) -> float:
+    def _after(self, taken: "TakenUpdate", count: int, took_s: float) -> float:
         """Decides the next question and when it is asked, so that the loop does not spin, whatever the server does."""
         now, first = time.monotonic(), self.offset is None
         if self.offset is not None:
@@ -269,7 +269,7 @@ class Polling:
     def _is_confirmed(self, newest: int | None) -> bool:
         return newest is not None and self.confirmed is not None and newest < self.confirmed
 
-    async def _updates(self, bot: Caller) -> list[Any]:
+    async def _updates(self, bot: BotApi) -> list[Any]:
         """Returns the updates as JSON, as they came: an update that the library cannot parse must not block the
         others."""
         asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": list(ALLOWED)}
@@ -277,7 +277,7 @@ class Polling:
             asked["offset"] = self.offset
         answer = await bot.ask("getUpdates", timeout_s=LONG_POLL_S + 10, **asked)
         if not isinstance(answer, list):
-            raise OddAnswer("getUpdates: the answer is no list")
+            raise UnreadableAnswer("getUpdates: the answer is no list")
         return answer
 
 
@@ -291,7 +291,7 @@ class Webhook:
     host: str
     port: int
 
-    async def run(self, bot: Caller) -> None:
+    async def run(self, bot: BotApi) -> None:
         """Until cancelled. What is not on disk is answered with 500, so that Telegram brings it again."""
 
         async def take(request: web.Request) -> web.Response:
@@ -311,12 +311,12 @@ class Webhook:
         app.router.add_post("/{tail:.*}", take)
         connections = Connections(most_connections() // 2)
         app.middlewares.append(connections.middleware())
-        async with listening(app, connections, self.host, self.port):
+        async with serve_http(app, connections, self.host, self.port):
             await bot.set_webhook(self.url, secret_token=self.secret, allowed_updates=ALLOWED, max_connections=10)
             await asyncio.Event().wait()
 
 
-def reason(error: TelegramError) -> tuple[Notice, float | None]:
+def trouble_of(error: TelegramError) -> tuple[Notice, float | None]:
     """Returns what the operator is told, and how long to wait if that is known."""
     match error:
         case (

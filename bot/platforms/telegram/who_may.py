@@ -73,7 +73,7 @@ REFUSALS: Mapping[Right, str] = {
 }
 
 
-def follow_from(rights: frozenset[str]) -> Right:
+def rights_from(rights: frozenset[str]) -> Right:
     """Returns the bot's rights that follow from these rights of Telegram's."""
     found = Right.MODERATE if rights & {DELETE, RESTRICT} else EVERYBODY
     return found | Right.MANAGE if rights & {CHANGE_INFO, PROMOTE} else found
@@ -90,7 +90,7 @@ def right_for(action: Action) -> str | None:
             return None
 
 
-def beyond(rights: frozenset[str], policy: Policy) -> list[str]:
+def rights_beyond(rights: frozenset[str], policy: Policy) -> list[str]:
     """Returns the rights that this policy makes the bot use and that are not among these; [] where the policy only
     shows."""
     if policy.mode is Mode.SHADOW:
@@ -101,7 +101,7 @@ def beyond(rights: frozenset[str], policy: Policy) -> list[str]:
     return sorted({right for action in wanted if (right := right_for(action)) is not None} - rights)
 
 
-def beyond_undo(rights: frozenset[str], case: Case) -> list[str]:
+def rights_beyond_undo(rights: frozenset[str], case: Case) -> list[str]:
     """The rights that it takes to lift what was done about a case and that are not among these."""
     done = case.decision.enforced_actions
     lifted = {RESTRICT for action in done if isinstance(action, Timeout | Ban)}

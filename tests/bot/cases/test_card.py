@@ -9,7 +9,7 @@ import pytest
 from bot.cases.card import card, digest_line, digest_title
 from bot.domain.action import Ban, Delete, Timeout, Warn
 from bot.domain.case import Case, Journalled, UnchangedAction
-from bot.domain.correction import Said
+from bot.domain.correction import Correction
 from bot.domain.decision import Band, Decision
 from bot.domain.event import Attached, Author, MessageKey
 from bot.domain.restriction import Restriction, Unchanged
@@ -120,7 +120,7 @@ def test_a_cards_buttons(case: Case, verbs: list[str]) -> None:
 def test_what_moderators_said_and_reports() -> None:
     """In order, the undo last; the number of reports first."""
     case = made(case={"state": "undone", "undone": True, "moderator": "eve"})
-    words = [Said("dana", "hate", NOON), Said("eve", "neutral", NOON)]
+    words = [Correction("dana", "hate", NOON), Correction("eve", "neutral", NOON)]
     shown = card(case, "en", words=words, reports=2)
     assert shown.words == (("dana", "👍 correct (hate)"), ("eve", "👎 it is neutral"), ("eve", "undone"))
     assert shown.lines[0] == "2 members have reported this."
@@ -130,7 +130,7 @@ def test_what_moderators_said_and_reports() -> None:
 @pytest.mark.parametrize("case", [case for case, _ in LINES])
 def test_a_card_speaks_every_language(case: Case, language: Any) -> None:
     """No text is missing, and nothing a member typed is among our sentences."""
-    shown = card(case, language, words=[Said("dana", "hate", NOON)], reports=1)
+    shown = card(case, language, words=[Correction("dana", "hate", NOON)], reports=1)
     assert all(shown.lines) and "vermin" not in " ".join([*shown.lines, shown.title, shown.footer])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot.console.facts import allowed, policy_numbers
+from bot.console.facts import allowed_routes, policy_numbers
 from bot.console.rights import RIGHTS
 from bot.domain.policy import Policy
 from bot.domain.role import Role
@@ -46,7 +46,7 @@ def test_every_number_of_a_policy_is_there() -> None:
 
 
 def test_each_role_may_call_more_than_the_one_below() -> None:
-    routes = [set(allowed(role)) for role in Role]
+    routes = [set(allowed_routes(role)) for role in Role]
     assert all(fewer < more for fewer, more in pairwise(routes[1:]))
     assert routes[Role.OPERATOR] == {f"{method} {path}" for method, path in RIGHTS}
     assert "PUT /api/policy" in routes[Role.OWNER] - routes[Role.MODERATOR]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.domain.correction import Said, Word, weigh
+from bot.domain.correction import Correction, CorrectionOutcome, compare
 from bot.store import Store
 from tests.bot.store.test_store import NOW, seen_case
 
@@ -12,21 +12,21 @@ from tests.bot.store.test_store import NOW, seen_case
 @pytest.mark.parametrize(
     ("before", "word", "expected"),
     [
-        ("", "dana hate", Word.FIRST),
-        ("dana hate", "dana hate", Word.SAME),
-        ("dana hate", "dana neutral", Word.CHANGED),
-        ("dana hate", "eve hate", Word.AGREED),
-        ("dana hate", "eve neutral", Word.OVERRODE),
-        ("dana hate, eve hate", "dana hate", Word.SAME),
-        ("dana hate, eve hate", "eve neutral", Word.CHANGED),
-        ("dana hate, eve neutral", "dana neutral", Word.AGREED),
-        ("dana hate, eve neutral", "dana hate", Word.OVERRODE),
+        ("", "dana hate", CorrectionOutcome.FIRST),
+        ("dana hate", "dana hate", CorrectionOutcome.SAME),
+        ("dana hate", "dana neutral", CorrectionOutcome.CHANGED),
+        ("dana hate", "eve hate", CorrectionOutcome.AGREED),
+        ("dana hate", "eve neutral", CorrectionOutcome.OVERRODE),
+        ("dana hate, eve hate", "dana hate", CorrectionOutcome.SAME),
+        ("dana hate, eve hate", "eve neutral", CorrectionOutcome.CHANGED),
+        ("dana hate, eve neutral", "dana neutral", CorrectionOutcome.AGREED),
+        ("dana hate, eve neutral", "dana hate", CorrectionOutcome.OVERRODE),
     ],
 )
-def test_a_word_is_weighed_against_those_before(before: str, word: str, expected: Word) -> None:
+def test_a_word_is_weighed_against_those_before(before: str, word: str, expected: CorrectionOutcome) -> None:
     """The last word counts, and for an agreement the moderator's own last one."""
-    words = [Said(*each.split(), NOW) for each in before.split(", ") if each]  # type: ignore[call-arg, arg-type]
-    assert weigh(words, *word.split()) is expected
+    words = [Correction(*each.split(), NOW) for each in before.split(", ") if each]  # type: ignore[call-arg, arg-type]
+    assert compare(words, *word.split()) is expected
 
 
 async def test_an_agreement_leaves_the_case_with_its_first_moderator(store: Store) -> None:
@@ -59,7 +59,7 @@ async def test_of_two_clicks_at_once_one_is_first(store: Store) -> None:
     """The other agrees, in whatever commit they share."""
     case = await seen_case(store)
     clicks = [store.record_correction(case, name, "neutral", None, NOW, confirms=False) for name in ("dana", "eve")]
-    assert sorted(await asyncio.gather(*clicks)) == [Word.AGREED, Word.FIRST]
+    assert sorted(await asyncio.gather(*clicks)) == [CorrectionOutcome.AGREED, CorrectionOutcome.FIRST]
 
 
 async def test_a_removed_text_is_posted_back_once(store: Store) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bot.domain.action import Alert, Ban, Delete, Timeout, Warn
-from bot.domain.decision import Band, Decision, example, unread, wordless
+from bot.domain.decision import Band, Decision, example, unread_decision, wordless_decision
 from model.labels import Label
 
 WHOLE = Decision(
@@ -23,7 +23,13 @@ WHOLE = Decision(
 
 @pytest.mark.parametrize(
     "decision",
-    [WHOLE, Decision(Band.CLEAR, Label.NEUTRAL, 0.1, 0.0), unread("why"), wordless(), example(Label.OFFENSIVE)],
+    [
+        WHOLE,
+        Decision(Band.CLEAR, Label.NEUTRAL, 0.1, 0.0),
+        unread_decision("why"),
+        wordless_decision(),
+        example(Label.OFFENSIVE),
+    ],
     ids=lambda decision: str(decision.band),
 )
 def test_a_decision_comes_back_from_the_journal_as_it_went_there(decision: Decision) -> None:

@@ -7,7 +7,7 @@ from bot.domain.case import Journalled
 from bot.domain.decision import Band
 from bot.domain.event import MessageKey
 from bot.domain.policy import Policy
-from bot.learning.changed_decisions import Flip, flips
+from bot.learning.changed_decisions import ChangedDecision, changed_decisions
 from model.classifier import Item, Verdict
 from model.labels import Label
 from tests.conftest import verdict
@@ -39,9 +39,9 @@ async def test_only_what_moderators_would_notice_is_a_flip() -> None:
     """Each text once; a text that nobody is shown either way is none, whatever it is called."""
     texts = ["you walnut", "zebra!", "hm", "you walnut", ""]
     messages = [journalled(number, text) for number, text in enumerate(texts)]
-    looked_at, found = await flips(StubTwoAdapters(), messages, "global/old", "global/new", Policy())
+    looked_at, found = await changed_decisions(StubTwoAdapters(), messages, "global/old", "global/new", Policy())
     assert looked_at == 3
     assert found == [
-        Flip("you walnut", Label.OFFENSIVE, Label.NEUTRAL, Band.ALERT, Band.CLEAR),
-        Flip("zebra!", Label.NEUTRAL, Label.HATE, Band.CLEAR, Band.ACTION),
+        ChangedDecision("you walnut", Label.OFFENSIVE, Label.NEUTRAL, Band.ALERT, Band.CLEAR),
+        ChangedDecision("zebra!", Label.NEUTRAL, Label.HATE, Band.CLEAR, Band.ACTION),
     ]

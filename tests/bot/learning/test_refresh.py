@@ -79,7 +79,7 @@ async def test_enough_corrections_start_one_refresh(store: Store, tmp_path: Path
     assert await starts(store, tmp_path, 3, None, clock, 0) == 0
     await teach(store, 3)
     assert await starts(store, tmp_path, 3, None, clock, 1) == 1
-    assert (await store.lessons.since_refresh()).total() == 0
+    assert (await store.training_views.since_refresh()).total() == 0
 
 
 async def test_its_hour_starts_it_once_a_day(store: Store, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_outsiders_start_no_refresh(store: Store, tmp_path: Path) -> None:
     await teach(store, 11)
     await teach(store, 12)
     assert await starts(store, tmp_path, 3, None, StubClock(12), 0) == 0
-    assert await store.lessons.since_refresh() == {"telegram--9": 10, "try-out": 2}
+    assert await store.training_views.since_refresh() == {"telegram--9": 10, "try-out": 2}
     assert await starts(store, tmp_path, 0, 12, StubClock(12), 1) == 1
 
 

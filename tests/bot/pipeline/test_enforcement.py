@@ -18,7 +18,7 @@ from bot.domain.notice import Notice
 from bot.domain.platform import MissingPermission, NotConnected, RateLimited, Unreachable
 from bot.domain.remaining_actions import RemainingActions
 from bot.domain.row_state import RowState
-from bot.pipeline.enforcement import Enforcement, TakenBack
+from bot.pipeline.enforcement import Enforcement, UndoResult
 from bot.store import Store
 from bot.store.retry import StoreRetry
 from model.labels import Label
@@ -209,7 +209,7 @@ async def test_an_undo_in_the_middle_of_an_action_comes_after_it(store: Store) -
             await asyncio.sleep(0.01)
         assert "Being taken back" in " ".join(card(case, "en").lines)
         again = await process.take_back(case, "eve")  # the first click wins
-        assert again == TakenBack()
+        assert again == UndoResult()
         banned.set()
     assert platform.done == [("delete", ""), ("warn", ""), ("ban", ""), *UNDONE] and back.result().done == (Ban(),)
     assert not await unfinished(store, "webchat")
@@ -256,7 +256,7 @@ async def test_of_two_clicks_the_slower_finds_nothing(store: Store, monkeypatch:
         platform.done, opened = [], await the_case(store)
         monkeypatch.setattr(store, "case", case)
         both = await asyncio.gather(process.take_back(opened, "dana"), process.take_back(opened, "eve"))
-    assert platform.done == UNDONE and sum(back == TakenBack() for back in both) == 1
+    assert platform.done == UNDONE and sum(back == UndoResult() for back in both) == 1
 
 
 async def test_a_click_whose_answer_was_lost_is_carried_out_by_the_next(
@@ -280,4 +280,4 @@ async def test_a_click_whose_answer_was_lost_is_carried_out_by_the_next(
         platform.done = []
         assert (await process.take_back(await the_case(store), "dana")).done == (Ban(),)
         assert platform.done == UNDONE
-        assert await process.take_back(await the_case(store), "dana") == TakenBack()
+        assert await process.take_back(await the_case(store), "dana") == UndoResult()

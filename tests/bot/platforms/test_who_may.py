@@ -73,7 +73,7 @@ def test_the_page_on_discord_says_who_may() -> None:
 )
 def test_what_follows_from_an_administrators_rights(rights: tuple[str, ...], moderates: bool, manages: bool) -> None:
     """Being an administrator gives nothing."""
-    found = telegram.follow_from(frozenset(rights))
+    found = telegram.rights_from(frozenset(rights))
     assert (telegram.Right.MODERATE in found, telegram.Right.MANAGE in found) == (moderates, manages)
 
 
@@ -111,5 +111,5 @@ NO_STRIKES = Strikes(timeout_at=None)
 )
 def test_which_rights_a_policy_makes_the_bot_use(policy: Policy, beyond: list[str]) -> None:
     """Of either label, and by strikes; none in shadow mode."""
-    assert telegram.beyond(frozenset(), policy) == beyond
-    assert telegram.beyond(frozenset(beyond), policy) == []
+    assert telegram.rights_beyond(frozenset(), policy) == beyond
+    assert telegram.rights_beyond(frozenset(beyond), policy) == []

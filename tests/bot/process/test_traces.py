@@ -62,7 +62,7 @@ async def test_free_pages_and_the_write_ahead_log_hold_nothing(way: str, sealer:
     async with Store.open(path, sealer) as store:
         pieces = await filled(store, path)
         if way == "erased":
-            assert await store.mine.erase(store.author(said("x")), "try-out", NOW) == len(pieces)
+            assert await store.personal_data.erase(store.author(said("x")), "try-out", NOW) == len(pieces)
         else:
             assert await store.forget_texts(NOW + timedelta(days=1)) == len(pieces)
         assert not [name for name in files_with(tmp_path, pieces) if name.startswith("domovoi")]
@@ -80,7 +80,7 @@ async def test_backups_and_their_logs_hold_nothing_after_the_next_one(sealer: Se
             await store.record_seen(said(LONG, f"later {_}"), NOW)
         pieces = [piece for piece in sealed(path) if len(piece) == 100]
         assert len(files_with(path.parent / "backups", pieces)) >= 3
-        await store.mine.erase(store.author(said("x")), "try-out", NOW)
+        await store.personal_data.erase(store.author(said("x")), "try-out", NOW)
         await store.back_up()
         assert files_with(tmp_path, pieces) == []
         assert len(list((tmp_path / "backups").glob("*.db"))) == 1
@@ -90,7 +90,7 @@ async def test_backups_and_their_logs_hold_nothing_after_the_next_one(sealer: Se
         assert len(list((tmp_path / "backups").glob("*.db"))) == 3
     path.unlink()
     async with Store.open(path, sealer) as again:
-        kept = await again.mine.export(again.author(said("x", author="ben")), "try-out")
+        kept = await again.personal_data.export(again.author(said("x", author="ben")), "try-out")
         assert [one.text for one in kept][:1] == ["another's"]
 
 
@@ -105,11 +105,13 @@ async def test_the_service_makes_that_backup_by_itself(
         pieces = await filled(store, path)
         await store.back_up()
         if dies:
-            await store.mine.erase(store.author(said("x")), "try-out", datetime.now(UTC) + timedelta(seconds=1))
+            await store.personal_data.erase(
+                store.author(said("x")), "try-out", datetime.now(UTC) + timedelta(seconds=1)
+            )
     async with Store.open(path, sealer) as store, asyncio.TaskGroup() as group:
         task = group.create_task(maintenance.keep_backups(store, lambda told: None))
         if not dies:
-            await store.mine.erase(store.author(said("x")), "try-out", NOW)
+            await store.personal_data.erase(store.author(said("x")), "try-out", NOW)
         async with asyncio.timeout(60):
             while files_with(tmp_path, pieces):
                 await asyncio.sleep(0.1)

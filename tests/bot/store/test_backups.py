@@ -154,7 +154,7 @@ async def test_an_erased_text_does_not_come_back_with_an_older_backup(tmp_path: 
         await store.back_up()
         copy_store(path, copy)
         author = store.sealer.author("webchat", "try-out", "author 1")
-        assert await store.mine.erase(author, "try-out", NOW) > 0
+        assert await store.personal_data.erase(author, "try-out", NOW) > 0
         await store.consents.withdraw("try-out", "author 0", NOW)
     before = content(path)
     for source in (None, copy):

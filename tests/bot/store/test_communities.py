@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from bot.store import Community, Store
 from bot.store import tables as t
-from bot.store.timed_bans import Lift
+from bot.store.timed_bans import TimedBan
 from tests.bot.store.test_store import NOW
 
 
@@ -44,14 +44,14 @@ async def test_a_ban_with_an_end_is_due_once(store: Store) -> None:
     """The later plan holds, another community's is its own, and what was lifted is not due again."""
     later, sooner = NOW + timedelta(hours=2), NOW + timedelta(hours=1)
     for community, due in (("c1", sooner), ("c1", later), ("c2", sooner)):
-        await store.lifts.plan(Lift("discord", community, "7", due))
-    assert await store.lifts.due("discord", NOW) == []
-    assert await store.lifts.due("discord", later) == [
-        Lift("discord", "c2", "7", sooner),
-        Lift("discord", "c1", "7", later),
+        await store.timed_bans.plan(TimedBan("discord", community, "7", due))
+    assert await store.timed_bans.due("discord", NOW) == []
+    assert await store.timed_bans.due("discord", later) == [
+        TimedBan("discord", "c2", "7", sooner),
+        TimedBan("discord", "c1", "7", later),
     ]
-    await store.lifts.forget("discord", "c2", "7")
-    assert [lift.community for lift in await store.lifts.due("discord", later)] == ["c1"]
+    await store.timed_bans.forget("discord", "c2", "7")
+    assert [lift.community for lift in await store.timed_bans.due("discord", later)] == ["c1"]
     async with store._engine.connect() as connection:
         row = (await connection.execute(sa.select(t.lift))).one()
     assert row.member != "7" and row.member_sealed != b"7"

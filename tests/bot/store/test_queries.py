@@ -67,7 +67,7 @@ async def test_numbers_and_authors_are_looked_up_in_an_index(store: Store) -> No
     await store.journalled("discord", "g1", "7")
     await store.case_of("discord", "g1", "7")
     await store.history("g1", "someone")
-    await store.mine.export("someone", "g1")
+    await store.personal_data.export("someone", "g1")
     plans = []
     async with store._engine.connect() as connection:
         for statement, parameters in list(asked):
@@ -115,4 +115,4 @@ async def test_what_a_moderator_types_teaches_and_counts_nowhere(store: Store, t
     case = await store.case(number)
     assert case is not None and (case.message.text, case.state, case.teaches) == ("such vermin", "confirmed", True)
     dana = store.sealer.author("webchat", "try-out", "dana")
-    assert [each.text for each in await store.mine.export(dana, "try-out")] == ["such vermin"]
+    assert [each.text for each in await store.personal_data.export(dana, "try-out")] == ["such vermin"]

@@ -63,7 +63,7 @@ async def test_a_text_that_is_gone_does_not_come_back_by_a_report(store: Store) 
     """Neither the text nor who wrote it."""
     row = (await store.record_seen(said("you idiots", "7"), NOW)).row
     await store.record_state(row or 0, RowState.EXEMPT)
-    await store.mine.erase(store.author(said("x")), "try-out", NOW)
+    await store.personal_data.erase(store.author(said("x")), "try-out", NOW)
     case = await store.case(await store.record_shown(said("you idiots", "7"), verdict(0.1, 0.86), RUDE, NOW))
     assert case is not None and case.message.text == "" and case.author.id == ""
 

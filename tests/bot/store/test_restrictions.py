@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from bot.domain.restriction import OwnRestriction, Restriction
 from bot.store import Store
-from bot.store.timed_bans import Lift
+from bot.store.timed_bans import TimedBan
 from tests.bot.store.test_store import NOW
 
 OWN = OwnRestriction("1", 3, "timeout", Restriction("timeout", NOW), Restriction("limits", permissions={"a": True}))
@@ -36,7 +36,7 @@ async def test_forgotten_with_the_texts_unless_still_to_be_lifted(store: Store) 
     """A ban of sixty days outlives the retention time, so that it is known as the bot's own when it ends."""
     for member in ("7", "8"):
         await store.restrictions.keep("discord", "discord-1", member, OWN, NOW - timedelta(days=40))
-    await store.lifts.plan(Lift("discord", "discord-1", "8", NOW + timedelta(days=20)))
+    await store.timed_bans.plan(TimedBan("discord", "discord-1", "8", NOW + timedelta(days=20)))
     await store.forget_texts(NOW - timedelta(days=30))
     assert not await store.restrictions.of("discord", "discord-1", "7")
     assert await store.restrictions.of("discord", "discord-1", "8")

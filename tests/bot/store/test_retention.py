@@ -60,7 +60,7 @@ async def test_harmless_rows_go_and_what_counts_stays(store: Store, tmp_path: Pa
     await wrote(store, "name-7")
     await wrote(store, "chat:title-7")
     await wrote(store, "erased", author="eve")
-    await store.mine.erase(store.sealer.author("webchat", "try-out", "eve"), "try-out", LONG_AGO)
+    await store.personal_data.erase(store.sealer.author("webchat", "try-out", "eve"), "try-out", LONG_AGO)
     await wrote(store, "last")
     before = audit(path)
     assert await store.forget_texts(FORGET) == 25
@@ -139,7 +139,7 @@ async def test_a_room_is_not_read_again_from_its_beginning(store: Store) -> None
 async def test_an_erased_text_does_not_come_back_by_a_report(store: Store) -> None:
     """However long ago it was erased."""
     await wrote(store, "m")
-    await store.mine.erase(store.sealer.author("webchat", "try-out", "ann"), "try-out", LONG_AGO)
+    await store.personal_data.erase(store.sealer.author("webchat", "try-out", "ann"), "try-out", LONG_AGO)
     await wrote(store, "last", author="ben")
     await store.forget_texts(FORGET)
     key = MessageKey("webchat", "try-out", "lounge", "m")

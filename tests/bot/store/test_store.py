@@ -123,9 +123,9 @@ async def test_only_corrections_with_a_basis_become_examples(store: Store, tmp_p
     unfounded = await seen_case(store, number="3")
     await store.record_correction(unfounded, "dana", "neutral", None, NOW, confirms=False)
     assert sorted(left_out(path)) == ["consent withdrawn", "no basis"]
-    assert set(await store.lessons.standing()) == {"3"}
+    assert set(await store.training_views.standing()) == {"3"}
     await store.forget_texts(NOW + timedelta(days=1))
-    assert set(await store.lessons.standing()) == {"3"}  # forgotten in time is not taken back
+    assert set(await store.training_views.standing()) == {"3"}  # forgotten in time is not taken back
     assert sorted(left_out(path)) == ["consent withdrawn", "no basis", "text forgotten"]
 
 

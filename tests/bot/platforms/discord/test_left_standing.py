@@ -55,7 +55,7 @@ async def test_a_ban_by_hand_is_left_and_never_lifted(scene: Scene, action: Acti
     scene.guild.ban(scene.ann, "spam")
     unchanged = await scene.discord.perform(action, key(scene), ann(scene))
     assert isinstance(unchanged, Unchanged) and unchanged.standing.kind == "ban"
-    assert not await scene.store.lifts.due("discord", datetime.now(UTC) + timedelta(days=9))
+    assert not await scene.store.timed_bans.due("discord", datetime.now(UTC) + timedelta(days=9))
     assert isinstance(await scene.discord.undo(action, key(scene), ann(scene)), Unchanged)
     assert set(scene.guild.bans) == {scene.ann.id}
 
@@ -69,7 +69,9 @@ async def test_the_bots_own_is_not_made_shorter_either(scene: Scene) -> None:
         )
         unchanged = await scene.discord.perform(second, key(scene, 3), ann(scene))
         assert unchanged is not None and unchanged.by == "bot"
-        due = [lift.due_at for lift in await scene.store.lifts.due("discord", datetime.now(UTC) + timedelta(days=9))]
+        due = [
+            lift.due_at for lift in await scene.store.timed_bans.due("discord", datetime.now(UTC) + timedelta(days=9))
+        ]
         if isinstance(first, Timeout):
             assert (ends := until(scene)) is not None and ends > datetime.now(UTC) + timedelta(minutes=1400)
         else:
@@ -103,7 +105,7 @@ async def test_undo_leaves_what_a_person_set_afterwards(scene: Scene) -> None:
     scene.guild.ban(scene.ann, None)
     undone = await scene.discord.undo(Ban(2), key(scene, 3), ann(scene))
     assert isinstance(undone, Unchanged) and set(scene.guild.bans) == {scene.ann.id}
-    for lift in await scene.store.lifts.due("discord", datetime.now(UTC) + timedelta(days=9)):
+    for lift in await scene.store.timed_bans.due("discord", datetime.now(UTC) + timedelta(days=9)):
         await scene.discord._action_calls.lift(lift)
     assert set(scene.guild.bans) == {scene.ann.id}
 
@@ -120,7 +122,7 @@ async def test_what_a_person_lifted_is_not_put_back(scene: Scene) -> None:
     await scene.discord.perform(Ban(2), key(scene, 4), ann(scene))
     scene.guild.unban(scene.ann)
     scene.guild.add_member(scene.ann)
-    (lift,) = await scene.store.lifts.due("discord", datetime.now(UTC) + timedelta(days=1))
+    (lift,) = await scene.store.timed_bans.due("discord", datetime.now(UTC) + timedelta(days=1))
     await scene.discord._action_calls.lift(lift)
     assert until(scene) is None
 

@@ -15,7 +15,7 @@ from bot.domain.policy import LabelPolicy, Strikes
 from bot.platforms.discord import Access
 from bot.platforms.discord.check import check_access
 from bot.platforms.discord.gateway import supervise
-from bot.platforms.discord.rate_limits import LONGEST_WAIT_S, UNKNOWN_WAIT_S, asked_of
+from bot.platforms.discord.rate_limits import LONGEST_WAIT_S, UNKNOWN_WAIT_S, requested_wait
 from tests.bot.platforms.discord.conftest import Scene, serving
 from tests.bot.platforms.discord.test_faults import alive, of
 from tests.simulators.discord_server import DiscordServer
@@ -194,7 +194,7 @@ async def test_an_answer_waits_as_long_as_discord_asks(scene: Scene) -> None:
 )
 def test_how_long_a_wait_is(headers: dict[str, str], body: bytes, wait_s: float, everywhere: bool) -> None:
     """In the body, in a header, or nowhere."""
-    assert asked_of(headers, body) == (wait_s, everywhere)
+    assert requested_wait(headers, body) == (wait_s, everywhere)
 
 
 @pytest.mark.parametrize("data", ['{"id": "%s", "channel_id": "%s"}', '{"id": null, "channel_id": "%s", "author": 7}'])

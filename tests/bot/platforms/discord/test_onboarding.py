@@ -14,7 +14,7 @@ from bot.domain.event import Author
 from bot.domain.policy import Mode, preset_of
 from bot.platforms.discord.events import community_of
 from bot.platforms.discord.rights import NEEDED, invite
-from bot.store.timed_bans import Lift
+from bot.store.timed_bans import TimedBan
 from tests.bot.platforms.discord.conftest import Scene, ago, serving
 from tests.simulators.discord_server import DiscordServer
 
@@ -200,13 +200,13 @@ async def test_a_ban_for_hours_ends(scene: Scene, tmp_path: Path) -> None:
     assert set(scene.guild.bans) == {scene.ann.id, scene.ben.id}
     scene.guild.ban(scene.ben, "a moderator's own reason")
     now = datetime.now(UTC)
-    assert not await scene.store.lifts.due("discord", now + timedelta(minutes=119))
-    for lift in await scene.store.lifts.due("discord", now + timedelta(minutes=121)):
+    assert not await scene.store.timed_bans.due("discord", now + timedelta(minutes=119))
+    for lift in await scene.store.timed_bans.due("discord", now + timedelta(minutes=121)):
         await scene.discord._action_calls.lift(lift)
     assert set(scene.guild.bans) == {scene.ben.id}
-    assert not await scene.store.lifts.due("discord", now + timedelta(days=9))
+    assert not await scene.store.timed_bans.due("discord", now + timedelta(days=9))
     scene.guild.ban(scene.ann, "Domovoi: automatic moderation")
-    await scene.store.lifts.plan(Lift("discord", scene.community, str(scene.ann.id), now))
+    await scene.store.timed_bans.plan(TimedBan("discord", scene.community, str(scene.ann.id), now))
     async with serving(scene, tmp_path):  # started anew, it goes on with what was planned
         await scene.server.until(lambda: set(scene.guild.bans) == {scene.ben.id})
 

@@ -12,7 +12,7 @@ from bot.domain.action import Action, Ban, Kick, Timeout
 from bot.domain.event import Author, MessageKey
 from bot.domain.policy import LabelPolicy, Mode, Strikes
 from bot.domain.restriction import OwnRestriction, Restriction, Unchanged
-from bot.store.timed_bans import Lift
+from bot.store.timed_bans import TimedBan
 from tests.bot.platforms.telegram.conftest import Scene, serving
 from tests.simulators.telegram_server import TelegramServer
 from tests.simulators.telegram_state import Chat, Member
@@ -132,7 +132,7 @@ async def test_undo_gives_back_exactly_what_an_older_restriction_had_left(scene:
         assert state(scene) != before
         assert await scene.telegram.undo(action, key(scene, number), ann(scene)) is True
         assert state(scene) == before
-        assert not await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=9))
+        assert not await scene.store.timed_bans.due("telegram", datetime.now(UTC) + timedelta(days=9))
 
 
 async def test_what_a_shorter_one_of_the_bots_covered_comes_back_at_its_end(scene: Scene) -> None:
@@ -142,12 +142,12 @@ async def test_what_a_shorter_one_of_the_bots_covered_comes_back_at_its_end(scen
         await scene.settled()
         before = state(scene)
         await scene.telegram.perform(action, key(scene), ann(scene))
-        (lift,) = await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=1))
+        (lift,) = await scene.store.timed_bans.due("telegram", datetime.now(UTC) + timedelta(days=1))
         assert lift.due_at.timestamp() == member(scene).until
         member(scene).until = int(time.time()) - 1
         await scene.telegram.action_calls.lift(lift)
         assert state(scene) == before
-        assert not await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=9))
+        assert not await scene.store.timed_bans.due("telegram", datetime.now(UTC) + timedelta(days=9))
 
 
 async def test_what_ended_while_nobody_looked_is_put_back_by_the_next_start(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_what_ended_while_nobody_looked_is_put_back_by_the_next_start(tmp_
             own = OwnRestriction("1", 0, "timeout", over, before, is_set=True)
             place, who = f"telegram-{scene.group.id}", str(scene.ann.id)
             await scene.store.restrictions.keep("telegram", place, who, own, datetime.now(UTC))
-            await scene.store.lifts.plan(Lift("telegram", place, who, over.ends_at))
+            await scene.store.timed_bans.plan(TimedBan("telegram", place, who, over.ends_at))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("bot.platforms.telegram.restriction_ends.LOOK_EVERY_S", 0.05)
             async with serving(scene, tmp_path, set_up=False):
@@ -175,7 +175,7 @@ async def test_what_a_person_lifts_is_not_put_back(scene: Scene) -> None:
     await scene.server.restricts(scene.mod, scene.group, scene.ann, "restricted", 0, **PARTLY)
     await scene.settled()
     await scene.telegram.perform(Timeout(10), key(scene), ann(scene))
-    (lift,) = await scene.store.lifts.due("telegram", datetime.now(UTC) + timedelta(days=1))
+    (lift,) = await scene.store.timed_bans.due("telegram", datetime.now(UTC) + timedelta(days=1))
     await scene.server.restricts(scene.mod, scene.group, scene.ann, "member")
     await scene.settled()
     await scene.telegram.action_calls.lift(lift)

@@ -337,7 +337,7 @@ async def test_consent_is_given_by_who_is_there_or_has_written_there(scene: Scen
     assert scene.server.called("sendDocument")
     author = scene.store.sealer.author("telegram", scene.community, str(gone.id))
     assert await scene.store.consents.basis(scene.community, author) is None
-    assert not await scene.store.mine.export(author, scene.community)
+    assert not await scene.store.personal_data.export(author, scene.community)
 
 
 async def test_nobody_agrees_for_another(scene: Scene, tmp_path: Path) -> None:

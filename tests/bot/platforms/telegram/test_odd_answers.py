@@ -263,7 +263,7 @@ def test_what_is_asked_next(monkeypatch: pytest.MonkeyPatch) -> None:
     polling = updates.Polling(None, lambda told: None)  # type: ignore[arg-type]
 
     def after(newest: int | None, fresh: int, count: int, took_s: float = 25.0) -> tuple[int | None, float]:
-        pause_s = polling._after(updates.Taken(newest, fresh), count, took_s)
+        pause_s = polling._after(updates.TakenUpdate(newest, fresh), count, took_s)
         return polling.offset, pause_s
 
     assert after(1000, 100, 100) == (1001, 0.0)

@@ -9,7 +9,7 @@ import pytest
 from telegram.error import RetryAfter
 
 from bot.platforms.telegram import rate_limits as limits
-from bot.platforms.telegram.rate_limits import OnlyWords
+from bot.platforms.telegram.rate_limits import MessageLimiter
 
 GROUP, PERSON = -1001, 7
 
@@ -30,12 +30,12 @@ class Sent:
         return max(sum(start <= one < start + within_s for one in at) for start in at)
 
 
-async def say(limiter: OnlyWords, sent: Sent, chat: int, endpoint: str = "sendMessage") -> Any:
+async def say(limiter: MessageLimiter, sent: Sent, chat: int, endpoint: str = "sendMessage") -> Any:
     """As the library calls it."""
     return await limiter.process_request(sent, (chat,), {}, endpoint, {"chat_id": chat}, None)
 
 
-async def tried(limiter: OnlyWords, sent: Sent) -> None:
+async def tried(limiter: MessageLimiter, sent: Sent) -> None:
     """Says something in the group, or is refused."""
     with contextlib.suppress(RetryAfter):
         await say(limiter, sent, GROUP)
@@ -44,7 +44,7 @@ async def tried(limiter: OnlyWords, sent: Sent) -> None:
 async def test_no_minute_is_fuller_than_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five that had to wait for one of the thirty a second, and five more a minute after the first five asked."""
     monkeypatch.setattr(limits, "MINUTE_S", 1.0)
-    limiter, sent = OnlyWords(5), Sent()
+    limiter, sent = MessageLimiter(5), Sent()
     await limiter.initialize()
     for number in range(30):
         await say(limiter, sent, PERSON + number)
@@ -60,7 +60,7 @@ async def test_no_minute_is_fuller_than_another(monkeypatch: pytest.MonkeyPatch)
 async def test_who_gave_up_waiting_used_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelled before it was sent: the next one has its place."""
     monkeypatch.setattr(limits, "MOST_AT_ONCE", 100)
-    limiter, sent = OnlyWords(1), Sent()
+    limiter, sent = MessageLimiter(1), Sent()
     await limiter.initialize()
     for number in range(30):
         await say(limiter, sent, PERSON + number)

@@ -157,7 +157,7 @@ async def test_polling_survives_what_telegram_answers(status: int | str, scene: 
     await scene.server.until(lambda: scene.telegram.trouble is None)
 
 
-REASON = updates.reason
+REASON = updates.trouble_of
 
 
 def test_each_error_says_what_to_do() -> None:
