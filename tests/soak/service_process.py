@@ -26,12 +26,11 @@ from typing import Any
 import discord
 import httpx
 
-import bot.platforms.telegram
 from bot import app, config
 from bot.pipeline import warning_pace
-from bot.platforms.discord import missed_messages as missed_messages
-from bot.platforms.discord import service
+from bot.platforms.discord import missed_messages, service
 from bot.platforms.telegram import service as telegram_service
+from bot.process import models
 from model.serving import worker
 
 STUB = Path(__file__).with_name("stub_worker.py")
@@ -53,7 +52,7 @@ async def at_once(*_: Any, **__: Any) -> None:
 
 def scale() -> None:
     """What the docstring says."""
-    bot.models.Worker = Stubbed
+    models.Worker = Stubbed
     httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
     httpx._transports.default.create_ssl_context(verify=True, cert=None, trust_env=True)  # as the library asks
     discord.Client.before_identify_hook = at_once

@@ -163,8 +163,8 @@ async def test_a_wait_is_obeyed_wherever_it_stands(scene: Scene, where: str) -> 
     await asyncio.sleep(0.5)
     assert len(scene.server.called("DELETE", path)) == 1
     assert scene.discord.circuit_breaker.wait_s() == 0.0
-    (bucket,) = scene.discord._waits._until
-    assert scene.discord._waits.left_s(bucket) > WAIT_S - 30
+    (bucket,) = scene.discord._rate_limits._until
+    assert scene.discord._rate_limits.left_s(bucket) > WAIT_S - 30
 
 
 async def test_an_answer_waits_as_long_as_discord_asks(scene: Scene) -> None:

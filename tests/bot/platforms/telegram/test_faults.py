@@ -40,7 +40,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "AGAIN_S", (0.05, 0.1, 0.2, 0.5, 1.0))
     monkeypatch.setattr(service, "Requests", functools.partial(Requests, read_timeout=0.3))
     for place in (service, updates):
-        monkeypatch.setattr(place, "reason", lambda error: (REASON(error)[0], 0.05))
+        monkeypatch.setattr(place, "trouble_of", lambda error: (REASON(error)[0], 0.05))
 
 
 def fail(scene: Scene, method: str, fault: Any, before: bool = True, times: float = 1) -> None:

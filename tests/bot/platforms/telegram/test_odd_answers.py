@@ -17,6 +17,7 @@ from bot.domain.platform import Gone, MissingPermission, PlatformRefuses, Unreac
 from bot.domain.policy import LabelPolicy, Strikes
 from bot.platforms.telegram import Access, answers, service
 from bot.platforms.telegram import updates as updates
+from bot.platforms.telegram.bot import NEEDED
 from bot.platforms.telegram.bot_api import Requests
 from bot.platforms.telegram.check import check_access
 from bot.platforms.unreadable_answers import read_by
@@ -47,7 +48,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "Requests", functools.partial(Requests, read_timeout=2.0))
     monkeypatch.setattr(service, "FIRST_WAIT_S", 0.05)
     for place in (service, updates):
-        monkeypatch.setattr(place, "reason", lambda error: (REASON(error)[0], 0.05))
+        monkeypatch.setattr(place, "trouble_of", lambda error: (REASON(error)[0], 0.05))
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ async def test_members_of_an_older_server(fresh: Scene) -> None:
     scene, server = fresh, fresh.server
 
     def old(answer: Any) -> tuple[int, bytes]:
-        result, kept = answer["result"], ("user", "status", "id", "title", "type", *service.NEEDED)
+        result, kept = answer["result"], ("user", "status", "id", "title", "type", *NEEDED)
         found = result if isinstance(result, list) else [result]
         bare = [{key: one[key] for key in kept if key in one} for one in found]
         for one in bare:

@@ -149,7 +149,7 @@ async def test_malformed_updates_are_in_nobodys_way(scene: Scene, monkeypatch: A
 @pytest.mark.parametrize("status", [401, 404, 409, 429, 500, 502, "reset"])
 async def test_polling_survives_what_telegram_answers(status: int | str, scene: Scene, monkeypatch: Any) -> None:
     """Each error is said with its fix, waited out, and what came meanwhile is handled."""
-    monkeypatch.setattr(updates, "reason", lambda error: (REASON(error)[0], 0.05))
+    monkeypatch.setattr(updates, "trouble_of", lambda error: (REASON(error)[0], 0.05))
     scene.server.fail("getUpdates", status, times=2)
     await scene.server.says(scene.group, scene.ann, "hello")  # ends the question that is open
     await scene.server.says(scene.group, scene.ann, "HATE")
@@ -172,7 +172,7 @@ def test_each_error_says_what_to_do() -> None:
 
 async def test_a_failed_start_is_tried_again(tmp_path: Path, monkeypatch: Any) -> None:
     """Telegram is away when the bot starts: it says so, and is there once Telegram is."""
-    monkeypatch.setattr(service, "reason", lambda error: (REASON(error)[0], 0.05))
+    monkeypatch.setattr(service, "trouble_of", lambda error: (REASON(error)[0], 0.05))
     async with TelegramServer() as server:
         scene = Scene(server)
         server.fail("getMe", 502, times=3)
