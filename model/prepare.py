@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.base import BaseNotFound
-from model.gptj.files import FORMAT, PREPARED_FILE, Tensors, file_hash, open_checkpoint
+from model.gptj.files import FORMAT, PREPARED_FILE, TensorSource, file_hash, open_checkpoint
 from model.gptj.int8 import quantise
 from model.gptj.network import Shape
 
@@ -71,7 +71,7 @@ def prepare(source: str, out: Path, console: Console, shard_bytes: int = SHARD_B
     return sum(path.stat().st_size for path in out.iterdir())
 
 
-def _write_shards(shape: Shape, source: Tensors, folder: Path, shard_bytes: int, console: Console) -> None:
+def _write_shards(shape: Shape, source: TensorSource, folder: Path, shard_bytes: int, console: Console) -> None:
     """All tensors in safetensors files of about `shard_bytes`, and the index that transformers expects of several."""
     shards: list[dict[str, Tensor]] = [{}]
     place: dict[str, int] = {}

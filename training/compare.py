@@ -77,7 +77,7 @@ def ways(
     prompts: list[tuple[str, Base]] = [("", base)]
     found: list[tuple[str, str, Answer]] = []
     if isinstance(base, GPTJ):
-        prompts = [("instruction", base.asked(INSTRUCTION)), ("raw text", base.asked(RAW))]
+        prompts = [("instruction", base.with_prompt(INSTRUCTION)), ("raw text", base.with_prompt(RAW))]
         shots = _few_shot(base, learn)
         found += [(f"zero-shot ({name})", name, _asked(asked, texts)) for name, asked in prompts[:1]]
         found += [(f"few-shot, {SHOTS} of each label", "instruction", _asked(shots, texts))]
@@ -133,7 +133,7 @@ def _few_shot(base: GPTJ, learn: Sequence[Example]) -> GPTJ:
         shown = [example for group in zip(*(mine[:count] for mine in middling), strict=True) for example in group]
         told = "".join(f"{e.text}{INSTRUCTION.separator} {e.label}\n\nMessage:\n" for e in shown)
         try:
-            return base.asked(Prompt(INSTRUCTION.instruction + told, INSTRUCTION.separator, INSTRUCTION.answers))
+            return base.with_prompt(Prompt(INSTRUCTION.instruction + told, INSTRUCTION.separator, INSTRUCTION.answers))
         except ValueError:
             continue  # too long for this base's window
     raise ValueError("not one example of each label fits beside the instruction")

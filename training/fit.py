@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from model.base import Base, Encoded, TrainingModule
-from model.gptj.int8 import bitsandbytes
+from model.gptj.int8 import load_bitsandbytes
 from model.labels import LABELS
 from model.normalize import conservative
 from training.checkpoint import Checkpoint
@@ -149,7 +149,7 @@ def make_optimizer(learner: TrainingModule, recipe: Recipe) -> torch.optim.Optim
     groups: list[dict[str, Any]] = [{"params": [p for name, p in named if "head" not in name]}]
     groups += [{"params": head, "lr": recipe.head_learning_rate}] if head else []
     if recipe.optimizer == "adam8bit":
-        eight_bit: torch.optim.Optimizer = bitsandbytes().optim.Adam8bit(groups, lr=recipe.learning_rate)
+        eight_bit: torch.optim.Optimizer = load_bitsandbytes().optim.Adam8bit(groups, lr=recipe.learning_rate)
         return eight_bit
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 

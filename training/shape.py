@@ -13,7 +13,7 @@ from typing import Any
 from model.base import Base, LoraSpec
 from model.choice import finite
 from model.gptj.base import GPTJ
-from model.gptj.network import ENDS
+from model.gptj.network import EMBEDDING_AND_HEAD
 from model.table import BadData
 
 FEED_FORWARD = frozenset({"up", "down", "fc_in", "fc_out"})
@@ -29,7 +29,7 @@ def targets_of(base: Base, on: str) -> tuple[str, ...]:
     linears = base.default_lora.targets
     if on == "attention":
         return tuple(target for target in linears if target not in FEED_FORWARD)
-    return (*linears, *ENDS) if on == "everything" and isinstance(base, GPTJ) else linears
+    return (*linears, *EMBEDDING_AND_HEAD) if on == "everything" and isinstance(base, GPTJ) else linears
 
 
 def add_shape(parser: argparse.ArgumentParser) -> None:

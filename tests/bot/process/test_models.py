@@ -19,7 +19,7 @@ from bot.process import models
 from bot.store.store import Journalled
 from model.adapters.registry import SHIPPED_FOLDER
 from model.classifier import AdapterRejected
-from model.gptj.files import MINI
+from model.gptj.files import MINI_FOLDER
 from tests.bot.signed_in import link, operator
 from tests.programs import CHROMIUM
 
@@ -97,7 +97,7 @@ async def test_a_missing_folder_and_a_killed_process_are_stood_in_for(
         assert [action["name"] for action in row.decision["actions"]] == ["alert"]
         assert "stand-in" in row.decision["reason"] and "no such folder" in await notice(running)
 
-        shutil.copytree(MINI, folder)
+        shutil.copytree(MINI_FOLDER, folder)
         await until(lambda: _when(not running.parts.model_trouble(), row))
         row = await says(running, RUDE + " now")
         assert row.adapter == "global/mini-1" and await notice(running) == ""
