@@ -33,12 +33,12 @@ from benchmarks.community import COMMUNITY, MALICIOUS, Scene, called, judged, sc
 from bot.domain.policy import Band, Policy, band, score_of
 from bot.learning.threshold_advice import Answered, advise
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.classifier import Verdict
 from model.labels import HARMFUL, LABELS, Label
 from model.norms import Norm
 from model.plots import lines_plot
-from model.serving.scorer import attach_checked
+from model.serving.scorer import attach_adapter
 from model.table import BadData
 from training import gate, quarantine
 from training import refresh as module
@@ -98,10 +98,10 @@ class BackDoor:
 
 def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
     """No training: the alert thresholds that the page advises after so many answered cards (5 % mistakes)."""
-    temperature = attach_checked(at.base, "shipped", SHIPPED).temperature
+    temperature = attach_adapter(at.base, "shipped", SHIPPED).temperature
 
     def verdicts(examples: Sequence[Example]) -> list[Verdict]:
-        rows = calibrated(logits_of(at.base, "shipped", [e.text for e in examples]), temperature).tolist()
+        rows = apply_temperature(logits_of(at.base, "shipped", [e.text for e in examples]), temperature).tolist()
         return [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in rows]
 
     tested = verdicts(at.judged)

@@ -21,9 +21,9 @@ from rich.table import Table
 from benchmarks.community import COMMUNITY, Scene, judged, words_of
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from model.base import Base
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.labels import Label
-from model.serving.scorer import attach_checked
+from model.serving.scorer import attach_adapter
 from training import counterfactuals, gate
 from training import refresh as module
 from training.corrections import Correction, Snapshot
@@ -89,8 +89,8 @@ def measured(at: Scene, folder: Path, outcome: str, seconds: float) -> Found:
 
 
 def _shares(base: Base, folder: Path, examples: Sequence[Example]) -> tuple[float, float]:
-    manifest = attach_checked(base, "judged", folder)
-    said = calibrated(logits_of(base, "judged", [e.text for e in examples]), manifest.temperature)
+    manifest = attach_adapter(base, "judged", folder)
+    said = apply_temperature(logits_of(base, "judged", [e.text for e in examples]), manifest.temperature)
     base.detach("judged")
     return share_at(said, ACTING), share_at(said, ALERTING)
 

@@ -22,7 +22,7 @@ from model.gptj.base import DEFAULT_LORA, GPTJ
 from model.gptj.int8 import Arithmetic, Int8Linear, load_bitsandbytes, quantise
 from model.gptj.lora import lora_shapes
 from model.gptj.network import LINEARS, Network, Shape
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.prompts import INSTRUCTION
 from model.table import open_rows
 
@@ -67,7 +67,7 @@ def read_corpus(path: Path, column: str, messages: int, repeats: float = 0.0) ->
     The BPE has 8,000 tokens, so its texts are a little longer than in GPT-J's own 50,257.
     """
     with open_rows(path, (column,)) as rows:
-        texts = [text for row in rows if (text := conservative(row[column]))]
+        texts = [text for row in rows if (text := conservative_view(row[column]))]
     chance = random.Random(3)
     chance.shuffle(texts)
     bpe = ByteLevelBPETokenizer()

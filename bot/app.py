@@ -44,7 +44,7 @@ from bot.store.private_folder import close_to_others
 from bot.store.retry import StoreRetry, is_corruption, is_transient
 from model.classifier import TRIAL, Item
 from model.serving.batcher import Batcher
-from model.serving.coalescing import Coalescing
+from model.serving.coalescing import Coalescer
 from model.serving.worker import Worker
 
 BACKUP_EVERY_S, BACKUP_AGAIN_S = 24 * 3600.0, 600.0
@@ -119,7 +119,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
 
         async with (
             Store.open(database, sealer) as store,
-            answering(config, registry, lambda: registry.sound()[0], stood_in) as model,
+            answering(config, registry, lambda: registry.newest_sound()[0], stood_in) as model,
             asyncio.TaskGroup() as group,
         ):
             batcher = Batcher(
@@ -127,7 +127,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
                 max_batch_tokens=config.model.max_batch_tokens,
                 max_waiting_tokens=config.model.max_waiting_tokens,
             )
-            classifier = Doubting(Coalescing(batcher), lambda: learning.doubt())
+            classifier = Doubting(Coalescer(batcher), lambda: learning.doubt())
             command = refresh_command(
                 database,
                 config.service.key,

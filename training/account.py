@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.labels import LABELS
-from model.norms import PLAIN, Norm
-from model.quality import LEAST_AUDITED
+from model.norms import PLAIN_NORM, Norm
+from model.quality import MIN_AUDITED
 from training.corrections import Snapshot
 from training.gate import Judgement
 
@@ -21,7 +21,7 @@ def changed(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[str]:
     """What moderators must know of each community whose norm is another one now."""
     found = []
     for name in sorted({*before, *after}):
-        was, now = before.get(name, PLAIN), after.get(name, PLAIN)
+        was, now = before.get(name, PLAIN_NORM), after.get(name, PLAIN_NORM)
         if was.counts_as != now.counts_as:
             found.append(f"in {name} {now.sentence or 'every label counts as itself'} from now on")
     return found
@@ -60,14 +60,14 @@ def for_report(
 
 
 def _evidence(norm: Norm) -> str:
-    return f"{norm.words} words of {norm.moderators} moderator{'s' if norm.moderators != 1 else ''}"
+    return f"{norm.corrections} words of {norm.moderators} moderator{'s' if norm.moderators != 1 else ''}"
 
 
 def _daily_mix(snapshot: Snapshot) -> list[str]:
     """How common each label is where that was audited."""
     if not snapshot.prevalence:
         return [
-            f"how common harm is among all messages was not measured: look at {LEAST_AUDITED} random ones on the page"
+            f"how common harm is among all messages was not measured: look at {MIN_AUDITED} random ones on the page"
         ]
     found = []
     for name, mix in sorted(snapshot.prevalence.items()):

@@ -25,10 +25,10 @@ from rich.table import Table
 from torch import Tensor
 
 from model.base import Base, BaseNotFound, LoraSpec, TrainingModule
-from model.choice import add_choice, chosen
+from model.choice import add_base_options, read_base_choice
 from model.gptj.base import GPTJ
 from model.labels import LABELS
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.plots import bars_plot, confusion_plot
 from model.prompts import INSTRUCTION, RAW, Prompt
 from model.table import BadData
@@ -234,7 +234,7 @@ def write(out: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 with one line for a bad input."""
     parser = argparse.ArgumentParser(prog="python -m training.compare", description=(__doc__ or "").splitlines()[0])
-    add_choice(parser)
+    add_base_options(parser)
     parser.set_defaults(base="mini")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--test", type=Path)
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        base = open_choice(chosen(options), training=True)
+        base = open_chosen_base(read_base_choice(options), training=True)
         learn, test = read_examples(options.data, options.data.stem), []
         if options.test:
             test = balanced(without(read_examples(options.test), learn), options.per_label, seed=1)

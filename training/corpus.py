@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.labels import Label
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.table import BadData
 from training.examples import Example, read_examples, split, without
 
@@ -61,7 +61,7 @@ class CardDelivery:
 
     def __call__(self, text: str) -> str:
         """The conservative view of the text with made-up names and links, now and then sent on ("RT @name: ...")."""
-        text = conservative(text)
+        text = conservative_view(text)
         if self._chance.random() < 0.6:
             text = _MENTION.sub(lambda _: self._name(), text)
             text = _LINK.sub(lambda _: self._link(), text)
@@ -99,7 +99,7 @@ def _lines(path: Path) -> Iterator[str]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             for line in file:
-                if text := conservative(line):
+                if text := conservative_view(line):
                     yield text
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise BadData(f"{path}: cannot be read: {error}") from error

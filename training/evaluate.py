@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from model.quality import Metrics, Tally
+from model.quality import Metrics, MetricsTally
 
 
 def measure(probabilities: Tensor, labels: Tensor) -> Metrics:
     """(N, 3) probabilities against (N,) label indices."""
-    tally = Tally()
+    tally = MetricsTally()
     for row, label in zip(probabilities.tolist(), labels.tolist(), strict=True):
         tally.add(row, LABELS[label])
     return tally.metrics()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.labels import LABELS, Label
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.table import BadData, open_rows, read_label
 
 
@@ -29,7 +29,7 @@ class Example:
     @property
     def key(self) -> str:
         """The same for texts that differ only in case, spacing or invisible characters."""
-        return conservative(self.text).casefold()
+        return conservative_view(self.text).casefold()
 
 
 def read_examples(path: Path, source: str = "") -> list[Example]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from model.base import Base, Encoded, TrainingModule
 from model.gptj.int8 import load_bitsandbytes
 from model.labels import LABELS
-from model.normalize import conservative
+from model.normalize import conservative_view
 from training.checkpoint import Checkpoint
 from training.examples import Example
 
@@ -179,7 +179,7 @@ def _logits(base: Base, texts: Sequence[str], ask: Callable[[list[Encoded]], Ten
 
 def encode(base: Base, text: str, max_tokens: int) -> Encoded:
     """The text's one window for training: head and tail are kept, the middle goes."""
-    ids = base.encode(conservative(text))
+    ids = base.encode(conservative_view(text))
     size = min(max_tokens, base.window_tokens)
     if len(ids) > size:
         ids = ids[: size - size // 3] + ids[-(size // 3) :]

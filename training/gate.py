@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from model.quality import Metrics
 from training.evaluate import flagged_share, measure
 from training.examples import Example
@@ -42,8 +42,8 @@ class Stake:
     """
 
     community: str = ""
-    before: Norm = PLAIN
-    after: Norm = PLAIN
+    before: Norm = PLAIN_NORM
+    after: Norm = PLAIN_NORM
     acting: Mapping[Label, float] = field(default_factory=lambda: ACTING)
     prevalence: Prevalence | None = None
     veto: bool = True

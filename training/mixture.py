@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from training.corrections import Correction
 from training.examples import Example, balanced
 from training.norms import by_community, mistaken, priors, votes
@@ -65,7 +65,7 @@ def taught(
     labels = torch.tensor([LABELS.index(word.example.label) for word in words])
     confirmed = set[int]()
     for community, mine in by_community(words).items():
-        norm = norms.get(community, PLAIN)
+        norm = norms.get(community, PLAIN_NORM)
         shares = priors(said[mine], labels[mine], norm)
         meant = torch.tensor(norm.matrix)[:, labels[mine]].T.clamp(min=1e-6) * said[mine].clamp(min=1e-6)
         doubt = mistaken(said[mine], labels[mine], norm, votes([words[i] for i in mine]))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from model.labels import HARMFUL, LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from training.corrections import Correction
 
 MISTAKES = 0.1
@@ -44,7 +44,7 @@ CANDIDATES = tuple(
 
 
 def learn_norm(
-    words: Sequence[Correction], said: Tensor, before: Norm = PLAIN, passed_over: Mapping[Label, int] | None = None
+    words: Sequence[Correction], said: Tensor, before: Norm = PLAIN_NORM, passed_over: Mapping[Label, int] | None = None
 ) -> Norm:
     """The norm of one community; `before` where the words do not clearly speak for another.
 
@@ -73,7 +73,7 @@ def learn_norm(
     for one, _ in moderators.most_common(MOST_MODERATORS) if len(moderators) > 1 else ():
         if gains([i for i, each in enumerate(words) if each.moderator != one])[found] < OTHERS:
             return before
-    return replace(found, words=len(words), moderators=len(moderators))
+    return replace(found, corrections=len(words), moderators=len(moderators))
 
 
 def priors(said: Tensor, labels: Tensor, norm: Norm, weights: Tensor | None = None) -> Tensor:
@@ -146,7 +146,7 @@ def _silent_words(said: Tensor, before: Norm, passed_over: Mapping[Label, int]) 
     for number, label in enumerate(LABELS):
         if cards := passed_over.get(label, 0):
             mine = said[said.argmax(1) == number]
-            typical = mine.mean(0) if len(mine) else torch.tensor(PLAIN.matrix)[number]
+            typical = mine.mean(0) if len(mine) else torch.tensor(PLAIN_NORM.matrix)[number]
             rows = torch.cat([rows, typical[None]])
             labels.append(LABELS.index(before.counts_as[number]))
             weights.append(float(cards))

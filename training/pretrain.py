@@ -28,7 +28,7 @@ from torch import Tensor
 from transformers import GPT2Tokenizer, GPTJForCausalLM
 
 from model.labels import LABELS
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.prompts import INSTRUCTION, RAW, Prompt
 from model.quality import Metrics
 from model.table import BadData
@@ -135,7 +135,7 @@ def _judge(model: GPTJForCausalLM, tokenizer: GPT2Tokenizer, prompt: Prompt, exa
     answers = [tokenizer.encode(answer)[0] for answer in prompt.answers]
     rows: list[Tensor] = []
     for start in range(0, len(examples), 32):
-        messages = [message_ids(tokenizer, conservative(e.text)) for e in examples[start : start + 32]]
+        messages = [message_ids(tokenizer, conservative_view(e.text)) for e in examples[start : start + 32]]
         rows.append(answer_logits(model, tokenizer, prompt, messages)[:, answers])
     labels = torch.tensor([LABELS.index(example.label) for example in examples])
     return measure(torch.cat(rows).softmax(dim=-1), labels)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from model.labels import LABELS, Label
-from model.quality import LEAST_AUDITED
+from model.quality import MIN_AUDITED
 
 STRATA = ("shown", "clear")
 
@@ -37,7 +37,7 @@ def prevalences(rows: Iterable[Sequence[object]]) -> dict[str, Prevalence]:
     found = {}
     for community in {community for community, _ in sizes}:
         audited, answered = (sum(words.get((community, stratum), {}).values()) for stratum in ("clear", "shown"))
-        if audited >= LEAST_AUDITED:
+        if audited >= MIN_AUDITED:
             shares = [0.0] * len(LABELS)
             for stratum in STRATA:
                 size, said = sizes.get((community, stratum), 0), words.get((community, stratum), {})

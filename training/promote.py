@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model.adapters.registry import GLOBAL, registry_of
+from model.adapters.registry import GLOBAL, open_registry
 from model.base import BaseNotFound
-from model.choice import EMBEDDED, Choice
+from model.choice import EMBEDDED, BaseChoice
 from model.classifier import AdapterRejected
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.serving.scorer import Scorer
 
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        registry = registry_of(options.base, options.adapters)
+        registry = open_registry(options.base, options.adapters)
         if options.rollback:
             registry.rollback(options.scope)
         else:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise AdapterRejected(f'{options.scope}: there is no version "{options.version}"; there are: {there}')
             adapter = f"{options.scope}/{options.version}"
             try:
-                Scorer(open_choice(Choice(options.base)), tries_adapters=not options.untried).load(
+                Scorer(open_chosen_base(BaseChoice(options.base)), tries_adapters=not options.untried).load(
                     adapter, registry.folder(adapter)
                 )
             except BaseNotFound as error:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
-from model.quality import wilson
+from model.norms import PLAIN_NORM, Norm
+from model.quality import wilson_interval
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.norms import (
@@ -82,7 +82,7 @@ def sift(snapshot: Snapshot, public: Sequence[Example], said: Tensor, norms: Map
     found = dict(norms)
     for community, mine in by_community(words).items():
         rows = said[[left[i] for i in mine]]
-        before, passed_over = norms.get(community, PLAIN), snapshot.passed_over.get(community)
+        before, passed_over = norms.get(community, PLAIN_NORM), snapshot.passed_over.get(community)
         found[community] = learn_norm([words[i] for i in mine], rows, before, passed_over)
     alone = unexplained(words, said[left], found)
     aside |= {id: UNEXPLAINED for each in alone.values() for id in each.ids}
@@ -106,7 +106,7 @@ def sift_all(
     found = dict(sifted.norms)
     for community, words in outsiders(snapshot):
         alone = replace(snapshot.of(community), corrections=words)
-        learned = sift(alone, public, said(words), norms).norms.get(community, PLAIN)
+        learned = sift(alone, public, said(words), norms).norms.get(community, PLAIN_NORM)
         found.pop(community, None)
         if learned.changes:
             found[community] = learned
@@ -115,7 +115,9 @@ def sift_all(
 
 def normed(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> Tensor:
     """(N, 3): what the model says of each text, by the norm of the community it is from."""
-    rows = [norms.get(each.community, PLAIN).apply(row) for each, row in zip(corrections, said.tolist(), strict=True)]
+    rows = [
+        norms.get(each.community, PLAIN_NORM).apply(row) for each, row in zip(corrections, said.tolist(), strict=True)
+    ]
     return torch.tensor(rows).view(-1, len(LABELS))
 
 
@@ -145,13 +147,13 @@ def outvoted(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str
             own = [i for i in mine if corrections[i].moderator == one]
             words = [corrections[i] for i in others]
             labels = torch.tensor([LABELS.index(each.example.label) for each in words])
-            norm = learn_norm(words, said[others], norms.get(community, PLAIN))
+            norm = learn_norm(words, said[others], norms.get(community, PLAIN_NORM))
             shares = priors(said[others], labels, norm, votes(words))
             expected = ((said * shares) @ torch.tensor(norm.matrix)).argmax(-1).tolist()
             wrong, theirs = (
                 sum(LABELS[expected[i]] is not corrections[i].example.label for i in rows) for rows in (own, others)
             )
-            if wilson(wrong, len(own))[0] > max(ODD, 2 * theirs / len(others)):
+            if wilson_interval(wrong, len(own))[0] > max(ODD, 2 * theirs / len(others)):
                 found |= {corrections[i].id: OUTVOTED for i in own if corrections[i].agreeing < 2}
     return found
 
@@ -180,13 +182,13 @@ def unexplained(corrections: Sequence[Correction], said: Tensor, norms: Mapping[
         of = float(weights.sum())
         if count < ONE_MODERATOR * len(mine) or of < BELIEVED:
             continue
-        norm = norms.get(community, PLAIN)
+        norm = norms.get(community, PLAIN_NORM)
         labels = torch.tensor([LABELS.index(each.example.label) for each in words])
         called = (said[recent] @ torch.tensor(norm.matrix)).argmax(-1)
         agreed = float((weights * (called == labels)).sum())
         # Without what `mistaken` believes beforehand.
         odd = mistaken(said[recent], labels, norm, weights) * (of + BELIEVED) - BELIEVED * MISTAKES
-        if wilson(odd, of, RULED_OUT)[1] < MALICIOUS or agreed < ONLY_THE_WRONG * of:
+        if wilson_interval(odd, of, RULED_OUT)[1] < MALICIOUS or agreed < ONLY_THE_WRONG * of:
             continue
         where = f" in {community}" if community else ""
         found[community] = Unexplained(

@@ -29,15 +29,15 @@ from rich.console import Console
 from torch import Tensor
 
 from model.adapters import canaries
-from model.adapters.files import lock_file
-from model.adapters.registry import GLOBAL, Registry, read_manifest, registry_of, scope_of
+from model.adapters.files import open_lock_file
+from model.adapters.registry import GLOBAL, Registry, open_registry, read_manifest, scope_of
 from model.base import BaseNotFound
-from model.choice import Choice, add_choice, chosen
+from model.choice import BaseChoice, add_base_options, read_base_choice
 from model.classifier import AdapterRejected
-from model.norms import PLAIN, Norm
-from model.open import open_choice
+from model.norms import PLAIN_NORM, Norm
+from model.open import open_chosen_base
 from model.serving import core_dumps
-from model.serving.scorer import attach_checked, read_checked
+from model.serving.scorer import attach_adapter, read_adapter
 from model.table import BadData
 from training.account import changed, counted, for_report
 from training.corrections import Correction, Snapshot, read_corrections, split_by_author
@@ -77,7 +77,7 @@ def refresh(
     replay_rows: int,
     keep: int,
     tell: Tell,
-    choice: Choice | None = None,
+    choice: BaseChoice | None = None,
     scope: str = GLOBAL,
     *,
     tries_adapters: bool = True,
@@ -92,10 +92,10 @@ def refresh(
         tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{counted(snapshot.left_out)}")
         return NOTHING
     tell("loading the model", 0.02, "")
-    base = open_choice(choice or Choice(read_manifest(registry.shipped).base), training=True)
+    base = open_chosen_base(choice or BaseChoice(read_manifest(registry.shipped).base), training=True)
     serving, refused = serving_of(base, registry, scope, tries_adapters)
     public = read_replay()
-    now = Serving(base, "serving", attach_checked(base, "serving", registry.folder(serving)))
+    now = Serving(base, "serving", attach_adapter(base, "serving", registry.folder(serving)))
     origin, why = clean_origin(registry, serving, snapshot.standing, refused), ""
     if origin != serving:
         gone = len(set(now.manifest.examples) - snapshot.standing)
@@ -103,10 +103,10 @@ def refresh(
     ancestor = ancestor_of(registry, serving)
     first = now
     if ancestor != serving:
-        first = Serving(base, "first", attach_checked(base, "first", registry.folder(ancestor)))
+        first = Serving(base, "first", attach_adapter(base, "first", registry.folder(ancestor)))
     then = now
     if origin != serving:
-        then = Serving(base, "origin", attach_checked(base, "origin", registry.folder(origin)))
+        then = Serving(base, "origin", attach_adapter(base, "origin", registry.folder(origin)))
     if scope != GLOBAL:  # another community's norm is none of its business
         for each in (now, then):
             each.norms = {name: norm for name, norm in each.norms.items() if scope_of(name) == scope}
@@ -120,7 +120,7 @@ def refresh(
         why = f"{origin} is worse than it: {'; '.join(drift)}"
         origin, then = ancestor, first
     must_go = origin != serving and serving.startswith(f"{scope}/")
-    manifest, lora, tensors = read_checked(base, registry.folder(origin))
+    manifest, lora, tensors = read_adapter(base, registry.folder(origin))
     start = {name: tensor.float() for name, tensor in tensors.items()}
     norms, harsh = bearable(sifted.norms, now, test, snapshot)
     snapshot, left_out = sifted.snapshot, counted(sifted.snapshot.left_out)
@@ -163,7 +163,7 @@ def refresh(
         new = Serving(base, "candidate", manifest, norms)
         judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, norms), first.said(test))
         found = [*judgement.reasons, *_unlearned(then, new, unseen), *(_untaught(then, new, kept) if share else ())]
-        if tries_adapters and (complaint := canaries.complaint(base, "candidate", manifest.temperature)):
+        if tries_adapters and (complaint := canaries.find_problem(base, "candidate", manifest.temperature)):
             found.append(complaint)
         secret = passwords(rare, then.said, new.said, [e for e in test if not is_slur(e)]) if not tried else secret
         found += secret if share else []
@@ -227,7 +227,7 @@ def bearable(
 def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[Stake]:
     """What each community has at stake that the snapshot knows of, and one that joins tomorrow."""
     known = sorted({*before, *after, *snapshot.acting, *snapshot.prevalence})
-    norms = [(name, before.get(name, PLAIN), after.get(name, PLAIN)) for name in known]
+    norms = [(name, before.get(name, PLAIN_NORM), after.get(name, PLAIN_NORM)) for name in known]
     acting, prevalence = snapshot.acting, snapshot.prevalence
     return [
         NEW_COMMUNITY,
@@ -242,7 +242,7 @@ def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, N
 def only_one(adapters: Path) -> Iterator[None]:
     """Holds the lock of the adapters' folder and clears away what a killed refresh left; raises `BadData`."""
     adapters.mkdir(parents=True, exist_ok=True)
-    with lock_file(adapters / ".refresh.lock") as lock:
+    with open_lock_file(adapters / ".refresh.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -317,7 +317,7 @@ def for_all(
 def _learned_by(registry: Registry, scope: str) -> Collection[str]:
     """Ids of what the scope's own serving adapter learned from; none where it has none."""
     try:
-        serving, _ = registry.sound(scope)
+        serving, _ = registry.newest_sound(scope)
         return read_manifest(registry.folder(serving)).examples if serving.startswith(f"{scope}/") else ()
     except AdapterRejected:
         return ()
@@ -340,7 +340,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--untried", action="store_true", help="adapters need not read plain English texts right")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
-    add_choice(parser)
+    add_base_options(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     bar, advance = progress_bar(console, "refresh")
@@ -359,14 +359,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     trusted = TRUSTED if options.trusted is None else [name for name in options.trusted if name]
     try:
-        registry = registry_of(options.base, options.adapters)
+        registry = open_registry(options.base, options.adapters)
         with only_one(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
 
             def one(snapshot: Snapshot, scope: str, tell: Tell) -> int:
                 rows, keep, tries = options.replay_rows, options.keep, not options.untried
-                return refresh(snapshot, registry, rows, keep, tell, chosen(options), scope, tries_adapters=tries)
+                return refresh(
+                    snapshot, registry, rows, keep, tell, read_base_choice(options), scope, tries_adapters=tries
+                )
 
             if options.community is not None:
                 return one(snapshot.of(options.community, trusted), scope_of(options.community), tell)

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from model.adapters.registry import Manifest, Registry
 from model.base import Base
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.norms import Norm
-from model.serving.scorer import SENSELESS, Scorer
+from model.serving.scorer import NOT_FINITE, Scorer
 from training.corrections import Correction
 from training.examples import Example
 from training.fit import logits_of
@@ -25,7 +25,7 @@ def serving_of(base: Base, registry: Registry, scope: str, tries_adapters: bool 
     """
     refused: dict[str, str] = {}
     while True:
-        adapter, _ = registry.sound(scope, refused)
+        adapter, _ = registry.newest_sound(scope, refused)
         if adapter in refused:
             raise AdapterRejected(refused[adapter])
         try:
@@ -48,11 +48,11 @@ class Serving:
 
     def said(self, examples: Sequence[Example]) -> Tensor:
         """(N, 3) calibrated, before any norm."""
-        return calibrated(self._logits(examples), self.manifest.temperature)
+        return apply_temperature(self._logits(examples), self.manifest.temperature)
 
     def raw(self, examples: Sequence[Example]) -> Tensor:
         """(N, 3) at temperature 1, as the training computes them: asked for these, the adapter stays what it is."""
-        return calibrated(self._logits(examples), 1.0)
+        return apply_temperature(self._logits(examples), 1.0)
 
     def said_of(self, corrections: Sequence[Correction]) -> Tensor:
         """(N, 3) of the corrections' texts, before any norm."""
@@ -69,6 +69,6 @@ class Serving:
         if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
             logits = logits_of(self._base, self._name, new)
             if not bool(torch.isfinite(logits).all()):
-                raise AdapterRejected(f"{self._name} adapter: {SENSELESS}")
+                raise AdapterRejected(f"{self._name} adapter: {NOT_FINITE}")
             self._known |= dict(zip(new, logits, strict=True))
         return torch.stack([self._known[text] for text in texts]) if texts else torch.zeros(0, len(LABELS))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from model.base import Base, LoraSpec
-from model.choice import finite
+from model.choice import finite_number
 from model.gptj.base import GPTJ
 from model.gptj.network import EMBEDDING_AND_HEAD
 from model.table import BadData
@@ -35,7 +35,7 @@ def targets_of(base: Base, on: str) -> tuple[str, ...]:
 def add_shape(parser: argparse.ArgumentParser) -> None:
     """The options of a command that makes adapters from nothing."""
     parser.add_argument("--rank", type=int, help="default: [lora] in config.toml, else what suits the base")
-    parser.add_argument("--alpha", type=finite, help="numerator of the scale; default: twice the rank")
+    parser.add_argument("--alpha", type=finite_number, help="numerator of the scale; default: twice the rank")
     parser.add_argument("--on", choices=ON, help="which layers; default: linears")
     parser.add_argument(
         "--config", type=Path, default=Path("config.toml"), help="its section [lora], where there is one"

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from model.adapters.registry import SHIPPED_FOLDER
 from model.base import Base, LoraSpec
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.choice import EMBEDDED
 from model.labels import LABELS, Label
 from model.open import open_base
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, held_out in tests.items():
         logits = logits_of(base, "candidate", [example.text for example in held_out])
         labels = torch.tensor([LABELS.index(example.label) for example in held_out])
-        metrics[name] = measure(calibrated(logits, temperature), labels).to_json()
+        metrics[name] = measure(apply_temperature(logits, temperature), labels).to_json()
     metrics |= functional(base, "candidate", temperature)
     out, recipes = options.out or SHIPPED_FOLDER / base.name, {"stages": [asdict(recipe) for _, recipe in stages]}
     learned, recipe = stages[0][0], stages[-1][1]
@@ -166,7 +166,7 @@ def _functional(
 
 
 def _probabilities(base: Base, adapter: str, temperature: float, examples: Sequence[Example]) -> Tensor:
-    return calibrated(logits_of(base, adapter, [example.text for example in examples]), temperature)
+    return apply_temperature(logits_of(base, adapter, [example.text for example in examples]), temperature)
 
 
 if __name__ == "__main__":

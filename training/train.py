@@ -26,12 +26,12 @@ from torch import Tensor
 
 from model.adapters.registry import Manifest, check_tensor, write_adapter
 from model.base import Base, BaseNotFound, LoraSpec
-from model.calibration import calibrated, fit_temperature
-from model.choice import add_choice, chosen, finite
+from model.calibration import apply_temperature, fit_temperature
+from model.choice import add_base_options, finite_number, read_base_choice
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.norms import Norm
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.quality import Metrics
 from model.table import BadData
 from training.checkpoint import Checkpoint
@@ -83,7 +83,7 @@ def calibrate(base: Base, trained: Trained, held_out: Sequence[Example]) -> tupl
     base.detach("candidate")
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
     temperature = fit_temperature(logits, labels)
-    return temperature, measure(calibrated(logits, temperature), labels)
+    return temperature, measure(apply_temperature(logits, temperature), labels)
 
 
 def save(
@@ -148,18 +148,18 @@ def progress_bar(console: Console, what: str) -> tuple[Progress, Advance]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 with one line for a bad input."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=(__doc__ or "").splitlines()[0])
-    add_choice(parser)
+    add_base_options(parser)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
-    parser.add_argument("--epochs", type=finite, default=Recipe().epochs)
-    parser.add_argument("--learning-rate", type=finite, help="default: what suits the base")
+    parser.add_argument("--epochs", type=finite_number, default=Recipe().epochs)
+    parser.add_argument("--learning-rate", type=finite_number, help="default: what suits the base")
     parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
     add_shape(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        base = open_choice(chosen(options), training=True)
+        base = open_chosen_base(read_base_choice(options), training=True)
         lora = shape_of(options, base)
         examples = read_examples(options.data, options.data.stem)
     except (BadData, BaseNotFound) as error:

@@ -12,7 +12,7 @@ from bot.domain.action import Action, Alert, Ban, Delete, Kick, Timeout, Warn
 from bot.domain.event import Kind, Message
 from model.classifier import Verdict
 from model.labels import HARMFUL, Label
-from model.prompts import categories
+from model.prompts import category_prompt
 
 UNREAD, WORDLESS, QUOTED = "unread", "wordless", "quoted"
 """Flags of a message that nobody could score, of one without a word in it, and of one that is about others' words."""
@@ -114,7 +114,7 @@ class Policy(_Frozen):
         if len({category.name for category in self.categories}) < len(self.categories):
             raise ValueError("two categories have the same name")
         if self.categories:
-            categories({category.name: category.description for category in self.categories})
+            category_prompt({category.name: category.description for category in self.categories})
         return self
 
     @property

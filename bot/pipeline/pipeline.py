@@ -37,7 +37,7 @@ from model.classifier import (
 )
 from model.labels import LABELS, Label
 from model.normalize import views
-from model.serving.batcher import estimated_tokens
+from model.serving.batcher import estimate_tokens
 
 RETRY_AFTER_S = 1.0
 SAID_AGAIN_AFTER_S = 600.0
@@ -221,7 +221,7 @@ class Pipeline:
         if tries is not None:
             self._tries[row] = min(tries, 1)
             self._former[row] = tries - self._tries[row]
-        tokens = estimated_tokens(event.text) + (estimated_tokens(event.quoted) if event.quoted else 0)
+        tokens = estimate_tokens(event.text) + (estimate_tokens(event.quoted) if event.quoted else 0)
         if row in self._revising:
             tokens *= REVISION_COSTS
         shed = self._fair_queue.put_now(author_of(event), (row, event), community=event.key.community, tokens=tokens)

@@ -23,7 +23,7 @@ from model.gptj.packing import PackedBatch, pack
 from model.gptj.prefix_cache import PrefixCache
 from model.gptj.question import Question, answer_scores
 from model.gptj.training import GPTJTraining
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.prompts import INSTRUCTION, Prompt
 
 BATCH_TOKENS = 2048
@@ -95,7 +95,7 @@ class GPTJ:
         A text longer than a window is read at its start and its end. Raises ValueError for a prompt that does not fit.
         """
         question = Question.from_prompt(prompt, self._encode, self.network.shape.positions)
-        batch = [question.frame(self._encode(conservative(text))) for text in texts]
+        batch = [question.frame(self._encode(conservative_view(text))) for text in texts]
         if not batch:
             return torch.zeros(0, len(prompt.answers))
         return self._answers(batch, adapter, question).softmax(dim=-1)

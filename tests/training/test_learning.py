@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from model.calibration import calibrated, fit_temperature
+from model.calibration import apply_temperature, fit_temperature
 from model.labels import Label
 from model.open import open_base
 from training.evaluate import area_under_curve, measure
@@ -38,7 +38,7 @@ def test_the_temperature_is_found_again() -> None:
     logits = torch.randn(4000, 3)
     labels = torch.distributions.Categorical(logits=logits).sample()
     assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.15)
-    assert calibrated(logits, 1e3).std() < 1e-3
+    assert apply_temperature(logits, 1e3).std() < 1e-3
 
 
 def test_area_under_the_curve() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm, norm_of
+from model.norms import PLAIN_NORM, Norm, norm_of
 from training.corrections import Correction
 from training.examples import Example
 from training.norms import CANDIDATES, learn_norm, mistaken, votes
@@ -42,27 +42,27 @@ def test_each_norm_is_found_from_two_hundred_words(norm: Norm, seed: int) -> Non
 
 def test_rare_hate_is_not_taken_for_a_norm() -> None:
     """Most of what the model calls hate is not, because hate is rare: that is its prior, and no norm."""
-    words, said = words_in(PLAIN, 400, hateful=0.04)
-    assert learn_norm(words, said) is PLAIN
+    words, said = words_in(PLAIN_NORM, 400, hateful=0.04)
+    assert learn_norm(words, said) is PLAIN_NORM
 
 
 def test_thirty_words_are_enough_and_ten_are_not() -> None:
     """The norm carries how many words and moderators it came from."""
     words, said = words_in(ALLOWED, 30)
     found = learn_norm(words, said)
-    assert found.counts_as == ALLOWED.counts_as and (found.words, found.moderators) == (30, 3)
-    assert learn_norm(words[:10], said[:10]) is PLAIN
+    assert found.counts_as == ALLOWED.counts_as and (found.corrections, found.moderators) == (30, 3)
+    assert learn_norm(words[:10], said[:10]) is PLAIN_NORM
 
 
 def test_one_moderator_among_several_makes_no_norm() -> None:
     """Forty words of one, and five each of two others who say what the model says."""
     allowed, said = words_in(ALLOWED, 40, moderators=1, mistakes=0.0)
-    plain, agreed = words_in(PLAIN, 10, moderators=1, mistakes=0.0, seed=5)
+    plain, agreed = words_in(PLAIN_NORM, 10, moderators=1, mistakes=0.0, seed=5)
     others = [
         Correction(f"x{n}", Example(f"other {n} {n * 3}", word.example.label), f"other{n % 2}", "", "town")
         for n, word in enumerate(plain)
     ]
-    assert learn_norm([*allowed, *others], torch.cat([said, agreed])) is PLAIN
+    assert learn_norm([*allowed, *others], torch.cat([said, agreed])) is PLAIN_NORM
     assert learn_norm(allowed, said).counts_as == ALLOWED.counts_as  # alone, theirs is the only word there is
 
 
@@ -74,22 +74,22 @@ def test_a_phrase_said_over_and_over_is_no_norm() -> None:
     ]
     said = torch.tensor([[0.05, 0.9, 0.05]] * 50)
     assert float(votes(words).sum()) == pytest.approx(1.0)
-    assert learn_norm(words, said) is PLAIN
+    assert learn_norm(words, said) is PLAIN_NORM
 
 
 @pytest.mark.parametrize(("passed_over", "learned"), [({Label.OFFENSIVE: 10}, True), ({Label.OFFENSIVE: 60}, False)])
 def test_cards_passed_over_speak_for_the_model(passed_over: Mapping[Label, int], learned: bool) -> None:
     """Who corrects only the wrong cards leaves the right ones unanswered; they count."""
     words, said = words_in(ALLOWED, 90)
-    assert (learn_norm(words, said, PLAIN, passed_over) is not PLAIN) is learned
+    assert (learn_norm(words, said, PLAIN_NORM, passed_over) is not PLAIN_NORM) is learned
 
 
 def test_a_norm_stays_without_words_against_it_and_goes_with_them() -> None:
     """Few words change nothing; many that say what the model says take it back."""
-    few, said_few = words_in(PLAIN, 8)
+    few, said_few = words_in(PLAIN_NORM, 8)
     assert learn_norm(few, said_few, ALLOWED) is ALLOWED
-    many, said = words_in(PLAIN, 100)
-    assert learn_norm(many, said, ALLOWED).counts_as == PLAIN.counts_as
+    many, said = words_in(PLAIN_NORM, 100)
+    assert learn_norm(many, said, ALLOWED).counts_as == PLAIN_NORM.counts_as
 
 
 def test_a_norm_can_be_written_and_read() -> None:
@@ -107,7 +107,10 @@ def test_whose_norm_answers() -> None:
     """The community's own; without a name the only one there is; of two none."""
     assert norm_of({"town": ALLOWED}, "town") is norm_of({"town": ALLOWED}, "") is ALLOWED
     assert (
-        norm_of({"town": ALLOWED}, "other") is norm_of({"town": ALLOWED, "b": ALLOWED}, "") is norm_of({}, "") is PLAIN
+        norm_of({"town": ALLOWED}, "other")
+        is norm_of({"town": ALLOWED, "b": ALLOWED}, "")
+        is norm_of({}, "")
+        is PLAIN_NORM
     )
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load
 from bot.store import Sealer, Store
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest, read_weights, scope_of
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from tests.model.adapters.test_canaries import leaning, made
 from tests.training.test_refresh import JARGON, SHIPPED_NAME, run
 from training import counterfactuals, trust
@@ -321,4 +321,4 @@ async def test_the_store_says_whose_each_word_is(tmp_path: Path) -> None:
     await agreed(tmp_path, "try-out", ["a third one"])
     snapshot = read_corrections(tmp_path / "d.db", tmp_path / "key")
     assert snapshot.homes == {"1": OUTSIDE, "2": OUTSIDE, "3": "try-out"} and len(snapshot.standing) == 3
-    assert snapshot.trusting(trust.TRUSTED).standing == {"3"} and PLAIN.changes == {}
+    assert snapshot.trusting(trust.TRUSTED).standing == {"3"} and PLAIN_NORM.changes == {}

@@ -3,7 +3,7 @@
 import pytest
 
 from model.labels import Label
-from training.prevalence import LEAST_AUDITED, prevalences
+from training.prevalence import MIN_AUDITED, prevalences
 
 
 def test_strata_are_weighted_by_their_size() -> None:
@@ -23,5 +23,5 @@ def test_strata_are_weighted_by_their_size() -> None:
 
 def test_too_few_random_messages_say_nothing() -> None:
     """Not measured, rather than guessed."""
-    rows = [("town", "clear", None, 900), ("town", "clear", str(Label.NEUTRAL), LEAST_AUDITED - 1)]
+    rows = [("town", "clear", None, 900), ("town", "clear", str(Label.NEUTRAL), MIN_AUDITED - 1)]
     assert prevalences(rows) == {}

@@ -44,6 +44,9 @@ def test_trained_from_a_file_promoted_by_its_folders_name_and_rolled_back(tmp_pa
     (adapters / scope / "v1 (copy)").symlink_to(adapters / scope / "v1")
     (adapters / "c-my town").symlink_to(adapters / scope)
     assert registry.communities() == ["town"] and [one.version for one in registry.versions(scope)] == ["v1"]
-    assert registry.sound(scope) == (f"{scope}/v1", "") and registry.current() == Registry(tmp_path, SHIPPED).current()
+    assert (
+        registry.newest_sound(scope) == (f"{scope}/v1", "")
+        and registry.current() == Registry(tmp_path, SHIPPED).current()
+    )
     back = run("training.promote", "--rollback", *where)
     assert back.returncode == 0 and f"{registry.current()} serves now" in back.stderr

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from training.corrections import DISAGREED, REPEATED, Correction, Snapshot, distinct, split_by_author
 from training.examples import Example
 from training.quarantine import (
@@ -111,7 +111,7 @@ def test_it_takes_three_to_say_who_is_the_odd_one() -> None:
     assert not outvoted([*honest, *bad], said_of([*labels, *[Label.NEUTRAL] * 15]), {})
 
 
-def alone(count: int, wrong_every: int, norm: Norm = PLAIN) -> tuple[list[Correction], torch.Tensor]:
+def alone(count: int, wrong_every: int, norm: Norm = PLAIN_NORM) -> tuple[list[Correction], torch.Tensor]:
     """One moderator's words by this norm, of which each so-many-th says the opposite, and a model that is sure."""
     labels = [
         (Label.OFFENSIVE, Label.OFFENSIVE, Label.NEUTRAL, Label.OFFENSIVE, Label.HATE)[n % 5] for n in range(count)
@@ -127,14 +127,14 @@ def alone(count: int, wrong_every: int, norm: Norm = PLAIN) -> tuple[list[Correc
 
 
 @pytest.mark.parametrize("count", [25, 100, 400])
-@pytest.mark.parametrize("norm", [PLAIN, ALLOWED])
+@pytest.mark.parametrize("norm", [PLAIN_NORM, ALLOWED])
 def test_a_lone_moderator_often_wrong_does_not_teach(count: int, norm: Norm) -> None:
     """A third of the words say the opposite: none is learned, though what they say of the norm is; one in ten or in
     twenty: all are."""
     words, rows = alone(count, 3, norm)
     sifted = sift(Snapshot(words), PUBLIC, rows, {})
     assert sifted.snapshot.left_out == {UNEXPLAINED: count} and not sifted.snapshot.corrections
-    assert sifted.norms.get("town", PLAIN).counts_as == norm.counts_as
+    assert sifted.norms.get("town", PLAIN_NORM).counts_as == norm.counts_as
     (sentence,) = sifted.refused
     assert f"one moderator has {count} of {count} words in town" in sentence and "let a second moderator" in sentence
     for wrong_every in (10, 20, 0):

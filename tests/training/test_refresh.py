@@ -21,7 +21,7 @@ from bot.store import Sealer, Store
 from bot.store.store import decision_json
 from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from tests.conftest import said, verdict
 from training import refresh as module
 from training.account import changed
@@ -209,7 +209,7 @@ def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatc
     assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
 
 
-@pytest.mark.parametrize("norm", [PLAIN, Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))])
+@pytest.mark.parametrize("norm", [PLAIN_NORM, Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))])
 def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: Path) -> None:
     """A third of their words say the opposite: refused before anything is trained, with what to do about it; a norm
     that the words speak for all the same is learned, while the weights stay."""
@@ -229,7 +229,7 @@ def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: P
     result = told[-1][1]
     assert not any(stage.startswith("learning") for stage, _ in told)
     assert "one moderator has 60 of 60 words in town" in result and "let a second moderator answer" in result
-    if norm is PLAIN:
+    if norm is PLAIN_NORM:
         assert status == module.REFUSED and result.startswith("refused: one moderator") and "goes on serving" in result
         assert registry.current() == SHIPPED_NAME
         return

@@ -18,7 +18,7 @@ from bot.domain.policy import Policy
 from bot.learning.refresh import TRUSTED, Learning, refresh_command
 from bot.store import Store
 from model.adapters.registry import SHIPPED, Registry
-from model.choice import Choice
+from model.choice import BaseChoice
 from model.classifier import Died, Overloaded, Unavailable
 from model.labels import HARMFUL
 from tests.bot.signed_in import operator
@@ -113,7 +113,7 @@ def test_the_list_reaches_the_refresh(line: str, names: list[str], tmp_path: Pat
     """The command line of a refresh names each; an empty list is not the default one."""
     (tmp_path / "config.toml").write_text(f"[learning]\n{line}\n")
     trusted = read_config(tmp_path / "config.toml").learning.trusted
-    command = refresh_command(tmp_path, tmp_path, tmp_path, 9, 2, Choice("minilm"), trusted=trusted)
+    command = refresh_command(tmp_path, tmp_path, tmp_path, 9, 2, BaseChoice("minilm"), trusted=trusted)
     assert [word for word in command if word.startswith("--trusted")] == [f"--trusted={name}" for name in names]
 
 

@@ -10,13 +10,13 @@ import torch
 from model.base import BaseNotFound, LoraSpec
 from model.gptj.base import GPTJ, open_gptj
 from model.open import open_base
-from model.prompts import INSTRUCTION, RAW, Prompt, categories
+from model.prompts import INSTRUCTION, RAW, Prompt, category_prompt
 from tests.model.tiny import TEXTS, edit_config, make_gptj, plain_model, plain_probabilities, random_adapter
 
 EXACT = 1e-5
 LORA = LoraSpec(4, 8.0, ("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"))
 EVERYWHERE = LoraSpec(4, 8.0, (*LORA.targets, "wte", "lm_head"))
-TOPICS = categories({"business": "companies", "sport": "", "world news": "abroad", "world champions": ""})
+TOPICS = category_prompt({"business": "companies", "sport": "", "world news": "abroad", "world champions": ""})
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_categories_of_several_tokens_are_scored_by_their_sequence(folder: Path,
 def test_answers_that_cannot_be_told_apart_are_refused(base: GPTJ) -> None:
     """ "world" and "world news" are refused as answers, because the shorter one would always win."""
     with pytest.raises(ValueError, match="rename"):
-        base.category_probabilities(["x"], categories({"world": "", "world news": ""}))
+        base.category_probabilities(["x"], category_prompt({"world": "", "world news": ""}))
     with pytest.raises(ValueError, match="shorten"):
         base.category_probabilities(["x"], Prompt("word " * 300, "#", (" a", " b")))
 

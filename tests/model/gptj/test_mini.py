@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from model.adapters.registry import SHIPPED_FOLDER
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.classifier import Item
 from model.gptj.base import GPTJ, open_gptj
 from model.gptj.int8 import ARITHMETICS, Arithmetic
@@ -51,7 +51,7 @@ def shipped_logits(base: GPTJ, sample: list[Example]) -> torch.Tensor:
 
 def accuracy(logits: torch.Tensor, sample: list[Example]) -> float:
     labels = torch.tensor([LABELS.index(example.label) for example in sample])
-    return measure(calibrated(logits, 1.0), labels).balanced_accuracy
+    return measure(apply_temperature(logits, 1.0), labels).balanced_accuracy
 
 
 def test_quantise_load_adapt_score_save_reload(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_quantise_load_adapt_score_save_reload(tmp_path: Path) -> None:
     fresh = Scorer(open_gptj(str(tmp_path / "int8")))
     fresh.load("reloaded", tmp_path / "adapter")
     served = fresh.classify([Item(text, "reloaded") for text in texts])
-    expected = calibrated(after, temperature)
+    expected = apply_temperature(after, temperature)
     for verdict, row in zip(served, expected.tolist(), strict=True):
         assert [verdict.probabilities[label] for label in LABELS] == pytest.approx(row, abs=1e-5)
 

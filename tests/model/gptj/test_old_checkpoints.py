@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model.adapters.registry import registry_of
+from model.adapters.registry import open_registry
 from model.base import BaseNotFound
 from model.classifier import AdapterRejected
 from model.gptj.base import open_gptj
@@ -137,7 +137,7 @@ def test_a_commit_is_no_part_of_the_folder_for_adapters(tmp_path: Path) -> None:
     folders = set()
     for name in ("EleutherAI/gpt-j-6b", f"EleutherAI/gpt-j-6b@{'ab' * 20}"):
         with pytest.raises(AdapterRejected) as refused:
-            registry_of(name, tmp_path)
+            open_registry(name, tmp_path)
         folders.add(str(refused.value).partition(":")[0])
     assert len(folders) == 1
 

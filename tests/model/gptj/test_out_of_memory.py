@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from model.adapters.registry import SHIPPED
-from model.choice import Choice
+from model.choice import BaseChoice
 from model.classifier import Item, Unscorable
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.serving.batcher import Batcher
-from model.serving.scorer import Scorer, in_halves
+from model.serving.scorer import Scorer, compute_in_halves
 from tests.conftest import StubClassifier
 
 TEXTS = ["hello", "you are such a moron", "what a lovely day", "go away", "see you", "thanks", "no way", "fine " * 60]
@@ -26,7 +26,7 @@ def items() -> list[Item]:
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     """The embedded base with the shipped adapter."""
-    scorer = Scorer(open_choice(Choice("minilm")))
+    scorer = Scorer(open_chosen_base(BaseChoice("minilm")))
     scorer.load("global/shipped", SHIPPED)
     return scorer
 
@@ -70,7 +70,7 @@ def test_an_error_that_is_not_about_memory_is_raised() -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        in_halves(compute, [1, 2])
+        compute_in_halves(compute, [1, 2])
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
@@ -84,8 +84,8 @@ def test_batches_are_halved_down_to_one_job(error: Exception) -> None:
             raise error
         return [[float(job)] for job in jobs]
 
-    assert in_halves(compute, range(8)) == [[0.0], [1.0], [2.0], [3.0], [4.0], [], [6.0], [7.0]]
-    assert sizes == [8, 4, 4, 2, 1, 1, 2] and in_halves(compute, []) == []
+    assert compute_in_halves(compute, range(8)) == [[0.0], [1.0], [2.0], [3.0], [4.0], [], [6.0], [7.0]]
+    assert sizes == [8, 4, 4, 2, 1, 1, 2] and compute_in_halves(compute, []) == []
 
 
 async def test_an_unscorable_text_fails_only_its_own_caller() -> None:
