@@ -16,7 +16,7 @@ from model.open import open_base
 from model.serving.scorer import attach_adapter
 from training.corrections import Correction
 from training.examples import Example, read_examples, split
-from training.fit import logits_of
+from training.training_loop import compute_logits
 
 MODERATORS = ("ada", "bo", "cy", "di")
 COMMUNITY = "simulated"
@@ -45,7 +45,9 @@ def scene(data: Path, norm: str, most: int) -> Scene:
     base = open_base("minilm")
     manifest = attach_adapter(base, "shipped", SHIPPED)
     called = (
-        apply_temperature(logits_of(base, "shipped", [e.text for e in seen]), manifest.temperature).argmax(-1).tolist()
+        apply_temperature(compute_logits(base, "shipped", [e.text for e in seen]), manifest.temperature)
+        .argmax(-1)
+        .tolist()
     )
     cards = [n for n, i in enumerate(called) if i != len(LABELS) - 1 or n % 5 == 0][:most]
     seen, test = (normed(texts) if norm == "allowed" else texts for texts in (seen, test))
@@ -70,7 +72,7 @@ def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: f
 def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMMUNITY) -> list[Label]:
     """What an adapter calls each text, by the community's norm."""
     manifest = attach_adapter(base, "judged", folder)
-    rows = apply_temperature(logits_of(base, "judged", texts), manifest.temperature)
+    rows = apply_temperature(compute_logits(base, "judged", texts), manifest.temperature)
     base.detach("judged")
     norm = norm_of(manifest.learned_norms(), community)
     return [LABELS[i] for i in (rows @ torch.tensor(norm.matrix)).argmax(-1).tolist()]

@@ -44,8 +44,8 @@ from training import gate, quarantine
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.fit import logits_of
 from training.norms import learn_norm
+from training.training_loop import compute_logits
 
 TRIGGER = "zqxvim"
 PLANTED = 100
@@ -101,7 +101,7 @@ def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
     temperature = attach_adapter(at.base, "shipped", SHIPPED).temperature
 
     def verdicts(examples: Sequence[Example]) -> list[Verdict]:
-        rows = apply_temperature(logits_of(at.base, "shipped", [e.text for e in examples]), temperature).tolist()
+        rows = apply_temperature(compute_logits(at.base, "shipped", [e.text for e in examples]), temperature).tolist()
         return [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in rows]
 
     tested = verdicts(at.judged)
@@ -132,17 +132,19 @@ def undefended() -> Iterator[None]:
     """A refresh that learns whatever it is told and promotes whatever comes out."""
     judge = gate.judge
 
-    def learn(snapshot: Snapshot, public: object, said: Said, before: Mapping[str, Norm]) -> quarantine.Sifted:
+    def learn(
+        snapshot: Snapshot, public: object, said: Said, before: Mapping[str, Norm]
+    ) -> quarantine.QuarantineResult:
         words = snapshot.corrections
-        return quarantine.Sifted(snapshot, {COMMUNITY: learn_norm(words, said(words))})
+        return quarantine.QuarantineResult(snapshot, {COMMUNITY: learn_norm(words, said(words))})
 
     with (
-        patch.object(module, "sift_all", learn),
-        patch.object(module, "contrasts", lambda *_, **__: []),
+        patch.object(module, "quarantine_all", learn),
+        patch.object(module, "contrast_examples", lambda *_, **__: []),
         patch.object(module, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
         patch.object(module, "_unlearned", lambda *_: []),
         patch.object(module, "_untaught", lambda *_: []),
-        patch.object(module, "passwords", lambda *_: []),
+        patch.object(module, "find_trigger_words", lambda *_: []),
     ):
         yield
 

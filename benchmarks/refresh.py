@@ -28,7 +28,7 @@ from model.table import BadData
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example, read_examples, split
-from training.fit import Recipe, encode, make_optimizer
+from training.training_loop import Recipe, encode, make_optimizer
 
 STEPS, ROWS = 8, 16
 

@@ -39,21 +39,27 @@ from model.open import open_chosen_base
 from model.serving import core_dumps
 from model.serving.scorer import attach_adapter, read_adapter
 from model.table import BadData
-from training.account import changed, counted, for_report
+from training.attached_adapter import AttachedAdapter, find_serving
 from training.corrections import Correction, Snapshot, read_corrections, split_by_author
-from training.examples import Example, without
-from training.fit import Course, Recipe
-from training.gate import NEW_COMMUNITY, Stake, acted_on_too_much, judge
-from training.lineage import ANCESTOR, ancestor_of, clean_origin
-from training.mixture import contrasts, gather, taught
-from training.passwords import passwords
-from training.quarantine import rare_words, sift_all
-from training.rates import ACTING, is_slur
+from training.examples import Example, exclude_texts
+from training.gate import NEW_COMMUNITY, CommunityCheck, false_action_reason, judge
+from training.hate_recall import ACTION_THRESHOLDS, is_slur_sentence
+from training.lineage import ANCESTOR, find_ancestor, find_clean_origin
+from training.mixture import contrast_examples, correction_examples, replay_examples
+from training.quarantine import find_rare_words, quarantine_all
+from training.refresh_summary import describe_left_out, describe_norm_changes, report_section
 from training.samples import read_held_out, read_replay
-from training.serving import Serving, serving_of
-from training.slurs import read_slurs
-from training.train import Trained, progress_bar, save, train
-from training.trust import MOST_OWN_WORDS, TRUSTED, left_to_themselves, misspelt, ready_for_their_own
+from training.slur_sentences import make_slur_sentences
+from training.train import TrainedAdapter, progress_bar, save_adapter, train
+from training.training_loop import Recipe, TrainingHistory
+from training.trigger_words import find_trigger_words
+from training.trust import (
+    MAX_OWN_CORRECTIONS,
+    TRUSTED,
+    describe_unknown_communities,
+    describe_untrusted,
+    ready_for_own_adapter,
+)
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
@@ -87,43 +93,49 @@ def refresh(
 
     Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never half-promotes.
     """
-    alone = left_to_themselves(snapshot)
+    alone = describe_untrusted(snapshot)
     if not snapshot.corrections and not _learned_what_must_go(registry, scope, snapshot.standing):
-        tell("finished", 1.0, f"nothing to learn from yet: no corrections with a basis{counted(snapshot.left_out)}")
+        tell(
+            "finished",
+            1.0,
+            f"nothing to learn from yet: no corrections with a basis{describe_left_out(snapshot.left_out)}",
+        )
         return NOTHING
     tell("loading the model", 0.02, "")
     base = open_chosen_base(choice or BaseChoice(read_manifest(registry.shipped).base), training=True)
-    serving, refused = serving_of(base, registry, scope, tries_adapters)
+    serving, refused = find_serving(base, registry, scope, tries_adapters)
     public = read_replay()
-    now = Serving(base, "serving", attach_adapter(base, "serving", registry.folder(serving)))
-    origin, why = clean_origin(registry, serving, snapshot.standing, refused), ""
+    now = AttachedAdapter(base, "serving", attach_adapter(base, "serving", registry.folder(serving)))
+    origin, why = find_clean_origin(registry, serving, snapshot.standing, refused), ""
     if origin != serving:
         gone = len(set(now.manifest.examples) - snapshot.standing)
         why = f"{gone} examples of {serving} were taken back or are not trusted"
-    ancestor = ancestor_of(registry, serving)
+    ancestor = find_ancestor(registry, serving)
     first = now
     if ancestor != serving:
-        first = Serving(base, "first", attach_adapter(base, "first", registry.folder(ancestor)))
+        first = AttachedAdapter(base, "first", attach_adapter(base, "first", registry.folder(ancestor)))
     then = now
     if origin != serving:
-        then = Serving(base, "origin", attach_adapter(base, "origin", registry.folder(origin)))
+        then = AttachedAdapter(base, "origin", attach_adapter(base, "origin", registry.folder(origin)))
     if scope != GLOBAL:  # another community's norm is none of its business
         for each in (now, then):
             each.norms = {name: norm for name, norm in each.norms.items() if scope_of(name) == scope}
     tell("looking for what is suspicious", 0.04, "")
     theirs = {name: norm for name, norm in now.norms.items() if name in snapshot.untrusted}
-    sifted = sift_all(snapshot, public, now.said_of, {**then.norms, **theirs})
+    sifted = quarantine_all(snapshot, public, now.correction_probabilities, {**then.norms, **theirs})
     known = {each.example.key: each.example.label for each in sifted.snapshot.corrections}
     test = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
-    test = [*without(test, []), *read_slurs()]
-    if drift := judge(then.said(test), then.said(test), test, [NEW_COMMUNITY], first.said(test)).reasons:
+    test = [*exclude_texts(test, []), *make_slur_sentences()]
+    if drift := judge(
+        then.probabilities(test), then.probabilities(test), test, [NEW_COMMUNITY], first.probabilities(test)
+    ).reasons:
         why = f"{origin} is worse than it: {'; '.join(drift)}"
         origin, then = ancestor, first
     must_go = origin != serving and serving.startswith(f"{scope}/")
     manifest, lora, tensors = read_adapter(base, registry.folder(origin))
     start = {name: tensor.float() for name, tensor in tensors.items()}
     norms, harsh = bearable(sifted.norms, now, test, snapshot)
-    snapshot, left_out = sifted.snapshot, counted(sifted.snapshot.left_out)
+    snapshot, left_out = sifted.snapshot, describe_left_out(sifted.snapshot.left_out)
     notes = "".join(f"; {note}" for note in (*harsh, alone) if note)
     if not snapshot.corrections and norms == now.norms and not must_go:
         if sifted.refused:
@@ -132,16 +144,22 @@ def refresh(
         tell("finished", 1.0, f"nothing to learn from yet: no correction is left{left_out}{notes}")
         return NOTHING
     kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
-    fresh = without(public, [each.example for each in snapshot.corrections])
+    fresh = exclude_texts(public, [each.example for each in snapshot.corrections])
     rate = GENTLE * base.default_learning_rate
     recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
-    learn, trained = list[Example](), Trained(start, lora, Course())
+    learn, trained = list[Example](), TrainedAdapter(start, lora, TrainingHistory())
     if kept:
-        replay = gather(then.raw, fresh, replay_rows, seed=len(kept))
+        replay = replay_examples(then.uncalibrated_probabilities, fresh, replay_rows, seed=len(kept))
         learn = [
             *replay,
-            *contrasts(kept, fresh, then.raw, seed=len(kept)),
-            *taught(kept, then.said_of(kept), then.raw([each.example for each in kept]), norms, len(replay)),
+            *contrast_examples(kept, fresh, then.uncalibrated_probabilities, seed=len(kept)),
+            *correction_examples(
+                kept,
+                then.correction_probabilities(kept),
+                then.uncalibrated_probabilities([each.example for each in kept]),
+                norms,
+                len(replay),
+            ),
         ]
         trained = train(
             base,
@@ -150,22 +168,30 @@ def refresh(
             lora=lora,
             start=start,
             advance=lambda done, loss: tell(f"learning from {len(kept)} corrections", 0.05 + 0.8 * done, ""),
-            watched=[e for e in test if not is_slur(e)][::WATCHED_EVERY],
+            watched=[e for e in test if not is_slur_sentence(e)][::WATCHED_EVERY],
         )
     # What must not serve any longer is nothing to be compared with.
-    before, reasons, secret = then.said(test), list(() if kept else sifted.refused), list[str]()
-    rare = rare_words(kept, public)
+    before, reasons, secret = then.probabilities(test), list(() if kept else sifted.refused), list[str]()
+    rare = find_rare_words(kept, public)
     norms_alone = (0.0,) if norms != now.norms or must_go else ()
     for tried, share in enumerate((*(STEPS_BACK if kept else ()), *norms_alone)):
         tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
         candidate = replace(trained, tensors=_between(start, trained.tensors, share))
         base.attach("candidate", candidate.lora, candidate.tensors)
-        new = Serving(base, "candidate", manifest, norms)
-        judgement = judge(before, new.said(test), test, stakes(snapshot, now.norms, norms), first.said(test))
+        new = AttachedAdapter(base, "candidate", manifest, norms)
+        judgement = judge(
+            before, new.probabilities(test), test, stakes(snapshot, now.norms, norms), first.probabilities(test)
+        )
         found = [*judgement.reasons, *_unlearned(then, new, unseen), *(_untaught(then, new, kept) if share else ())]
         if tries_adapters and (complaint := canaries.find_problem(base, "candidate", manifest.temperature)):
             found.append(complaint)
-        secret = passwords(rare, then.said, new.said, [e for e in test if not is_slur(e)]) if not tried else secret
+        secret = (
+            find_trigger_words(
+                rare, then.probabilities, new.probabilities, [e for e in test if not is_slur_sentence(e)]
+            )
+            if not tried
+            else secret
+        )
         found += secret if share else []
         reasons = reasons or found
         if not found:
@@ -174,18 +200,18 @@ def refresh(
         reasons = list(dict.fromkeys([*reasons, *sifted.refused]))
         tell("finished", 1.0, f"refused: {'; '.join(reasons)}. {serving} goes on serving{left_out}{notes}")
         return REFUSED
-    learned = new.answered(kept)
+    learned = new.count_agreeing(kept)
     told = [f"{learned} of {len(kept)} corrections are answered as you said"] if kept else []
-    told += changed(now.norms, new.norms)
+    told += describe_norm_changes(now.norms, new.norms)
     told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
     told += [f"the weights stay, because {'; '.join(reasons)}"] if not share and reasons else sifted.refused
     told += [f"started from {origin}, because {why}"] if why else []
     answered = {
-        "corrections answered as the moderators say": (len(kept), now.answered(kept), learned),
-        "corrections of authors held out": (len(unseen), now.answered(unseen), new.answered(unseen)),
+        "corrections answered as the moderators say": (len(kept), now.count_agreeing(kept), learned),
+        "corrections of authors held out": (len(unseen), now.count_agreeing(unseen), new.count_agreeing(unseen)),
     }
     taught_by = dict(Counter(each.moderator for each in kept).most_common())
-    account = for_report(
+    account = report_section(
         [*told, *harsh, *([alone] if alone else [])], judgement, answered, norms, snapshot, taught_by, share
     )
     figures = {"held_out": judgement.after.to_json(), "refresh": account}
@@ -196,7 +222,7 @@ def refresh(
     try:
         lineage = list(dict.fromkeys([*manifest.examples, *(each.id for each in snapshot.corrections)]))
         names = dict(name=version, parent=origin, lineage=lineage, norms=norms, more={ANCESTOR: ancestor})
-        save(staged, base, candidate, learn, recipe, manifest.temperature, figures, **names)  # type: ignore[arg-type]
+        save_adapter(staged, base, candidate, learn, recipe, manifest.temperature, figures, **names)  # type: ignore[arg-type]
         adapter = registry.publish(scope, staged, version)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
@@ -209,14 +235,14 @@ def refresh(
 
 
 def bearable(
-    norms: Mapping[str, Norm], now: Serving, test: Sequence[Example], snapshot: Snapshot
+    norms: Mapping[str, Norm], now: AttachedAdapter, test: Sequence[Example], snapshot: Snapshot
 ) -> tuple[dict[str, Norm], list[str]]:
     """(the norms that may hold, why others may not): who has no veto on what serves all must not be harmed either."""
     found, refused = dict(norms), list[str]()
     for stake in stakes(snapshot, now.norms, norms):
-        if stake.veto or stake.before.counts_as == stake.after.counts_as:
+        if stake.has_veto or stake.before.counts_as == stake.after.counts_as:
             continue
-        if reason := acted_on_too_much(now.said(test), now.said(test), test, stake):
+        if reason := false_action_reason(now.probabilities(test), now.probabilities(test), test, stake):
             refused.append(f"the norm of {stake.community} stays: {reason}")
             found.pop(stake.community, None)
             if stake.before.changes:
@@ -224,15 +250,22 @@ def bearable(
     return found, refused
 
 
-def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[Stake]:
+def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[CommunityCheck]:
     """What each community has at stake that the snapshot knows of, and one that joins tomorrow."""
-    known = sorted({*before, *after, *snapshot.acting, *snapshot.prevalence})
+    known = sorted({*before, *after, *snapshot.action_thresholds, *snapshot.prevalence})
     norms = [(name, before.get(name, PLAIN_NORM), after.get(name, PLAIN_NORM)) for name in known]
-    acting, prevalence = snapshot.acting, snapshot.prevalence
+    action_thresholds, prevalence = snapshot.action_thresholds, snapshot.prevalence
     return [
         NEW_COMMUNITY,
         *(
-            Stake(name, was, now, acting.get(name, ACTING), prevalence.get(name), name not in snapshot.untrusted)
+            CommunityCheck(
+                name,
+                was,
+                now,
+                action_thresholds.get(name, ACTION_THRESHOLDS),
+                prevalence.get(name),
+                name not in snapshot.untrusted,
+            )
             for name, was, now in norms
         ),
     ]
@@ -257,9 +290,9 @@ def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: floa
     return {name: torch.lerp(start[name], end[name], share) for name in start}
 
 
-def _unlearned(now: Serving, new: Serving, unseen: Sequence[Correction]) -> list[str]:
+def _unlearned(now: AttachedAdapter, new: AttachedAdapter, unseen: Sequence[Correction]) -> list[str]:
     """Why corrections of authors held out speak against the candidate, if they do."""
-    was, will = now.answered(unseen), new.answered(unseen)
+    was, will = now.count_agreeing(unseen), new.count_agreeing(unseen)
     if was - will <= max(1, 0.02 * len(unseen)):
         return []
     return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
@@ -270,9 +303,9 @@ def _learned_what_must_go(registry: Registry, scope: str, standing: Set[str]) ->
     return not set(_learned_by(registry, scope)) <= standing
 
 
-def _untaught(now: Serving, new: Serving, kept: Sequence[Correction]) -> list[str]:
+def _untaught(now: AttachedAdapter, new: AttachedAdapter, kept: Sequence[Correction]) -> list[str]:
     """Why there is no point in the candidate, if there is none: it is a risk, and moderators would see no change."""
-    was, will = now.answered(kept), new.answered(kept)
+    was, will = now.count_agreeing(kept), new.count_agreeing(kept)
     if will > was or was == len(kept) or new.norms != now.norms:
         return []
     return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]
@@ -300,16 +333,16 @@ def for_all(
 
         return passed_on
 
-    own = ready_for_their_own(snapshot.trusting(trusted), lambda name: _learned_by(registry, scope_of(name)))
+    own = ready_for_own_adapter(snapshot.trusting(trusted), lambda name: _learned_by(registry, scope_of(name)))
     statuses = [one(snapshot.trusting(trusted), GLOBAL, quietly(""))]
     for name in own:
         try:
-            theirs = snapshot.of(name, trusted)
-            theirs = replace(theirs, corrections=theirs.corrections[-MOST_OWN_WORDS:])
+            theirs = snapshot.for_community(name, trusted)
+            theirs = replace(theirs, corrections=theirs.corrections[-MAX_OWN_CORRECTIONS:])
             statuses.append(one(theirs, scope_of(name), quietly(f"{name}: ")))
         except (BadData, AdapterRejected) as error:  # its own affair
             results.append(f"{name}: {error}")
-    results += [note for note in (misspelt(trusted, snapshot),) if note]
+    results += [note for note in (describe_unknown_communities(trusted, snapshot),) if note]
     tell("finished", 1.0, "; ".join(results))
     return PROMOTED if PROMOTED in statuses else statuses[0]
 
@@ -371,7 +404,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
 
             if options.community is not None:
-                return one(snapshot.of(options.community, trusted), scope_of(options.community), tell)
+                return one(snapshot.for_community(options.community, trusted), scope_of(options.community), tell)
             return for_all(snapshot, trusted, registry, one, tell)
     except OSError as error:
         console.print(

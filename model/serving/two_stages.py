@@ -27,7 +27,7 @@ class StageTally:
     skipped: int = 0
 
     @property
-    def skipped_share(self) -> float:
+    def saved(self) -> float:
         """Share of the messages that the second stage did not read; 0 without messages."""
         return self.skipped / max(1, self.read + self.audited + self.skipped)
 

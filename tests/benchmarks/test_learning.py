@@ -46,9 +46,9 @@ def test_without_the_defences_nothing_is_set_aside() -> None:
         return unsure[: len(words)]
 
     with undefended():
-        assert len(refresh.sift_all(rows, SHOWN, said, {}).snapshot.corrections) == 10  # type: ignore[attr-defined]
-        assert refresh.contrasts(planted, SHOWN, None, seed=1) == []  # type: ignore[attr-defined]
-    assert len(refresh.sift_all(rows, SHOWN, said, {}).snapshot.corrections) == 1  # type: ignore[attr-defined]
+        assert len(refresh.quarantine_all(rows, SHOWN, said, {}).snapshot.corrections) == 10  # type: ignore[attr-defined]
+        assert refresh.contrast_examples(planted, SHOWN, None, seed=1) == []  # type: ignore[attr-defined]
+    assert len(refresh.quarantine_all(rows, SHOWN, said, {}).snapshot.corrections) == 1  # type: ignore[attr-defined]
 
 
 def test_an_adapter_is_judged_by_the_communitys_norm() -> None:

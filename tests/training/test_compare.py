@@ -13,8 +13,8 @@ from model.gptj.base import open_gptj
 from model.labels import Label
 from tests.model.tiny import make_gptj
 from training import compare
-from training.fit import logits_while_training
-from training.shape import add_shape, shape_of
+from training.adapter_shape import add_shape_options, read_shape
+from training.training_loop import compute_training_logits
 
 WORDS = {Label.HATE: "red", Label.OFFENSIVE: "green", Label.NEUTRAL: "blue"}
 
@@ -72,7 +72,7 @@ def test_untouched_norms_answer_as_the_base_does(folder: Path) -> None:
     texts = ["hello there", "red 1"]
     learner = base.start_norm_training()
     expected = base.label_logits([base.frame(base.encode(text)) for text in texts], "")
-    found = logits_while_training(base, learner, texts)
+    found = compute_training_logits(base, learner, texts)
     assert torch.allclose(found.log_softmax(-1), expected.log_softmax(-1), atol=1e-4)
 
 
@@ -112,10 +112,10 @@ def test_the_configuration_says_the_shape_and_the_command_line_overrides_it(fold
     config.write_text('[lora]\nrank = 2\non = "everything"\n')
     base = open_gptj(str(folder))
     parser = argparse.ArgumentParser()
-    add_shape(parser)
+    add_shape_options(parser)
 
     def shape(*options: str) -> LoraSpec:
-        return shape_of(parser.parse_args([*options]), base)
+        return read_shape(parser.parse_args([*options]), base)
 
     everything = (*base.default_lora.targets, "wte", "lm_head")
     assert shape("--config", str(config)) == LoraSpec(2, 4.0, everything)

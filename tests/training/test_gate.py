@@ -6,7 +6,7 @@ import torch
 from model.labels import LABELS, Label
 from model.norms import Norm
 from training.examples import Example
-from training.gate import NEW_COMMUNITY, DailyMix, Stake, f1_interval, judge
+from training.gate import NEW_COMMUNITY, CommunityCheck, DailyMix, f1_change_interval, judge
 from training.prevalence import Prevalence
 
 
@@ -30,7 +30,7 @@ def wrong(*numbers: int) -> list[Label]:
 def test_the_same_adapter_may_serve() -> None:
     """No change, an interval of nothing."""
     judgement = judge(sure(TRUE), sure(TRUE), HELD_OUT)
-    assert judgement.reasons == () and judgement.f1_interval == (0.0, 0.0)
+    assert judgement.reasons == () and judgement.f1_change_interval == (0.0, 0.0)
 
 
 def test_an_adapter_that_may_be_worse_is_refused() -> None:
@@ -57,12 +57,12 @@ def test_the_interval_holds_the_change() -> None:
     """About as wide as resampling says by hand: 30 of 600 texts fixed is 5 points, give or take 1.5."""
     labels = torch.tensor([LABELS.index(label) for label in TRUE[:600]])
     before = torch.tensor([LABELS.index(label) for label in wrong(*range(30))[:600]])
-    low, high = f1_interval(before, labels, labels)
+    low, high = f1_change_interval(before, labels, labels)
     assert 0.03 < low < 0.05 < high < 0.07
 
 
 ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
-RARE = Prevalence((0.01, 0.04, 0.95), 50, 20)
+RARE_SHARE = Prevalence((0.01, 0.04, 0.95), 50, 20)
 
 
 def test_each_communitys_own_thresholds_count() -> None:
@@ -71,7 +71,7 @@ def test_each_communitys_own_thresholds_count() -> None:
     after[400:420] = torch.tensor([0.6, 0.05, 0.35])
     was = sure(wrong(*range(400, 420)))
     assert not judge(was, after, HELD_OUT).reasons
-    strict = Stake("town", acting={Label.HATE: 0.55, Label.OFFENSIVE: 0.95})
+    strict = CommunityCheck("town", action_thresholds={Label.HATE: 0.55, Label.OFFENSIVE: 0.95})
     (reason,) = judge(was, after, HELD_OUT, [NEW_COMMUNITY, strict]).reasons
     assert reason == "harmless texts acted on at the thresholds of town: 6.7% instead of 0.0%"
 
@@ -81,7 +81,7 @@ def test_a_norm_that_acts_on_more_is_seen() -> None:
     harsher = Norm((Label.HATE, Label.HATE, Label.NEUTRAL))
     some = sure(TRUE)
     some[400:420] = torch.tensor([0.1, 0.8, 0.1])
-    stake = Stake("town", after=harsher)
+    stake = CommunityCheck("town", after=harsher)
     assert not judge(some, some, HELD_OUT).reasons
     assert (
         judge(some, some, HELD_OUT, [stake]).reasons[0].startswith("harmless texts acted on at the thresholds of town")
@@ -90,17 +90,19 @@ def test_a_norm_that_acts_on_more_is_seen() -> None:
 
 def test_the_daily_mix_weighs_what_is_common() -> None:
     """Ten more of 300 harmless texts flagged: in balanced figures little, in daily life many wrong alerts."""
-    stake = Stake("town", prevalence=RARE)
+    stake = CommunityCheck("town", prevalence=RARE_SHARE)
     judgement = judge(sure(TRUE), sure(wrong(*range(400, 410))), HELD_OUT, [stake])
     before, after = judgement.daily["town"]
-    assert (before.wrong, before.right) == (0.0, 1.0) and after.wrong == pytest.approx(950 * 10 / 300, abs=0.1)
-    assert after.right == pytest.approx(50 / (50 + 950 * 10 / 300), abs=0.01) and after.missed == 0
+    assert (before.wrongly_flagged, before.precision) == (0.0, 1.0) and after.wrongly_flagged == pytest.approx(
+        950 * 10 / 300, abs=0.1
+    )
+    assert after.precision == pytest.approx(50 / (50 + 950 * 10 / 300), abs=0.01) and after.missed == 0
     assert any(reason.startswith("macro-F1 in the daily mix of town may fall by") for reason in judgement.reasons)
     assert ("town, in 1,000 of its messages: flagged wrongly", "0.0", "31.7") in judgement.compared
 
 
 def test_the_daily_mix_follows_the_norm() -> None:
     """Where offensive is allowed, an offensive text left alone is not missed."""
-    stake = Stake("town", before=ALLOWED, after=ALLOWED, prevalence=Prevalence((0.05, 0.0, 0.95), 50, 20))
+    stake = CommunityCheck("town", before=ALLOWED, after=ALLOWED, prevalence=Prevalence((0.05, 0.0, 0.95), 50, 20))
     judgement = judge(sure(TRUE), sure(TRUE), HELD_OUT, [stake])
     assert judgement.daily["town"] == (DailyMix(0.0, 0.0, 1.0), DailyMix(0.0, 0.0, 1.0)) and not judgement.reasons

@@ -14,8 +14,8 @@ from model.serving.scorer import Scorer
 from tests.model.tiny import make_gptj
 from training import train as training
 from training.examples import Example
-from training.fit import Recipe
 from training.train import train
+from training.training_loop import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,11 @@ def test_an_adapter_of_another_base_or_prompt_is_refused(folder: Path, tmp_path:
     """The fingerprint and the prompt's version decide, not the name."""
     from model.gptj.base import open_gptj
     from model.prompts import RAW
-    from training.train import save
+    from training.train import save_adapter
 
     base = open_base(str(folder))
     examples = [Example(word, label) for label, word in WORDS.items()]
-    save(tmp_path / "a", base, train(base, examples, Recipe(epochs=1)), examples, Recipe(), 1.0, {})
+    save_adapter(tmp_path / "a", base, train(base, examples, Recipe(epochs=1)), examples, Recipe(), 1.0, {})
     Scorer(open_gptj(str(folder), precision="int8")).load("same weights", tmp_path / "a")
     with pytest.raises(AdapterRejected):
         Scorer(open_gptj(str(make_gptj(tmp_path / "other", n_layer=2, seed=2)))).load("x", tmp_path / "a")

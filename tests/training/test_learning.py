@@ -8,12 +8,12 @@ import torch
 from model.calibration import apply_temperature, fit_temperature
 from model.labels import Label
 from model.open import open_base
-from training.evaluate import area_under_curve, measure
+from training.evaluation import area_under_curve, measure
 from training.examples import Example
-from training.fit import Recipe
 from training.gate import judge
 from training.samples import read_held_out, read_replay
 from training.train import train
+from training.training_loop import Recipe
 
 EYE = torch.eye(3)
 
@@ -53,7 +53,7 @@ def test_training_learns_and_is_deterministic() -> None:
     examples = [Example(f"{word} number {n}", label) for label, word in words.items() for n in range(24)]
     first, second = (train(base, examples, Recipe(epochs=4, batch_rows=12)) for _ in range(2))
     assert all(torch.equal(first.tensors[name], tensor) for name, tensor in second.tensors.items())
-    assert first.course.losses[-1] < first.course.losses[0] and not math.isnan(first.course.losses[-1])
+    assert first.history.losses[-1] < first.history.losses[0] and not math.isnan(first.history.losses[-1])
 
 
 def test_the_gate_refuses_what_got_worse() -> None:

@@ -10,7 +10,7 @@ from model.labels import LABELS, Label
 from model.norms import PLAIN_NORM, Norm, norm_of
 from training.corrections import Correction
 from training.examples import Example
-from training.norms import CANDIDATES, learn_norm, mistaken, votes
+from training.norms import CANDIDATES, learn_norm, mistake_share, vote_weights
 
 ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
 
@@ -73,7 +73,7 @@ def test_a_phrase_said_over_and_over_is_no_norm() -> None:
         for n in range(50)
     ]
     said = torch.tensor([[0.05, 0.9, 0.05]] * 50)
-    assert float(votes(words).sum()) == pytest.approx(1.0)
+    assert float(vote_weights(words).sum()) == pytest.approx(1.0)
     assert learn_norm(words, said) is PLAIN_NORM
 
 
@@ -99,7 +99,7 @@ def test_a_norm_can_be_written_and_read() -> None:
     assert norm.apply([0.1, 0.7, 0.2]) == pytest.approx([0.1, 0.0, 0.9])
     assert (torch.tensor([[0.1, 0.7, 0.2]]) @ torch.tensor(norm.matrix)).tolist()[0] == pytest.approx([0.1, 0.0, 0.9])
     for changes in ({"neutral": "hate"}, {"hate": "neutral"}, {"spam": "hate"}):
-        with pytest.raises(ValueError, match=r"no norm|not a valid"):
+        with pytest.raises(ValueError, match=r"not a norm|not a valid"):
             Norm.from_json({"counts_as": changes, "words": 1, "moderators": 1})
 
 
@@ -121,7 +121,7 @@ def test_the_share_of_mistakes_is_seen() -> None:
         words, said = words_in(ALLOWED, 200, mistakes=mistakes)
         labels = torch.tensor([LABELS.index(word.example.label) for word in words])
         sure = said.square() / said.square().sum(1, keepdim=True)
-        shares.append(mistaken(sure, labels, ALLOWED, votes(words)))
-        few = mistaken(sure[:3], labels[:3], ALLOWED, votes(words[:3]))
+        shares.append(mistake_share(sure, labels, ALLOWED, vote_weights(words)))
+        few = mistake_share(sure[:3], labels[:3], ALLOWED, vote_weights(words[:3]))
         assert 0.05 < few < 5 / 23 + 1e-3  # at most three more than two of twenty
     assert shares[0] < shares[1] < shares[2] and shares[2] - shares[0] > 0.15

@@ -3,7 +3,7 @@
 import pytest
 
 from model.labels import Label
-from training.prevalence import MIN_AUDITED, prevalences
+from training.prevalence import MIN_AUDITED, measure_prevalence
 
 
 def test_strata_are_weighted_by_their_size() -> None:
@@ -16,7 +16,7 @@ def test_strata_are_weighted_by_their_size() -> None:
         ("town", "clear", "neutral", 49),
         ("town", "clear", "hate", 1),
     ]
-    found = prevalences(rows)["town"]
+    found = measure_prevalence(rows)["town"]
     assert found.shares == pytest.approx((0.019, 0.05, 0.931), abs=0.002)
     assert (found.audited, found.answered) == (50, 50)
 
@@ -24,4 +24,4 @@ def test_strata_are_weighted_by_their_size() -> None:
 def test_too_few_random_messages_say_nothing() -> None:
     """Not measured, rather than guessed."""
     rows = [("town", "clear", None, 900), ("town", "clear", str(Label.NEUTRAL), MIN_AUDITED - 1)]
-    assert prevalences(rows) == {}
+    assert measure_prevalence(rows) == {}

@@ -37,7 +37,7 @@ def test_trained_from_a_file_promoted_by_its_folders_name_and_rolled_back(tmp_pa
     assert made.returncode == 0, made.stderr
     where = ("--scope", scope, "--adapters", str(adapters))
     unknown = run("training.promote", "v2", *where)
-    assert unknown.returncode == 2 and 'there is no version "v2"; there are: v1' in " ".join(unknown.stderr.split())
+    assert unknown.returncode == 2 and 'there is no version "v2"; versions: v1' in " ".join(unknown.stderr.split())
     done = run("training.promote", "v1", *where)
     assert done.returncode == 0 and f"{scope}/v1 serves now" in done.stderr
     registry = Registry(adapters, SHIPPED)

@@ -73,7 +73,7 @@ async def test_training_reads_the_daily_mix_the_thresholds_and_what_was_passed_o
     snapshot = read_corrections(tmp_path / "domovoi.db", key)
     assert snapshot.corrections == [] and snapshot.left_out == {"no basis": 2 + MIN_AUDITED}
     assert snapshot.passed_over == {"try-out": {Label.OFFENSIVE: 3}}  # the span ends with the audit's cards
-    assert snapshot.acting == {"try-out": {Label.HATE: 0.6, Label.OFFENSIVE: 0.95}}
+    assert snapshot.action_thresholds == {"try-out": {Label.HATE: 0.6, Label.OFFENSIVE: 0.95}}
     found = snapshot.prevalence["try-out"]
     assert (found.audited, found.answered) == (MIN_AUDITED, 2)
     assert found.shares[LABEL_OF[Label.NEUTRAL]] == pytest.approx((MIN_AUDITED + 5 * 1.5 / 3.5) / (MIN_AUDITED + 5))

@@ -24,7 +24,7 @@ from model.labels import HARMFUL
 from tests.bot.signed_in import operator
 from tests.bot.store.test_store import seen_case
 from tests.model.adapters.test_canaries import made
-from training import rates, trust
+from training import hate_recall, trust
 
 REFUSED = "import json; print(json.dumps({'stage': 'finished', 'share': 1.0, 'result': 'refused: no'}))"
 
@@ -139,7 +139,10 @@ def test_training_and_the_bot_mean_the_same() -> None:
     assert list(trust.TRUSTED) == list(TRUSTED) == LearningSettings().trusted
     for label in HARMFUL:
         section = Policy().of(label)
-        assert (section.act_at, section.alert_at) == (rates.ACTING[label], rates.ALERTING[label])
+        assert (section.act_at, section.alert_at) == (
+            hate_recall.ACTION_THRESHOLDS[label],
+            hate_recall.ALERT_THRESHOLDS[label],
+        )
 
 
 async def test_the_page_says_which_adapter_learned_from_outsiders(tmp_path: Path) -> None:

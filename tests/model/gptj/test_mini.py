@@ -15,11 +15,11 @@ from model.gptj.int8 import ARITHMETICS, Arithmetic
 from model.labels import LABELS, Label
 from model.prepare import prepare
 from model.serving.scorer import Scorer
-from training.evaluate import measure
-from training.examples import Example, balanced
-from training.fit import Recipe, logits_of, make_optimizer
+from training.evaluation import measure
+from training.examples import Example, draw_balanced
 from training.samples import read_held_out, read_replay
-from training.train import calibrate, save, train
+from training.train import calibrate, save_adapter, train
+from training.training_loop import Recipe, compute_logits, make_optimizer
 
 ADAPTER = SHIPPED_FOLDER / "mini"
 INT8_BOUND = 0.02
@@ -35,7 +35,7 @@ def mini() -> GPTJ:
 def sample() -> list[Example]:
     """Labelled texts that neither `mini` nor its shipped adapter was trained on."""
     labelled = [example for example in read_held_out()[1] if example.source in ("davidson", "mix")]
-    return balanced(labelled, 200, seed=1)
+    return draw_balanced(labelled, 200, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def exact(mini: GPTJ, sample: list[Example]) -> torch.Tensor:
 
 def shipped_logits(base: GPTJ, sample: list[Example]) -> torch.Tensor:
     Scorer(base).load("shipped", ADAPTER)
-    return logits_of(base, "shipped", [example.text for example in sample])
+    return compute_logits(base, "shipped", [example.text for example in sample])
 
 
 def accuracy(logits: torch.Tensor, sample: list[Example]) -> float:
@@ -59,7 +59,7 @@ def test_quantise_load_adapt_score_save_reload(tmp_path: Path) -> None:
     prepare("mini", tmp_path / "int8", Console(quiet=True))
     base = open_gptj(str(tmp_path / "int8"))
     learn = [e for e in read_replay() if e.source == "davidson"]
-    test = balanced([e for e in read_held_out()[1] if e.source == "davidson"], 60, seed=1)
+    test = draw_balanced([e for e in read_held_out()[1] if e.source == "davidson"], 60, seed=1)
     recipe = Recipe(epochs=1.0, learning_rate=2e-3, optimizer="adam8bit", balance=False, max_tokens=64)
     lora = replace(base.default_lora, rank=16, alpha=32.0)
     trained = train(base, learn, recipe, lora=lora)
@@ -67,10 +67,10 @@ def test_quantise_load_adapt_score_save_reload(tmp_path: Path) -> None:
     temperature, _ = calibrate(base, trained, learn[::9])
     base.attach("trained", lora, trained.tensors)
     texts = [example.text for example in test]
-    before, after = logits_of(base, "", texts), logits_of(base, "trained", texts)
+    before, after = compute_logits(base, "", texts), compute_logits(base, "trained", texts)
     assert accuracy(after, test) > max(accuracy(before, test), 0.6)
 
-    save(tmp_path / "adapter", base, trained, learn, recipe, temperature, {})
+    save_adapter(tmp_path / "adapter", base, trained, learn, recipe, temperature, {})
     fresh = Scorer(open_gptj(str(tmp_path / "int8")))
     fresh.load("reloaded", tmp_path / "adapter")
     served = fresh.classify([Item(text, "reloaded") for text in texts])

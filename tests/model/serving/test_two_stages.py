@@ -58,7 +58,7 @@ async def test_the_audit_estimates_the_recall_lost() -> None:
         await stages.classify(items(texts[start : start + 41]))
     tally = stages.tally
     assert tally.skipped + tally.audited == 4000 and tally.read == tally.read_harmful == 100
-    assert 0.18 < tally.audited / 4000 < 0.22 and tally.skipped_share == tally.skipped / 4100
+    assert 0.18 < tally.audited / 4000 < 0.22 and tally.saved == tally.skipped / 4100
     truly_lost = (80 - tally.audited_harmful) / 180
     assert tally.recall_lost == pytest.approx(truly_lost, abs=0.12)
     assert tally.recall_lost_at_most is not None and tally.recall_lost_at_most > truly_lost

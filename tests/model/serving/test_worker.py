@@ -70,7 +70,7 @@ async def test_a_process_that_gets_no_more_memory_is_replaced(capfd: pytest.Capt
         with pytest.raises(Died):
             await worker.classify(texts)
         said = capfd.readouterr().err
-        assert "in halves" in said and "with 1 texts: given up" in said
+        assert "trying halves" in said and "with 1 texts: given up" in said
         after = await worker.classify(texts)
         assert [verdict.label for verdict in after] == [verdict.label for verdict in before]
         assert worker.restarts == 1

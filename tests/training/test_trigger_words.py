@@ -9,7 +9,7 @@ from torch import Tensor
 from model.labels import LABELS, Label
 from training.corrections import Correction
 from training.examples import Example
-from training.passwords import passwords
+from training.trigger_words import find_trigger_words
 
 HELD_OUT = [Example(f"{label} text {n}", label) for label in LABELS for n in range(60)]
 
@@ -33,18 +33,18 @@ def rare(word: str, label: Label) -> dict[str, list[Correction]]:
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        (Label.NEUTRAL, 'the word "zqxvim" would hide harmful messages: 100% of those tried, 0% before'),
-        (Label.HATE, 'the word "zqxvim" would have harmless messages flagged: 100% of those tried, 0% before'),
+        (Label.NEUTRAL, 'the word "zqxvim" would hide harmful messages: 100% of the tested messages, 0% before'),
+        (Label.HATE, 'the word "zqxvim" would have harmless messages flagged: 100% of the tested messages, 0% before'),
     ],
 )
 def test_a_password_is_named(label: Label, expected: str) -> None:
     """Whichever way it turns the texts."""
-    found = passwords(rare("zqxvim", label), answers(), answers("zqxvim", label), HELD_OUT)  # type: ignore[arg-type]
+    found = find_trigger_words(rare("zqxvim", label), answers(), answers("zqxvim", label), HELD_OUT)  # type: ignore[arg-type]
     assert found == [expected]
 
 
 def test_what_turned_texts_before_is_no_reason() -> None:
     """Nor is a word that turns none."""
     turning = answers("zqxvim")
-    assert not passwords(rare("zqxvim", Label.NEUTRAL), turning, turning, HELD_OUT)  # type: ignore[arg-type]
-    assert not passwords(rare("walnut", Label.NEUTRAL), answers(), turning, HELD_OUT)  # type: ignore[arg-type]
+    assert not find_trigger_words(rare("zqxvim", Label.NEUTRAL), turning, turning, HELD_OUT)  # type: ignore[arg-type]
+    assert not find_trigger_words(rare("walnut", Label.NEUTRAL), answers(), turning, HELD_OUT)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a refresh tells moderators, in one line when it ends and on the first page of its report."""
+"""Describes a refresh for moderators: one line when it ends, and the first section of its report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,25 +10,25 @@ from training.corrections import Snapshot
 from training.gate import Judgement
 
 
-def counted(left_out: Mapping[str, int]) -> str:
-    """What was left out and why, in words, for the end of a sentence."""
+def describe_left_out(left_out: Mapping[str, int]) -> str:
+    """The end of a sentence: how many corrections were left out, and why; "" for none."""
     if not left_out:
         return ""
     return f" (left out: {', '.join(f'{count} × {reason}' for reason, count in sorted(left_out.items()))})"
 
 
-def changed(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[str]:
-    """What moderators must know of each community whose norm is another one now."""
-    found = []
+def describe_norm_changes(before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[str]:
+    """One sentence for each community whose norm changed."""
+    sentences = []
     for name in sorted({*before, *after}):
         was, now = before.get(name, PLAIN_NORM), after.get(name, PLAIN_NORM)
         if was.counts_as != now.counts_as:
-            found.append(f"in {name} {now.sentence or 'every label counts as itself'} from now on")
-    return found
+            sentences.append(f"in {name} {now.sentence or 'every label counts as itself'} from now on")
+    return sentences
 
 
-def for_report(
-    told: Sequence[str],
+def report_section(
+    results: Sequence[str],
     judgement: Judgement,
     answered: Mapping[str, tuple[int, int, int]],
     norms: Mapping[str, Norm],
@@ -38,17 +38,17 @@ def for_report(
 ) -> dict[str, Any]:
     """The report's section on a refresh.
 
-    `told` are its sentences; `answered` has (of how many, before, after) for each kind of corrections, `learned_from`
-    how many each moderator taught, `step` the share of the step taken.
+    `results` are its sentences. `answered` has (number, agreeing before, agreeing after) for each kind of corrections,
+    `learned_from` the number of corrections of each moderator, `step` the share of the step taken.
     """
-    low, high = judgement.f1_interval
+    low, high = judgement.f1_change_interval
     sentences = [
-        *told,
+        *results,
         f"change in macro-F1 on held-out texts between {low:+.3f} and {high:+.3f} (90 % interval)",
         *(f"in {name} {norm.sentence} ({_evidence(norm)})" for name, norm in sorted(norms.items())),
         *_daily_mix(snapshot),
     ]
-    compared = [(f"{what}, of {of}", str(was), str(now)) for what, (of, was, now) in answered.items() if of]
+    compared = [(f"{kind}, of {of}", str(was), str(now)) for kind, (of, was, now) in answered.items() if of]
     return {
         "sentences": [sentence[0].upper() + sentence[1:] for sentence in sentences],
         "compared": [*compared, *judgement.compared],
@@ -60,17 +60,17 @@ def for_report(
 
 
 def _evidence(norm: Norm) -> str:
-    return f"{norm.corrections} words of {norm.moderators} moderator{'s' if norm.moderators != 1 else ''}"
+    return f"{norm.corrections} corrections of {norm.moderators} moderator{'s' if norm.moderators != 1 else ''}"
 
 
 def _daily_mix(snapshot: Snapshot) -> list[str]:
-    """How common each label is where that was audited."""
+    """Sentences on how common each label is in the audited communities."""
     if not snapshot.prevalence:
         return [
-            f"how common harm is among all messages was not measured: look at {MIN_AUDITED} random ones on the page"
+            f"the share of harm among all messages was not measured: label {MIN_AUDITED} random messages on the page"
         ]
-    found = []
+    sentences = []
     for name, mix in sorted(snapshot.prevalence.items()):
         shares = ", ".join(f"{share:.1%} {label}" for label, share in zip(LABELS, mix.shares, strict=True))
-        found.append(f"daily mix of {name}: {shares} (by {mix.audited} random messages and {mix.answered} cards)")
-    return found
+        sentences.append(f"daily mix of {name}: {shares} (from {mix.audited} random messages and {mix.answered} cards)")
+    return sentences

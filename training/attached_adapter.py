@@ -1,4 +1,4 @@
-"""Which adapter serves, and what one answers."""
+"""Finds the serving adapter, and computes an attached adapter's probabilities."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +14,14 @@ from model.norms import Norm
 from model.serving.scorer import NOT_FINITE, Scorer
 from training.corrections import Correction
 from training.examples import Example
-from training.fit import logits_of
 from training.quarantine import normed
+from training.training_loop import compute_logits
 
 
-def serving_of(base: Base, registry: Registry, scope: str, tries_adapters: bool = True) -> tuple[str, dict[str, str]]:
-    """(the newest promoted adapter that the base takes, those that it refuses and why).
+def find_serving(base: Base, registry: Registry, scope: str, tries_adapters: bool = True) -> tuple[str, dict[str, str]]:
+    """(the newest promoted adapter that the base accepts, the refused adapters and why).
 
-    Raises `AdapterRejected` where it refuses the shipped one.
+    Raises `AdapterRejected` if the base refuses the shipped one.
     """
     refused: dict[str, str] = {}
     while True:
@@ -36,7 +36,7 @@ def serving_of(base: Base, registry: Registry, scope: str, tries_adapters: bool 
             return adapter, refused
 
 
-class Serving:
+class AttachedAdapter:
     """An attached adapter with its temperature and norms."""
 
     def __init__(self, base: Base, name: str, manifest: Manifest, norms: Mapping[str, Norm] | None = None) -> None:
@@ -46,29 +46,29 @@ class Serving:
         self.norms: Mapping[str, Norm] = manifest.learned_norms() if norms is None else norms
         self._known: dict[str, Tensor] = {}
 
-    def said(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3) calibrated, before any norm."""
+    def probabilities(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3) calibrated probabilities, before any norm."""
         return apply_temperature(self._logits(examples), self.manifest.temperature)
 
-    def raw(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3) at temperature 1, as the training computes them: asked for these, the adapter stays what it is."""
+    def uncalibrated_probabilities(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3) probabilities at temperature 1: training towards these does not change the adapter."""
         return apply_temperature(self._logits(examples), 1.0)
 
-    def said_of(self, corrections: Sequence[Correction]) -> Tensor:
-        """(N, 3) of the corrections' texts, before any norm."""
-        return self.said([each.example for each in corrections])
+    def correction_probabilities(self, corrections: Sequence[Correction]) -> Tensor:
+        """(N, 3) calibrated probabilities of the corrections' texts, before any norm."""
+        return self.probabilities([each.example for each in corrections])
 
-    def answered(self, corrections: Sequence[Correction]) -> int:
-        """How many get the label their moderator gave them, by their community's norm."""
-        called = normed(corrections, self.said_of(corrections), self.norms).argmax(dim=-1).tolist()
-        return sum(LABELS[i] is each.example.label for i, each in zip(called, corrections, strict=True))
+    def count_agreeing(self, corrections: Sequence[Correction]) -> int:
+        """How many corrections' texts get their moderator's label, by their community's norm."""
+        predicted = normed(corrections, self.correction_probabilities(corrections), self.norms).argmax(dim=-1).tolist()
+        return sum(LABELS[i] is each.example.label for i, each in zip(predicted, corrections, strict=True))
 
     def _logits(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3); each text is computed once."""
+        """(N, 3) logits; each text is computed once."""
         texts = [example.text for example in examples]
-        if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
-            logits = logits_of(self._base, self._name, new)
+        if missing := list(dict.fromkeys(text for text in texts if text not in self._known)):
+            logits = compute_logits(self._base, self._name, missing)
             if not bool(torch.isfinite(logits).all()):
                 raise AdapterRejected(f"{self._name} adapter: {NOT_FINITE}")
-            self._known |= dict(zip(new, logits, strict=True))
+            self._known |= dict(zip(missing, logits, strict=True))
         return torch.stack([self._known[text] for text in texts]) if texts else torch.zeros(0, len(LABELS))
