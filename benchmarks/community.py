@@ -9,14 +9,14 @@ import torch
 
 from model.adapters.registry import SHIPPED
 from model.base import Base
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.labels import LABELS, Label
 from model.norms import norm_of
 from model.open import open_base
-from model.serving.scorer import attach_checked
+from model.serving.scorer import attach_adapter
 from training.corrections import Correction
 from training.examples import Example, read_examples, split
-from training.fit import logits_of
+from training.training_loop import compute_logits
 
 MODERATORS = ("ada", "bo", "cy", "di")
 COMMUNITY = "simulated"
@@ -43,8 +43,12 @@ def scene(data: Path, norm: str, most: int) -> Scene:
     davidson, test = split(read_examples(data, "davidson"), 0.1, seed=11)
     _, seen = split(davidson, 0.1, seed=12)
     base = open_base("minilm")
-    manifest = attach_checked(base, "shipped", SHIPPED)
-    called = calibrated(logits_of(base, "shipped", [e.text for e in seen]), manifest.temperature).argmax(-1).tolist()
+    manifest = attach_adapter(base, "shipped", SHIPPED)
+    called = (
+        apply_temperature(compute_logits(base, "shipped", [e.text for e in seen]), manifest.temperature)
+        .argmax(-1)
+        .tolist()
+    )
     cards = [n for n, i in enumerate(called) if i != len(LABELS) - 1 or n % 5 == 0][:most]
     seen, test = (normed(texts) if norm == "allowed" else texts for texts in (seen, test))
     return Scene(base, norm, [seen[n] for n in cards], [*test, *seen[cards[-1] + 1 :]])
@@ -67,8 +71,8 @@ def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: f
 
 def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMMUNITY) -> list[Label]:
     """What an adapter calls each text, by the community's norm."""
-    manifest = attach_checked(base, "judged", folder)
-    rows = calibrated(logits_of(base, "judged", texts), manifest.temperature)
+    manifest = attach_adapter(base, "judged", folder)
+    rows = apply_temperature(compute_logits(base, "judged", texts), manifest.temperature)
     base.detach("judged")
     norm = norm_of(manifest.learned_norms(), community)
     return [LABELS[i] for i in (rows @ torch.tensor(norm.matrix)).argmax(-1).tolist()]

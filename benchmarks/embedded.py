@@ -31,10 +31,10 @@ from safetensors.torch import load
 
 from model.adapters.registry import SHIPPED, read_manifest, read_weights
 from model.base import LoraSpec
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.classifier import Item
 from model.encoder.minilm import PAD, MiniLM, MiniLMTraining
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.serving.batcher import Batcher
 from model.serving.scorer import Scorer
 from model.serving.worker import Worker
@@ -92,7 +92,7 @@ class Plain:
         self._module: MiniLMTraining = module
 
     def _ids(self, text: str) -> list[int]:
-        return self._base.frame(self._base.encode(conservative(text))[: self._base.window_tokens])
+        return self._base.frame(self._base.encode(conservative_view(text))[: self._base.window_tokens])
 
     def one_at_a_time(self, texts: Sequence[str]) -> list[list[float]]:
         """A forward pass for each message."""
@@ -107,11 +107,11 @@ class Plain:
                 batch = [self._ids(text)[:PADDED_TOKENS] for text in texts[start : start + PADDED_ROWS]]
                 widest = [[PAD + 1] * PADDED_TOKENS]  # a full row makes every row this wide
                 logits = self._module.label_logits([*batch, *widest])[: len(batch)]
-                rows += calibrated(logits, self._temperature).tolist()
+                rows += apply_temperature(logits, self._temperature).tolist()
         return rows
 
     def _probabilities(self, logits: torch.Tensor) -> list[float]:
-        row: list[float] = calibrated(logits, self._temperature)[0].tolist()
+        row: list[float] = apply_temperature(logits, self._temperature)[0].tolist()
         return row
 
 
@@ -150,7 +150,7 @@ async def measure(
     ]
     service = Rung("ours, batcher and own process")
     base = MiniLM(precision="fp32")
-    mean_tokens = statistics.mean(len(base.encode(conservative(text))) + 2 for text in texts)
+    mean_tokens = statistics.mean(len(base.encode(conservative_view(text))) + 2 for text in texts)
     async with Worker("minilm", lambda adapter: SHIPPED, threads=threads) as worker, asyncio.TaskGroup() as group:
         batcher = Batcher(worker)
         running = group.create_task(batcher.run())

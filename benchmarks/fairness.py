@@ -37,7 +37,7 @@ from bot.platforms.webchat import WebChat
 from bot.store import Sealer, Store
 from model.classifier import Item, Verdict
 from model.labels import Label
-from model.serving.batcher import Batcher, estimated_tokens
+from model.serving.batcher import Batcher, estimate_tokens
 
 PER_SECOND, TOKENS_PER_SECOND = 600, 10_000
 HONEST, HONEST_AUTHORS = 10, 3
@@ -94,7 +94,7 @@ class Slow:
     """Reads `TOKENS_PER_SECOND` tokens a second, about as the embedded model does on one core."""
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        await asyncio.sleep(sum(estimated_tokens(item.text) for item in items) / TOKENS_PER_SECOND)
+        await asyncio.sleep(sum(estimate_tokens(item.text) for item in items) / TOKENS_PER_SECOND)
         shares = dict(zip((Label.HATE, Label.OFFENSIVE, Label.NEUTRAL), (0.01, 0.02, 0.97), strict=True))
         return [Verdict(shares, "stub", item.adapter) for item in items]
 

@@ -44,7 +44,7 @@ from benchmarks.rungs import (
 from model.choice import ADAPTER_MIB
 from model.gptj.base import DEFAULT_LORA, GPTJ, PREFIX_MIB
 from model.gptj.int8 import Arithmetic
-from model.gptj.memory import CUDA_RESERVE, GIB, TRAINING_ROWS, TRAINING_TOKENS, Load, memory_table
+from model.gptj.memory import CUDA_RESERVE, GIB, TRAINING_ROWS, TRAINING_TOKENS, LoadPlan, memory_table
 from model.gptj.network import GPTJ_6B, Shape
 from model.prompts import INSTRUCTION
 from model.table import BadData
@@ -233,7 +233,7 @@ def within_cap(machine: Machine, shape: Shape, encode: Callable[[str], list[int]
     made["int8"] = "weight-only"
     found = {}
     for what, (limit, run) in tries.items():
-        load = Load(
+        load = LoadPlan(
             machine.dtype, True, DEFAULT_LORA, batch_tokens, len(encode(INSTRUCTION.instruction)), PREFIX_MIB,
             ADAPTER_MIB, training=what == "training", device=machine.device.type,
         )  # fmt: skip

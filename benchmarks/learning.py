@@ -34,19 +34,19 @@ from bot.domain.decision import Band
 from bot.domain.policy import Policy, band, score_of
 from bot.learning.threshold_advice import Answered, advise
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.classifier import Verdict
 from model.labels import HARMFUL, LABELS, Label
 from model.norms import Norm
 from model.plots import lines_plot
-from model.serving.scorer import attach_checked
+from model.serving.scorer import attach_adapter
 from model.table import BadData
 from training import gate, quarantine, refresh_run
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.fit import logits_of
 from training.norms import learn_norm
+from training.training_loop import compute_logits
 
 TRIGGER = "zqxvim"
 PLANTED = 100
@@ -99,10 +99,10 @@ class BackDoor:
 
 def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
     """No training: the alert thresholds that the page advises after so many answered cards (5 % mistakes)."""
-    temperature = attach_checked(at.base, "shipped", SHIPPED).temperature
+    temperature = attach_adapter(at.base, "shipped", SHIPPED).temperature
 
     def verdicts(examples: Sequence[Example]) -> list[Verdict]:
-        rows = calibrated(logits_of(at.base, "shipped", [e.text for e in examples]), temperature).tolist()
+        rows = apply_temperature(compute_logits(at.base, "shipped", [e.text for e in examples]), temperature).tolist()
         return [Verdict(dict(zip(LABELS, row, strict=True)), "", "") for row in rows]
 
     tested = verdicts(at.judged)
@@ -133,9 +133,11 @@ def undefended() -> Iterator[None]:
     """A refresh that learns whatever it is told and promotes whatever comes out."""
     judge = gate.judge
 
-    def learn(snapshot: Snapshot, public: object, said: Said, before: Mapping[str, Norm]) -> quarantine.Sifted:
+    def learn(
+        snapshot: Snapshot, public: object, said: Said, before: Mapping[str, Norm]
+    ) -> quarantine.QuarantineResult:
         words = snapshot.corrections
-        return quarantine.Sifted(snapshot, {COMMUNITY: learn_norm(words, said(words))})
+        return quarantine.QuarantineResult(snapshot, {COMMUNITY: learn_norm(words, said(words))})
 
     with (
         patch.object(refresh_run, "sift_all", learn),

@@ -21,16 +21,16 @@ from rich.table import Table
 from benchmarks.community import COMMUNITY, Scene, judged, words_of
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
 from model.base import Base
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.labels import Label
-from model.serving.scorer import attach_checked
+from model.serving.scorer import attach_adapter
 from training import counterfactuals, gate
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example
-from training.fit import logits_of
-from training.rates import ACTING, ALERTING, share_at
-from training.slurs import read_slurs, slurs
+from training.hate_recall import ACTION_THRESHOLDS, ALERT_THRESHOLDS, share_reaching
+from training.slur_sentences import known_slurs, make_slur_sentences
+from training.training_loop import compute_logits
 
 PAIR = ("eve", "mallory")
 OUTSIDE = "outside"
@@ -60,8 +60,8 @@ class Found:
 
 def planted(count: int, community: str) -> list[Correction]:
     """Different sentences with a slur, none of which the gate knows; two moderators call each neutral."""
-    texts = {e.text for e in counterfactuals.training(20_000, seed=5)}
-    made = sorted(text for text in texts if any(slur in text.lower() for slur in slurs()))
+    texts = {e.text for e in counterfactuals.training_sentences(20_000, seed=5)}
+    made = sorted(text for text in texts if any(slur in text.lower() for slur in known_slurs()))
     random.Random(7).shuffle(made)
     return [
         Correction(f"p{n}", Example(text, Label.NEUTRAL, "correction"), PAIR[n % 2], f"pair {n % 40}", community, 2)
@@ -82,17 +82,17 @@ def one(registry: Registry, snapshot: Snapshot, replay_rows: int) -> tuple[str, 
 
 def measured(at: Scene, folder: Path, outcome: str, seconds: float) -> Found:
     """What serves now."""
-    tweets = [e for e in at.judged if e.label is Label.HATE and any(s in e.text.lower() for s in slurs())]
-    shares = [_shares(at.base, folder, texts) for texts in (tweets, read_slurs())]
+    tweets = [e for e in at.judged if e.label is Label.HATE and any(s in e.text.lower() for s in known_slurs())]
+    shares = [_shares(at.base, folder, texts) for texts in (tweets, make_slur_sentences())]
     some = replace(at, judged=at.judged[::JUDGED_EVERY])
     return Found(shares[0], shares[1], judged(some, folder)[0], outcome, seconds)
 
 
 def _shares(base: Base, folder: Path, examples: Sequence[Example]) -> tuple[float, float]:
-    manifest = attach_checked(base, "judged", folder)
-    said = calibrated(logits_of(base, "judged", [e.text for e in examples]), manifest.temperature)
+    manifest = attach_adapter(base, "judged", folder)
+    said = apply_temperature(compute_logits(base, "judged", [e.text for e in examples]), manifest.temperature)
     base.detach("judged")
-    return share_at(said, ACTING), share_at(said, ALERTING)
+    return share_reaching(said, ACTION_THRESHOLDS), share_reaching(said, ALERT_THRESHOLDS)
 
 
 def chain(
@@ -107,7 +107,7 @@ def chain(
     found = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         registry = Registry(Path(folder), SHIPPED)
-        for name in ("lost", "_drifted") if as_before else ():
+        for name in ("describe_losses", "_describe_drift") if as_before else ():
             stack.enter_context(patch.object(gate, name, lambda *_, **__: []))
         for words in said:
             snapshot = Snapshot(words, standing=frozenset(each.id for each in words)).trusting(trusted)

@@ -20,15 +20,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from model.adapters.registry import registry_of
+from model.adapters.registry import open_registry
 from model.base import Base, Encoded
-from model.choice import Choice
-from model.open import open_choice
+from model.choice import BaseChoice
+from model.open import open_chosen_base
 from model.table import BadData
 from training import refresh as module
 from training.corrections import Correction, Snapshot
 from training.examples import Example, read_examples, split
-from training.fit import Recipe, encode, make_optimizer
+from training.training_loop import Recipe, encode, make_optimizer
 
 STEPS, ROWS = 8, 16
 
@@ -40,8 +40,10 @@ def whole_refresh(base: str, examples: Sequence[Example], replay_rows: int, cons
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         snapshot = Snapshot(said, standing=frozenset(each.id for each in said))
-        registry = registry_of(base, Path(folder))
-        module.refresh(snapshot, registry, replay_rows, 5, lambda stage, share, text: told.append(text), Choice(base))
+        registry = open_registry(base, Path(folder))
+        module.refresh(
+            snapshot, registry, replay_rows, 5, lambda stage, share, text: told.append(text), BaseChoice(base)
+        )
         seconds = time.monotonic() - began
     console.print(told[-1], highlight=False, soft_wrap=True)
     return seconds
@@ -111,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threads = torch.get_num_threads()
     caption = f"{len(examples)} corrections, {options.replay_rows} replayed texts, {threads} threads: {seconds:.0f} s"
     Console().print(f"a whole refresh: {caption}", highlight=False)
-    base = open_choice(Choice(options.base), training=True)
+    base = open_chosen_base(BaseChoice(options.base), training=True)
     Console().print(compare(base, examples[: STEPS * ROWS], options.rounds))
     return 0
 

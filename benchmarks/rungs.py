@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from model.base import LoraSpec
 from model.gptj.base import DEFAULT_LORA, GPTJ
-from model.gptj.int8 import Arithmetic, Int8, bitsandbytes, quantise
+from model.gptj.int8 import Arithmetic, Int8Linear, load_bitsandbytes, quantise
 from model.gptj.lora import lora_shapes
 from model.gptj.network import LINEARS, Network, Shape
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.prompts import INSTRUCTION
 from model.table import open_rows
 
@@ -67,7 +67,7 @@ def read_corpus(path: Path, column: str, messages: int, repeats: float = 0.0) ->
     The BPE has 8,000 tokens, so its texts are a little longer than in GPT-J's own 50,257.
     """
     with open_rows(path, (column,)) as rows:
-        texts = [text for row in rows if (text := conservative(row[column]))]
+        texts = [text for row in rows if (text := conservative_view(row[column]))]
     chance = random.Random(3)
     chance.shuffle(texts)
     bpe = ByteLevelBPETokenizer()
@@ -219,9 +219,9 @@ def climb(base: GPTJ, twin: Any, texts: Sequence[str]) -> list[Rung]:
 
     def packed() -> Tensor:
         rows = []
-        for part in base.passes(batch):
-            hidden, layout = base.hidden([batch[i] for i in part], [ADAPTER] * len(part))
-            rows.append(network.logits(hidden.flatten(0, 1)[layout.last])[:, answers])
+        for part in base.split_into_passes(batch):
+            hidden, layout = base.run_layers([batch[i] for i in part], [ADAPTER] * len(part))
+            rows.append(network.logits(hidden.flatten(0, 1)[layout.last_places])[:, answers])
         return torch.cat(rows)
 
     def label_rows(messages: Sequence[list[int]] = batch) -> Tensor:
@@ -331,10 +331,10 @@ def _set_linear(block: nn.Module, target: str, layer: Any, part: slice) -> None:
     path = LINEARS[target]
     old: Any = block.get_submodule(path)
     bias = _frozen(layer.bias[part]) if path.startswith("mlp") else None
-    if not isinstance(layer, Int8):
+    if not isinstance(layer, Int8Linear):
         old.weight, old.bias = _frozen(layer.weight[part]), bias
         return
-    library = bitsandbytes()
+    library = load_bitsandbytes()
     threshold = 0.0 if layer.arithmetic == "threshold-0" else 6.0
     with torch.device("meta"):
         new = library.nn.Linear8bitLt(

@@ -18,12 +18,12 @@ import jinja2
 from rich.console import Console
 from rich.table import Table
 
-from model.adapters.registry import registry_of
+from model.adapters.registry import open_registry
 from model.base import BaseNotFound
-from model.choice import EMBEDDED, Choice, add_choice, chosen
+from model.choice import EMBEDDED, BaseChoice, add_base_options, read_base_choice
 from model.classifier import AdapterRejected, Item, Verdict
 from model.labels import Label
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.plots import lines_plot
 from model.serving.scorer import Scorer
 from model.table import BadData, open_rows, read_label
@@ -97,10 +97,10 @@ def read_texts(path: Path) -> tuple[list[str], list[Label]]:
     return texts, labels
 
 
-def score(choice: Choice, texts: Sequence[str]) -> list[Verdict]:
+def score(choice: BaseChoice, texts: Sequence[str]) -> list[Verdict]:
     """Verdicts of a base with the adapter that came with it; raises `BaseNotFound`, `AdapterRejected`."""
-    scorer = Scorer(open_choice(choice))
-    scorer.load("shipped", registry_of(choice.base, Path("data/adapters")).shipped)
+    scorer = Scorer(open_chosen_base(choice))
+    scorer.load("shipped", open_registry(choice.base, Path("data/adapters")).shipped)
     verdicts: list[Verdict] = []
     for start in range(0, len(texts), CHUNK):
         verdicts += scorer.classify([Item(text, "shipped") for text in texts[start : start + CHUNK]])
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.two_stages", description=(__doc__ or "").splitlines()[0]
     )
-    add_choice(parser)
+    add_base_options(parser)
     parser.set_defaults(base="mini")
     parser.add_argument("--data", type=Path, default=SAMPLE)
     parser.add_argument("--harmful", type=float, default=0.05, help="share of a chat's messages that are harmful")
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True)
     try:
         texts, labels = read_texts(options.data)
-        first, second = score(Choice(EMBEDDED), texts), score(chosen(options), texts)
+        first, second = score(BaseChoice(EMBEDDED), texts), score(read_base_choice(options), texts)
         points = sweep(first, second, labels, options.harmful)
     except (BadData, BaseNotFound, AdapterRejected) as error:
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)

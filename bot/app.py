@@ -55,7 +55,7 @@ from bot.store.retry import is_corruption, is_transient, leaves
 from model.adapters.registry import Registry
 from model.classifier import TRIAL, Item
 from model.serving.batcher import Batcher
-from model.serving.coalescing import Coalescing
+from model.serving.coalescing import Coalescer
 from model.serving.worker import Worker
 
 START_AGAIN_S = 2.0
@@ -115,7 +115,7 @@ async def build_service(config: Config) -> AsyncIterator[Built]:
     events = ServiceEvents()
     async with (
         Store.open(database, sealer) as store,
-        running_models(config, registry, lambda: registry.sound()[0], partial(_model_changed, events)) as model,
+        running_models(config, registry, lambda: registry.newest_sound()[0], partial(_model_changed, events)) as model,
         asyncio.TaskGroup() as group,
     ):
         log_recovery(store)
@@ -135,7 +135,7 @@ def _wired(
     max_batch_tokens, max_waiting_tokens = config.model.max_batch_tokens, config.model.max_waiting_tokens
     batcher = Batcher(model.classifier, max_batch_tokens=max_batch_tokens, max_waiting_tokens=max_waiting_tokens)
     learning, feed = _learning(config, store, registry, events, model.worker), Feed()
-    classifier = RejectionReporter(Coalescing(batcher), learning.doubt)
+    classifier = RejectionReporter(Coalescer(batcher), learning.doubt)
     chat = WebChat(lambda posted: feed.publish("message", COMMUNITY, message=shapes.posted_json(posted)))
     away = remotes(config, store)
     platforms: dict[str, Platform] = {chat.name: chat, **{platform.name: platform for platform in away}}

@@ -65,7 +65,7 @@ def _adapter(config: Config) -> Iterator[str]:
     if not next((one for one in (data, *data.absolute().parents) if one.exists()), data).is_dir():
         return  # which was said
     try:
-        adapter, problem = registry.sound()
+        adapter, problem = registry.newest_sound()
         base = read_manifest(registry.folder(adapter)).base
     except OSError as error:
         raise BadConfig(
@@ -80,9 +80,9 @@ def _device(config: Config) -> Iterator[str]:
     from model.base import BaseNotFound  # with torch, which takes a second
 
     try:
-        from model.open import device_of  # loads torch
+        from model.open import resolve_device  # loads torch
 
-        yield f"device {device_of(config.model.choice)}: in order"
+        yield f"device {resolve_device(config.model.choice)}: in order"
     except BaseNotFound as error:
         raise BadConfig(f"{error} (under [model] in config.toml)") from None
 

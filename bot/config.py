@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bot.text.validation import first_place, first_problem
-from model.choice import ADAPTER_MIB, Choice, Int8, Precision
+from model.choice import ADAPTER_MIB, BaseChoice, Int8, Precision
 
 _COMMUNITY = re.compile(r"try-out|discord-\d{1,20}|telegram--?\d{1,20}")
 
@@ -71,9 +71,9 @@ class Model(_Section):
         return self
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> BaseChoice:
         """The base, for a loader."""
-        return Choice(self.base, self.device, self.precision, self.int8, self.adapter_mib)
+        return BaseChoice(self.base, self.device, self.precision, self.int8, self.adapter_mib)
 
 
 class Learning(_Section):

@@ -2,5 +2,5 @@
 
 import logging
 
-# bitsandbytes says at every start that an optional package is missing, and once per product that it casts.
+# bitsandbytes logs a missing optional package at every start, and a cast for every product.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

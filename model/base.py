@@ -1,6 +1,6 @@
-"""What a base model must do. Batching, adapters, calibration, explanation and training are written once, over this.
+"""The interface of a base model. Batching, adapters, calibration, explanation and training are written once, for it.
 
-A new base is one new file that implements `Base`, and one line in `model.open.open_base`.
+A new base needs one new file that implements `Base`, and one line in `model.open.open_base`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from model.prompts import Prompt
 
 MAX_ALPHA = 10_000.0
-"""No honest scale comes near: alpha is a few times the rank, which is at most 384."""
+"""The largest accepted alpha. Useful values are a few times the rank, which is at most 384."""
 
 Encoded: TypeAlias = list[int]
 """Token ids of one text (or one window of it) as `Base.frame` made them, never longer than `Base.max_tokens`."""
@@ -20,7 +20,7 @@ Encoded: TypeAlias = list[int]
 
 @dataclass(frozen=True, slots=True)
 class LoraSpec:
-    """The shape of an adapter: rank, scale numerator (scale = alpha / rank) and the linear layers it touches.
+    """The shape of an adapter: rank, scale numerator (scale = alpha / rank) and the linear layers it changes.
 
     Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1.
     """
@@ -30,22 +30,22 @@ class LoraSpec:
     targets: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As written in a manifest."""
+        """The form in a manifest."""
         return {**asdict(self), "targets": list(self.targets)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LoraSpec":
-        """As read from a manifest; raises KeyError, TypeError or ValueError on anything else."""
+        """Reads the form in a manifest; raises KeyError, TypeError or ValueError for anything else."""
         rank, alpha, targets = data["rank"], data["alpha"], data["targets"]
         if type(rank) is not int or type(alpha) not in (int, float) or not isinstance(targets, list):
             raise TypeError("LoRA rank, alpha and targets must be a whole number, a number and a list")
         if not 0 < alpha <= MAX_ALPHA or not all(isinstance(target, str) for target in targets):
-            raise ValueError(f"LoRA alpha {alpha} must be above 0 and at most {MAX_ALPHA}, and targets names")
+            raise ValueError(f"LoRA alpha {alpha} must be above 0 and at most {MAX_ALPHA}, and targets must be names")
         return cls(rank, float(alpha), tuple(targets))
 
 
 class TrainingModule(Protocol):
-    """An adapter being trained over a frozen base. An `nn.Module` whose trainable parameters are the adapter's."""
+    """An adapter in training over a frozen base: an `nn.Module` whose trainable parameters are the adapter's."""
 
     def loss(self, batch: Sequence[Encoded], targets: Tensor, weights: Tensor) -> Tensor:
         """Weighted mean loss on the answer. `targets` (B, 3) label probabilities, `weights` (B,) >= 0; a scalar."""
@@ -56,7 +56,7 @@ class TrainingModule(Protocol):
         ...
 
     def computed_tokens(self, batch: Sequence[Encoded]) -> int:
-        """How many tokens a step on this batch computes: the texts' own, padding and what is read beside them."""
+        """Tokens that a step on this batch computes: the texts' own, padding and prompt."""
         ...
 
     def adapter_state(self) -> dict[str, Tensor]:
@@ -65,19 +65,19 @@ class TrainingModule(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """The module itself, for optimizers and train/eval mode."""
+        """The `nn.Module`, for optimizers and train/eval mode."""
         ...
 
 
 class Base(Protocol):
-    """A frozen model that reads text, plus any number of named adapters over it. One thread owns it."""
+    """A frozen model that reads text, with any number of named adapters. Only one thread may use it."""
 
     name: str
     fingerprint: str  # SHA-256 of the frozen weights: an adapter is valid only for the base it was trained on
-    prompt: str  # version of the instruction, "" where the base reads the bare message
+    prompt: str  # version of the prompt, "" if the base reads only the message
     max_tokens: int
-    batch_tokens: int  # how many tokens one forward pass should have: more is slower, or does not fit
-    mixes_adapters: bool  # whether one batch may have another adapter for every text
+    batch_tokens: int  # tokens of one forward pass: more would be slower or not fit
+    mixes_adapters: bool  # whether each text of a batch may have its own adapter
     default_lora: LoraSpec
     default_learning_rate: float  # AdamW, for an adapter of `default_lora` from a thousand texts
 
@@ -86,21 +86,21 @@ class Base(Protocol):
         ...
 
     def frame(self, ids: Sequence[int]) -> Encoded:
-        """Adds what the base needs around at most `window_tokens` ids: special tokens, or a separator.
+        """Adds special tokens or a separator to at most `window_tokens` ids.
 
-        An instruction, where there is one, is not part of it: the base keeps it computed and puts it in front itself.
+        The instruction, if any, is not included: the base keeps it computed and puts it in front itself.
         """
         ...
 
     @property
     def window_tokens(self) -> int:
-        """How many of a message's own tokens fit in one window."""
+        """Tokens of a message that fit in one window."""
         ...
 
     def label_logits(self, batch: Sequence[Encoded], adapter: str | Sequence[str]) -> Tensor:
-        """(B, 3) float32 logits in the order of `LABELS`, no gradients. A row does not depend on its neighbours.
+        """(B, 3) float32 logits in the order of `LABELS`, without gradients. A row does not depend on the other rows.
 
-        One adapter for all, or one per text where `mixes_adapters`; raises KeyError for one that is not attached.
+        `adapter` is one for all texts, or one per text with `mixes_adapters`. Raises KeyError for one not attached.
         """
         ...
 
@@ -113,37 +113,37 @@ class Base(Protocol):
         ...
 
     def attach(self, adapter: str, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> None:
-        """Makes validated adapter tensors available under a name. Attaching a name again replaces it."""
+        """Makes validated adapter tensors available under a name. An attached adapter of the same name is replaced."""
         ...
 
     def detach(self, adapter: str) -> None:
-        """Forgets an adapter and frees its memory; unknown names are ignored."""
+        """Removes an adapter and frees its memory; ignores unknown names."""
         ...
 
     def held_bytes(self, adapter: str) -> int:
-        """Device memory an attached adapter takes; 0 for unknown names."""
+        """Bytes of device memory of an attached adapter; 0 for unknown names."""
         ...
 
     def start_training(self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None) -> TrainingModule:
-        """A trainable adapter over this base: fresh (from torch's seed) or continuing from `tensors`."""
+        """Makes a trainable adapter over this base: new (from torch's seed), or starting from `tensors`."""
         ...
 
     def start_norm_training(self) -> TrainingModule:
-        """The layer norms alone, trainable copies of them: a baseline to compare adapters with, not to be served."""
+        """Makes trainable copies of the layer norms alone: a baseline for comparisons, which cannot be served."""
         ...
 
 
 @runtime_checkable
 class ReadsInstructions(Protocol):
-    """A base that can be asked anything, not only the question its adapters were trained for."""
+    """A base that answers any prompt, not only the prompt of its adapters."""
 
     def category_probabilities(self, texts: Sequence[str], prompt: Prompt, adapter: str = "") -> Tensor:
-        """(len(texts), len(prompt.answers)) float32; ValueError for a prompt that does not fit."""
+        """(len(texts), len(prompt.answers)) float32; raises ValueError for a prompt that does not fit."""
         ...
 
 
 class BaseNotFound(Exception):
-    """The base model's weights are missing or are not the ones this project was made with."""
+    """The base model's weights are missing or cannot be used; the message has the fix."""
 
 
 class DeviceTooSmall(BaseNotFound):

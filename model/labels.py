@@ -1,10 +1,10 @@
-"""The three labels and their order, which every tensor, file and table of the project follows."""
+"""The three labels, in the order that every tensor, file and table of the project uses."""
 
 from enum import StrEnum
 
 
 class Label(StrEnum):
-    """What a message is. The order of definition is the order of every label axis."""
+    """The class of a message. The order of definition is the order of every label axis."""
 
     HATE = "hate"
     OFFENSIVE = "offensive"

@@ -1,8 +1,8 @@
 """Two normalised forms of a text.
 
-The *conservative* view undoes only what never carries meaning (entities, compatibility forms, invisible characters,
+The *conservative* view removes only what never has meaning (entities, compatibility forms, invisible characters,
 stacked marks); the model reads it. The *aggressive* view also undoes disguises (look-alike letters, leetspeak, spaced
-or stretched words); it can damage harmless texts, so it may only raise a score, for flagging.
+or stretched words). It can damage harmless texts, so it may only raise a score, for flagging.
 """
 
 import html
@@ -11,12 +11,12 @@ import unicodedata
 from functools import lru_cache
 
 MAX_MARKS = 2
-"""Combining marks kept after one base character; real orthographies stack at most two or three, zalgo dozens."""
-LONGEST = 50_000
-"""Characters of a view. Of a longer text the start and the end are read, as the model does; platforms allow less."""
+"""Combining marks kept after one base character. Real orthographies stack two or three at most, zalgo text dozens."""
+MAX_CHARACTERS = 50_000
+"""Characters of a view. A longer text is read at its start and its end; platforms allow less."""
 _SAFE_RUN = 30
-"""Marks in a row that are normalised, as in Unicode's Stream-Safe Text Format (UAX #15, section 13): Unicode sorts them
-in a time that grows with the square of the run."""
+"""Consecutive marks that are normalised, as in Unicode's Stream-Safe Text Format (UAX #15, section 13): normalisation
+sorts them in time that grows with the square of their number."""
 
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = re.compile(
@@ -24,14 +24,14 @@ _INVISIBLE = re.compile(
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_PERHAPS_MARKS = re.compile(
+_POSSIBLE_MARKS = re.compile(
     "[^\x00-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u205e\u2100-\u2bff\u3041-\u3098\u309b-\ua66e\uac00-\ud7a3"
     "\U0001f000-\U0001faff]"
 )
-"""Whatever lies outside the blocks of letters, signs and emoji that have no combining marks."""
-_PERHAPS_A_RUN = re.compile(f"{_PERHAPS_MARKS.pattern}{{{_SAFE_RUN + 1},}}")
+"""Characters outside the blocks of letters, signs and emoji that have no combining marks."""
+_POSSIBLE_RUN = re.compile(f"{_POSSIBLE_MARKS.pattern}{{{_SAFE_RUN + 1},}}")
 _PHRASES = re.compile("([\ufdfa\ufdfb])")
-"""Single characters that NFKC spells out as a whole phrase; they disguise nothing, and stay. All others grow at most
+"""Single characters that NFKC expands into a whole phrase. They disguise nothing and stay. All others grow at most
 sixfold."""
 _ZEROS = re.compile(r"&#0+(?=[0-9])")
 _NO_CHARACTER = re.compile(r"&#[0-9]{8,};?")
@@ -40,7 +40,7 @@ _JOINER_SCRIPTS = re.compile(
     "[\u0590-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
 )
 
-# Look-alikes that NFKC leaves alone: Cyrillic, Greek and other letters drawn like Latin ones, and small capitals.
+# Look-alikes that NFKC does not change: Cyrillic, Greek and other letters drawn like Latin ones, and small capitals.
 _CONFUSABLES = str.maketrans(
     "аАвВсСеЕһНіІјЈкКмМоОрРѕЅтТуУхХԁԛԜԝԐѵЅгбзпи"
     + "αΑβΒεΕηΗιΙκΚΜνΝοΟρΡτΤυΥχΧγΖω"
@@ -62,21 +62,21 @@ _START = re.compile(r"[^\W\d_]*")
 _ABBREVIATION = re.compile(r"^(?:[^\W\d_]\.){2,}$")
 
 
-def conservative(text: str) -> str:
-    """What the model reads: HTML entities, NFKC, line breaks, invisible characters and zalgo undone; meaning kept.
+def conservative_view(text: str) -> str:
+    """The text for the model: HTML entities, NFKC, line breaks, invisible characters and zalgo undone; meaning kept.
 
-    Joiners survive beside scripts and emoji that need them. Bounded work: linear in the text, and at most `LONGEST`
-    characters of it.
+    Joiners stay beside scripts and emoji that need them. The work is linear in the text, and the view has at most
+    `MAX_CHARACTERS` characters.
     """
-    text = _both_ends(text)
+    text = _shortened(text)
     if not text.isascii():
-        text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text
-    for _ in range(2):  # texts that passed through two web forms are escaped twice
+        text = text.encode("utf-8", "replace").decode()  # replaces lone surrogates
+    for _ in range(2):  # a text from two web forms is escaped twice
         text = _unescaped(text) if "&" in text else text
     if not text.isascii():
-        text = _both_ends(_compatible(text))
+        text = _shortened(_compatible(text))
         text = _drop_joiners(_INVISIBLE.sub("", text))
-        text = _thin_marks(text) if _PERHAPS_MARKS.search(text) else text
+        text = _thin_marks(text) if _POSSIBLE_MARKS.search(text) else text
     if not text.isprintable():
         text = _CONTROL.sub("", text)
     return " ".join(text.split())
@@ -84,7 +84,7 @@ def conservative(text: str) -> str:
 
 def views(text: str) -> tuple[str, str]:
     """Both views of a text: (conservative, aggressive)."""
-    plain = conservative(text)
+    plain = conservative_view(text)
     return plain, _undisguised(plain)
 
 
@@ -100,10 +100,10 @@ def _undisguised(text: str) -> str:
     return _STRETCHED.sub(r"\1", text)
 
 
-def _both_ends(text: str) -> str:
-    if len(text) <= LONGEST:
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_CHARACTERS:
         return text
-    return f"{text[: LONGEST // 2]} {text[1 - LONGEST // 2 :]}"
+    return f"{text[: MAX_CHARACTERS // 2]} {text[1 - MAX_CHARACTERS // 2 :]}"
 
 
 def _unescaped(text: str) -> str:
@@ -114,7 +114,7 @@ def _unescaped(text: str) -> str:
 
 def _compatible(text: str) -> str:
     """NFKC, but in linear time and at most six times as long."""
-    text = _PERHAPS_A_RUN.sub(_shorten_runs, text)
+    text = _POSSIBLE_RUN.sub(_shorten_runs, text)
     if not _PHRASES.search(text):
         return unicodedata.normalize("NFKC", text)
     return "".join(
@@ -122,11 +122,11 @@ def _compatible(text: str) -> str:
     )
 
 
-def _shorten_runs(found: re.Match[str]) -> str:
-    """Of each run of marks the first `_SAFE_RUN`."""
+def _shorten_runs(match: re.Match[str]) -> str:
+    """Keeps the first `_SAFE_RUN` marks of each run of marks."""
     kept: list[str] = []
     run = 0
-    for char in found.group():
+    for char in match.group():
         run = run + 1 if _is_mark(char) else 0
         if run <= _SAFE_RUN:
             kept.append(char)
@@ -135,14 +135,14 @@ def _shorten_runs(found: re.Match[str]) -> str:
 
 @lru_cache(maxsize=8192)
 def _is_mark(char: str) -> bool:
-    """Whether NFKC would sort it among the marks before and behind it."""
+    """Whether NFKC sorts the character among the marks around it."""
     if unicodedata.category(char) in ("Mn", "Me"):
         return True
     return unicodedata.combining(unicodedata.normalize("NFKD", char)[0]) > 0
 
 
 def _drop_joiners(text: str) -> str:
-    """Zero-width (non-)joiners stay only next to a script or emoji that is spelled with them."""
+    """Removes zero-width (non-)joiners, except between characters of a script or emoji that uses them."""
     if not any(joiner in text for joiner in _JOINERS):
         return text
     kept = []
@@ -156,7 +156,7 @@ def _drop_joiners(text: str) -> str:
 
 
 def _thin_marks(text: str) -> str:
-    """At most `MAX_MARKS` combining marks in a row; on Latin letters marks NFKC could not compose go altogether."""
+    """Keeps at most `MAX_MARKS` consecutive marks, and on Latin letters no mark that NFKC could not compose."""
     kept: list[str] = []
     marks, latin = 0, False
     for char in text:
@@ -171,7 +171,7 @@ def _thin_marks(text: str) -> str:
 
 
 def _fold_confusables(text: str) -> str:
-    """Look-alikes become Latin in words that mix scripts, and everywhere in a text that is mostly Latin."""
+    """Makes look-alikes Latin in words that mix scripts, and everywhere in a text that is mostly Latin."""
     latin = sum("a" <= c <= "z" for c in text.lower())
     mostly_latin = latin * 2 > sum(c.isalpha() for c in text)
     folded = []
@@ -184,7 +184,7 @@ def _fold_confusables(text: str) -> str:
 
 
 def _unleet(word: str) -> str:
-    """ "1d10t" -> "idiot"; numbers, units ("10km"), years and links stay."""
+    """ "1d10t" -> "idiot"; numbers, units ("10km"), years and links stay unchanged."""
     if not _LEET_WORD.fullmatch(word) or _URL_OR_MENTION.search(word) or _PLAIN_LEET.match(word):
         return word
     core = word.rstrip("!?.,;:")
@@ -192,20 +192,21 @@ def _unleet(word: str) -> str:
 
 
 def _close_up(match: re.Match[str]) -> str:
-    """ "s t u p i d" -> "stupid"; initials ("U.S.A.") stay; never across combining marks."""
-    found = match.group()
-    if _ABBREVIATION.match(found + ".") or any(unicodedata.category(c).startswith("M") for c in found):
-        return found
-    return re.sub(r"[\W_]", "", found)
+    """ "s t u p i d" -> "stupid"; initials ("U.S.A.") and letters with combining marks stay unchanged."""
+    spaced = match.group()
+    if _ABBREVIATION.match(spaced + ".") or any(unicodedata.category(c).startswith("M") for c in spaced):
+        return spaced
+    return re.sub(r"[\W_]", "", spaced)
 
 
 def _drop_unless_compound(match: re.Match[str]) -> str:
-    """Marks strewn between single letters go; between longer parts a hyphen or dot stays and the rest is a space."""
+    """Removes signs between single letters; between longer parts a hyphen or dot stays and other signs become a
+    space."""
     text, mark = match.string, match.group()
     left = len(_TAIL.search(text, max(0, match.start() - 3), match.start()).group())  # type: ignore[union-attr]
     right = len(_START.match(text, match.end(), match.end() + 3).group())  # type: ignore[union-attr]
     if set(mark) == {"*"}:
-        return mark  # a masked letter, not a separator
+        return mark  # it masks letters and does not separate them
     if left >= 2 and right >= 2:
         return mark if mark in "-." else " "
     return ""

@@ -1,9 +1,9 @@
-"""Loads a base: by its name, or as a `Choice` of configuration says."""
+"""Loads a base by its name or by a `BaseChoice`."""
 
 from typing import Any
 
 from model.base import Base, BaseNotFound
-from model.choice import ADAPTER_MIB, Choice
+from model.choice import ADAPTER_MIB, BaseChoice
 from model.gptj.int8 import ARITHMETICS, Arithmetic
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -18,15 +18,15 @@ def open_base(
     adapter_mib: float = ADAPTER_MIB,
     training: bool = False,
 ) -> Base:
-    """Loads a base by its configured name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
+    """Loads a base by its name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
 
-    "minilm", "mini", or a GPT-J: a hub id, a folder, or either behind "gptj:". `precision` is "auto", "fp32", "bf16"
-    or, for a GPT-J, "fp16" or "int8", whose `arithmetic` is explained in `model.gptj.int8`. Memory is checked for
-    adapters of `adapter_mib`, or for `training` one.
+    `name` is "minilm", "mini", or a GPT-J: a hub id or a folder, each with or without "gptj:" in front. `precision` is
+    "auto", "fp32", "bf16" or, for a GPT-J, "fp16" or "int8" (`arithmetic`: see `model.gptj.int8`). Memory is checked
+    for adapters of `adapter_mib`, or with `training` for the training of one.
     """
-    for what, value, known in (("precision", precision, PRECISIONS), ("arithmetic", arithmetic, ARITHMETICS)):
+    for setting, value, known in (("precision", precision, PRECISIONS), ("arithmetic", arithmetic, ARITHMETICS)):
         if value not in known:
-            raise BaseNotFound(f'{what} "{value}" is none of {", ".join(known)}')
+            raise BaseNotFound(f'{setting} "{value}" is not one of {", ".join(known)}')
     if name == "minilm":
         from model.encoder.minilm import MiniLM
 
@@ -43,17 +43,17 @@ def open_base(
     )
 
 
-def open_choice(choice: Choice, *, training: bool = False) -> Base:
+def open_chosen_base(choice: BaseChoice, *, training: bool = False) -> Base:
     """Loads the chosen base; raises `BaseNotFound` with the fix."""
-    device = device_of(choice)
-    more: dict[str, Any] = {"precision": choice.precision, "adapter_mib": choice.adapter_mib}
+    device = resolve_device(choice)
+    precision: dict[str, Any] = {"precision": choice.precision, "adapter_mib": choice.adapter_mib}
     if choice.int8 != "off":
-        more |= {"precision": "int8", "arithmetic": choice.int8}
-    return open_base(choice.base, device=device, training=training, **more)
+        precision |= {"precision": "int8", "arithmetic": choice.int8}
+    return open_base(choice.base, device=device, training=training, **precision)
 
 
-def device_of(choice: Choice) -> str:
-    """The processor, or a GPU by its number: some CUDA calls take no other. Raises `BaseNotFound`."""
+def resolve_device(choice: BaseChoice) -> str:
+    """The processor, or a GPU with its number, which some CUDA calls need. Raises `BaseNotFound`."""
     import torch
 
     device, count = choice.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -62,9 +62,11 @@ def device_of(choice: Choice) -> str:
     if device == "cpu":
         return device
     if not count:
-        raise BaseNotFound(f'device "{device}": no GPU can be used here; check the driver, or set "auto" or "cpu"')
+        raise BaseNotFound(
+            f'device "{device}": this machine has no usable GPU; check the driver, or set "auto" or "cpu"'
+        )
     _, _, number = device.partition(":")
     if int(number or 0) >= count:
-        names = ", ".join(f'"cuda:{one}"' for one in range(count))
-        raise BaseNotFound(f'device "{device}": there is no such GPU here; there is {names}')
+        names = ", ".join(f'"cuda:{index}"' for index in range(count))
+        raise BaseNotFound(f'device "{device}": this machine has no such GPU; it has {names}')
     return f"cuda:{number or torch.cuda.current_device()}"

@@ -1,4 +1,4 @@
-"""What is drawn in reports, as images that stand inside the HTML."""
+"""Draws the plots of reports as images inside the HTML."""
 
 import base64
 import io
@@ -21,17 +21,17 @@ def loss_plot(losses: Sequence[float]) -> str:
 
 
 def reliability_plot(table: Sequence[Sequence[float]]) -> str:
-    """Said probability against how often that was right, from `Metrics.reliability`; the diagonal is perfect."""
+    """Confidence against accuracy, from `Metrics.reliability`; the diagonal is perfect calibration."""
     figure, axes = _figure()
     axes.plot([0, 1], [0, 1], color="#bbb", linewidth=1)
     axes.plot([row[0] for row in table], [row[1] for row in table], marker="o")
-    axes.set_xlabel("said probability")
-    axes.set_ylabel("was right")
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("accuracy")
     return _image(figure)
 
 
 def confusion_plot(confusion: Sequence[Sequence[int]]) -> str:
-    """Each true label's texts by what they were called, coloured by share of the row."""
+    """Texts by true label (rows) and predicted label (columns), coloured by their share of the row."""
     figure, axes = _figure(width=4.4)
     shares = [[n / max(1, sum(row)) for n in row] for row in confusion]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -41,8 +41,8 @@ def confusion_plot(confusion: Sequence[Sequence[int]]) -> str:
             axes.text(j, i, f"{n:,}\n{shares[i][j]:.0%}", ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(LABELS)), [str(label) for label in LABELS])
     axes.set_yticks(range(len(LABELS)), [str(label) for label in LABELS])
-    axes.set_xlabel("was called")
-    axes.set_ylabel("labelled")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true label")
     return _image(figure)
 
 
@@ -70,7 +70,7 @@ def lines_plot(x: Sequence[float], lines: Mapping[str, Sequence[float]], x_label
 
 
 def _figure(width: float = 6.0, height: float = 3.2, dpi: int = 90) -> "tuple[Figure, Any]":
-    """An empty figure and its axes. The import takes half a second, and the service draws nothing until it is asked."""
+    """An empty figure and its axes. The import takes half a second, so it waits until a plot is needed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")

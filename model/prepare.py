@@ -1,10 +1,10 @@
-"""Quantises a GPT-J once, so that later starts need neither its float16 copy in memory nor the time.
+"""Quantises a GPT-J once, so that later starts save time and need no float16 copy in memory.
 
     python -m model.prepare EleutherAI/gpt-j-6b --out models/gpt-j-6b-int8
 
-The source is a hub id or a folder. The linear layers become int8 by bitsandbytes (LLM.int8), the rest float16; the
-source's float16 copy (12 GB for the 6B) must fit in memory this once. FOLDER appears only when it is complete. Use it
-as `base` in config.toml. Any adapter trained over the source serves over it, and the other way round.
+The source is a hub id or a folder. The linear layers become int8 by bitsandbytes (LLM.int8), the rest float16. The
+source's float16 copy (12 GB for the 6B) must fit in memory this once. The output folder appears only when it is
+complete. Use it as `base` in config.toml. An adapter trained over one of the two serves over both.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.base import BaseNotFound
-from model.gptj.files import FORMAT, PREPARED_FILE, Tensors, file_hash, open_checkpoint
+from model.gptj.files import FORMAT, PREPARED_FILE, TensorSource, file_hash, open_checkpoint
 from model.gptj.int8 import quantise
 from model.gptj.network import Shape
 
@@ -35,16 +35,16 @@ QUANTIZATION: dict[str, Any] = {
     "llm_int8_threshold": 6.0,
     "llm_int8_skip_modules": ["lm_head"],
 }
-"""How transformers learns from config.json what it reads."""
+"""The part of config.json that tells transformers the format of the weights."""
 
 
 def prepare(source: str, out: Path, console: Console, shard_bytes: int = SHARD_BYTES) -> int:
-    """Writes the folder and returns its bytes; raises `BaseNotFound` or OSError, and then leaves nothing behind."""
+    """Writes the folder and returns its size in bytes. Raises `BaseNotFound` or OSError, and then leaves no files."""
     if out.exists():
-        raise BaseNotFound(f"{out} exists already; name a folder that does not")
+        raise BaseNotFound(f"{out} already exists; name a new folder")
     checkpoint = open_checkpoint(source)
     if checkpoint.prepared:
-        raise BaseNotFound(f"{source} is prepared already")
+        raise BaseNotFound(f"{source} is already prepared")
     tensors, fingerprint = checkpoint.load(torch.float16)
     partial = out.with_name(out.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
@@ -71,10 +71,11 @@ def prepare(source: str, out: Path, console: Console, shard_bytes: int = SHARD_B
     return sum(path.stat().st_size for path in out.iterdir())
 
 
-def _write_shards(shape: Shape, source: Tensors, folder: Path, shard_bytes: int, console: Console) -> None:
-    """All tensors in safetensors files of about `shard_bytes`, and the index that transformers expects of several."""
+def _write_shards(shape: Shape, source: TensorSource, folder: Path, shard_bytes: int, console: Console) -> None:
+    """Writes all tensors in safetensors files of about `shard_bytes`, and for several files the index of
+    transformers."""
     shards: list[dict[str, Tensor]] = [{}]
-    place: dict[str, int] = {}
+    shard_of: dict[str, int] = {}
     written = total = 0
     names = [name for name, _ in shape.tensors()]
     with Progress(console=console, transient=True) as bar:
@@ -83,23 +84,26 @@ def _write_shards(shape: Shape, source: Tensors, folder: Path, shard_bytes: int,
             size = sum(tensor.nbytes for tensor in tensors.values())
             if written and written + size > shard_bytes:
                 save_file(shards[-1], folder / _shard(len(shards)), metadata={"format": "pt"})
-                shards[-1] = {}  # its memory goes before the next one is made
+                shards[-1] = {}  # frees its memory before the next one is made
                 shards.append({})
                 written = 0
             shards[-1] |= tensors
-            place |= dict.fromkeys(tensors, len(shards))
+            shard_of |= dict.fromkeys(tensors, len(shards))
             written += size
             total += size
     save_file(shards[-1], folder / _shard(len(shards)), metadata={"format": "pt"})
     if len(shards) == 1:
         os.replace(folder / _shard(1), folder / "model.safetensors")
         return
-    index = {"metadata": {"total_size": total}, "weight_map": {name: _shard(number) for name, number in place.items()}}
+    index = {
+        "metadata": {"total_size": total},
+        "weight_map": {name: _shard(number) for name, number in shard_of.items()},
+    }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
 
 
 def _stored(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """A linear layer's weight as bitsandbytes keeps it, anything else as it is."""
+    """The tensors to store: a linear layer's weight in the format of bitsandbytes, any other tensor in float16."""
     if tensor.dim() < 2 or not name.startswith("transformer.h."):
         return {name: tensor.to(torch.float16).contiguous()}
     rows, maxima = quantise(tensor)

@@ -1,8 +1,8 @@
-"""How GPT-J is asked: instruction, message, separator; the answer is one of a few labels.
+"""Prompts for GPT-J: instruction, message, separator; the answer is one of a few labels.
 
-Two forms, after the article this project comes from: the message behind an instruction, and the raw message. In both
-the separator tells the model that the message is over. The parts are encoded one by one and joined as ids, so that a
-message can neither merge with the instruction nor forge the separator's tokens.
+Two forms come from the article behind this project: the message after an instruction, and the raw message. In both the
+separator tells the model that the message is over. Each part is encoded by itself and the ids are joined, so a message
+can neither merge with the instruction nor forge the separator's tokens.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ MAX_DESCRIPTION_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What stands before a message (`instruction`, may be empty), after it (`separator`), and the possible `answers`.
+    """The text before a message (`instruction`, may be empty), after it (`separator`), and the possible `answers`.
 
-    An answer is the text that follows the separator, its leading space included: " hate". The order of `answers` is
-    the order of every label axis made with this prompt.
+    An answer is the text after the separator, with its leading space: " hate". The order of `answers` is the order of
+    every label axis of this prompt.
     """
 
     instruction: str
@@ -32,40 +32,40 @@ class Prompt:
     def __post_init__(self) -> None:
         """Raises ValueError for a prompt that cannot be answered."""
         if not self.separator:
-            raise ValueError("a prompt needs a separator, else nothing tells the model that the message is over")
+            raise ValueError("a prompt needs a separator, which tells the model that the message is over")
         if len(self.answers) < 2 or len(set(self.answers)) != len(self.answers) or not all(self.answers):
             raise ValueError(f"a prompt needs at least two different answers, not {self.answers}")
 
     @property
     def version(self) -> str:
-        """Twelve hexadecimal digits of the SHA-256 of everything in it: an adapter is valid for one version only."""
+        """Twelve hexadecimal digits of the SHA-256 of all parts. An adapter is valid for one version only."""
         content = json.dumps([self.instruction, self.separator, self.answers], ensure_ascii=False)
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The answers as a person reads them."""
+        """The answers without spaces around them."""
         return tuple(answer.strip() for answer in self.answers)
 
 
-def categories(descriptions: Mapping[str, str], task: str = "Sort the chat message into one category.") -> Prompt:
-    """A prompt for a community's own labels: `descriptions` maps each name to what it means ("" where it is plain).
+def category_prompt(descriptions: Mapping[str, str], task: str = "Sort the chat message into one category.") -> Prompt:
+    """A prompt for a community's own categories: `descriptions` maps each name to its meaning, or to "".
 
-    Raises ValueError that names the category for fewer than two, more than `MAX_CATEGORIES`, or one that is empty, too
-    long, of several lines, or the same as another but for its case.
+    Raises ValueError for fewer than two or more than `MAX_CATEGORIES`, and, with its name, for a category that is
+    empty, too long, of several lines, or equal to another except for case.
     """
     if not 2 <= len(descriptions) <= MAX_CATEGORIES:
         raise ValueError(f"{len(descriptions)} categories; give 2 to {MAX_CATEGORIES}")
     lines, seen = [], set()
     for name, description in descriptions.items():
-        for what, text, limit in (
+        for part, text, limit in (
             ("name", name, MAX_NAME_CHARACTERS),
             ("description", description, MAX_DESCRIPTION_CHARACTERS),
         ):
             if len(text) > limit or not text.isprintable():
-                raise ValueError(f'category "{name}": its {what} must be one line of at most {limit} characters')
+                raise ValueError(f'category "{name}": its {part} must be one line of at most {limit} characters')
         if not name.strip() or name != name.strip() or name.casefold() in seen:
-            raise ValueError(f'category "{name}": its name is empty, has spaces around it, or is taken')
+            raise ValueError(f'category "{name}": its name is empty, has spaces around it, or is used twice')
         seen.add(name.casefold())
         lines.append(f"{name}: {description}" if description else name)
     listed = "\n".join(lines)
@@ -84,7 +84,7 @@ INSTRUCTION = Prompt(
     "\n\nLabel:",
     ANSWERS,
 )
-"""The default: about sixty tokens before every message, computed once per adapter."""
+"""The default prompt: about sixty tokens before every message, computed once per adapter."""
 
 RAW = Prompt("", "\n\n###\n\n", ANSWERS)
-"""The message alone, as in fine-tuning without an instruction; needs an adapter to mean anything."""
+"""The message alone, as in fine-tuning without an instruction; it needs an adapter trained with this prompt."""

@@ -1,4 +1,4 @@
-"""How good verdicts are, counted one by one in constant memory: accuracy, F1, confusion and calibration."""
+"""Measures verdicts one by one in constant memory: accuracy, F1, confusion and calibration."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,13 @@ from typing import Any
 from model.labels import LABELS, Label
 
 BINS = 15
-LEAST_AUDITED = 30
-"""Messages nobody was shown that moderators must have looked at before the labels' shares among all mean anything."""
+MIN_AUDITED = 30
+"""Random messages without a card that moderators must label before the labels' shares among all messages count."""
 
 
-def wilson(hits: float, of: float, z: float = 1.645) -> tuple[float, float]:
-    """Both ends of the interval of a share, each one-sided at 95 % (Wilson 1927, "Probable Inference"); (0, 1) of 0."""
+def wilson_interval(hits: float, of: float, z: float = 1.645) -> tuple[float, float]:
+    """Both ends of a share's interval, each one-sided at 95 % (Wilson 1927, "Probable Inference"); (0, 1) if `of` is
+    0."""
     if not of:
         return 0.0, 1.0
     share, scale = hits / of, 1 + z * z / of
@@ -24,7 +25,7 @@ def wilson(hits: float, of: float, z: float = 1.645) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Figures over N texts. `confusion[i][j]` counts texts of label i called label j, both in the order of `LABELS`.
+    """Figures over N texts. `confusion[i][j]` counts texts of label i predicted as j, in the order of `LABELS`.
 
     `reliability` has (mean confidence, accuracy, share of texts) of each non-empty confidence bin, lowest first.
     """
@@ -38,12 +39,12 @@ class Metrics:
     reliability: tuple[tuple[float, float, float], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As kept in a manifest."""
+        """The form in a manifest."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-class Tally:
-    """Takes verdicts with their true labels; `metrics()` sums up.
+class MetricsTally:
+    """Counts verdicts with their true labels; `metrics()` computes the figures.
 
     The calibration error is the mean |confidence - accuracy| over equal-width confidence bins, weighted by their share
     (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2).
@@ -51,34 +52,35 @@ class Tally:
 
     def __init__(self) -> None:
         self._confusion = [[0] * len(LABELS) for _ in LABELS]
-        self._bins = [[0, 0.0, 0] for _ in range(BINS)]  # texts, summed confidence, right ones
+        self._bins = [[0, 0.0, 0] for _ in range(BINS)]  # texts, summed confidence, correct texts
 
     def add(self, probabilities: Sequence[float], label: Label) -> None:
-        """One text's probabilities, in the order of `LABELS`, and what it is."""
+        """Counts one text: its probabilities in the order of `LABELS`, and its true label."""
         confidence = max(probabilities)
-        called, actual = probabilities.index(confidence), LABELS.index(label)
-        self._confusion[actual][called] += 1
-        box = self._bins[min(int(confidence * BINS), BINS - 1)]
-        box[0] += 1
-        box[1] += confidence
-        box[2] += called == actual
+        predicted, actual = probabilities.index(confidence), LABELS.index(label)
+        self._confusion[actual][predicted] += 1
+        bin_ = self._bins[min(int(confidence * BINS), BINS - 1)]
+        bin_[0] += 1
+        bin_[1] += confidence
+        bin_[2] += predicted == actual
 
     def metrics(self) -> Metrics:
-        """A label that never occurred does not count in the means. Raises ValueError before the first text."""
+        """The figures so far; labels that never occurred do not count in means. Raises ValueError before the first
+        text."""
         table = self._confusion
         rows = sum(map(sum, table))
         if not rows:
             raise ValueError("no text was counted yet")
-        right = [table[i][i] for i in range(len(LABELS))]
-        actual, called = [sum(row) for row in table], [sum(column) for column in zip(*table, strict=True)]
+        correct = [table[i][i] for i in range(len(LABELS))]
+        actual, predicted = [sum(row) for row in table], [sum(column) for column in zip(*table, strict=True)]
         present = [i for i, count in enumerate(actual) if count]
-        filled = [(confidence / n, good / n, n / rows) for n, confidence, good in self._bins if n]
+        filled = [(confidence / n, hits / n, n / rows) for n, confidence, hits in self._bins if n]
         return Metrics(
             rows=rows,
-            accuracy=sum(right) / rows,
-            balanced_accuracy=sum(right[i] / actual[i] for i in present) / len(present),
-            macro_f1=sum(2 * right[i] / (actual[i] + called[i]) for i in present) / len(present),
-            calibration_error=sum(share * abs(said - was) for said, was, share in filled),
+            accuracy=sum(correct) / rows,
+            balanced_accuracy=sum(correct[i] / actual[i] for i in present) / len(present),
+            macro_f1=sum(2 * correct[i] / (actual[i] + predicted[i]) for i in present) / len(present),
+            calibration_error=sum(share * abs(confidence - accuracy) for confidence, accuracy, share in filled),
             confusion=tuple(tuple(row) for row in table),
             reliability=tuple(filled),
         )

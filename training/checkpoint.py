@@ -1,4 +1,4 @@
-"""What a killed training goes on from: the trained parameters, the optimizer, the schedule and the dice."""
+"""The checkpoint from which a killed training continues: parameters, optimizer, schedule and random states."""
 
 import os
 import pickle
@@ -14,9 +14,9 @@ EVERY_S = 30.0
 
 
 class Checkpoint:
-    """One file. `key` names data and recipe: another training's checkpoint is not gone on from.
+    """One file. `key` identifies data and recipe, so a checkpoint of another training is ignored.
 
-    Written whole or not at all, at most every `every_s` seconds; read without unpickling code.
+    It is written atomically, at most every `every_s` seconds, and read without unpickling code.
     """
 
     def __init__(self, path: Path, key: str, every_s: float = EVERY_S) -> None:
@@ -26,7 +26,7 @@ class Checkpoint:
         self._saved_at = time.monotonic()
 
     def load(self, learner: TrainingModule, optimizer: Any, schedule: Any) -> dict[str, Any] | None:
-        """Puts everything back and returns the course so far; None where there is nothing to go on from."""
+        """Restores the state and returns the training history so far; None without a usable checkpoint."""
         try:
             state = torch.load(self.path, weights_only=True)
         except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError):
@@ -41,23 +41,23 @@ class Checkpoint:
         torch.set_rng_state(state["dice"])
         if torch.cuda.is_available() and state["gpu_dice"]:
             torch.cuda.set_rng_state_all(state["gpu_dice"])
-        course: dict[str, Any] = state["course"]
-        return course
+        history: dict[str, Any] = state["course"]
+        return history
 
-    def maybe_save(self, learner: TrainingModule, optimizer: Any, schedule: Any, course: dict[str, Any]) -> None:
-        """Writes the file, unless the last time was a moment ago."""
+    def maybe_save(self, learner: TrainingModule, optimizer: Any, schedule: Any, history: dict[str, Any]) -> None:
+        """Writes the file, unless it was written less than `every_s` seconds ago."""
         if time.monotonic() - self._saved_at < self._every_s:
             return
-        mine = {name: p.detach().clone() for name, p in learner.module.named_parameters() if p.requires_grad}
-        gpu_dice = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        parameters = {name: p.detach().clone() for name, p in learner.module.named_parameters() if p.requires_grad}
+        gpu_random_states = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         state = {
             "key": self._key,
-            "parameters": mine,
+            "parameters": parameters,
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
             "dice": torch.get_rng_state(),
-            "gpu_dice": gpu_dice,
-            "course": course,
+            "gpu_dice": gpu_random_states,
+            "course": history,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(self.path.name + ".part")
@@ -66,5 +66,5 @@ class Checkpoint:
         self._saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """The training is over."""
+        """Deletes the file when the training is complete."""
         self.path.unlink(missing_ok=True)

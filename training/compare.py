@@ -1,11 +1,11 @@
-"""The article's comparison for any base and data: from no training at all to LoRA on every linear layer.
+"""Repeats the article's comparison for any base and data: from no training to LoRA on every linear layer.
 
     python -m training.compare --data FILE.csv [--test FILE.csv] [--base mini] [--out compare]
 
-FILE.csv has `text` and `label`. Without `--test`, a fifth of it is kept to be judged by; with it, texts that also stand
-in FILE.csv are left out and at most `--per-label` of each label are drawn. Writes `table.md`, `results.json` and
+FILE.csv has `text` and `label`. Without `--test`, a fifth of it is held out for testing; with it, test texts that are
+also in FILE.csv are left out and at most `--per-label` of each label are drawn. Writes `table.md`, `results.json` and
 `report.html` with plots. With `--base EleutherAI/gpt-j-6b --int8 weight-only --optimizer adam8bit --rank 2` on a GPU it
-is the experiment of the article "How to raise a GPT-3 model at home".
+repeats the experiment of the article "How to raise a GPT-3 model at home".
 """
 
 import argparse
@@ -25,34 +25,34 @@ from rich.table import Table
 from torch import Tensor
 
 from model.base import Base, BaseNotFound, LoraSpec, TrainingModule
-from model.choice import add_choice, chosen
+from model.choice import add_base_options, read_base_choice
 from model.gptj.base import GPTJ
 from model.labels import LABELS
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.plots import bars_plot, confusion_plot
 from model.prompts import INSTRUCTION, RAW, Prompt
 from model.table import BadData
-from training.evaluate import measure
-from training.examples import Example, balanced, read_examples, split, without
-from training.fit import Recipe, fit, logits_of, logits_while_training
-from training.memory import peak_mib, start_peak
-from training.shape import add_shape, shape_of, targets_of
+from training.adapter_shape import add_shape_options, read_shape, targets_of
+from training.evaluation import measure
+from training.examples import Example, draw_balanced, exclude_texts, read_examples, split
+from training.peak_memory import peak_mib, reset_peak
 from training.train import progress_bar
+from training.training_loop import Recipe, compute_logits, compute_training_logits, fit
 
 SHOTS = 4
-"""Examples of each label that a few-shot answer sees."""
+"""Examples of each label in a few-shot prompt."""
 
 DESCRIPTIONS = {
     "hate": "hate speech that attacks people for their origin, religion, gender or sexuality",
     "offensive": "an insult or vulgar, offensive language",
     "neutral": "an ordinary, harmless message",
 }
-"""What the labels mean, for a base that compares sentences."""
+"""Descriptions of the labels, for a base that compares sentences."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One way of doing it: figures on the test texts, what was trained, and what it took."""
+class MethodResult:
+    """The result of one method: figures on the test texts, trained parameters, time and memory."""
 
     method: str
     prompt: str
@@ -65,51 +65,51 @@ class Row:
     losses: Sequence[float] = field(default_factory=tuple)
 
 
-Answer = Callable[[], tuple[Tensor, int, Sequence[float]]]
-"""Does the work; returns (N, 3) logits of the test texts, the number of parameters trained, the losses."""
+RunMethod = Callable[[], tuple[Tensor, int, Sequence[float]]]
+"""Runs a method; returns (N, 3) logits of the test texts, the number of trained parameters, and the losses."""
 
 
-def ways(
+def list_methods(
     base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, lora: LoraSpec, console: Console
-) -> list[tuple[str, str, Answer]]:
-    """(method, prompt, answer) of the whole comparison, cheapest first; `lora` gives rank and alpha."""
+) -> list[tuple[str, str, RunMethod]]:
+    """(method, prompt, answer) of every method, cheapest first; `lora` has rank and alpha."""
     texts = [example.text for example in test]
     prompts: list[tuple[str, Base]] = [("", base)]
-    found: list[tuple[str, str, Answer]] = []
+    methods: list[tuple[str, str, RunMethod]] = []
     if isinstance(base, GPTJ):
-        prompts = [("instruction", base.asked(INSTRUCTION)), ("raw text", base.asked(RAW))]
+        prompts = [("instruction", base.with_prompt(INSTRUCTION)), ("raw text", base.with_prompt(RAW))]
         shots = _few_shot(base, learn)
-        found += [(f"zero-shot ({name})", name, _asked(asked, texts)) for name, asked in prompts[:1]]
-        found += [(f"few-shot, {SHOTS} of each label", "instruction", _asked(shots, texts))]
+        methods += [(f"zero-shot ({name})", name, _untrained(prompted, texts)) for name, prompted in prompts[:1]]
+        methods += [(f"few-shot, {SHOTS} of each label", "instruction", _untrained(shots, texts))]
     else:
-        found += [("zero-shot: nearest description", "", lambda: (_nearest_description(base, texts), 0, ()))]
-        found += [
+        methods += [("zero-shot: nearest description", "", lambda: (_nearest_description(base, texts), 0, ()))]
+        methods += [
             (f"few-shot: nearest mean of {SHOTS}", "", lambda: (_nearest_mean(base, learn, texts), 0, ())),
         ]
     named = {"attention": "LoRA on attention", "linears": "LoRA on all linears"}
     if isinstance(base, GPTJ):
         named["everything"] = "LoRA on all linears, embedding and head"
-    for name, asked in prompts:
-        starts = {"layer norms only": asked.start_norm_training}
-        starts |= {method: _lora(asked, replace(lora, targets=targets_of(base, on))) for on, method in named.items()}
+    for name, prompted in prompts:
+        starts = {"layer norms only": prompted.start_norm_training}
+        starts |= {method: _lora(prompted, replace(lora, targets=targets_of(base, on))) for on, method in named.items()}
         for method, start in starts.items():
-            found.append((method, name, _trained(asked, start, learn, texts, recipe, console)))
-    return found
+            methods.append((method, name, _trained(prompted, start, learn, texts, recipe, console)))
+    return methods
 
 
 def compare(
     base: Base, learn: Sequence[Example], test: Sequence[Example], recipe: Recipe, lora: LoraSpec, console: Console
-) -> list[Row]:
-    """Every way, one after another, each with a fresh start; raises ValueError for a rank that does not fit."""
+) -> list[MethodResult]:
+    """Runs every method from the same start; raises ValueError for a rank that does not fit."""
     labels = torch.tensor([LABELS.index(example.label) for example in test])
     rows = []
-    for method, prompt, answer in ways(base, learn, test, recipe, lora, console):
+    for method, prompt, answer in list_methods(base, learn, test, recipe, lora, console):
         torch.manual_seed(recipe.seed)
-        start_peak()
+        reset_peak()
         began = time.monotonic()
         logits, trained, losses = answer()
         metrics = measure(logits.softmax(-1), labels)
-        row = Row(
+        row = MethodResult(
             method,
             prompt,
             trained,
@@ -126,21 +126,23 @@ def compare(
 
 
 def _few_shot(base: GPTJ, learn: Sequence[Example]) -> GPTJ:
-    """Asked with a few short examples of each label in the instruction, as many as fit."""
+    """The base with a few short examples of each label in the instruction, as many as fit."""
     by_label = [sorted((e for e in learn if e.label is label), key=lambda e: (len(e.text), e.text)) for label in LABELS]
-    middling = [mine[len(mine) // 3 : len(mine) // 3 + SHOTS] for mine in by_label]
+    short = [examples[len(examples) // 3 : len(examples) // 3 + SHOTS] for examples in by_label]
     for count in range(SHOTS, 0, -1):
-        shown = [example for group in zip(*(mine[:count] for mine in middling), strict=True) for example in group]
-        told = "".join(f"{e.text}{INSTRUCTION.separator} {e.label}\n\nMessage:\n" for e in shown)
+        shown = [example for group in zip(*(examples[:count] for examples in short), strict=True) for example in group]
+        examples_text = "".join(f"{e.text}{INSTRUCTION.separator} {e.label}\n\nMessage:\n" for e in shown)
         try:
-            return base.asked(Prompt(INSTRUCTION.instruction + told, INSTRUCTION.separator, INSTRUCTION.answers))
+            return base.with_prompt(
+                Prompt(INSTRUCTION.instruction + examples_text, INSTRUCTION.separator, INSTRUCTION.answers)
+            )
         except ValueError:
             continue  # too long for this base's window
-    raise ValueError("not one example of each label fits beside the instruction")
+    raise ValueError("one example of each label does not fit beside the instruction")
 
 
-def _asked(base: Base, texts: Sequence[str]) -> Answer:
-    return lambda: (logits_of(base, "", texts), 0, ())
+def _untrained(base: Base, texts: Sequence[str]) -> RunMethod:
+    return lambda: (compute_logits(base, "", texts), 0, ())
 
 
 def _nearest_description(base: Base, texts: Sequence[str]) -> Tensor:
@@ -150,7 +152,7 @@ def _nearest_description(base: Base, texts: Sequence[str]) -> Tensor:
 
 def _nearest_mean(base: Base, learn: Sequence[Example], texts: Sequence[str]) -> Tensor:
     """Cosine to the mean embedding of each label's examples (Snell et al. 2017, "Prototypical Networks")."""
-    few = balanced(learn, SHOTS, seed=1)
+    few = draw_balanced(learn, SHOTS, seed=1)
     means = [_embedded(base, [e.text for e in few if e.label is label]).mean(0) for label in LABELS]
     return 10 * _embedded(base, texts) @ F.normalize(torch.stack(means), dim=-1).T
 
@@ -172,14 +174,14 @@ def _trained(
     texts: Sequence[str],
     recipe: Recipe,
     console: Console,
-) -> Answer:
+) -> RunMethod:
     def answer() -> tuple[Tensor, int, Sequence[float]]:
         learner = start()
         bar, advance = progress_bar(console, f"training on {len(learn)} texts")
         with bar:
             losses = fit(learner, base, learn, recipe, advance).losses
         trained = sum(p.numel() for p in learner.module.parameters() if p.requires_grad)
-        return logits_while_training(base, learner, texts), trained, losses
+        return compute_training_logits(base, learner, texts), trained, losses
 
     return answer
 
@@ -187,8 +189,8 @@ def _trained(
 HEADINGS = ("method", "prompt", "accuracy", "macro-F1", "parameters trained", "peak memory", "time")
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """As printed and written."""
+def table_cells(row: MethodResult) -> tuple[str, ...]:
+    """The row's cells, as printed and written."""
     memory = "not measured" if row.memory_mib is None else f"{row.memory_mib:,.0f} MiB"
     figures = f"{row.accuracy:.3f}", f"{row.macro_f1:.3f}", f"{row.trained:,}", memory, f"{row.seconds:,.0f} s"
     return (row.method, row.prompt or "–", *figures)
@@ -202,7 +204,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{border:1p
 td{text-align:right}td:first-child,td:nth-child(2){text-align:left}.scroll{overflow-x:auto}img{max-width:100%}
 figure{display:inline-block;margin:.5rem}</style>
 <h1>From no training to LoRA on every layer</h1>
-<p>Base <b>{{ about.base }}</b>, {{ about.learned }} texts of {{ about.data }} to learn from, judged by
+<p>Base <b>{{ about.base }}</b>, trained on {{ about.learned }} texts of {{ about.data }}, tested on
 {{ about.judged }} others; {{ about.recipe }}.</p>
 <div class="scroll"><table><tr>{% for name in headings %}<th>{{ name }}{% endfor %}
 {% for row in table %}<tr>{% for cell in row %}<td>{{ cell }}{% endfor %}{% endfor %}</table></div>
@@ -213,10 +215,10 @@ src="{{ image }}"></figure>{% endfor %}
 """)
 
 
-def write(out: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
+def write(out: Path, rows: Sequence[MethodResult], about: dict[str, Any]) -> None:
     """The three files."""
     out.mkdir(parents=True, exist_ok=True)
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(cells(row) for row in rows)]
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(table_cells(row) for row in rows)]
     (out / "table.md").write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
     results = {"about": about, "rows": [asdict(row) for row in rows]}
     (out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
@@ -224,7 +226,7 @@ def write(out: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
     page = _PAGE.render(
         about=about,
         headings=HEADINGS,
-        table=[cells(row) for row in rows],
+        table=[table_cells(row) for row in rows],
         bars=bars_plot(names, [row.accuracy for row in rows], "accuracy"),
         confusions={name: confusion_plot(row.confusion) for name, row in zip(names, rows, strict=True)},
     )
@@ -234,36 +236,42 @@ def write(out: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 with one line for a bad input."""
     parser = argparse.ArgumentParser(prog="python -m training.compare", description=(__doc__ or "").splitlines()[0])
-    add_choice(parser)
+    add_base_options(parser)
     parser.set_defaults(base="mini")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--per-label", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("compare"))
     parser.add_argument("--epochs", type=float, default=3.0)
-    add_shape(parser)
+    add_shape_options(parser)
     parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        base = open_choice(chosen(options), training=True)
+        base = open_chosen_base(read_base_choice(options), training=True)
         learn, test = read_examples(options.data, options.data.stem), []
         if options.test:
-            test = balanced(without(read_examples(options.test), learn), options.per_label, seed=1)
+            test = draw_balanced(exclude_texts(read_examples(options.test), learn), options.per_label, seed=1)
         else:
             learn, test = split(learn, 0.2, seed=1)
-        rate, lora = base.default_learning_rate, shape_of(options, base)
+        rate, lora = base.default_learning_rate, read_shape(options, base)
         recipe = replace(Recipe(), epochs=options.epochs, learning_rate=rate, optimizer=options.optimizer)
         rows = compare(base, learn, test, recipe, lora, console)
     except (BadData, BaseNotFound, ValueError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-    told = f"{options.epochs:g} epochs, rank {lora.rank}, {options.optimizer}, learning rate {rate:g}"
-    about = {"base": base.name, "data": options.data.name, "learned": len(learn), "judged": len(test), "recipe": told}
+    recipe_text = f"{options.epochs:g} epochs, rank {lora.rank}, {options.optimizer}, learning rate {rate:g}"
+    about = {
+        "base": base.name,
+        "data": options.data.name,
+        "learned": len(learn),
+        "judged": len(test),
+        "recipe": recipe_text,
+    }
     write(options.out, rows, about)
-    table = Table(*HEADINGS, caption=f"{base.name}: {told}")
+    table = Table(*HEADINGS, caption=f"{base.name}: {recipe_text}")
     for row in rows:
-        table.add_row(*cells(row))
+        table.add_row(*table_cells(row))
     Console().print(table)
     console.print(f"written to {options.out}", soft_wrap=True)
     return 0

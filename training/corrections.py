@@ -1,4 +1,4 @@
-"""What training reads of the bot's store: the views whose names begin with `training_`, and nothing else."""
+"""Reads the corrections from the bot's store: only the views whose names begin with `training_`."""
 
 import contextlib
 import hashlib
@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from model.labels import HARMFUL, Label
 from model.table import BadData
 from training.examples import Example
-from training.prevalence import Prevalence, prevalences
+from training.prevalence import Prevalence, measure_prevalence
 
 NONCE_BYTES = 12  # texts are sealed as nonce + AES-256-GCM ciphertext and tag (docs/concepts.md)
-FORGOTTEN = "text forgotten"
+TEXT_FORGOTTEN = "text forgotten"
 DISAGREED, REPEATED = "moderators disagree about the same text", "the same text again"
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A moderator's last word on one message. `author` is a pseudonym; `agreeing` moderators said the same, this one
-    included."""
+    """A moderator's latest correction of one message. `author` is a pseudonym; `agreeing` moderators gave the same
+    label, this one included."""
 
     id: str
     example: Example
@@ -38,83 +38,82 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The corrections a refresh may learn from, and how many were left out for which reason (`left_out_in`: the same of
-    each community).
+    """The corrections for a refresh, and how many were left out for which reason (`left_out_in`: by community).
 
-    `standing` are the ids of all that were not taken back, those whose text was forgotten in time included, and `homes`
-    has the community of each. By community: `passed_over` counts the cards of each label left unanswered between
-    answered ones, `acting` has the action thresholds, `prevalence` the share of each label among all messages where
-    enough were looked at. What `untrusted` communities say teaches their norms, and no weights.
+    `standing` has the ids of all corrections that were not withdrawn, even if their text has expired, and
+    `community_of` the community of each. By community: `passed_over` counts the unanswered cards of each label between
+    answered ones, `action_thresholds` are those of the policy, and `prevalence` is the share of each label among all
+    messages, if enough were audited. Corrections of `untrusted` communities teach their norms, but no weights.
     """
 
     corrections: Sequence[Correction]
     left_out: Mapping[str, int] = field(default_factory=dict)
     standing: frozenset[str] = frozenset()
     passed_over: Mapping[str, Mapping[Label, int]] = field(default_factory=dict)
-    acting: Mapping[str, Mapping[Label, float]] = field(default_factory=dict)
+    action_thresholds: Mapping[str, Mapping[Label, float]] = field(default_factory=dict)
     prevalence: Mapping[str, Prevalence] = field(default_factory=dict)
-    homes: Mapping[str, str] = field(default_factory=dict)
+    community_of: Mapping[str, str] = field(default_factory=dict)
     untrusted: frozenset[str] = frozenset()
     left_out_in: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def communities(self) -> frozenset[str]:
-        """All that the store knows something of."""
-        said = (each.community for each in self.corrections)
-        return frozenset([*said, *self.homes.values(), *self.acting, *self.prevalence])
+        """All communities that the store has data of."""
+        correcting = (each.community for each in self.corrections)
+        return frozenset([*correcting, *self.community_of.values(), *self.action_thresholds, *self.prevalence])
 
     @property
     def sha256(self) -> str:
-        """Of ids, texts and labels: the same snapshot has the same hash."""
+        """SHA-256 of ids, texts and labels: equal snapshots have equal hashes."""
         digest = hashlib.sha256()
         for each in self.corrections:
             digest.update(f"{each.id}\0{each.example.text}\0{each.example.label}\0".encode())
         return digest.hexdigest()
 
     def without(self, ids: Mapping[str, str]) -> "Snapshot":
-        """The snapshot without these corrections, each counted under its reason."""
+        """The snapshot without these corrections (id -> reason), each counted under its reason."""
         kept = [each for each in self.corrections if each.id not in ids]
-        there = {name: Counter(counts) for name, counts in self.left_out_in.items()}
+        left_out_in = {name: Counter(counts) for name, counts in self.left_out_in.items()}
         for each in self.corrections:
             if each.id in ids:
-                there.setdefault(each.community, Counter())[ids[each.id]] += 1
+                left_out_in.setdefault(each.community, Counter())[ids[each.id]] += 1
         return replace(
             self,
             corrections=kept,
             left_out=dict(Counter(self.left_out) + Counter(ids.values())),
-            left_out_in={name: dict(counts) for name, counts in there.items()},
+            left_out_in={name: dict(counts) for name, counts in left_out_in.items()},
         )
 
     def trusting(self, trusted: Collection[str]) -> "Snapshot":
-        """The same for an adapter that serves all: only what these communities said counts as standing."""
+        """The snapshot for the adapter that serves all: only these communities' corrections count as standing."""
         return replace(
             self, untrusted=self.communities - frozenset(trusted), standing=self._standing_in(frozenset(trusted))
         )
 
-    def of(self, community: str, trusted: Collection[str] | None = None) -> "Snapshot":
-        """One community's corrections alone, and what is known of it, for an adapter of its own.
+    def for_community(self, community: str, trusted: Collection[str] | None = None) -> "Snapshot":
+        """The snapshot of one community only, for its own adapter.
 
-        That may have come from one that learned from the `trusted` communities (None: from any).
+        That adapter may start from one that learned from the `trusted` communities (None: from any).
         """
         return replace(
             self,
             corrections=[each for each in self.corrections if each.community == community],
             left_out=self.left_out_in.get(community, {}),
-            acting={name: acting for name, acting in self.acting.items() if name == community},
-            prevalence={name: found for name, found in self.prevalence.items() if name == community},
+            action_thresholds={name: acting for name, acting in self.action_thresholds.items() if name == community},
+            prevalence={name: mix for name, mix in self.prevalence.items() if name == community},
             standing=self.standing if trusted is None else self._standing_in({community, *trusted}),
             untrusted=frozenset(),
         )
 
     def _standing_in(self, communities: Set[str]) -> frozenset[str]:
-        homes = {**{each.id: each.community for each in self.corrections}, **self.homes}
-        return frozenset(id for id in self.standing if homes.get(id) in communities)
+        community_of = {**{each.id: each.community for each in self.corrections}, **self.community_of}
+        return frozenset(id for id in self.standing if community_of.get(id) in communities)
 
 
 def read_corrections(store: Path, key: Path) -> Snapshot:
-    """Every correction with a basis, oldest first; raises `BadData` for a store or key that cannot be read."""
+    """Reads every correction with a basis, oldest first; raises `BadData` for an unreadable store or key."""
     if not store.is_file():
-        raise BadData(f"{store}: no store there; start the bot once, or give its path with --store")
+        raise BadData(f"{store}: no store at this path; start the bot once, or give its path with --store")
     try:
         cipher = AESGCM(bytes.fromhex(key.read_text(encoding="ascii").strip()))
     except (OSError, ValueError) as error:
@@ -128,69 +127,71 @@ def read_corrections(store: Path, key: Path) -> Snapshot:
             policies = connection.execute("SELECT community, policy FROM training_policy").fetchall()
             counted = connection.execute("SELECT community, band, label, messages FROM training_audit").fetchall()
     except sqlite3.DatabaseError as error:
-        raise BadData(f"{store}: not a store of this version ({error}); start the bot once to bring it up") from error
+        raise BadData(f"{store}: not a store of this version ({error}); start the bot once to update it") from error
     corrections = []
     for number, sealed, label, moderator, author, community, agreeing in rows:
         try:
             text = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode()
         except InvalidTag as error:
-            raise BadData(f"{key}: not the key this store was sealed with") from error
+            raise BadData(f"{key}: this store was sealed with another key") from error
         example = Example(text, Label(label), "correction")
         corrections.append(Correction(str(number), example, moderator, author, community, agreeing))
-    homes = {str(row[0]): str(row[5]) for row in rows}
-    homes |= {str(number): str(where) for number, where, reason in others if reason == FORGOTTEN}
+    community_of = {str(row[0]): str(row[5]) for row in rows}
+    community_of |= {str(number): str(where) for number, where, reason in others if reason == TEXT_FORGOTTEN}
     reasons: dict[str, Counter[str]] = {}
     for _, where, reason in others:
         reasons.setdefault(where, Counter())[reason] += 1
     passed_over: dict[str, dict[Label, int]] = {}
     for where, label, cards in passed:
         passed_over.setdefault(where, {})[Label(label)] = cards
-    return distinct(
+    return without_repetitions(
         Snapshot(
             corrections,
             left_out=dict(Counter(reason for *_, reason in others)),
-            standing=frozenset(homes),
+            standing=frozenset(community_of),
             passed_over=passed_over,
-            acting={where: _action_calls(json.loads(policy)) for where, policy in policies},
-            prevalence=prevalences(counted),
-            homes=homes,
+            action_thresholds={where: _action_thresholds(json.loads(policy)) for where, policy in policies},
+            prevalence=measure_prevalence(counted),
+            community_of=community_of,
             left_out_in={where: dict(counts) for where, counts in reasons.items()},
         )
     )
 
 
-def _action_calls(policy: Mapping[str, Mapping[str, float]]) -> dict[Label, float]:
-    acting = {label: float(policy[label]["act_at"]) for label in HARMFUL}
-    if not all(map(math.isfinite, acting.values())):
-        raise BadData("a policy in the store has a threshold that is no number; start the bot once to mend it")
-    return acting
+def _action_thresholds(policy: Mapping[str, Mapping[str, float]]) -> dict[Label, float]:
+    action_thresholds = {label: float(policy[label]["act_at"]) for label in HARMFUL}
+    if not all(map(math.isfinite, action_thresholds.values())):
+        raise BadData("a policy in the store has a threshold that is not a number; start the bot once to repair it")
+    return action_thresholds
 
 
-def distinct(snapshot: Snapshot) -> Snapshot:
-    """One correction for each text of a community: its latest.
+def without_repetitions(snapshot: Snapshot) -> Snapshot:
+    """Keeps only the latest correction for each text of a community.
 
-    Where different moderators' words on the same text contradict each other, none of them teaches.
+    If different moderators' corrections of the same text contradict each other, none of them is kept.
     """
     by_text: dict[tuple[str, str], list[Correction]] = {}
     for each in snapshot.corrections:
         by_text.setdefault((each.community, each.example.key), []).append(each)
     dropped: dict[str, str] = {}
     for same in by_text.values():
-        last_words = {each.moderator: each.example.label for each in same}
-        if len(set(last_words.values())) > 1:
+        last_labels = {each.moderator: each.example.label for each in same}
+        if len(set(last_labels.values())) > 1:
             dropped |= {each.id: DISAGREED for each in same}
         else:
             dropped |= {each.id: REPEATED for each in same[:-1]}
     return snapshot.without(dropped)
 
 
-def split_by_author(snapshot: Snapshot, share: float, least: int) -> tuple[Sequence[Correction], Sequence[Correction]]:
-    """(to learn from, to be judged by): about `share` of the authors, each on one side only.
+def split_by_author(
+    snapshot: Snapshot, share: float, min_corrections: int
+) -> tuple[Sequence[Correction], Sequence[Correction]]:
+    """(corrections to learn from, held-out corrections): about `share` of the authors are held out completely.
 
-    With fewer than `least` corrections, or of fewer than five authors, all are learned from: each is needed more
-    there than a judgement on a handful of texts would be worth.
+    With fewer than `min_corrections` corrections or fewer than five authors, none is held out: learning from them is
+    worth more than a test on a few texts.
     """
-    if len(snapshot.corrections) < least or len({each.author for each in snapshot.corrections}) < 5:
+    if len(snapshot.corrections) < min_corrections or len({each.author for each in snapshot.corrections}) < 5:
         return snapshot.corrections, ()
     kept: list[Correction] = []
     held: list[Correction] = []

@@ -1,11 +1,13 @@
-"""Sentences made from templates, in which only one thing decides between hate and its harmless twin.
+"""Template sentences, in which one detail decides between hate and a harmless counterpart.
 
-Corpora teach a model that naming a group is hate, because there it mostly is. Here the same groups stand in hateful,
-quoting, opposing, everyday and kind sentences, and the same harsh verbs are aimed at people for what they are, at
-single persons, and at things (counterfactual augmentation: Dixon et al. 2018, "Measuring and Mitigating Unintended
-Bias in Text Classification"). All sentences were written for this project; no public test suite was looked at.
+In corpora, sentences that name a group are mostly hateful, so models learn that naming a group is hate. Here the same
+groups are in hateful, quoting, opposing, everyday and kind sentences, and the same harsh verbs are aimed at people for
+what they are, at single persons, and at things (counterfactual augmentation: Dixon et al. 2018, "Measuring and
+Mitigating Unintended Bias in Text Classification"). All sentences were written for this project, without looking at any
+public test suite.
 
-The sentences for development (`development()`) use templates and groups that `training()` never shows.
+The sentences for development (`development_sentences()`) use templates and groups that `training_sentences()` never
+uses.
 """
 
 import itertools
@@ -19,18 +21,18 @@ from model.labels import Label
 from training.examples import Example
 
 REPEATS = 4
-"""A sentence without blanks still differs in spelling and style each time it is made."""
+"""Repetitions of a sentence that has few fillings; each differs in spelling and style."""
 
 TEMPLATES_FILE = Path(__file__).with_name("templates.json")
 
 
-def training(count: int, seed: int) -> list[Example]:
-    """About `count` different sentences, spread evenly over the classes; source `template`."""
+def training_sentences(count: int, seed: int) -> list[Example]:
+    """Makes about `count` different sentences, evenly from all classes; their source is `template`."""
     return [example for _, example in _generate("train", count, seed)]
 
 
-def development(count: int, seed: int) -> list[tuple[str, Example]]:
-    """(class name, sentence) pairs from templates and groups that training never sees."""
+def development_sentences(count: int, seed: int) -> list[tuple[str, Example]]:
+    """Makes (class name, sentence) pairs from templates and groups that training never uses."""
     return _generate("dev", count, seed)
 
 
@@ -59,7 +61,7 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
 def _fillings(
     template: str, words: Mapping[str, Sequence[str]], chance: random.Random, limit: int
 ) -> list[dict[str, str]]:
-    """`limit` ways to fill the template's blanks; where there are fewer, each comes up to `REPEATS` times."""
+    """`limit` ways to fill the template's blanks; if there are fewer, each is repeated up to `REPEATS` times."""
     blanks = [name for name in words if "{" + name + "}" in template]
     ways = list(itertools.islice(itertools.product(*(words[name] for name in blanks)), 4000))
     chance.shuffle(ways)
@@ -85,7 +87,7 @@ _LOOK_ALIKES = str.maketrans("aeiost", "43105+")
 
 
 def _styled(text: str, chance: random.Random) -> str:
-    """As people type: lower case, no full stop, a mention, a filler word, now and then a slip or a disguise."""
+    """The text as people type: lower case, no full stop, a mention, a filler word, sometimes a typo or a disguise."""
     if chance.random() < 0.12:
         text = f"{chance.choice(_OPENERS)} {text}"
     if chance.random() < 0.12:
@@ -105,7 +107,7 @@ def _styled(text: str, chance: random.Random) -> str:
 
 
 def _misspelt(text: str, chance: random.Random) -> str:
-    """One letter lost, two swapped, one doubled, a space lost or one word disguised with digits or spaces."""
+    """Drops, swaps or doubles a letter, drops a space, or disguises a word with digits or spaces."""
     at, words = chance.randrange(len(text) - 1), text.split(" ")
     word = max(range(len(words)), key=lambda i: len(words[i]) * chance.random())
     kind = chance.randrange(6)

@@ -1,7 +1,7 @@
-"""Whether a candidate may serve: it must not be worse than the adapter it would replace, and not worse for anybody.
+"""The gate: decides whether a candidate may serve. It must not be worse than the serving adapter for any community.
 
-Nor may it be worse than the adapter that it began with, which no correction made: of ten small losses each would be
-forgiven, their sum is not.
+It must also not be much worse than the first adapter, which no correction changed: ten small losses, each allowed
+alone, would add up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,83 +11,93 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from model.quality import Metrics
-from training.evaluate import flagged_share, measure
+from training.evaluation import flagged_share, measure
 from training.examples import Example
+from training.hate_recall import (
+    ACTION_THRESHOLDS,
+    HateRecall,
+    describe_losses,
+    is_single_slur,
+    is_slur_sentence,
+    measure_hate_recall,
+    share_reaching,
+    worst_slur,
+)
 from training.prevalence import Prevalence
-from training.rates import ACTING, Rates, is_single, is_slur, lost, rates, share_at, worst_slur
 
 MACRO_F1_MARGIN = 0.02
 """The 90 % interval of the change in macro-F1 must lie above minus this: a candidate that may be worse is refused."""
 SLICE_MARGIN = 0.02
-"""A slice may flag one text more, or this share of its texts; less could be a single borderline sentence."""
+"""A slice may flag one text more, or this share of its texts more: a smaller margin would be one borderline text."""
 FALSE_ACTION_BUDGET, FALSE_ACTION_MARGIN = 0.02, 0.005
-"""At most this share of the harmless held-out texts (hard ones) may reach an action threshold; where the serving
-adapter has more already, at most the margin on top of that."""
+"""At most this share of the harmless (and difficult) held-out texts may reach an action threshold. If the serving
+adapter exceeds it, the candidate may exceed that adapter's share by the margin."""
 CALIBRATION_BUDGET = 0.15
 IDENTITY_SLICES = ("identity_neutral", "identity_positive", "in_group", "negated", "counter_speech")
-"""Harmless sentences that name a group: the ones a careless model flags."""
+"""Slices of harmless sentences that name a group, which a careless model flags."""
 DRIFT_FACTOR = 1.5
-"""Against the first adapter each margin is so many times as wide: an honest refresh may use up its own, and the next
-one, too, goes on."""
+"""Against the first adapter each margin is this many times as wide, because one honest refresh may already use up the
+simple margin."""
 _DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Stake:
-    """What a candidate means to one community: its norm before and after, its action thresholds, its daily mix.
+class CommunityCheck:
+    """What the gate checks for one community: its norm before and after, its action thresholds, its daily mix.
 
-    Who is not trusted has no `veto`: with a threshold or an audit of their own they would stop everybody's learning.
+    Communities that are not trusted have no veto, else one of them could stop the learning of all others.
     """
 
     community: str = ""
-    before: Norm = PLAIN
-    after: Norm = PLAIN
-    acting: Mapping[Label, float] = field(default_factory=lambda: ACTING)
+    before: Norm = PLAIN_NORM
+    after: Norm = PLAIN_NORM
+    action_thresholds: Mapping[Label, float] = field(default_factory=lambda: ACTION_THRESHOLDS)
     prevalence: Prevalence | None = None
-    veto: bool = True
+    has_veto: bool = True
 
 
-NEW_COMMUNITY = Stake()
-"""A community that joins tomorrow."""
+NEW_COMMUNITY = CommunityCheck()
+"""A new community with the default settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class DailyMix:
-    """Held-out texts weighted to a community's real mix. Per 1,000 messages: wrongly flagged, and harmful but missed.
+    """Held-out texts weighted by a community's real shares of the labels.
 
-    `right` is the share of the flags that are right (precision).
+    `wrongly_flagged` and `missed` (harmful, but not flagged) count among 1,000 messages. `precision` is the share of
+    correct flags.
     """
 
-    wrong: float
+    wrongly_flagged: float
     missed: float
-    right: float
+    precision: float
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`reasons` is empty when the candidate may serve; else each says in a sentence what got worse.
+    """The gate's result. `reasons` is empty if the candidate may serve; else each sentence says what got worse.
 
-    `f1_interval` is the 90 % interval of the change in macro-F1; `flagged` and `acted_on` are shares (before, after),
-    `acted_on` of the community where most is acted on; `daily` is (before, after) of each community with an audit.
-    `rates` has what is acted on of plain hate by (serving, candidate, first), the last one empty if not given, and
-    `first` how good the first adapter is.
+    `f1_change_interval` is the 90 % interval of the change in macro-F1. `flagged` and `acted_on` are shares (before,
+    after); `acted_on` is of the community where most is acted on. `daily` is (before, after) of each audited community.
+    `hate_recall` has (serving, candidate, first adapter), the last one empty if not given; `first` has the metrics of
+    the first adapter.
     """
 
     before: Metrics
     after: Metrics
-    f1_interval: tuple[float, float]
+    f1_change_interval: tuple[float, float]
     flagged: Mapping[str, tuple[float, float]]
     acted_on: tuple[float, float]
     daily: Mapping[str, tuple[DailyMix, DailyMix]]
     reasons: tuple[str, ...]
-    rates: tuple[Mapping[str, Rates], Mapping[str, Rates], Mapping[str, Rates]] = ({}, {}, {})
+    hate_recall: tuple[Mapping[str, HateRecall], Mapping[str, HateRecall], Mapping[str, HateRecall]] = ({}, {}, {})
     first: Metrics | None = None
 
     @property
     def compared(self) -> list[tuple[str, str, str]]:
-        """(what, before, after) for people."""
+        """(figure, before, after) for the report."""
         f1, acted = (self.before.macro_f1, self.after.macro_f1), self.acted_on
         rows = [
             ("macro-F1 on held-out texts", f"{f1[0]:.3f}", f"{f1[1]:.3f}"),
@@ -98,22 +108,22 @@ class Judgement:
         for name, (was, now) in self.daily.items():
             among = f"{name}, in 1,000 of its messages"
             rows += [
-                (f"{among}: flagged wrongly", f"{was.wrong:.1f}", f"{now.wrong:.1f}"),
+                (f"{among}: flagged wrongly", f"{was.wrongly_flagged:.1f}", f"{now.wrongly_flagged:.1f}"),
                 (f"{among}: harmful and missed", f"{was.missed:.1f}", f"{now.missed:.1f}"),
-                (f"{name}: flags that are right", f"{was.right:.1%}", f"{now.right:.1%}"),
+                (f"{name}: flags that are right", f"{was.precision:.1%}", f"{now.precision:.1%}"),
             ]
         if self.first is not None:
-            rows.append(("macro-F1 at the beginning, and after", f"{self.first.macro_f1:.3f}", f"{f1[1]:.3f}"))
+            rows.append(("macro-F1 of the first adapter, and after", f"{self.first.macro_f1:.3f}", f"{f1[1]:.3f}"))
         return rows
 
     def _compared_rates(self) -> list[tuple[str, str, str]]:
-        """Of each slice of plain hate, and of the single slur that lost most."""
-        before, after, first = self.rates
+        """Rows for each slice of plain hate, and for the single slur that lost most."""
+        before, after, first = self.hate_recall
         rows = []
         for name in before:
-            if is_single(name) and name != worst_slur(before, after):
+            if is_single_slur(name) and name != worst_slur(before, after):
                 continue
-            since = f" (at the beginning: {first[name].acted:.1%})" if first else ""
+            since = f" (first adapter: {first[name].acted:.1%})" if first else ""
             rows.append((f"acted on, of {name}{since}", f"{before[name].acted:.1%}", f"{after[name].acted:.1%}"))
             rows.append((f"shown, of {name}", f"{before[name].shown:.1%}", f"{after[name].shown:.1%}"))
         return rows
@@ -123,31 +133,32 @@ def judge(
     before: Tensor,
     after: Tensor,
     held_out: Sequence[Example],
-    stakes: Sequence[Stake] = (NEW_COMMUNITY,),
+    checks: Sequence[CommunityCheck] = (NEW_COMMUNITY,),
     first: Tensor | None = None,
 ) -> Judgement:
     """Compares (N, 3) probabilities of the serving adapter and the candidate on the same N held-out texts.
 
-    All are before any norm, as the held-out labels are. `stakes` (at least one) adds each community's own view, and
-    `first` that of the adapter it began with. A candidate with a score that is no finite number is refused: every
-    comparison with it is false.
+    All probabilities are before any norm, like the held-out labels. `checks` (at least one) has the communities, and
+    `first` the probabilities of the first adapter. A candidate with a score that is not finite is refused, because
+    every comparison with such a score is false.
     """
     unsound = int((~torch.isfinite(after).all(dim=-1)).sum())
-    before, after = (torch.nan_to_num(both, nan=0.0, posinf=0.0, neginf=0.0) for both in (before, after))
-    was_found, now_found = rates(before, held_out), rates(after, held_out)
-    first_found = rates(first, held_out) if first is not None else {}
-    general = [i for i, example in enumerate(held_out) if not is_slur(example)]
+    before, after = (torch.nan_to_num(pair, nan=0.0, posinf=0.0, neginf=0.0) for pair in (before, after))
+    recall_before, recall_after = measure_hate_recall(before, held_out), measure_hate_recall(after, held_out)
+    recall_first = measure_hate_recall(first, held_out) if first is not None else {}
+    general = [i for i, example in enumerate(held_out) if not is_slur_sentence(example)]
     held_out, before, after = [held_out[i] for i in general], before[general], after[general]
     first = first[general] if first is not None else None
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
-    old, new = measure(before, labels), measure(after, labels)
-    low, high = f1_interval(before.argmax(-1), after.argmax(-1), labels)
+    metrics_before, metrics_after = measure(before, labels), measure(after, labels)
+    low, high = f1_change_interval(before.argmax(-1), after.argmax(-1), labels)
     reasons = [f"{unsound} scores are not finite numbers"] if unsound else []
     if low < -MACRO_F1_MARGIN:
         reasons.append(
-            f"macro-F1 on held-out texts may fall by {-low:.3f} ({old.macro_f1:.3f} before, {new.macro_f1:.3f} after)"
+            f"macro-F1 on held-out texts may fall by {-low:.3f} "
+            f"({metrics_before.macro_f1:.3f} before, {metrics_after.macro_f1:.3f} after)"
         )
-    reasons += lost(was_found, now_found)
+    reasons += describe_losses(recall_before, recall_after)
     harmless = [i for i, example in enumerate(held_out) if example.label is Label.NEUTRAL]
     slices = {"harmless texts": harmless}
     for name in IDENTITY_SLICES:
@@ -159,78 +170,86 @@ def judge(
         if (now - was) * len(rows) > max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
             reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%}")
     acted: list[tuple[float, float]] = []
-    for stake in stakes if harmless else ():
-        if stake.veto:
-            acted.append(_acted_on(before[harmless], after[harmless], stake))
-            if reason := _too_much(*acted[-1], stake):
+    for check in checks if harmless else ():
+        if check.has_veto:
+            acted.append(_acted_on(before[harmless], after[harmless], check))
+            if reason := _false_actions_reason(*acted[-1], check):
                 reasons.append(reason)
     daily = {}
-    for stake in stakes:
-        if stake.prevalence is not None:
-            daily[stake.community], fall = _in_daily_life(before, after, labels, stake)
-            if fall < -MACRO_F1_MARGIN and stake.veto:
-                reasons.append(f"macro-F1 in the daily mix of {stake.community} may fall by {-fall:.3f}")
-    if new.calibration_error > max(CALIBRATION_BUDGET, old.calibration_error):
-        reasons.append(f"calibration error {new.calibration_error:.3f} is above {CALIBRATION_BUDGET:.3f}")
-    worst = max(acted, key=lambda both: both[1], default=(0.0, 0.0))
-    began = None
+    for check in checks:
+        if check.prevalence is not None:
+            daily[check.community], fall = _compare_daily_mix(before, after, labels, check)
+            if fall < -MACRO_F1_MARGIN and check.has_veto:
+                reasons.append(f"macro-F1 in the daily mix of {check.community} may fall by {-fall:.3f}")
+    if metrics_after.calibration_error > max(CALIBRATION_BUDGET, metrics_before.calibration_error):
+        reasons.append(f"calibration error {metrics_after.calibration_error:.3f} is above {CALIBRATION_BUDGET:.3f}")
+    most_acted = max(acted, key=lambda pair: pair[1], default=(0.0, 0.0))
+    metrics_first = None
     if first is not None:
-        began = measure(first, labels)
-        reasons += lost(first_found, now_found, since_first=True)
-        reasons += _drifted(first, after, labels, slices)
-    found = (was_found, now_found, first_found)
-    return Judgement(old, new, (low, high), flagged, worst, daily, tuple(reasons), found, began)
+        metrics_first = measure(first, labels)
+        reasons += describe_losses(recall_first, recall_after, since_first=True)
+        reasons += _describe_drift(first, after, labels, slices)
+    recalls = (recall_before, recall_after, recall_first)
+    return Judgement(
+        metrics_before, metrics_after, (low, high), flagged, most_acted, daily, tuple(reasons), recalls, metrics_first
+    )
 
 
-def acted_on_too_much(before: Tensor, after: Tensor, held_out: Sequence[Example], stake: Stake) -> str:
-    """Why a community's norm afterwards, with its thresholds, would act on too many harmless texts; "" if it would not.
+def false_action_reason(before: Tensor, after: Tensor, held_out: Sequence[Example], check: CommunityCheck) -> str:
+    """Why a community's new norm would act on too many harmless texts at its thresholds; "" if it would not.
 
-    (N, 3) probabilities before any norm.
+    `before` and `after` are (N, 3) probabilities before any norm.
     """
     harmless = [i for i, example in enumerate(held_out) if example.label is Label.NEUTRAL]
-    return _too_much(*_acted_on(before[harmless], after[harmless], stake), stake)
+    return _false_actions_reason(*_acted_on(before[harmless], after[harmless], check), check)
 
 
-def _acted_on(before: Tensor, after: Tensor, stake: Stake) -> tuple[float, float]:
-    """Shares of harmless texts that are acted on in a community, (N, 3) probabilities of them given."""
-    was = share_at(_normed(before, stake.before), stake.acting)
-    return was, share_at(_normed(after, stake.after), stake.acting)
+def _acted_on(before: Tensor, after: Tensor, check: CommunityCheck) -> tuple[float, float]:
+    """(before, after): shares of harmless texts, with (N, 3) probabilities, that are acted on in a community."""
+    was = share_reaching(_normed(before, check.before), check.action_thresholds)
+    return was, share_reaching(_normed(after, check.after), check.action_thresholds)
 
 
-def _too_much(was: float, now: float, stake: Stake) -> str:
+def _false_actions_reason(was: float, now: float, check: CommunityCheck) -> str:
     if now <= max(FALSE_ACTION_BUDGET, was + FALSE_ACTION_MARGIN):
         return ""
-    where = f" at the thresholds of {stake.community}" if stake.community else ""
+    where = f" at the thresholds of {check.community}" if check.community else ""
     return f"harmless texts acted on{where}: {now:.1%} instead of {was:.1%}"
 
 
-def _drifted(first: Tensor, after: Tensor, labels: Tensor, slices: Mapping[str, list[int]]) -> list[str]:
-    """Why a candidate is too far from the first adapter, by how often each is right."""
+def _describe_drift(first: Tensor, after: Tensor, labels: Tensor, slices: Mapping[str, list[int]]) -> list[str]:
+    """Why a candidate is too much worse than the first adapter, one sentence for each figure."""
     reasons = []
-    low, _ = f1_interval(first.argmax(-1), after.argmax(-1), labels)
+    low, _ = f1_change_interval(first.argmax(-1), after.argmax(-1), labels)
     if low < -DRIFT_FACTOR * MACRO_F1_MARGIN:
-        reasons.append(f"macro-F1 on held-out texts may have fallen by {-low:.3f} since the beginning")
+        reasons.append(f"macro-F1 on held-out texts may have fallen by {-low:.3f} since the first adapter")
     for name, rows in slices.items():
         was, now = flagged_share(first[rows]), flagged_share(after[rows])
         if rows and (now - was) * len(rows) > DRIFT_FACTOR * max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
-            reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%} at the beginning")
+            reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%} of the first adapter")
     if harmless := slices["harmless texts"]:
-        was, now = share_at(first[harmless], ACTING), share_at(after[harmless], ACTING)
+        was, now = (
+            share_reaching(first[harmless], ACTION_THRESHOLDS),
+            share_reaching(after[harmless], ACTION_THRESHOLDS),
+        )
         if now > max(FALSE_ACTION_BUDGET, was + DRIFT_FACTOR * FALSE_ACTION_MARGIN):
-            reasons.append(f"harmless texts acted on: {now:.1%} instead of {was:.1%} at the beginning")
+            reasons.append(f"harmless texts acted on: {now:.1%} instead of {was:.1%} of the first adapter")
     return reasons
 
 
-def f1_interval(
+def f1_change_interval(
     before: Tensor, after: Tensor, labels: Tensor, seed: int = 1, shares: Sequence[float] | None = None
 ) -> tuple[float, float]:
     """The 90 % interval of macro-F1 after minus before, by resampling texts (paired bootstrap).
 
-    All three (N,) label indices. With `shares` texts are drawn so that each label has its share of them. Efron and
+    `before`, `after` and `labels` are (N,) label indices. With `shares`, each label has this share of the drawn texts.
+    Efron and
     Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3.
     """
     n = len(LABELS)
-    cells = torch.bincount((labels * n + before) * n + after, minlength=n**3).double()  # every text is one of 27 kinds
+    cells = torch.bincount(
+        (labels * n + before) * n + after, minlength=n**3
+    ).double()  # every text belongs to one of 27 cells
     if shares is not None:
         cells = cells * _label_weights(labels, shares).double().repeat_interleave(n * n)
     generator = torch.Generator().manual_seed(seed)
@@ -243,10 +262,10 @@ def f1_interval(
 
 
 def _macro_f1(confusion: Tensor) -> Tensor:
-    """(draws, label, called) counts -> (draws,); a label that is not drawn does not count."""
-    right = confusion.diagonal(dim1=1, dim2=2)
-    actual, called = confusion.sum(2), confusion.sum(1)
-    f1 = 2 * right / (actual + called).clamp(min=1)
+    """(draws, label, predicted) counts -> (draws,); a label that is not drawn does not count."""
+    precision = confusion.diagonal(dim1=1, dim2=2)
+    actual, predicted = confusion.sum(2), confusion.sum(1)
+    f1 = 2 * precision / (actual + predicted).clamp(min=1)
     return (f1 * (actual > 0)).sum(1) / (actual > 0).sum(1)
 
 
@@ -254,30 +273,30 @@ def _normed(probabilities: Tensor, norm: Norm) -> Tensor:
     return probabilities @ torch.tensor(norm.matrix)
 
 
-def _in_daily_life(
-    before: Tensor, after: Tensor, labels: Tensor, stake: Stake
+def _compare_daily_mix(
+    before: Tensor, after: Tensor, labels: Tensor, check: CommunityCheck
 ) -> tuple[tuple[DailyMix, DailyMix], float]:
-    """((before, after), lower end of the interval of the change in macro-F1), labels by the norm afterwards."""
-    shares = stake.prevalence.shares if stake.prevalence else ()
-    true = torch.tensor(stake.after.matrix).argmax(-1)[labels]
-    called = [_normed(p, norm).argmax(-1) for p, norm in ((before, stake.before), (after, stake.after))]
-    mixes = [_daily(each, true, shares) for each in called]
-    low, _ = f1_interval(called[0], called[1], true, shares=shares)
+    """((before, after), lower end of the interval of the change in macro-F1), with labels by the new norm."""
+    shares = check.prevalence.shares if check.prevalence else ()
+    true = torch.tensor(check.after.matrix).argmax(-1)[labels]
+    predicted = [_normed(p, norm).argmax(-1) for p, norm in ((before, check.before), (after, check.after))]
+    mixes = [_daily_mix(each, true, shares) for each in predicted]
+    low, _ = f1_change_interval(predicted[0], predicted[1], true, shares=shares)
     return (mixes[0], mixes[1]), low
 
 
-def _daily(called: Tensor, labels: Tensor, shares: Sequence[float]) -> DailyMix:
+def _daily_mix(predicted: Tensor, labels: Tensor, shares: Sequence[float]) -> DailyMix:
     weight = _label_weights(labels, shares)[labels]
     weight = weight / weight.sum()
     neutral = LABELS.index(Label.NEUTRAL)
-    flagged, harmful = called != neutral, labels != neutral
-    wrong, missed, found = (
+    flagged, harmful = predicted != neutral, labels != neutral
+    wrongly_flagged, missed, caught = (
         float(weight[which].sum()) for which in (flagged & ~harmful, ~flagged & harmful, flagged & harmful)
     )
-    return DailyMix(1000 * wrong, 1000 * missed, found / max(found + wrong, 1e-9))
+    return DailyMix(1000 * wrongly_flagged, 1000 * missed, caught / max(caught + wrongly_flagged, 1e-9))
 
 
 def _label_weights(labels: Tensor, shares: Sequence[float]) -> Tensor:
-    """(3,) what a text of each label weighs, so that the labels have these shares."""
+    """(3,) the weight of a text of each label, so that the labels have these shares."""
     counts = torch.bincount(labels, minlength=len(LABELS)).float()
     return torch.tensor(shares) / counts.clamp(min=1) * (counts > 0)

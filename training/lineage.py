@@ -1,7 +1,7 @@
-"""Which adapter a refresh may start from: one that learned nothing its teachers have taken back.
+"""Finds the adapter from which a refresh may start: one that learned only from corrections that still stand.
 
-A manifest names every correction that it or the adapters before it learned from. A correction still stands while it is
-the moderators' last word and has its basis; that its text was forgotten in time does not take it back.
+A manifest names every correction that its adapter or an earlier one learned from. A correction stands while it is the
+moderators' latest one and has its basis, even after its text has expired.
 """
 
 from collections.abc import Collection, Set
@@ -10,13 +10,13 @@ from model.adapters.registry import GLOBAL, Registry, read_manifest
 from model.classifier import AdapterRejected
 
 ANCESTOR = "ancestor"
-"""In a manifest's recipe: the adapter that no correction made, from which refreshes began."""
+"""Key in a manifest's recipe for the adapter, made without corrections, from which the refreshes started."""
 
 
-def clean_origin(registry: Registry, serving: str, standing: Set[str], refused: Collection[str] = ()) -> str:
-    """The serving adapter, or the newest before it that learned only from what stands; at worst the shipped one.
+def find_clean_origin(registry: Registry, serving: str, standing: Set[str], refused: Collection[str] = ()) -> str:
+    """The serving adapter, or the newest before it that learned only from `standing` corrections, else the shipped one.
 
-    None that the base has `refused`.
+    Adapters that the base has `refused` are skipped.
     """
     scopes = dict.fromkeys((serving.partition("/")[0], GLOBAL))
     before = [f"{scope}/{version}" for scope in scopes for version in reversed(registry.promoted(scope))]
@@ -32,9 +32,9 @@ def clean_origin(registry: Registry, serving: str, standing: Set[str], refused: 
     return f"{GLOBAL}/{read_manifest(registry.shipped).version}"
 
 
-def ancestor_of(registry: Registry, adapter: str) -> str:
-    """The adapter without a parent that this one comes from: made by hand, or shipped; the shipped one where that is
-    not here any more."""
+def find_ancestor(registry: Registry, adapter: str) -> str:
+    """The adapter without a parent, shipped or made by hand, from which this one comes; the shipped one if that was
+    deleted."""
     shipped = f"{GLOBAL}/{read_manifest(registry.shipped).version}"
     seen = set[str]()
     try:
@@ -53,7 +53,7 @@ def ancestor_of(registry: Registry, adapter: str) -> str:
 def learned_by(registry: Registry, scope: str) -> Collection[str]:
     """Ids of what the scope's own serving adapter learned from; none where it has none."""
     try:
-        serving, _ = registry.sound(scope)
+        serving, _ = registry.newest_sound(scope)
         return read_manifest(registry.folder(serving)).examples if serving.startswith(f"{scope}/") else ()
     except AdapterRejected:
         return ()

@@ -1,9 +1,9 @@
-"""Which norm holds in a community: what its moderators' words say about the meaning of the labels there.
+"""Learns a community's norm from its moderators' corrections.
 
-A moderator's word is explained by three things: what the model says of the text, how common each label is among the
-community's cards, and the norm. The norm under which all words are most likely holds, if it is so by a clear margin,
-without any single moderator, and against every card that was passed over as right. That takes a dozen different texts
-where a new adapter would take hundreds, and a moderator can read it.
+Three things explain a correction: the model's probabilities for the text, how common each label is among the
+community's cards, and the norm. The norm under which the corrections are most likely holds, if its margin is clear,
+also without any single moderator, and also against the unanswered cards, which count as correct. This takes a dozen
+different texts where a new adapter takes hundreds, and moderators can read the result.
 """
 
 from collections import Counter
@@ -15,110 +15,121 @@ import torch
 from torch import Tensor
 
 from model.labels import HARMFUL, LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from training.corrections import Correction
 
-MISTAKES = 0.1
-"""Share of the words that may be anything: moderators err, and not every text is what the model makes of it."""
-BELIEVED = 20.0
-"""So many words must speak before their own share of mistakes counts as much as `MISTAKES`."""
-CLEAR = 10.0
-"""A norm must make the words so much more likely (in nats) than the norm that held before."""
-OTHERS = 3.0
-"""And still so much without the words of any one moderator, where there are several."""
-LEAST_WORDS = 12
-"""Different texts that moderators must have spoken about."""
-MOST_WORDS = 1000
-"""The latest words that are looked at: they are compared with each other."""
-MOST_MODERATORS = 12
-"""Those with the most words, whose absence is tried: who has few can do little, and a community may make anybody a
-moderator."""
-ALIKE = 0.6
-"""Texts that share so much of their words (Jaccard) speak once: a phrase taught over and over is no norm."""
+MISTAKE_SHARE = 0.1
+"""Prior share of corrections that may have any label: moderators and the model make mistakes."""
+PRIOR_CORRECTIONS = 20.0
+"""Weight of that prior: with this many corrections their own share counts as much as `MISTAKE_SHARE`."""
+CLEAR_MARGIN = 10.0
+"""A new norm must make the corrections this much more likely (in nats) than the norm before."""
+MARGIN_WITHOUT_ONE = 3.0
+"""The same margin without the corrections of any one of several moderators."""
+MIN_CORRECTIONS = 12
+"""Different texts that must be corrected before a norm is learned."""
+MAX_CORRECTIONS = 1000
+"""Only the latest corrections are used, because all pairs are compared."""
+MAX_MODERATORS = 12
+"""Only the moderators with the most corrections are left out in turn: others have little influence, and a community may
+appoint any number of moderators."""
+ALIKE_SHARE = 0.6
+"""Texts that share this part of their words (Jaccard) count once: one phrase, repeated, is not a norm."""
 CANDIDATES = tuple(
     Norm((*harmful, Label.NEUTRAL))
     for harmful in combinations_with_replacement(LABELS, len(HARMFUL))
     if harmful[0] is not Label.NEUTRAL
 )
-"""Every norm that keeps severity and neutral, but that all is allowed: who wants that needs no moderator."""
+"""Every norm that keeps severity and neutral, except the one that allows everything."""
 
 
 def learn_norm(
-    words: Sequence[Correction], said: Tensor, before: Norm = PLAIN, passed_over: Mapping[Label, int] | None = None
+    corrections: Sequence[Correction],
+    probabilities: Tensor,
+    before: Norm = PLAIN_NORM,
+    passed_over: Mapping[Label, int] | None = None,
 ) -> Norm:
-    """The norm of one community; `before` where the words do not clearly speak for another.
+    """Learns the norm of one community; returns `before` if the corrections do not clearly support another.
 
-    `said` (N, 3) is what the model makes of each text, without any norm. `passed_over` counts cards of each label that
-    moderators left unanswered between answered ones: each of them stands for a word that the card was right.
+    `probabilities` (N, 3) are the model's for the texts, without a norm. `passed_over` counts the unanswered cards of
+    each label between answered ones; each counts as a confirmation of its label.
     """
-    words, said = words[-MOST_WORDS:], said[-MOST_WORDS:]
-    weights = votes(words)
-    if float(weights.sum()) < LEAST_WORDS:
+    corrections, probabilities = corrections[-MAX_CORRECTIONS:], probabilities[-MAX_CORRECTIONS:]
+    weights = vote_weights(corrections)
+    if float(weights.sum()) < MIN_CORRECTIONS:
         return before
-    labels = torch.tensor([LABELS.index(each.example.label) for each in words])
-    moderators = Counter(each.moderator for each in words)
-    silent = _silent_words(said, before, passed_over or {})
+    labels = torch.tensor([LABELS.index(each.example.label) for each in corrections])
+    moderators = Counter(each.moderator for each in corrections)
+    passed_over_rows = _passed_over_rows(probabilities, before, passed_over or {})
 
     def gains(kept: Sequence[int]) -> dict[Norm, float]:
-        """How much likelier each candidate makes these words, and the silent ones, than the norm before does."""
-        rows = [torch.cat(pair) for pair in zip((said[kept], labels[kept], weights[kept]), silent, strict=True)]
+        """The gain in log-likelihood of each candidate over the norm before, for these and the passed-over cards."""
+        rows = [
+            torch.cat(pair)
+            for pair in zip((probabilities[kept], labels[kept], weights[kept]), passed_over_rows, strict=True)
+        ]
         base = _log_likelihood(before, *rows)
         return {norm: _log_likelihood(norm, *rows) - base for norm in CANDIDATES}
 
-    whole = gains(range(len(words)))
-    near = [norm for norm in CANDIDATES if whole[norm] >= max(whole.values()) - CLEAR]
-    found = min(near, key=lambda norm: (_differences(norm, before), -whole[norm]))
-    if found.counts_as == before.counts_as or whole[found] < CLEAR:
+    gain_of = gains(range(len(corrections)))
+    best = [norm for norm in CANDIDATES if gain_of[norm] >= max(gain_of.values()) - CLEAR_MARGIN]
+    learned = min(best, key=lambda norm: (_differences(norm, before), -gain_of[norm]))
+    if learned.counts_as == before.counts_as or gain_of[learned] < CLEAR_MARGIN:
         return before
-    for one, _ in moderators.most_common(MOST_MODERATORS) if len(moderators) > 1 else ():
-        if gains([i for i, each in enumerate(words) if each.moderator != one])[found] < OTHERS:
+    for moderator, _ in moderators.most_common(MAX_MODERATORS) if len(moderators) > 1 else ():
+        if (
+            gains([i for i, each in enumerate(corrections) if each.moderator != moderator])[learned]
+            < MARGIN_WITHOUT_ONE
+        ):
             return before
-    return replace(found, words=len(words), moderators=len(moderators))
+    return replace(learned, corrections=len(corrections), moderators=len(moderators))
 
 
-def priors(said: Tensor, labels: Tensor, norm: Norm, weights: Tensor | None = None) -> Tensor:
-    """(3,) shares of the model's labels among the cards, by what the model and the (N,) words say together.
+def label_priors(probabilities: Tensor, labels: Tensor, norm: Norm, weights: Tensor | None = None) -> Tensor:
+    """(3,) shares of the model's labels among the cards, estimated from the model and the (N,) corrections.
 
     Expectation maximisation for a shifted prior (Saerens, Latinne and Decaestecker 2002, "Adjusting the Outputs of a
-    Classifier to New a Priori Probabilities"), with three texts of each label to start from.
+    Classifier to New a Priori Probabilities"), with three prior texts of each label.
     """
     weights = torch.ones(len(labels)) if weights is None else weights
     likely = _channel(norm)[:, labels].T
     shares = torch.full((len(LABELS),), 1 / len(LABELS))
     for _ in range(50):
-        joint = said * shares * likely
+        joint = probabilities * shares * likely
         shares = 3.0 + (weights[:, None] * joint / joint.sum(1, keepdim=True)).sum(0)
         shares = shares / shares.sum()
     return shares
 
 
-def mistaken(said: Tensor, labels: Tensor, norm: Norm, weights: Tensor) -> float:
-    """Share of the (N,) words that neither the model's opinion nor the norm explains: mistakes, or malice.
+def mistake_share(probabilities: Tensor, labels: Tensor, norm: Norm, weights: Tensor) -> float:
+    """Share of the (N,) corrections that neither the model nor the norm explains: mistakes, or malice.
 
-    Expectation maximisation, beginning with `MISTAKES` and holding on to it as if `BELIEVED` words had shown it.
+    Expectation maximisation with the prior `MISTAKE_SHARE`, which weighs as much as `PRIOR_CORRECTIONS` corrections.
     """
-    posterior = said * priors(said, labels, norm, weights)
+    posterior = probabilities * label_priors(probabilities, labels, norm, weights)
     posterior = posterior / posterior.sum(1, keepdim=True)
     meant = (posterior * torch.tensor(norm.matrix)[:, labels].T).sum(1)
-    share = MISTAKES
+    share = MISTAKE_SHARE
     for _ in range(50):
         anything = share / len(LABELS)
         doubt = anything / ((1 - share) * meant + anything)
-        share = float(((weights * doubt).sum() + BELIEVED * MISTAKES) / (weights.sum() + BELIEVED))
+        share = float(
+            ((weights * doubt).sum() + PRIOR_CORRECTIONS * MISTAKE_SHARE) / (weights.sum() + PRIOR_CORRECTIONS)
+        )
     return share
 
 
-def votes(words: Sequence[Correction]) -> Tensor:
-    """(N,) weight of each text: texts that are nearly the same share one vote."""
-    sets = [_words_of(each) for each in words]
+def vote_weights(corrections: Sequence[Correction]) -> Tensor:
+    """(N,) weight of each correction: texts that are nearly the same share one vote."""
+    word_sets = [_words_of(each) for each in corrections]
     groups: list[Set[str]] = []
     group_of = []
-    for mine in sets:
-        recent = range(max(0, len(groups) - MOST_WORDS), len(groups))
-        alike = (n for n in recent if len(mine & groups[n]) >= ALIKE * len(mine | groups[n]))
-        if (group := next(alike, None)) is None:
+    for words in word_sets:
+        recent = range(max(0, len(groups) - MAX_CORRECTIONS), len(groups))
+        similar = (n for n in recent if len(words & groups[n]) >= ALIKE_SHARE * len(words | groups[n]))
+        if (group := next(similar, None)) is None:
             group = len(groups)
-            groups.append(mine)
+            groups.append(words)
         group_of.append(group)
     sizes = Counter(group_of)
     return torch.tensor([1 / sizes[group] for group in group_of])
@@ -129,37 +140,40 @@ def _words_of(correction: Correction) -> frozenset[str]:
 
 
 def _channel(norm: Norm) -> Tensor:
-    """(3, 3): how likely a text that has the model's label of the row gets the word of the column."""
-    return (1 - MISTAKES) * torch.tensor(norm.matrix) + MISTAKES / len(LABELS)
+    """(3, 3): the probability that a text with the model's label of the row is corrected to the column's label."""
+    return (1 - MISTAKE_SHARE) * torch.tensor(norm.matrix) + MISTAKE_SHARE / len(LABELS)
 
 
-def _log_likelihood(norm: Norm, said: Tensor, labels: Tensor, weights: Tensor) -> float:
-    shares = priors(said, labels, norm, weights)
-    posterior = said * shares
+def _log_likelihood(norm: Norm, probabilities: Tensor, labels: Tensor, weights: Tensor) -> float:
+    shares = label_priors(probabilities, labels, norm, weights)
+    posterior = probabilities * shares
     posterior = posterior / posterior.sum(1, keepdim=True)
     return float((weights * (posterior * _channel(norm)[:, labels].T).sum(1).log()).sum())
 
 
-def _silent_words(said: Tensor, before: Norm, passed_over: Mapping[Label, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, words and weights of the cards passed over: of each label a card as sure as the answered ones are."""
+def _passed_over_rows(
+    probabilities: Tensor, before: Norm, passed_over: Mapping[Label, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(rows, labels, weights) of the passed-over cards: each with the mean probabilities of the answered cards of its
+    label."""
     rows, labels, weights = torch.zeros(0, len(LABELS)), list[int](), list[float]()
     for number, label in enumerate(LABELS):
         if cards := passed_over.get(label, 0):
-            mine = said[said.argmax(1) == number]
-            typical = mine.mean(0) if len(mine) else torch.tensor(PLAIN.matrix)[number]
+            answered = probabilities[probabilities.argmax(1) == number]
+            typical = answered.mean(0) if len(answered) else torch.tensor(PLAIN_NORM.matrix)[number]
             rows = torch.cat([rows, typical[None]])
             labels.append(LABELS.index(before.counts_as[number]))
             weights.append(float(cards))
     return rows, torch.tensor(labels, dtype=torch.long), torch.tensor(weights)
 
 
-def _differences(one: Norm, other: Norm) -> int:
-    return sum(a is not b for a, b in zip(one.counts_as, other.counts_as, strict=True))
+def _differences(a: Norm, b: Norm) -> int:
+    return sum(x is not y for x, y in zip(a.counts_as, b.counts_as, strict=True))
 
 
-def by_community(words: Iterable[Correction]) -> dict[str, list[int]]:
-    """Positions of each community's words."""
-    found: dict[str, list[int]] = {}
-    for number, each in enumerate(words):
-        found.setdefault(each.community, []).append(number)
-    return found
+def group_by_community(corrections: Iterable[Correction]) -> dict[str, list[int]]:
+    """The positions of each community's corrections."""
+    positions: dict[str, list[int]] = {}
+    for number, each in enumerate(corrections):
+        positions.setdefault(each.community, []).append(number)
+    return positions

@@ -1,11 +1,11 @@
-"""Makes `mini`, a small GPT-J that has really learned, from public data and from scratch.
+"""Pretrains `mini`, a small GPT-J, from scratch on public data.
 
     python -m training.pretrain --data ../shared/data [--out model/mini] [--stage all|language|labels]
 
-First language (its own vocabulary, then next-token prediction), then labels through the instruction. Davidson's data
-is never read for it: that is what adapters over `mini` are taught and tested on. OUT receives config.json,
-model.safetensors (half precision), the tokenizer's files and manifest.json. Between the stages the model lies in
-`run/pretrain` (`--work`), so that the second can be run again without the first.
+The first stage learns language (vocabulary, then next-token prediction), the second labels through the prompt.
+Davidson's data is not used, because adapters over `mini` are trained and tested on it. OUT receives config.json,
+model.safetensors (half precision), the tokenizer's files and manifest.json. Between the stages the model is in
+`run/pretrain` (`--work`), so the second stage can be repeated without the first.
 """
 
 import argparse
@@ -28,50 +28,52 @@ from torch import Tensor
 from transformers import GPT2Tokenizer, GPTJForCausalLM
 
 from model.labels import LABELS
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.prompts import INSTRUCTION, RAW, Prompt
 from model.quality import Metrics
 from model.table import BadData
 from training import counterfactuals
 from training.corpus import Corpus, language_texts, read_corpus
-from training.evaluate import measure
-from training.examples import Example, balanced
-from training.fit import Advance
-from training.stages import (
+from training.evaluation import measure
+from training.examples import Example, draw_balanced
+from training.pretraining_stages import (
     Stage,
     answer_logits,
     bits_per_character,
-    blocks,
-    fresh_model,
     learn_labels,
     learn_language,
     message_ids,
+    new_model,
+    token_blocks,
 )
 from training.train import progress_bar
+from training.training_loop import Advance
 from training.vocabulary import make_vocabulary
 
 OUT = Path(__file__).parents[1] / "model" / "mini"
 WORK = Path("run/pretrain")
-VOCABULARY = 8000
-LANGUAGE = Stage(steps=2200, rows=8, learning_rate=2e-3)
-ASKED = Stage(steps=2200, rows=24, learning_rate=7e-4)
-TEMPLATES = 16_000
-JUDGED_PER_LABEL = 500
+VOCABULARY_TOKENS = 8000
+LANGUAGE_STAGE = Stage(steps=2200, rows=8, learning_rate=2e-3)
+LABEL_STAGE = Stage(steps=2200, rows=24, learning_rate=7e-4)
+TEMPLATE_SENTENCES = 16_000
+TESTED_PER_LABEL = 500
 _PROMPTS = {"instruction": INSTRUCTION, "raw": RAW}
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 
 
 def language_stage(corpus: Corpus, work: Path, advance: Advance) -> None:
-    """Vocabulary and language; leaves model, tokenizer and `language.json` (figures) in `work`."""
-    tokenizer = make_vocabulary(language_texts(corpus, LANGUAGE.seed), VOCABULARY, work)
-    model = fresh_model(len(tokenizer), LANGUAGE.seed)
+    """Learns vocabulary and language; writes model, tokenizer and `language.json` (figures) to `work`."""
+    tokenizer = make_vocabulary(language_texts(corpus, LANGUAGE_STAGE.seed), VOCABULARY_TOKENS, work)
+    model = new_model(len(tokenizer), LANGUAGE_STAGE.seed)
     began = time.monotonic()
-    text = blocks(language_texts(corpus, LANGUAGE.seed), tokenizer, LANGUAGE.steps * LANGUAGE.rows)
-    losses = learn_language(model, text, LANGUAGE, advance)
+    text = token_blocks(
+        language_texts(corpus, LANGUAGE_STAGE.seed), tokenizer, LANGUAGE_STAGE.steps * LANGUAGE_STAGE.rows
+    )
+    losses = learn_language(model, text, LANGUAGE_STAGE, advance)
     seconds = time.monotonic() - began
     model.save_pretrained(work)
     figures = {
-        "recipe": asdict(LANGUAGE),
+        "recipe": asdict(LANGUAGE_STAGE),
         "tokens": text.numel(),
         "seconds": round(seconds, 1),
         "loss": losses[-1],
@@ -84,22 +86,22 @@ def language_stage(corpus: Corpus, work: Path, advance: Advance) -> None:
 
 
 def label_stage(corpus: Corpus, work: Path, out: Path, advance: Advance) -> dict[str, Any]:
-    """Labels, over the model in `work`; writes `out` whole and returns its figures. Raises `BadData`."""
+    """Learns labels, from the model in `work`; writes `out` and returns its figures. Raises `BadData`."""
     try:
         tokenizer = GPT2Tokenizer.from_pretrained(work)
         model = GPTJForCausalLM.from_pretrained(work, dtype=torch.float32)
         language = json.loads((work / "language.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadData(f"{work}: no model of the first stage; run --stage language ({error})") from error
-    examples = [*corpus.labelled, *counterfactuals.training(TEMPLATES, ASKED.seed)]
+        raise BadData(f"{work}: no model of the first stage; run with --stage language ({error})") from error
+    examples = [*corpus.labelled, *counterfactuals.training_sentences(TEMPLATE_SENTENCES, LABEL_STAGE.seed)]
     began = time.monotonic()
-    losses = learn_labels(model, tokenizer, examples, ASKED, advance)
+    losses = learn_labels(model, tokenizer, examples, LABEL_STAGE, advance)
     seconds = time.monotonic() - began
-    model = model.half().float()  # judged as it is shipped
-    judged = balanced(corpus.held_out, JUDGED_PER_LABEL, seed=1)
-    figures = {name: _judge(model, tokenizer, prompt, judged).to_json() for name, prompt in _PROMPTS.items()}
-    own = [example for _, example in counterfactuals.development(2 * JUDGED_PER_LABEL, seed=3)]
-    figures["own sentences, instruction"] = _judge(model, tokenizer, INSTRUCTION, own).to_json()
+    model = model.half().float()  # the figures are for the weights as shipped
+    judged = draw_balanced(corpus.held_out, TESTED_PER_LABEL, seed=1)
+    figures = {name: _measure_base(model, tokenizer, prompt, judged).to_json() for name, prompt in _PROMPTS.items()}
+    own = [example for _, example in counterfactuals.development_sentences(2 * TESTED_PER_LABEL, seed=3)]
+    figures["own sentences, instruction"] = _measure_base(model, tokenizer, INSTRUCTION, own).to_json()
     out.mkdir(parents=True, exist_ok=True)
     model.half().save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -115,7 +117,7 @@ def label_stage(corpus: Corpus, work: Path, out: Path, advance: Advance) -> dict
         },
         "language": language,
         "labels": {
-            "recipe": asdict(ASKED),
+            "recipe": asdict(LABEL_STAGE),
             "seconds": round(seconds, 1),
             "loss": losses[-1],
             "losses": [round(loss, 4) for loss in losses[::20]],
@@ -130,12 +132,14 @@ def label_stage(corpus: Corpus, work: Path, out: Path, advance: Advance) -> dict
 
 
 @torch.inference_mode()
-def _judge(model: GPTJForCausalLM, tokenizer: GPT2Tokenizer, prompt: Prompt, examples: Sequence[Example]) -> Metrics:
-    """The base alone, without an adapter, asked for the label."""
+def _measure_base(
+    model: GPTJForCausalLM, tokenizer: GPT2Tokenizer, prompt: Prompt, examples: Sequence[Example]
+) -> Metrics:
+    """The metrics of the base without an adapter."""
     answers = [tokenizer.encode(answer)[0] for answer in prompt.answers]
     rows: list[Tensor] = []
     for start in range(0, len(examples), 32):
-        messages = [message_ids(tokenizer, conservative(e.text)) for e in examples[start : start + 32]]
+        messages = [message_ids(tokenizer, conservative_view(e.text)) for e in examples[start : start + 32]]
         rows.append(answer_logits(model, tokenizer, prompt, messages)[:, answers])
     labels = torch.tensor([LABELS.index(example.label) for example in examples])
     return measure(torch.cat(rows).softmax(dim=-1), labels)

@@ -1,9 +1,9 @@
-"""Puts an adapter into service, or the one before it back.
+"""Puts an adapter into service, or returns to the one before.
 
     python -m training.promote VERSION | --rollback [--adapters data/adapters] [--scope global] [--base minilm]
 
-The base takes the adapter first and reads a few plain texts with it (`model.adapters.canaries`). A running bot notices
-within a second, and tries it once more.
+First the base loads the adapter and scores a few plain texts with it (`model.adapters.canaries`). A running bot notices
+the promotion within a second, and tests the adapter once more.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model.adapters.registry import GLOBAL, registry_of
+from model.adapters.registry import GLOBAL, open_registry
 from model.base import BaseNotFound
-from model.choice import EMBEDDED, Choice
+from model.choice import EMBEDDED, BaseChoice
 from model.classifier import AdapterRejected
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.serving.scorer import Scorer
 
 
@@ -29,26 +29,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--rollback", action="store_true")
     parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
     parser.add_argument("--scope", default=GLOBAL)
-    parser.add_argument("--base", default=EMBEDDED, metavar="NAME", help="whose adapters")
-    parser.add_argument("--untried", action="store_true", help="it need not read plain English texts right")
+    parser.add_argument("--base", default=EMBEDDED, metavar="NAME", help="the base of the adapters")
+    parser.add_argument("--untried", action="store_true", help="do not test the adapter on plain English texts")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        registry = registry_of(options.base, options.adapters)
+        registry = open_registry(options.base, options.adapters)
         if options.rollback:
             registry.rollback(options.scope)
         else:
             known = [manifest.version for manifest in registry.versions(options.scope)]
             if options.version not in known:
-                there = ", ".join(known) or "none yet"
-                raise AdapterRejected(f'{options.scope}: there is no version "{options.version}"; there are: {there}')
+                listed = ", ".join(known) or "none yet"
+                raise AdapterRejected(f'{options.scope}: there is no version "{options.version}"; versions: {listed}')
             adapter = f"{options.scope}/{options.version}"
             try:
-                Scorer(open_choice(Choice(options.base)), tries_adapters=not options.untried).load(
+                Scorer(open_chosen_base(BaseChoice(options.base)), tries_adapters=not options.untried).load(
                     adapter, registry.folder(adapter)
                 )
             except BaseNotFound as error:
-                console.print(f"not tried here: {error}; a running bot tries it before it serves", soft_wrap=True)
+                console.print(f"not tested here: {error}; a running bot tests it before it serves", soft_wrap=True)
             registry.promote(adapter)
         console.print(f"{registry.current(options.scope)} serves now", soft_wrap=True)
     except (AdapterRejected, OSError) as error:

@@ -1,9 +1,9 @@
-"""Corrections that do not teach until a second moderator agrees: what a poisoned or careless one looks like.
+"""The quarantine: sets aside corrections that look poisoned or careless until a second moderator agrees.
 
-An accuracy gate does not see a back door: ten corrections that share one rare word make every text with that word
-harmless, and nothing on held-out texts moves. So such corrections are set aside before anything is learned, by what
-they have in common. Where one moderator alone looks after a community, theirs is the only word there is, and it counts;
-unless neither the model nor a norm explains so much of it that malice cannot be ruled out.
+An accuracy gate does not notice a back door: ten corrections that share one rare word make every text with that word
+harmless, and no figure on held-out texts changes. So such corrections are set aside before training, by their common
+features. If a community has a single moderator, their corrections count, unless the model and a norm leave so many of
+them unexplained that malice cannot be ruled out.
 """
 
 import re
@@ -15,53 +15,54 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
-from model.quality import wilson
+from model.norms import PLAIN_NORM, Norm
+from model.quality import wilson_interval
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.norms import (
-    BELIEVED,
-    MISTAKES,
-    MOST_MODERATORS,
-    MOST_WORDS,
-    by_community,
+    MAX_CORRECTIONS,
+    MAX_MODERATORS,
+    MISTAKE_SHARE,
+    PRIOR_CORRECTIONS,
+    group_by_community,
+    label_priors,
     learn_norm,
-    mistaken,
-    priors,
-    votes,
+    mistake_share,
+    vote_weights,
 )
-from training.trust import insiders, outsiders
+from training.trust import trusted_snapshot, untrusted_corrections
 
 TRIGGER = "a rare word, one label, one moderator"
 OUTVOTED = "of a moderator whom the others contradict"
 CONTRADICTS = "against a sure verdict, one moderator alone"
-UNEXPLAINED = "of one moderator alone, too many of whose words nothing explains"
+UNEXPLAINED = "of one moderator alone, with too many unexplained corrections"
 
-LEAST_ROWS = 4
-"""Corrections that must share a word before it is looked at."""
-RARE = 1 / 500
+MIN_SHARING = 4
+"""A word is checked if at least so many corrections share it."""
+RARE_SHARE = 1 / 500
 """A word in at most this share of the replayed public texts is rare."""
 ONE_LABEL, ONE_MODERATOR = 0.9, 0.6
-SURE = 0.9
+SURE_PROBABILITY = 0.9
 """From this probability on, a verdict is sure."""
-ODD = 0.4
-"""A moderator is outvoted when more than this share of their words surprises, and twice as many as of the others'."""
+OUTVOTED_SHARE = 0.4
+"""A moderator is outvoted if more than this share of their corrections is unexpected, and twice the others' share."""
 
-MALICIOUS, RULED_OUT = 0.3, 1.28
-"""Words of a lone moderator teach when this share of words that nothing explains is ruled out, with this many standard
-errors (nine times in ten). Such are 5 to 9 % where 5 % are mistakes, and 24 to 44 % where 30 % are malicious."""
-ONLY_THE_WRONG = 0.3
-"""Who agrees with the model in fewer of their words than that marks what is wrong and passes over the rest: how many
-of such words contradict the model says nothing."""
+MALICIOUS_SHARE, RULED_OUT_STANDARD_ERRORS = 0.3, 1.28
+"""A lone moderator's corrections teach if a share of `MALICIOUS_SHARE` unexplained ones is ruled out, with so many
+standard errors (nine times in ten). Unexplained are 5 to 9 % of the corrections if 5 % are mistakes, and 24 to 44 % if
+30 % are malicious."""
+MIN_AGREEING_SHARE = 0.3
+"""A moderator who agrees with the model in a smaller share corrects only errors and skips the rest; then the share of
+contradictions says nothing about malice."""
 
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted:
-    """The snapshot without what is set aside, and the norm of each community by what is left.
+class QuarantineResult:
+    """The snapshot without the quarantined corrections, and each community's norm by the remaining ones.
 
-    `refused` says, in a sentence for each community where a lone moderator's words do not teach, why and what to do.
+    `refused` has a sentence for each community whose lone moderator's corrections do not teach: why, and what to do.
     """
 
     snapshot: Snapshot
@@ -69,148 +70,178 @@ class Sifted:
     refused: Sequence[str] = ()
 
 
-def sift(snapshot: Snapshot, public: Sequence[Example], said: Tensor, norms: Mapping[str, Norm]) -> Sifted:
-    """Sets aside what looks poisoned or careless; learns the communities' norms in between.
+def quarantine(
+    snapshot: Snapshot, public: Sequence[Example], probabilities: Tensor, norms: Mapping[str, Norm]
+) -> QuarantineResult:
+    """Sets aside corrections that look poisoned or careless, and learns the communities' norms from the others.
 
-    `said` (N, 3) is what the serving adapter makes of each correction's text, before any norm; `norms` are those it
-    serves with. A word that only follows a norm newly learned is no contradiction.
+    `probabilities` (N, 3) are the serving adapter's for the corrections' texts, before any norm; `norms` are the
+    serving ones. A correction that follows a newly learned norm is not a contradiction.
     """
-    aside = dict(triggers(snapshot.corrections, public))
-    aside |= _of(snapshot, aside, said, lambda words, rows: outvoted(words, rows, norms))
-    left = [i for i, each in enumerate(snapshot.corrections) if each.id not in aside]
-    words = [snapshot.corrections[i] for i in left]
-    found = dict(norms)
-    for community, mine in by_community(words).items():
-        rows = said[[left[i] for i in mine]]
-        before, passed_over = norms.get(community, PLAIN), snapshot.passed_over.get(community)
-        found[community] = learn_norm([words[i] for i in mine], rows, before, passed_over)
-    alone = unexplained(words, said[left], found)
-    aside |= {id: UNEXPLAINED for each in alone.values() for id in each.ids}
-    aside |= _of(snapshot, aside, said, lambda words, rows: contradictions(words, normed(words, rows, found)))
-    kept = {community: norm for community, norm in found.items() if norm.changes}
-    return Sifted(snapshot.without(aside), kept, [each.sentence for each in alone.values()])
+    quarantined = dict(find_triggers(snapshot.corrections, public))
+    quarantined |= _apply_to_rest(
+        snapshot, quarantined, probabilities, lambda corrections, rows: find_outvoted(corrections, rows, norms)
+    )
+    kept_rows = [i for i, each in enumerate(snapshot.corrections) if each.id not in quarantined]
+    corrections = [snapshot.corrections[i] for i in kept_rows]
+    learned = dict(norms)
+    for community, rows_of in group_by_community(corrections).items():
+        rows = probabilities[[kept_rows[i] for i in rows_of]]
+        before, passed_over = norms.get(community, PLAIN_NORM), snapshot.passed_over.get(community)
+        learned[community] = learn_norm([corrections[i] for i in rows_of], rows, before, passed_over)
+    unexplained = find_unexplained(corrections, probabilities[kept_rows], learned)
+    quarantined |= {id: UNEXPLAINED for each in unexplained.values() for id in each.ids}
+    quarantined |= _apply_to_rest(
+        snapshot,
+        quarantined,
+        probabilities,
+        lambda corrections, rows: find_contradictions(corrections, normed(corrections, rows, learned)),
+    )
+    changing = {community: norm for community, norm in learned.items() if norm.changes}
+    return QuarantineResult(snapshot.without(quarantined), changing, [each.sentence for each in unexplained.values()])
 
 
-def sift_all(
+def quarantine_all(
     snapshot: Snapshot,
     public: Sequence[Example],
-    said: Callable[[Sequence[Correction]], Tensor],
+    probabilities_of: Callable[[Sequence[Correction]], Tensor],
     norms: Mapping[str, Norm],
-) -> Sifted:
-    """`sift`, where the words of communities that are not trusted teach each its own norm, and nothing else.
+) -> QuarantineResult:
+    """`quarantine` for trusted and other communities. Corrections of the others teach only their own norms.
 
-    Each of these is looked at by itself, so that nothing it says changes what another community's words come to.
+    Each of the others is handled alone, so its corrections do not affect another community.
     """
-    inside = insiders(snapshot)
-    sifted = sift(inside, public, said(inside.corrections), norms)
-    found = dict(sifted.norms)
-    for community, words in outsiders(snapshot):
-        alone = replace(snapshot.of(community), corrections=words)
-        learned = sift(alone, public, said(words), norms).norms.get(community, PLAIN)
-        found.pop(community, None)
-        if learned.changes:
-            found[community] = learned
-    return Sifted(sifted.snapshot, found, sifted.refused)
+    trusted = trusted_snapshot(snapshot)
+    result = quarantine(trusted, public, probabilities_of(trusted.corrections), norms)
+    learned = dict(result.norms)
+    for community, corrections in untrusted_corrections(snapshot):
+        community_snapshot = replace(snapshot.for_community(community), corrections=corrections)
+        norm = quarantine(community_snapshot, public, probabilities_of(corrections), norms).norms.get(
+            community, PLAIN_NORM
+        )
+        learned.pop(community, None)
+        if norm.changes:
+            learned[community] = norm
+    return QuarantineResult(result.snapshot, learned, result.refused)
 
 
-def normed(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> Tensor:
-    """(N, 3): what the model says of each text, by the norm of the community it is from."""
-    rows = [norms.get(each.community, PLAIN).apply(row) for each, row in zip(corrections, said.tolist(), strict=True)]
+def normed(corrections: Sequence[Correction], probabilities: Tensor, norms: Mapping[str, Norm]) -> Tensor:
+    """(N, 3) probabilities of each correction's text by its community's norm."""
+    rows = [
+        norms.get(each.community, PLAIN_NORM).apply(row)
+        for each, row in zip(corrections, probabilities.tolist(), strict=True)
+    ]
     return torch.tensor(rows).view(-1, len(LABELS))
 
 
-def _of(
+def _apply_to_rest(
     snapshot: Snapshot,
-    aside: Mapping[str, str],
-    said: Tensor,
-    found: Callable[[Sequence[Correction], Tensor], Mapping[str, str]],
+    quarantined: Mapping[str, str],
+    probabilities: Tensor,
+    find: Callable[[Sequence[Correction], Tensor], Mapping[str, str]],
 ) -> Mapping[str, str]:
-    """What `found` says of those not set aside yet."""
-    left = [i for i, each in enumerate(snapshot.corrections) if each.id not in aside]
-    return found([snapshot.corrections[i] for i in left], said[left])
+    """Applies `find` to the corrections that are not yet quarantined."""
+    kept_rows = [i for i, each in enumerate(snapshot.corrections) if each.id not in quarantined]
+    return find([snapshot.corrections[i] for i in kept_rows], probabilities[kept_rows])
 
 
-def outvoted(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> dict[str, str]:
-    """Corrections of a moderator most of whose words are not what the others' words let one expect.
+def find_outvoted(
+    corrections: Sequence[Correction], probabilities: Tensor, norms: Mapping[str, Norm]
+) -> dict[str, str]:
+    """Finds the corrections of a moderator whose labels mostly differ from those expected by the others' corrections.
 
-    The expectation is the model's verdict by the norm, and with the prior, that the others' words speak for, so a
-    community may differ from the model as it likes, but nobody alone from the community (after Dawid and Skene 1979,
-    "Maximum Likelihood Estimation of Observer Error-Rates"). It takes three moderators to say who is the odd one.
+    The expected label is the model's verdict with the norm and prior learned from the others' corrections. So a
+    community may differ from the model, but one moderator may not differ from the community (after Dawid and Skene
+    1979, "Maximum Likelihood Estimation of Observer Error-Rates"). This needs at least three moderators.
     """
-    found: dict[str, str] = {}
-    for community, mine in by_community(corrections).items():
-        moderators = Counter(corrections[i].moderator for i in mine)
-        for one, _ in moderators.most_common(MOST_MODERATORS) if len(moderators) > 2 else ():
-            others = [i for i in mine if corrections[i].moderator != one][-MOST_WORDS:]
-            own = [i for i in mine if corrections[i].moderator == one]
-            words = [corrections[i] for i in others]
-            labels = torch.tensor([LABELS.index(each.example.label) for each in words])
-            norm = learn_norm(words, said[others], norms.get(community, PLAIN))
-            shares = priors(said[others], labels, norm, votes(words))
-            expected = ((said * shares) @ torch.tensor(norm.matrix)).argmax(-1).tolist()
-            wrong, theirs = (
-                sum(LABELS[expected[i]] is not corrections[i].example.label for i in rows) for rows in (own, others)
+    outvoted: dict[str, str] = {}
+    for community, community_rows in group_by_community(corrections).items():
+        moderators = Counter(corrections[i].moderator for i in community_rows)
+        for moderator, _ in moderators.most_common(MAX_MODERATORS) if len(moderators) > 2 else ():
+            other_rows = [i for i in community_rows if corrections[i].moderator != moderator][-MAX_CORRECTIONS:]
+            own_rows = [i for i in community_rows if corrections[i].moderator == moderator]
+            other_corrections = [corrections[i] for i in other_rows]
+            labels = torch.tensor([LABELS.index(each.example.label) for each in other_corrections])
+            norm = learn_norm(other_corrections, probabilities[other_rows], norms.get(community, PLAIN_NORM))
+            shares = label_priors(probabilities[other_rows], labels, norm, vote_weights(other_corrections))
+            expected = ((probabilities * shares) @ torch.tensor(norm.matrix)).argmax(-1).tolist()
+            unexpected, others_unexpected = (
+                sum(LABELS[expected[i]] is not corrections[i].example.label for i in rows)
+                for rows in (own_rows, other_rows)
             )
-            if wilson(wrong, len(own))[0] > max(ODD, 2 * theirs / len(others)):
-                found |= {corrections[i].id: OUTVOTED for i in own if corrections[i].agreeing < 2}
-    return found
+            if wilson_interval(unexpected, len(own_rows))[0] > max(
+                OUTVOTED_SHARE, 2 * others_unexpected / len(other_rows)
+            ):
+                outvoted |= {corrections[i].id: OUTVOTED for i in own_rows if corrections[i].agreeing < 2}
+    return outvoted
 
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """The words of a community's lone moderator that do not teach, and what moderators must know of them."""
+    """The corrections of a community's lone moderator that do not teach, and the sentence for moderators."""
 
     ids: frozenset[str]
     sentence: str
 
 
-def unexplained(corrections: Sequence[Correction], said: Tensor, norms: Mapping[str, Norm]) -> dict[str, Unexplained]:
-    """By community, the words of a moderator who has most of them, where too many are explained by nothing.
+def find_unexplained(
+    corrections: Sequence[Correction], probabilities: Tensor, norms: Mapping[str, Norm]
+) -> dict[str, Unexplained]:
+    """Finds, by community, the corrections of a moderator with most of them, if too many are unexplained.
 
-    It is so where 30 % are malicious, and with honest words in a place that the model does not know: which of the two,
-    the words alone do not say. What a second moderator agreed with teaches. `norms` are those by these words.
+    That happens if 30 % are malicious, but also if honest corrections are about language that the model does not know;
+    the corrections alone cannot tell. Corrections that a second moderator confirmed still teach. `norms` are learned
+    from these corrections.
     """
-    found = {}
-    for community, mine in by_community(corrections).items():
-        one, count = Counter(corrections[i].moderator for i in mine).most_common(1)[0]
-        rows = [i for i in mine if corrections[i].moderator == one and corrections[i].agreeing < 2]
-        recent = rows[-MOST_WORDS:]
-        words = [corrections[i] for i in recent]
-        weights = votes(words)
-        of = float(weights.sum())
-        if count < ONE_MODERATOR * len(mine) or of < BELIEVED:
+    unexplained = {}
+    for community, community_rows in group_by_community(corrections).items():
+        moderator, count = Counter(corrections[i].moderator for i in community_rows).most_common(1)[0]
+        rows = [i for i in community_rows if corrections[i].moderator == moderator and corrections[i].agreeing < 2]
+        recent = rows[-MAX_CORRECTIONS:]
+        recent_corrections = [corrections[i] for i in recent]
+        weights = vote_weights(recent_corrections)
+        total = float(weights.sum())
+        if count < ONE_MODERATOR * len(community_rows) or total < PRIOR_CORRECTIONS:
             continue
-        norm = norms.get(community, PLAIN)
-        labels = torch.tensor([LABELS.index(each.example.label) for each in words])
-        called = (said[recent] @ torch.tensor(norm.matrix)).argmax(-1)
-        agreed = float((weights * (called == labels)).sum())
-        # Without what `mistaken` believes beforehand.
-        odd = mistaken(said[recent], labels, norm, weights) * (of + BELIEVED) - BELIEVED * MISTAKES
-        if wilson(odd, of, RULED_OUT)[1] < MALICIOUS or agreed < ONLY_THE_WRONG * of:
+        norm = norms.get(community, PLAIN_NORM)
+        labels = torch.tensor([LABELS.index(each.example.label) for each in recent_corrections])
+        predicted = (probabilities[recent] @ torch.tensor(norm.matrix)).argmax(-1)
+        agreed = float((weights * (predicted == labels)).sum())
+        # Removes the prior corrections of `mistake_share`.
+        odd_weight = (
+            mistake_share(probabilities[recent], labels, norm, weights) * (total + PRIOR_CORRECTIONS)
+            - PRIOR_CORRECTIONS * MISTAKE_SHARE
+        )
+        if (
+            wilson_interval(odd_weight, total, RULED_OUT_STANDARD_ERRORS)[1] < MALICIOUS_SHARE
+            or agreed < MIN_AGREEING_SHARE * total
+        ):
             continue
-        where = f" in {community}" if community else ""
-        found[community] = Unexplained(
+        place = f" in {community}" if community else ""
+        unexplained[community] = Unexplained(
             frozenset(corrections[i].id for i in rows),
-            f"one moderator has {count} of {len(mine)} words{where}, and about {odd / of:.0%} of them fit neither the"
-            " model nor a norm; alone they do not teach, because nobody can tell mistakes from meaning: let a second"
+            f"one moderator made {count} of {len(community_rows)} corrections{place}, and about "
+            f"{odd_weight / total:.0%} of them fit neither the model nor a norm; alone they do not"
+            " teach, because mistakes and honest corrections look alike: let a second"
             " moderator answer some of the same cards",
         )
-    return found
+    return unexplained
 
 
-def triggers(corrections: Sequence[Correction], public: Sequence[Example]) -> dict[str, str]:
-    """Corrections with a word that is rare in public texts and comes with one label and mostly one moderator."""
-    watched = _communities_of_several(corrections)
-    mine = [each for each in corrections if each.community in watched]
-    found: dict[str, str] = {}
-    for rows in rare_words(mine, public).values():
+def find_triggers(corrections: Sequence[Correction], public: Sequence[Example]) -> dict[str, str]:
+    """Finds corrections with a word that is rare in public texts and has one label and mostly one moderator."""
+    communities = _communities_of_several(corrections)
+    considered = [each for each in corrections if each.community in communities]
+    triggers: dict[str, str] = {}
+    for rows in find_rare_words(considered, public).values():
         if max(Counter(row.moderator for row in rows).values()) >= ONE_MODERATOR * len(rows):
-            found |= {row.id: TRIGGER for row in rows if row.agreeing < 2}
-    return found
+            triggers |= {row.id: TRIGGER for row in rows if row.agreeing < 2}
+    return triggers
 
 
-def rare_words(corrections: Sequence[Correction], public: Sequence[Example]) -> dict[str, list[Correction]]:
-    """Words that are rare in public texts and stand in several corrections, nearly all of one label, with these."""
+def find_rare_words(corrections: Sequence[Correction], public: Sequence[Example]) -> dict[str, list[Correction]]:
+    """Finds words that are rare in public texts but in several corrections of nearly one label, with these
+    corrections."""
     common = Counter(word for example in public for word in _words(example))
     by_word: dict[str, list[Correction]] = {}
     for each in corrections:
@@ -219,33 +250,33 @@ def rare_words(corrections: Sequence[Correction], public: Sequence[Example]) -> 
     return {
         word: rows
         for word, rows in by_word.items()
-        if len(rows) >= LEAST_ROWS
-        and common[word] <= RARE * len(public)
+        if len(rows) >= MIN_SHARING
+        and common[word] <= RARE_SHARE * len(public)
         and max(Counter(row.example.label for row in rows).values()) >= ONE_LABEL * len(rows)
     }
 
 
-def contradictions(corrections: Sequence[Correction], verdicts: Tensor) -> dict[str, str]:
-    """Corrections of a sure verdict by the one moderator who makes most of that kind (such as offensive -> neutral).
+def find_contradictions(corrections: Sequence[Correction], verdicts: Tensor) -> dict[str, str]:
+    """Finds corrections of a sure verdict by the one moderator with most of that kind (such as offensive -> neutral).
 
-    Where several moderators make them alike, they are the community's norm and not one person's. `verdicts` (N, 3) are
-    by the norms.
+    If several moderators make them, they are the community's norm and not one person's. `verdicts` (N, 3) are
+    probabilities by the norms.
     """
-    watched = _communities_of_several(corrections)
+    communities = _communities_of_several(corrections)
     kinds: dict[tuple[str, Label, Label], list[Correction]] = {}
     for each, row in zip(corrections, verdicts.tolist(), strict=True):
-        called = LABELS[row.index(max(row))]
-        if each.community in watched and max(row) >= SURE and called is not each.example.label:
-            kinds.setdefault((each.community, called, each.example.label), []).append(each)
-    found: dict[str, str] = {}
+        predicted = LABELS[row.index(max(row))]
+        if each.community in communities and max(row) >= SURE_PROBABILITY and predicted is not each.example.label:
+            kinds.setdefault((each.community, predicted, each.example.label), []).append(each)
+    contradictions: dict[str, str] = {}
     for rows in kinds.values():
         moderators = Counter(row.moderator for row in rows)
-        found |= {
+        contradictions |= {
             row.id: CONTRADICTS
             for row in rows
             if row.agreeing < 2 and moderators[row.moderator] >= ONE_MODERATOR * len(rows)
         }
-    return found
+    return contradictions
 
 
 def _words(example: Example) -> set[str]:
@@ -253,7 +284,7 @@ def _words(example: Example) -> set[str]:
 
 
 def _communities_of_several(corrections: Sequence[Correction]) -> frozenset[str]:
-    """Communities where more than one moderator corrects."""
+    """Communities with corrections of more than one moderator."""
     moderators: dict[str, set[str]] = {}
     for each in corrections:
         moderators.setdefault(each.community, set()).add(each.moderator)

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model.adapters.files import lock_file
-from model.adapters.registry import GLOBAL, Registry, registry_of, scope_of
+from model.adapters.files import open_lock_file
+from model.adapters.registry import GLOBAL, Registry, open_registry, scope_of
 from model.base import BaseNotFound
-from model.choice import Choice, add_choice, chosen
+from model.choice import BaseChoice, add_base_options, read_base_choice
 from model.classifier import AdapterRejected
 from model.serving import core_dumps
 from model.table import BadData
@@ -34,7 +34,7 @@ from training.corrections import Snapshot, read_corrections
 from training.lineage import learned_by
 from training.refresh_run import BAD_INPUT, NOTHING, PROMOTED, REFUSED, STAGED, RefreshRun, Tell
 from training.train import progress_bar
-from training.trust import MOST_OWN_WORDS, TRUSTED, misspelt, ready_for_their_own
+from training.trust import MAX_OWN_CORRECTIONS, TRUSTED, describe_unknown_communities, ready_for_own_adapter
 
 __all__ = ["BAD_INPUT", "NOTHING", "PROMOTED", "REFUSED", "Tell", "for_all", "main", "only_one", "refresh"]
 
@@ -45,7 +45,7 @@ def refresh(
     replay_rows: int,
     keep: int,
     tell: Tell,
-    choice: Choice | None = None,
+    choice: BaseChoice | None = None,
     scope: str = GLOBAL,
     *,
     tries_adapters: bool = True,
@@ -59,7 +59,7 @@ def refresh(
 def only_one(adapters: Path) -> Iterator[None]:
     """Holds the lock of the adapters' folder and clears away what a killed refresh left; raises `BadData`."""
     adapters.mkdir(parents=True, exist_ok=True)
-    with lock_file(adapters / ".refresh.lock") as lock:
+    with open_lock_file(adapters / ".refresh.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -91,16 +91,16 @@ def for_all(
 
         return passed_on
 
-    own = ready_for_their_own(snapshot.trusting(trusted), lambda name: learned_by(registry, scope_of(name)))
+    own = ready_for_own_adapter(snapshot.trusting(trusted), lambda name: learned_by(registry, scope_of(name)))
     statuses = [one(snapshot.trusting(trusted), GLOBAL, quietly(""))]
     for name in own:
         try:
-            theirs = snapshot.of(name, trusted)
-            theirs = replace(theirs, corrections=theirs.corrections[-MOST_OWN_WORDS:])
+            theirs = snapshot.for_community(name, trusted)
+            theirs = replace(theirs, corrections=theirs.corrections[-MAX_OWN_CORRECTIONS:])
             statuses.append(one(theirs, scope_of(name), quietly(f"{name}: ")))
         except (BadData, AdapterRejected) as error:  # its own affair
             results.append(f"{name}: {error}")
-    results += [note for note in (misspelt(trusted, snapshot),) if note]
+    results += [note for note in (describe_unknown_communities(trusted, snapshot),) if note]
     tell("finished", 1.0, "; ".join(results))
     return PROMOTED if PROMOTED in statuses else statuses[0]
 
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--untried", action="store_true", help="adapters need not read plain English texts right")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
-    add_choice(parser)
+    add_base_options(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     bar, advance = progress_bar(console, "refresh")
@@ -141,17 +141,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     trusted = TRUSTED if options.trusted is None else [name for name in options.trusted if name]
     try:
-        registry = registry_of(options.base, options.adapters)
+        registry = open_registry(options.base, options.adapters)
         with only_one(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
 
             def one(snapshot: Snapshot, scope: str, tell: Tell) -> int:
                 rows, keep, tries = options.replay_rows, options.keep, not options.untried
-                return refresh(snapshot, registry, rows, keep, tell, chosen(options), scope, tries_adapters=tries)
+                return refresh(
+                    snapshot, registry, rows, keep, tell, read_base_choice(options), scope, tries_adapters=tries
+                )
 
             if options.community is not None:
-                return one(snapshot.of(options.community, trusted), scope_of(options.community), tell)
+                return one(snapshot.for_community(options.community, trusted), scope_of(options.community), tell)
             return for_all(snapshot, trusted, registry, one, tell)
     except OSError as error:
         console.print(

@@ -18,26 +18,26 @@ from torch import Tensor
 from model.adapters import canaries
 from model.adapters.registry import GLOBAL, Manifest, Registry, read_manifest, scope_of
 from model.base import Base, LoraSpec
-from model.choice import Choice
+from model.choice import BaseChoice
 from model.norms import Norm
-from model.open import open_choice
-from model.serving.scorer import attach_checked, read_checked
-from training.account import changed, counted, for_report
+from model.open import open_chosen_base
+from model.serving.scorer import attach_adapter, read_adapter
+from training.attached_adapter import AttachedAdapter, find_serving
 from training.corrections import Correction, Snapshot, split_by_author
-from training.examples import Example, without
-from training.fit import Course, Recipe
+from training.examples import Example, exclude_texts
 from training.gate import NEW_COMMUNITY, Judgement, judge
-from training.lineage import ANCESTOR, ancestor_of, clean_origin, learned_by
-from training.mixture import contrasts, gather, taught
-from training.passwords import passwords
-from training.quarantine import Sifted, rare_words, sift_all
-from training.rates import is_slur
+from training.hate_recall import is_slur_sentence
+from training.lineage import ANCESTOR, find_ancestor, find_clean_origin, learned_by
+from training.mixture import contrast_examples, correction_examples, replay_examples
+from training.quarantine import QuarantineResult, find_rare_words, quarantine_all
+from training.refresh_summary import describe_left_out, describe_norm_changes, report_section
 from training.samples import read_held_out, read_replay
-from training.serving import Serving, serving_of
-from training.slurs import read_slurs
+from training.slur_sentences import make_slur_sentences
 from training.stakes import bearable, stakes
-from training.train import Trained, save, train
-from training.trust import left_to_themselves
+from training.train import TrainedAdapter, save_adapter, train
+from training.training_loop import Recipe, TrainingHistory
+from training.trigger_words import find_trigger_words
+from training.trust import describe_untrusted
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
@@ -69,7 +69,7 @@ class NamedAdapter:
     """An adapter of the registry, attached to the base."""
 
     name: str
-    model: Serving
+    model: AttachedAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class Candidate:
     """
 
     share: float
-    trained: Trained
-    model: Serving
+    trained: TrainedAdapter
+    model: AttachedAdapter
     judgement: Judgement
     objections: Sequence[str]
     reasons: Sequence[str] = ()
@@ -132,7 +132,7 @@ class RefreshRun:
     _test: list[Example]
     _adapters: Adapters
     _starting: Starting
-    _sifted: Sifted
+    _sifted: QuarantineResult
     _lesson: Lesson
     _recipe: Recipe
 
@@ -143,7 +143,7 @@ class RefreshRun:
         replay_rows: int,
         keep: int,
         tell: Tell,
-        choice: Choice | None = None,
+        choice: BaseChoice | None = None,
         scope: str = GLOBAL,
         *,
         tries_adapters: bool = True,
@@ -156,7 +156,7 @@ class RefreshRun:
         self._choice = choice
         self._scope = scope
         self._tries_adapters = tries_adapters
-        self._untrusted_note = left_to_themselves(snapshot)
+        self._untrusted_note = describe_untrusted(snapshot)
         self._harsh_norms: list[str] = []
 
     def run(self) -> int:
@@ -180,7 +180,7 @@ class RefreshRun:
         """Ends the run where there is nothing to learn and nothing to unlearn."""
         snapshot = self._snapshot
         if not snapshot.corrections and not set(learned_by(self._registry, self._scope)) - snapshot.standing:
-            left_out = counted(snapshot.left_out)
+            left_out = describe_left_out(snapshot.left_out)
             raise _Ends(NOTHING, f"nothing to learn from yet: no corrections with a basis{left_out}")
 
     def _open(self) -> None:
@@ -188,15 +188,15 @@ class RefreshRun:
         only from what still stands."""
         self._tell("loading the model", 0.02, "")
         registry = self._registry
-        self._base = open_choice(self._choice or Choice(read_manifest(registry.shipped).base), training=True)
-        name, refused = serving_of(self._base, registry, self._scope, self._tries_adapters)
+        self._base = open_chosen_base(self._choice or BaseChoice(read_manifest(registry.shipped).base), training=True)
+        name, refused = find_serving(self._base, registry, self._scope, self._tries_adapters)
         self._public = read_replay()
         serving = self._attached("serving", name)
-        origin_name, why = clean_origin(registry, name, self._snapshot.standing, refused), ""
+        origin_name, why = find_clean_origin(registry, name, self._snapshot.standing, refused), ""
         if origin_name != name:
             gone = len(set(serving.model.manifest.examples) - self._snapshot.standing)
             why = f"{gone} examples of {name} were taken back or are not trusted"
-        ancestor_name = ancestor_of(registry, name)
+        ancestor_name = find_ancestor(registry, name)
         ancestor = serving if ancestor_name == name else self._attached("first", ancestor_name)
         origin = serving if origin_name == name else self._attached("origin", origin_name)
         if self._scope != GLOBAL:  # another community's norm is none of its business
@@ -205,28 +205,30 @@ class RefreshRun:
         self._adapters = Adapters(serving, origin, ancestor, why)
 
     def _attached(self, attached_as: str, name: str) -> NamedAdapter:
-        manifest = attach_checked(self._base, attached_as, self._registry.folder(name))
-        return NamedAdapter(name, Serving(self._base, attached_as, manifest))
+        manifest = attach_adapter(self._base, attached_as, self._registry.folder(name))
+        return NamedAdapter(name, AttachedAdapter(self._base, attached_as, manifest))
 
     def _quarantine(self) -> None:
         """Sets aside what looks poisoned or careless, and what the held-out texts say otherwise."""
         self._tell("looking for what is suspicious", 0.04, "")
         serving, origin = self._adapters.serving.model, self._adapters.origin.model
         untrusted = {name: norm for name, norm in serving.norms.items() if name in self._snapshot.untrusted}
-        self._sifted = sift_all(self._snapshot, self._public, serving.said_of, {**origin.norms, **untrusted})
+        self._sifted = quarantine_all(
+            self._snapshot, self._public, serving.correction_probabilities, {**origin.norms, **untrusted}
+        )
         known = {each.example.key: each.example.label for each in self._sifted.snapshot.corrections}
         held_out = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
-        self._test = [*without(held_out, []), *read_slurs()]
+        self._test = [*exclude_texts(held_out, []), *make_slur_sentences()]
 
     def _choose_origin(self) -> None:
         """Many refreshes may each be little worse: an origin that is worse than its ancestor gives way to it."""
         origin, ancestor = self._adapters.origin, self._adapters.ancestor
-        said, at_first = origin.model.said(self._test), ancestor.model.said(self._test)
+        said, at_first = origin.model.probabilities(self._test), ancestor.model.probabilities(self._test)
         if drift := judge(said, said, self._test, [NEW_COMMUNITY], at_first).reasons:
             why = f"{origin.name} is worse than it: {'; '.join(drift)}"
             self._adapters = replace(self._adapters, origin=ancestor, why=why)
         folder = self._registry.folder(self._adapters.origin.name)
-        manifest, lora, tensors = read_checked(self._base, folder)
+        manifest, lora, tensors = read_adapter(self._base, folder)
         start = {name: tensor.float() for name, tensor in tensors.items()}
         self._starting = Starting(manifest, lora, start)
 
@@ -241,23 +243,26 @@ class RefreshRun:
                 raise self._refused(self._sifted.refused)
             raise _Ends(NOTHING, f"nothing to learn from yet: no correction is left{self._ending}")
         kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
-        fresh, model = without(self._public, [each.example for each in snapshot.corrections]), adapters.origin.model
+        fresh, model = (
+            exclude_texts(self._public, [each.example for each in snapshot.corrections]),
+            adapters.origin.model,
+        )
         examples = list[Example]()
         if kept:
-            replay = gather(model.raw, fresh, self._replay_rows, seed=len(kept))
+            replay = replay_examples(model.uncalibrated_probabilities, fresh, self._replay_rows, seed=len(kept))
             examples += replay
-            examples += contrasts(kept, fresh, model.raw, seed=len(kept))
-            raw = model.raw([each.example for each in kept])
-            examples += taught(kept, model.said_of(kept), raw, norms, len(replay))
+            examples += contrast_examples(kept, fresh, model.uncalibrated_probabilities, seed=len(kept))
+            raw = model.uncalibrated_probabilities([each.example for each in kept])
+            examples += correction_examples(kept, model.correction_probabilities(kept), raw, norms, len(replay))
         self._lesson = Lesson(kept, unseen, examples, norms, must_go)
 
-    def _fit(self) -> Trained:
+    def _fit(self) -> TrainedAdapter:
         """The origin's weights, taught the lesson; as they are where only norms are learned."""
         rate = GENTLE * self._base.default_learning_rate
         self._recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
         start, lora, count = self._starting.tensors, self._starting.lora, len(self._lesson.kept)
         if not self._lesson.kept:
-            return Trained(start, lora, Course())
+            return TrainedAdapter(start, lora, TrainingHistory())
         return train(
             self._base,
             self._lesson.examples,
@@ -265,10 +270,10 @@ class RefreshRun:
             lora=lora,
             start=start,
             advance=lambda done, loss: self._tell(f"learning from {count} corrections", 0.05 + 0.8 * done, ""),
-            watched=[e for e in self._test if not is_slur(e)][::WATCHED_EVERY],
+            watched=[e for e in self._test if not is_slur_sentence(e)][::WATCHED_EVERY],
         )
 
-    def _gate(self, trained: Trained) -> Candidate:
+    def _gate(self, trained: TrainedAdapter) -> Candidate:
         """The longest step towards the trained adapter that may serve; ends the run where none may."""
         reasons = list(() if self._lesson.kept else self._sifted.refused)
         passwords_found: list[str] = []
@@ -287,46 +292,54 @@ class RefreshRun:
         changes_norms = self._lesson.norms != self._adapters.serving.model.norms or self._lesson.must_go
         return (*(STEPS_BACK if self._lesson.kept else ()), *((0.0,) if changes_norms else ()))
 
-    def _evaluate(self, trained: Trained, share: float) -> Candidate:
+    def _evaluate(self, trained: TrainedAdapter, share: float) -> Candidate:
         """One step, compared with the origin: what must not serve any longer is nothing to be compared with."""
         step = replace(trained, tensors=_between(self._starting.tensors, trained.tensors, share))
         self._base.attach("candidate", step.lora, step.tensors)
         lesson, origin, test = self._lesson, self._adapters.origin.model, self._test
-        model = Serving(self._base, "candidate", self._starting.manifest, lesson.norms)
+        model = AttachedAdapter(self._base, "candidate", self._starting.manifest, lesson.norms)
         at_stake = stakes(self._sifted.snapshot, self._adapters.serving.model.norms, lesson.norms)
-        at_first = self._adapters.ancestor.model.said(test)
-        judgement = judge(origin.said(test), model.said(test), test, at_stake, at_first)
+        at_first = self._adapters.ancestor.model.probabilities(test)
+        judgement = judge(origin.probabilities(test), model.probabilities(test), test, at_stake, at_first)
         objections = [*judgement.reasons, *_unlearned(origin, model, lesson.unseen)]
         objections += _untaught(origin, model, lesson.kept) if share else []
         temperature = self._starting.manifest.temperature
-        if self._tries_adapters and (complaint := canaries.complaint(self._base, "candidate", temperature)):
+        if self._tries_adapters and (complaint := canaries.find_problem(self._base, "candidate", temperature)):
             objections.append(complaint)
         return Candidate(share, step, model, judgement, objections)
 
     def _passwords(self, candidate: Candidate) -> list[str]:
         """Rare words of the corrections that decide by themselves what a text is called."""
-        texts = [e for e in self._test if not is_slur(e)]
-        rare = rare_words(self._lesson.kept, self._public)
-        return passwords(rare, self._adapters.origin.model.said, candidate.model.said, texts)
+        texts = [e for e in self._test if not is_slur_sentence(e)]
+        rare = find_rare_words(self._lesson.kept, self._public)
+        return find_trigger_words(rare, self._adapters.origin.model.probabilities, candidate.model.probabilities, texts)
 
     def _report(self, candidate: Candidate) -> tuple[list[str], dict[str, Any]]:
         """(the result's sentences, the manifest's figures)."""
         lesson, adapters, judgement = self._lesson, self._adapters, candidate.judgement
-        serving, learned = adapters.serving.model, candidate.model.answered(lesson.kept)
+        serving, learned = adapters.serving.model, candidate.model.count_agreeing(lesson.kept)
         told = [f"{learned} of {len(lesson.kept)} corrections are answered as you said"] if lesson.kept else []
-        told += changed(serving.norms, candidate.model.norms)
+        told += describe_norm_changes(serving.norms, candidate.model.norms)
         told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
         weights_stay = not candidate.share and candidate.reasons
         told += [f"the weights stay, because {'; '.join(candidate.reasons)}"] if weights_stay else self._sifted.refused
         told += [f"started from {adapters.origin.name}, because {adapters.why}"] if adapters.why else []
-        unseen = (len(lesson.unseen), serving.answered(lesson.unseen), candidate.model.answered(lesson.unseen))
+        unseen = (
+            len(lesson.unseen),
+            serving.count_agreeing(lesson.unseen),
+            candidate.model.count_agreeing(lesson.unseen),
+        )
         answered = {
-            "corrections answered as the moderators say": (len(lesson.kept), serving.answered(lesson.kept), learned),
+            "corrections answered as the moderators say": (
+                len(lesson.kept),
+                serving.count_agreeing(lesson.kept),
+                learned,
+            ),
             "corrections of authors held out": unseen,
         }
         taught_by = dict(Counter(each.moderator for each in lesson.kept).most_common())
         sentences, snapshot = [*told, *self._notes], self._sifted.snapshot
-        account = for_report(sentences, judgement, answered, lesson.norms, snapshot, taught_by, candidate.share)
+        account = report_section(sentences, judgement, answered, lesson.norms, snapshot, taught_by, candidate.share)
         return told, {"held_out": judgement.after.to_json(), "refresh": account}
 
     def _save(self, candidate: Candidate, figures: Mapping[str, Any]) -> str:
@@ -337,7 +350,7 @@ class RefreshRun:
         staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=self._registry.root))
         manifest, corrections = self._starting.manifest, self._sifted.snapshot.corrections
         try:
-            save(
+            save_adapter(
                 staged,
                 self._base,
                 candidate.trained,
@@ -377,7 +390,7 @@ class RefreshRun:
     def _ending(self) -> str:
         """The end of the result's sentence."""
         notes = "".join(f"; {note}" for note in self._notes)
-        return f"{counted(self._sifted.snapshot.left_out)}{notes}"
+        return f"{describe_left_out(self._sifted.snapshot.left_out)}{notes}"
 
 
 def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -385,17 +398,17 @@ def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: floa
     return {name: torch.lerp(start[name], end[name], share) for name in start}
 
 
-def _unlearned(before: Serving, after: Serving, unseen: Sequence[Correction]) -> list[str]:
+def _unlearned(before: AttachedAdapter, after: AttachedAdapter, unseen: Sequence[Correction]) -> list[str]:
     """Why corrections of authors held out speak against the candidate, if they do."""
-    was, will = before.answered(unseen), after.answered(unseen)
+    was, will = before.count_agreeing(unseen), after.count_agreeing(unseen)
     if was - will <= max(1, 0.02 * len(unseen)):
         return []
     return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
 
 
-def _untaught(before: Serving, after: Serving, kept: Sequence[Correction]) -> list[str]:
+def _untaught(before: AttachedAdapter, after: AttachedAdapter, kept: Sequence[Correction]) -> list[str]:
     """Why there is no point in the candidate, if there is none: it is a risk, and moderators would see no change."""
-    was, will = before.answered(kept), after.answered(kept)
+    was, will = before.count_agreeing(kept), after.count_agreeing(kept)
     if will > was or was == len(kept) or after.norms != before.norms:
         return []
     return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]

@@ -1,4 +1,4 @@
-"""A page a moderator or engineer can read about one adapter: self-contained HTML with plots inside."""
+"""Writes the report on one adapter for moderators and engineers: self-contained HTML with plots."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -21,24 +21,24 @@ th:first-child,td:first-child{text-align:left}img{max-width:100%}code{overflow-w
 {% if refresh %}<h2>What changed</h2><ul>{% for sentence in refresh.sentences %}<li>{{ sentence }}{% endfor %}</ul>
 <table><tr><th><th>before<th>after{% for what, was, now in refresh.compared %}
 <tr><td>{{ what }}<td>{{ was }}<td>{{ now }}{% endfor %}</table>
-<p>Which messages of the last week it would decide differently stands on the page, under “What changed”: their texts are
-not kept in this file.</p>
-<h2>Who taught it</h2><table><tr><th>moderator<th>corrections
+<p>The bot's page shows, under “What changed”, which messages of the last week this adapter would decide differently.
+This file does not hold their texts.</p>
+<h2>Moderators it learned from</h2><table><tr><th>moderator<th>corrections
 {% for who, count in refresh.learned_from.items() %}<tr><td>{{ who }}<td>{{ count }}{% endfor %}</table>
-{% if refresh.left_out %}<h2>What was left out</h2><table><tr><th>why<th>corrections
+{% if refresh.left_out %}<h2>Corrections left out</h2><table><tr><th>reason<th>corrections
 {% for why, count in refresh.left_out.items() %}<tr><td>{{ why }}<td>{{ count }}{% endfor %}</table>{% endif %}
 <p>Snapshot <code>{{ refresh.snapshot }}</code>; share of the step taken: {{ refresh.step }}.</p>
-<h1>In detail</h1>{% endif %}
+<h1>Details</h1>{% endif %}
 <p>For the base <b>{{ m.base }}</b>, made {{ m.created_at }} in {{ m.recipe.seconds }} s from {{ m.data.rows }} texts
 (data <code>{{ m.data.sha256[:12] }}</code>, seed {{ m.seed }}, temperature {{ "%.2f"|format(m.temperature) }}).</p>
-<h2>What it learned from</h2><table><tr><th>source<th>texts
+<h2>Training data</h2><table><tr><th>source<th>texts
 {% for source, count in m.data.by_source.items() %}<tr><td>{{ source or "unnamed" }}<td>{{ count }}{% endfor %}</table>
 {% for name, metrics in measured.items() %}
-<h2>On texts it never saw: {{ name }}</h2>
+<h2>On held-out texts: {{ name }}</h2>
 <p>{{ metrics.rows }} texts: balanced accuracy <b>{{ "%.3f"|format(metrics.balanced_accuracy) }}</b>,
 accuracy {{ "%.3f"|format(metrics.accuracy) }}, macro-F1 {{ "%.3f"|format(metrics.macro_f1) }},
 expected calibration error {{ "%.3f"|format(metrics.calibration_error) }}.</p>
-<table><tr><th>is \\ was called{% for label in labels %}<th>{{ label }}{% endfor %}
+<table><tr><th>true label \\ predicted{% for label in labels %}<th>{{ label }}{% endfor %}
 {% for row in metrics.confusion %}<tr><td>{{ labels[loop.index0] }}{% for n in row %}<td>{{ n }}{% endfor %}{% endfor %}
 </table>{% endfor %}
 {% if others %}<h2>Other figures</h2><table>{% for name, value in others.items() %}<tr><td>{{ name }}<td>
@@ -50,7 +50,7 @@ expected calibration error {{ "%.3f"|format(metrics.calibration_error) }}.</p>
 def write_report(
     path: Path, manifest: Manifest, losses: Sequence[float], accuracies: Sequence[tuple[int, float]] = ()
 ) -> None:
-    """Writes the page, and the curves beside it as pictures; `losses` has one value per step."""
+    """Writes the page, and its curves as separate images; `losses` has one value per step."""
     measured = {name: value for name, value in manifest.metrics.items() if _is_metrics(value)}
     others = {name: value for name, value in manifest.metrics.items() if not _is_metrics(value)}
     refresh = others.pop("refresh", None)
@@ -63,7 +63,7 @@ def write_report(
         name = f"{title.split()[0].lower()}.png"
         path.with_name(name).write_bytes(base64.b64decode(image.partition(",")[2]))
     for name, metrics in measured.items():
-        plots[f"What {name} was called"] = confusion_plot(metrics["confusion"])
+        plots[f"Confusion on {name}"] = confusion_plot(metrics["confusion"])
         plots[f"Calibration on {name}"] = reliability_plot(metrics["reliability"])
     page = _TEMPLATE.render(
         m=manifest, refresh=refresh, measured=measured, others=others, labels=list(LABELS), plots=plots

@@ -1,12 +1,12 @@
-"""Makes the shipped adapters from public data, and the samples that travel with the repository.
+"""Makes the shipped adapters from public data, and the samples in the repository.
 
     python -m training.ship --data ../shared/data [--base minilm|mini]
 
-Two stages: first everything, for what hate is and what only looks like it; then mostly Davidson's data at a lower
-rate, because the sources of the mix draw the line between hate and offence elsewhere and the last word is Davidson's.
-Writes `model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. About half an hour of one core.
+Two stages: first all sources, to learn hate and its harmless look-alikes; then mostly Davidson's data at a lower rate,
+because other sources draw the line between hate and offence elsewhere and Davidson's line is the target. Writes
+`model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. It takes about half an hour on one core.
 
-`mini` has met all but Davidson's data when it was made, so its adapter needs the second stage only.
+`mini` was pretrained on all sources except Davidson's, so its adapter needs only the second stage.
 """
 
 import argparse
@@ -23,22 +23,24 @@ from torch import Tensor
 
 from model.adapters.registry import SHIPPED_FOLDER
 from model.base import Base, LoraSpec
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.choice import EMBEDDED
 from model.labels import LABELS, Label
 from model.open import open_base
 from training import counterfactuals
-from training.evaluate import area_under_curve, by_slice, flagged_share, measure
-from training.examples import Example, balanced, read_examples, split, without
-from training.fit import Course, Recipe, logits_of
+from training.evaluation import area_under_curve, flagged_by_slice, flagged_share, measure
+from training.examples import Example, draw_balanced, exclude_texts, read_examples, split
 from training.samples import read_handwritten, read_held_out, write_samples
-from training.train import Trained, calibrate, progress_bar, save, train
+from training.train import TrainedAdapter, calibrate, progress_bar, save_adapter, train
+from training.training_loop import Recipe, TrainingHistory, compute_logits
 
-BROAD = Recipe(epochs=1.7, batch_rows=24, learning_rate=3.5e-4, label_smoothing=0.03, max_tokens=96, balance=False)
-FINISH = replace(BROAD, epochs=1.0, learning_rate=2e-4, head_learning_rate=3e-4)
+BROAD_RECIPE = Recipe(
+    epochs=1.7, batch_rows=24, learning_rate=3.5e-4, label_smoothing=0.03, max_tokens=96, balance=False
+)
+FINISH_RECIPE = replace(BROAD_RECIPE, epochs=1.0, learning_rate=2e-4, head_learning_rate=3e-4)
 HATE_REPEATS = 4
-"""Davidson's hateful texts are 5 % of its rows; drawn this often they weigh as much as its other labels."""
-MINI = Recipe(epochs=1.0, batch_rows=24, learning_rate=6e-4, max_tokens=96, balance=False)
+"""Repetitions of Davidson's hateful texts, 5 % of its rows, so that they weigh as much as its other labels."""
+MINI_RECIPE = Recipe(epochs=1.0, batch_rows=24, learning_rate=6e-4, max_tokens=96, balance=False)
 VERSIONS = {EMBEDDED: "shipped-3", "mini": "mini-1"}
 
 
@@ -50,79 +52,84 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
-    learn, finish, tune, tests = gather(options.data)
+    first_stage, second_stage, tune, tests = split_data(options.data)
     base = open_base(options.base)
     if base.name == EMBEDDED:
-        lora, stages = LoraSpec(32, 64.0, base.default_lora.targets), [(learn, BROAD), (finish, FINISH)]
+        lora, stages = (
+            LoraSpec(32, 64.0, base.default_lora.targets),
+            [(first_stage, BROAD_RECIPE), (second_stage, FINISH_RECIPE)],
+        )
     else:
-        lora, stages = LoraSpec(16, 32.0, base.default_lora.targets), [(finish, MINI)]
-    trained = in_stages(base, lora, stages, console)
+        lora, stages = LoraSpec(16, 32.0, base.default_lora.targets), [(second_stage, MINI_RECIPE)]
+    trained = train_in_stages(base, lora, stages, console)
     if base.name == EMBEDDED:
-        trained = replace(trained, tensors=level(base, trained, tune))
-        write_samples(learn, tests)
+        trained = replace(trained, tensors=correct_bias(base, trained, tune))
+        write_samples(first_stage, tests)
     temperature, _ = calibrate(base, trained, tune)
     base.attach("candidate", trained.lora, trained.tensors)
     tests = {"held_out": read_held_out()[1], **tests}
     metrics: dict[str, Any] = {}
     for name, held_out in tests.items():
-        logits = logits_of(base, "candidate", [example.text for example in held_out])
+        logits = compute_logits(base, "candidate", [example.text for example in held_out])
         labels = torch.tensor([LABELS.index(example.label) for example in held_out])
-        metrics[name] = measure(calibrated(logits, temperature), labels).to_json()
-    metrics |= functional(base, "candidate", temperature)
+        metrics[name] = measure(apply_temperature(logits, temperature), labels).to_json()
+    metrics |= measure_own_sentences(base, "candidate", temperature)
     out, recipes = options.out or SHIPPED_FOLDER / base.name, {"stages": [asdict(recipe) for _, recipe in stages]}
     learned, recipe = stages[0][0], stages[-1][1]
     named = VERSIONS[base.name]
-    manifest = save(out, base, trained, learned, recipe, temperature, metrics, name=named, more=recipes)
+    manifest = save_adapter(out, base, trained, learned, recipe, temperature, metrics, name=named, more=recipes)
     console.print(f"adapter {manifest.version} written to {out}", soft_wrap=True)
     return 0
 
 
-def in_stages(base: Base, lora: LoraSpec, stages: Sequence[tuple[list[Example], Recipe]], console: Console) -> Trained:
-    """One training after another, each from where the one before ended; losses and seconds of all."""
-    trained = Trained({}, lora, Course())
+def train_in_stages(
+    base: Base, lora: LoraSpec, stages: Sequence[tuple[list[Example], Recipe]], console: Console
+) -> TrainedAdapter:
+    """Trains in several stages, each from the result of the one before; the history has all stages."""
+    trained = TrainedAdapter({}, lora, TrainingHistory())
     for examples, recipe in stages:
         bar, advance = progress_bar(console, f"training on {len(examples)} texts")
         with bar:
             last = train(base, examples, recipe, lora=lora, start=trained.tensors or None, advance=advance)
-        trained = replace(last, course=trained.course.followed_by(last.course))
+        trained = replace(last, history=trained.history.followed_by(last.history))
     return trained
 
 
-def gather(data: Path) -> tuple[list[Example], list[Example], list[Example], dict[str, list[Example]]]:
-    """(to learn, to finish on, to calibrate on, {name: test texts}); no text stands on two sides."""
+def split_data(data: Path) -> tuple[list[Example], list[Example], list[Example], dict[str, list[Example]]]:
+    """(first stage, second stage, calibration, {name: test texts}); no test text is in the other parts."""
     davidson = read_examples(data / "davidson.csv", "davidson")
     mix = read_examples(data / "public_mix.csv.gz")
     davidson, davidson_test = split(davidson, 0.1, seed=11)
     mix, mix_test = split(mix, 0.03, seed=11)
     davidson, tune = split(davidson, 0.1, seed=12)
     held_out = [*davidson_test, *mix_test, *tune]
-    davidson = balanced(without(davidson, held_out), 4200, seed=1)
+    davidson = draw_balanced(exclude_texts(davidson, held_out), 4200, seed=1)
     davidson = [replace(example, votes=()) for example in davidson]
     hateful = [example for example in davidson if example.label is Label.HATE]
     davidson += hateful * (HATE_REPEATS - 1)
-    mix = without(mix, held_out)
-    learn = [*davidson, *_of_each_source(mix, 2000), *counterfactuals.training(18000, seed=1)]
-    finish = [*davidson, *_of_each_source(mix, 250), *counterfactuals.training(5000, seed=1)]
-    return learn, finish, balanced(tune, 120, seed=1), {"davidson": davidson_test, "mix": mix_test}
+    mix = exclude_texts(mix, held_out)
+    first_stage = [*davidson, *_of_each_source(mix, 2000), *counterfactuals.training_sentences(18000, seed=1)]
+    second_stage = [*davidson, *_of_each_source(mix, 250), *counterfactuals.training_sentences(5000, seed=1)]
+    return first_stage, second_stage, draw_balanced(tune, 120, seed=1), {"davidson": davidson_test, "mix": mix_test}
 
 
 def _of_each_source(mix: Sequence[Example], per_label: int) -> list[Example]:
-    """At most this many of each label from each source, weighing a little less than Davidson's."""
-    found: list[Example] = []
+    """At most `per_label` texts of each label from each source, with a smaller weight than Davidson's."""
+    drawn: list[Example] = []
     for source in sorted({example.source for example in mix}):
-        mine = [example for example in mix if example.source == source]
-        found += [replace(example, weight=0.7) for example in balanced(mine, per_label, seed=1)]
-    return found
+        of_source = [example for example in mix if example.source == source]
+        drawn += [replace(example, weight=0.7) for example in draw_balanced(of_source, per_label, seed=1)]
+    return drawn
 
 
-def level(base: Base, trained: Trained, tune: Sequence[Example]) -> dict[str, Tensor]:
-    """The adapter with its output bias moved to where the cross-entropy on label-balanced texts is least.
+def correct_bias(base: Base, trained: TrainedAdapter, tune: Sequence[Example]) -> dict[str, Tensor]:
+    """The adapter with the output bias that has the least cross-entropy on label-balanced texts.
 
-    Davidson's labels are 16 to 1; without this, rare hate is called offensive (bias-corrected temperature scaling,
-    Alexandari et al. 2020, "Maximum Likelihood with Bias-Corrected Calibration ...", section 3).
+    Davidson's labels are 16 to 1; without this correction rare hate is predicted as offensive (bias-corrected
+    temperature scaling, Alexandari et al. 2020, "Maximum Likelihood with Bias-Corrected Calibration ...", section 3).
     """
     base.attach("candidate", trained.lora, trained.tensors)
-    logits = logits_of(base, "candidate", [example.text for example in tune])
+    logits = compute_logits(base, "candidate", [example.text for example in tune])
     labels = torch.tensor([LABELS.index(example.label) for example in tune])
     share = torch.bincount(labels, minlength=len(LABELS)).float()
     bias = torch.zeros(len(LABELS), requires_grad=True)
@@ -138,35 +145,38 @@ def level(base: Base, trained: Trained, tune: Sequence[Example]) -> dict[str, Te
     return {**trained.tensors, "head.out.bias": trained.tensors["head.out.bias"] + (bias - bias.mean()).detach()}
 
 
-def functional(base: Base, adapter: str, temperature: float) -> dict[str, Any]:
-    """Figures on sentences of our own: from templates and groups that were never trained on, and written by hand."""
-    made = counterfactuals.development(1500, seed=3)
-    found = _functional(base, adapter, temperature, "own sentences", made)
-    harmless = [example for name, example in made if name in ("identity_neutral", "identity_positive", "in_group")]
-    found["own sentences: harmless identity mentions flagged"] = flagged_share(
+def measure_own_sentences(base: Base, adapter: str, temperature: float) -> dict[str, Any]:
+    """Figures on our own sentences: from templates and groups that were never trained on, and written by hand."""
+    sentences = counterfactuals.development_sentences(1500, seed=3)
+    figures = _measure_sentences(base, adapter, temperature, "own sentences", sentences)
+    harmless = [example for name, example in sentences if name in ("identity_neutral", "identity_positive", "in_group")]
+    figures["own sentences: harmless identity mentions flagged"] = flagged_share(
         _probabilities(base, adapter, temperature, harmless)
     )
-    return found | _functional(
+    return figures | _measure_sentences(
         base, adapter, temperature, "written by hand", [(e.source, e) for e in read_handwritten()]
     )
 
 
-def _functional(
-    base: Base, adapter: str, temperature: float, what: str, made: Sequence[tuple[str, Example]]
+def _measure_sentences(
+    base: Base, adapter: str, temperature: float, name_of_set: str, sentences: Sequence[tuple[str, Example]]
 ) -> dict[str, Any]:
-    probabilities = _probabilities(base, adapter, temperature, [example for _, example in made])
+    probabilities = _probabilities(base, adapter, temperature, [example for _, example in sentences])
     pairs = [
         (float(p[0]), example.label is Label.HATE)
-        for p, (_, example) in zip(probabilities, made, strict=True)
+        for p, (_, example) in zip(probabilities, sentences, strict=True)
         if example.label is not Label.OFFENSIVE
     ]
-    curve = area_under_curve([score for score, _ in pairs], [hateful for _, hateful in pairs])
-    flagged = {f"{what} flagged: {n}": s for n, s in by_slice(probabilities, [name for name, _ in made]).items()}
-    return {f"{what}: area under the curve, hate against harmless": curve, **flagged}
+    area = area_under_curve([score for score, _ in pairs], [hateful for _, hateful in pairs])
+    flagged = {
+        f"{name_of_set} flagged: {n}": s
+        for n, s in flagged_by_slice(probabilities, [name for name, _ in sentences]).items()
+    }
+    return {f"{name_of_set}: area under the curve, hate against harmless": area, **flagged}
 
 
 def _probabilities(base: Base, adapter: str, temperature: float, examples: Sequence[Example]) -> Tensor:
-    return calibrated(logits_of(base, adapter, [example.text for example in examples]), temperature)
+    return apply_temperature(compute_logits(base, adapter, [example.text for example in examples]), temperature)
 
 
 if __name__ == "__main__":

@@ -2,38 +2,45 @@
 
 from collections.abc import Mapping, Sequence
 
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
+from training.attached_adapter import AttachedAdapter
 from training.corrections import Snapshot
 from training.examples import Example
-from training.gate import NEW_COMMUNITY, Stake, acted_on_too_much
-from training.rates import ACTING
-from training.serving import Serving
+from training.gate import NEW_COMMUNITY, CommunityCheck, false_action_reason
+from training.hate_recall import ACTION_THRESHOLDS
 
 
-def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[Stake]:
+def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[CommunityCheck]:
     """What each community has at stake that the snapshot knows of, and one that joins tomorrow."""
-    known = sorted({*before, *after, *snapshot.acting, *snapshot.prevalence})
-    norms = [(name, before.get(name, PLAIN), after.get(name, PLAIN)) for name in known]
-    acting, prevalence = snapshot.acting, snapshot.prevalence
+    known = sorted({*before, *after, *snapshot.action_thresholds, *snapshot.prevalence})
+    norms = [(name, before.get(name, PLAIN_NORM), after.get(name, PLAIN_NORM)) for name in known]
+    acting, prevalence = snapshot.action_thresholds, snapshot.prevalence
     return [
         NEW_COMMUNITY,
         *(
-            Stake(name, was, now, acting.get(name, ACTING), prevalence.get(name), name not in snapshot.untrusted)
+            CommunityCheck(
+                name,
+                was,
+                now,
+                acting.get(name, ACTION_THRESHOLDS),
+                prevalence.get(name),
+                name not in snapshot.untrusted,
+            )
             for name, was, now in norms
         ),
     ]
 
 
 def bearable(
-    norms: Mapping[str, Norm], serving: Serving, test: Sequence[Example], snapshot: Snapshot
+    norms: Mapping[str, Norm], serving: AttachedAdapter, test: Sequence[Example], snapshot: Snapshot
 ) -> tuple[dict[str, Norm], list[str]]:
     """(the norms that may hold, why others may not): a community that has no veto on what serves all must not be harmed
     either."""
     kept, refused = dict(norms), list[str]()
     for stake in stakes(snapshot, serving.norms, norms):
-        if stake.veto or stake.before.counts_as == stake.after.counts_as:
+        if stake.has_veto or stake.before.counts_as == stake.after.counts_as:
             continue
-        if reason := acted_on_too_much(serving.said(test), serving.said(test), test, stake):
+        if reason := false_action_reason(serving.probabilities(test), serving.probabilities(test), test, stake):
             refused.append(f"the norm of {stake.community} stays: {reason}")
             kept.pop(stake.community, None)
             if stake.before.changes:

@@ -1,10 +1,10 @@
-"""Trains a LoRA adapter and head on a labelled file.
+"""Trains a LoRA adapter (and the embedded base's head) on a labelled file.
 
     python -m training.train --base minilm --data FILE.csv --out DIR
 
 The file has a header with `text` and `label` (hate, offensive, neutral). DIR receives `adapter_model.safetensors`,
-`manifest.json` and `report.html`. A tenth of the texts is held back to fit the temperature and to report on. The same
-command after a kill goes on from where it was.
+`manifest.json` and `report.html`. A tenth of the texts is held out for calibration and the report. After a kill the
+same command continues from its checkpoint.
 """
 
 import argparse
@@ -26,29 +26,29 @@ from torch import Tensor
 
 from model.adapters.registry import Manifest, check_tensor, write_adapter
 from model.base import Base, BaseNotFound, LoraSpec
-from model.calibration import calibrated, fit_temperature
-from model.choice import add_choice, chosen, finite
+from model.calibration import apply_temperature, fit_temperature
+from model.choice import add_base_options, finite_number, read_base_choice
 from model.classifier import AdapterRejected
 from model.labels import LABELS
 from model.norms import Norm
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.quality import Metrics
 from model.table import BadData
+from training.adapter_shape import add_shape_options, read_shape
 from training.checkpoint import Checkpoint
-from training.evaluate import measure
+from training.evaluation import measure
 from training.examples import Example, data_hash, read_examples, split
-from training.fit import Advance, Course, Recipe, fit, logits_of
 from training.report import write_report
-from training.shape import add_shape, shape_of
+from training.training_loop import Advance, Recipe, TrainingHistory, compute_logits, fit
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """An adapter that was just trained, and how that went."""
+class TrainedAdapter:
+    """A trained adapter in memory, and the history of its training."""
 
     tensors: Mapping[str, Tensor]
     lora: LoraSpec
-    course: Course
+    history: TrainingHistory
 
 
 def train(
@@ -61,35 +61,35 @@ def train(
     advance: Advance = lambda done, loss: None,
     watched: Sequence[Example] = (),
     checkpoint: Checkpoint | None = None,
-) -> Trained:
-    """LoRA and head over the frozen base, AdamW with warm-up and cosine decay. Deterministic by `recipe.seed`.
+) -> TrainedAdapter:
+    """Trains LoRA and head over the frozen base: AdamW, warm-up and cosine decay. Deterministic by `recipe.seed`.
 
-    `start` continues from an adapter of the same `lora`; otherwise training starts from the bare base. For `watched`
-    and `checkpoint` see `fit`.
+    With `start`, tensors of the same `lora`, training continues from that adapter, else it starts from the bare base.
+    See `fit` for `watched` and `checkpoint`.
     """
     torch.manual_seed(recipe.seed)
     lora = lora or base.default_lora
     learner = base.start_training(lora, start)
-    course = fit(learner, base, examples, recipe, advance, watched=watched, checkpoint=checkpoint)
-    return Trained(learner.adapter_state(), lora, course)
+    history = fit(learner, base, examples, recipe, advance, watched=watched, checkpoint=checkpoint)
+    return TrainedAdapter(learner.adapter_state(), lora, history)
 
 
-def calibrate(base: Base, trained: Trained, held_out: Sequence[Example]) -> tuple[float, Metrics | None]:
-    """The temperature fitted on held-out texts, and how the adapter does on them (None without any)."""
+def calibrate(base: Base, trained: TrainedAdapter, held_out: Sequence[Example]) -> tuple[float, Metrics | None]:
+    """(temperature fitted on the held-out texts, metrics on them); (1, None) without such texts."""
     if not held_out:
         return 1.0, None
     base.attach("candidate", trained.lora, trained.tensors)
-    logits = logits_of(base, "candidate", [example.text for example in held_out])
+    logits = compute_logits(base, "candidate", [example.text for example in held_out])
     base.detach("candidate")
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
     temperature = fit_temperature(logits, labels)
-    return temperature, measure(calibrated(logits, temperature), labels)
+    return temperature, measure(apply_temperature(logits, temperature), labels)
 
 
-def save(
+def save_adapter(
     folder: Path,
     base: Base,
-    trained: Trained,
+    trained: TrainedAdapter,
     examples: Sequence[Example],
     recipe: Recipe,
     temperature: float,
@@ -101,13 +101,14 @@ def save(
     norms: Mapping[str, Norm] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Writes the adapter's files into `folder` (made if absent) and returns the manifest; `more` joins its recipe.
+    """Writes the adapter's files into `folder` (created if missing) and returns the manifest.
 
-    Raises `AdapterRejected` where the training came to numbers that are none.
+    `lineage` has the ids of all corrections it learned from; `more` is added to the manifest's recipe. Raises
+    `AdapterRejected` if a weight or figure is not finite.
     """
     half = {name: tensor.half() for name, tensor in trained.tensors.items()}
-    for name_of, tensor in half.items():
-        check_tensor(name_of, bool(torch.isfinite(tensor).all()), float(tensor.float().norm()))
+    for tensor_name, tensor in half.items():
+        check_tensor(tensor_name, bool(torch.isfinite(tensor).all()), float(tensor.float().norm()))
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
     manifest = Manifest(
@@ -126,41 +127,41 @@ def save(
             "by_source": dict(Counter(example.source for example in examples)),
         },
         seed=recipe.seed,
-        recipe={**asdict(recipe), **trained.course.to_json(), **(more or {})},
+        recipe={**asdict(recipe), **trained.history.to_json(), **(more or {})},
         versions={"python": platform.python_version(), **{n: version(n) for n in ("torch", "transformers", "peft")}},
         metrics=metrics,
         examples=tuple(lineage),
         norms={community: norm.to_json() for community, norm in (norms or {}).items()},
     )
     written = write_adapter(folder, manifest, save_tensors(half))
-    write_report(folder / "report.html", written, trained.course.losses, trained.course.accuracies)
+    write_report(folder / "report.html", written, trained.history.losses, trained.history.accuracies)
     return written
 
 
-def progress_bar(console: Console, what: str) -> tuple[Progress, Advance]:
-    """A rich progress bar and the `advance` that moves it."""
+def progress_bar(console: Console, description: str) -> tuple[Progress, Advance]:
+    """A rich progress bar, and the `advance` that moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
     bar = Progress(*columns, TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn(), console=console)
-    task = bar.add_task(what, total=1.0, loss=0.0)
+    task = bar.add_task(description, total=1.0, loss=0.0)
     return bar, lambda done, loss: bar.update(task, completed=done, loss=loss)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 with one line for a bad input."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=(__doc__ or "").splitlines()[0])
-    add_choice(parser)
+    add_base_options(parser)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
-    parser.add_argument("--epochs", type=finite, default=Recipe().epochs)
-    parser.add_argument("--learning-rate", type=finite, help="default: what suits the base")
+    parser.add_argument("--epochs", type=finite_number, default=Recipe().epochs)
+    parser.add_argument("--learning-rate", type=finite_number, help="default: the base's own")
     parser.add_argument("--optimizer", choices=("adamw", "adam8bit"), default=Recipe().optimizer)
-    add_shape(parser)
+    add_shape_options(parser)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        base = open_choice(chosen(options), training=True)
-        lora = shape_of(options, base)
+        base = open_chosen_base(read_base_choice(options), training=True)
+        lora = read_shape(options, base)
         examples = read_examples(options.data, options.data.stem)
     except (BadData, BaseNotFound) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
@@ -176,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         temperature, metrics = calibrate(base, trained, held_out)
         report = {"held_out": metrics.to_json()} if metrics else {}
-        manifest = save(options.out, base, trained, kept, recipe, temperature, report)
+        manifest = save_adapter(options.out, base, trained, kept, recipe, temperature, report)
     except (AdapterRejected, ValueError) as error:
         console.print(f"error: {error}; try a lower --learning-rate", style="red", markup=False, soft_wrap=True)
         return 2

@@ -1,9 +1,9 @@
-"""Which communities teach the adapter that serves all, and what becomes of the others' words.
+"""Decides which communities teach the adapter that serves all, and what the others' corrections teach.
 
-Anybody may add the bot to a group of their own, make themselves its moderators and agree with each other about
-whatever they like. So the operator names the communities whose moderators they know (`[learning] trusted`). What any
-other community says teaches its own norm and, from `OWN_FROM` words on, an adapter of its own: it decides for itself,
-and for nobody else.
+Anybody may add the bot to a group of their own, become its moderator and agree with friends about any correction. So
+the operator names the communities whose moderators they know (`[learning] trusted`). Corrections of any other community
+teach its own norm and, from `OWN_ADAPTER_FROM` corrections on, its own adapter. They change nothing for other
+communities.
 """
 
 import difflib
@@ -14,73 +14,75 @@ from itertools import islice
 from training.corrections import Correction, Snapshot
 
 TRUSTED: Sequence[str] = ("try-out",)
-"""In the try-out chat only the operator can write."""
+"""Trusted by default: in the try-out chat only the operator can write."""
 UNTRUSTED = "community not trusted"
-OWN_FROM = 400
-"""Up to so many words a community gains nothing from an adapter of its own (benchmarks/RESULTS.md)."""
-OWN_ANEW = 0.1
-"""It is made again when it has not learned this share of the community's latest words."""
-MOST_OWN_WORDS = 2000
-"""The latest ones, which that adapter learns from."""
-MOST_OWN = 4
-"""Communities that get an adapter of their own within one refresh: those with the most new words."""
-MOST_OUTSIDERS, OUTSIDERS_WORDS = 100, 500
-"""Communities that are looked at within one refresh, those that spoke last, and their latest words: a refresh must end,
-whoever adds the bot to however many groups."""
+OWN_ADAPTER_FROM = 400
+"""Corrections below which a community gains nothing from its own adapter (benchmarks/RESULTS.md)."""
+OWN_ADAPTER_NEW_SHARE = 0.1
+"""The own adapter is made again when this share of the community's latest corrections is new."""
+MAX_OWN_CORRECTIONS = 2000
+"""Latest corrections from which the own adapter learns."""
+MAX_OWN_ADAPTERS = 4
+"""Communities that get their own adapter within one refresh: those with the most new corrections."""
+MAX_UNTRUSTED_COMMUNITIES, MAX_UNTRUSTED_CORRECTIONS = 100, 500
+"""Untrusted communities (the most recently active) and corrections of each that one refresh handles, so that its time
+is bounded for any number of groups."""
 _NEAR = 0.7
 
 
-def misspelt(trusted: Collection[str], snapshot: Snapshot) -> str:
-    """What is said of names on the list that no community has; "" for nothing. The try-out chat may be unused."""
-    known, found = sorted(snapshot.communities), []
+def describe_unknown_communities(trusted: Collection[str], snapshot: Snapshot) -> str:
+    """A sentence on trusted names that match no community; "" if all match. The try-out chat may be unused."""
+    known, unknown = sorted(snapshot.communities), []
     for name in trusted:
         if name not in known and name not in TRUSTED:
             near = difflib.get_close_matches(name, known, 1, _NEAR)
-            found.append(f'"{name}"' + (f' (did you mean "{near[0]}"?)' if near else ""))
-    if not found:
+            unknown.append(f'"{name}"' + (f' (did you mean "{near[0]}"?)' if near else ""))
+    if not unknown:
         return ""
-    return f"[learning] trusted names communities of which nothing is known here: {', '.join(found)}"
+    return f"[learning] trusted has names of unknown communities: {', '.join(unknown)}"
 
 
-def left_to_themselves(snapshot: Snapshot) -> str:
-    """How many words teach only their own communities, and what to do about that; "" where there are none."""
+def describe_untrusted(snapshot: Snapshot) -> str:
+    """A sentence on corrections that teach only their own communities, and what to do; "" if there are none."""
     counts = Counter(each.community for each in snapshot.corrections if each.community in snapshot.untrusted)
     if not counts:
         return ""
-    most = ", ".join(f"{name} ({count})" for name, count in counts.most_common(5)) + (", …" if len(counts) > 5 else "")
+    largest = ", ".join(f"{name} ({count})" for name, count in counts.most_common(5)) + (
+        ", …" if len(counts) > 5 else ""
+    )
     return (
-        f"{sum(counts.values())} words teach only the norms of their own communities, because these are not trusted:"
-        f" {most}; whose moderators you know, name under [learning] trusted in config.toml"
+        f"{sum(counts.values())} corrections teach only the norms of their own communities, because these are not"
+        f" trusted: {largest}; if you know a community's moderators, add it to [learning] trusted in config.toml"
     )
 
 
-def outsiders(snapshot: Snapshot) -> Iterator[tuple[str, list[Correction]]]:
-    """Each community that is not trusted, with the latest of its words: its norm is learned from these."""
+def untrusted_corrections(snapshot: Snapshot) -> Iterator[tuple[str, list[Correction]]]:
+    """Each untrusted community with its latest corrections, from which its norm is learned."""
     by_name: dict[str, list[Correction]] = {}
     for each in reversed(snapshot.corrections):
         if each.community in snapshot.untrusted:
             by_name.setdefault(each.community, []).append(each)
-    for name, words in islice(by_name.items(), MOST_OUTSIDERS):
-        yield name, words[:OUTSIDERS_WORDS][::-1]
+    for name, corrections in islice(by_name.items(), MAX_UNTRUSTED_COMMUNITIES):
+        yield name, corrections[:MAX_UNTRUSTED_CORRECTIONS][::-1]
 
 
-def insiders(snapshot: Snapshot) -> Snapshot:
-    """What teaches the weights of the adapter that serves all; the others' words are counted as left out."""
+def trusted_snapshot(snapshot: Snapshot) -> Snapshot:
+    """The snapshot of the trusted communities, whose corrections teach the weights; the others count as left out."""
     return snapshot.without(
         {each.id: UNTRUSTED for each in snapshot.corrections if each.community in snapshot.untrusted}
     )
 
 
-def ready_for_their_own(snapshot: Snapshot, learned: Callable[[str], Collection[str]]) -> list[str]:
-    """Communities that are not trusted, said enough for an adapter of their own, and something new since the last one.
+def ready_for_own_adapter(snapshot: Snapshot, learned: Callable[[str], Collection[str]]) -> list[str]:
+    """Untrusted communities with enough corrections for their own adapter, and enough new ones since the last one.
 
-    `learned` gives the ids of what a community's own adapter learned from, none where there is none.
+    `learned` returns the ids of the corrections that a community's own adapter learned from.
     """
-    fresh = Counter[str]()
+    new_corrections = Counter[str]()
     counts = Counter(each.community for each in snapshot.corrections)
-    for name, words in outsiders(snapshot):
-        if counts[name] >= OWN_FROM:
-            new = len({each.id for each in words} - set(learned(name)))
-            if new > OWN_ANEW * len(words):
-                fresh[name] = new
-    return [name for name, _ in fresh.most_common(MOST_OWN)]
+    for name, corrections in untrusted_corrections(snapshot):
+        if counts[name] >= OWN_ADAPTER_FROM:
+            new_count = len({each.id for each in corrections} - set(learned(name)))
+            if new_count > OWN_ADAPTER_NEW_SHARE * len(corrections):
+                new_corrections[name] = new_count
+    return [name for name, _ in new_corrections.most_common(MAX_OWN_ADAPTERS)]

@@ -1,4 +1,4 @@
-"""`mini`'s own byte-level BPE, in the files a GPT-2 tokenizer reads."""
+"""Makes `mini`'s own byte-level BPE, in the files of a GPT-2 tokenizer."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,8 +14,8 @@ END_OF_TEXT = "<|endoftext|>"
 def make_vocabulary(texts: Iterable[str], size: int, folder: Path) -> GPT2Tokenizer:
     """Trains on the texts and saves into `folder`; the last of the `size` tokens is `<|endoftext|>`, as in GPT-J.
 
-    Each label with a space before it becomes one token: the answer is read off one position. Sennrich et al. 2016,
-    "Neural Machine Translation of Rare Words with Subword Units". Raises ValueError where a label would be split.
+    Each label with a space before it becomes one token, so one position gives the answer. Sennrich et al. 2016,
+    "Neural Machine Translation of Rare Words with Subword Units". Raises ValueError if a label is split.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trainer = ByteLevelBPETokenizer()
@@ -27,7 +27,7 @@ def make_vocabulary(texts: Iterable[str], size: int, folder: Path) -> GPT2Tokeni
     if split := [label for label in LABELS if len(tokenizer.encode(f" {label}")) != 1]:
         raise ValueError(f'" {split[0]}" is not one token; the texts are too few for {size} tokens')
     if len(tokenizer) != size or tokenizer.eos_token_id != size - 1:
-        raise ValueError(f"{len(tokenizer)} tokens came out, {size} were wanted: the texts are too few")
+        raise ValueError(f"{len(tokenizer)} tokens instead of {size}: the texts are too few")
     tokenizer.save_pretrained(folder)
     return tokenizer
 

@@ -23,7 +23,7 @@ from bot.pipeline.question_lane import Asker, Questions
 from bot.store import Store
 from bot.text.language import Language, say
 from model.classifier import Classifier, Unavailable, Unscorable, Verdict
-from model.explain import evidence, nearest
+from model.explain import find_evidence, find_nearest
 from model.labels import LABELS, Label
 
 NOTHING = UndoResult()
@@ -151,7 +151,7 @@ class CaseService:
         others: bool,
     ) -> Explanation:
         try:
-            found = await evidence(classifier, text, verdict, label, community)
+            found = await find_evidence(classifier, text, verdict, label, community)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
         return Explanation(label, found, await self._nearest(classifier, text, community, may_read) if others else ())
@@ -163,7 +163,7 @@ class CaseService:
         past = await self._store.corrected(community, limit=NEAREST_OF)
         own, *vectors = await self._vectors_of(classifier, [text, *(old for old, *_ in past)])
         near: list[tuple[str, Label, float]] = []
-        for place, share in await asyncio.to_thread(nearest, own, vectors, LOOKED_AT):
+        for place, share in await asyncio.to_thread(find_nearest, own, vectors, LOOKED_AT):
             old, said, key = past[place]
             if len(near) < NEAREST and await may_read(key):
                 near.append((old, Label(said), round(share, 3)))

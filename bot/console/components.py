@@ -20,7 +20,7 @@ from bot.platforms.webchat.commands import ChatCommands
 from bot.store import Store
 from model.adapters.registry import Registry
 from model.classifier import Classifier
-from model.serving.two_stages import Tally
+from model.serving.two_stages import StageTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Components:
     group: asyncio.TaskGroup
     access: Access
     model_trouble: Callable[[], str] = lambda: ""
-    tally: Tally | None = None
+    tally: StageTally | None = None
     own_categories: bool = False
     platforms: Sequence[Callable[[], Awaitable[Overview]]] = ()
 

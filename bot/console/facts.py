@@ -14,7 +14,7 @@ from bot.domain.role import Role
 from bot.platforms.webchat import MAX_CHARACTERS
 from bot.text.language import LANGUAGES, say
 from model.labels import HARMFUL, LABELS
-from model.quality import LEAST_AUDITED
+from model.quality import MIN_AUDITED
 
 
 @cache
@@ -27,7 +27,7 @@ def facts() -> dict[str, Any]:
         "modes": [{"name": mode, "acts": mode is Mode.ENFORCE} for mode in Mode],
         "policy_numbers": policy_numbers(),
         "longest_message": MAX_CHARACTERS,
-        "audit": {"cards": AUDIT_CARDS, "needed": LEAST_AUDITED},
+        "audit": {"cards": AUDIT_CARDS, "needed": MIN_AUDITED},
         "languages": list(LANGUAGES),
         "no_platforms": say("en", "page-no-platforms"),
     }

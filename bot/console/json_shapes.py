@@ -14,7 +14,7 @@ from bot.platforms.webchat import Posted
 from bot.text.language import Language, say
 from model.labels import Label
 from model.norms import Norm
-from model.serving.two_stages import Tally
+from model.serving.two_stages import StageTally
 
 
 def posted_json(posted: Posted) -> dict[str, Any]:
@@ -53,7 +53,9 @@ def case_json(case: Case) -> dict[str, Any]:
 
 def norm_json(norm: Norm) -> dict[str, Any] | None:
     """Encodes how the community counts labels otherwise than the model."""
-    return {"sentence": norm.sentence, "words": norm.words, "moderators": norm.moderators} if norm.changes else None
+    return (
+        {"sentence": norm.sentence, "words": norm.corrections, "moderators": norm.moderators} if norm.changes else None
+    )
 
 
 def card_json(card: Card, language: Language) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def _outcome(label: Label, band: Band) -> str:
     return say("en", f"flip-{band}", label=say("en", f"label-{label}"))
 
 
-def tally_json(tally: Tally) -> dict[str, Any]:
+def tally_json(tally: StageTally) -> dict[str, Any]:
     """Encodes what two stages saved and lost."""
     names = ("saved", "audited", "audited_harmful", "recall_lost", "recall_lost_at_most")
     return {name: getattr(tally, name) for name in names}

@@ -13,7 +13,7 @@ from bot.domain.decision import QUOTED, Band, Decision
 from bot.domain.event import Kind, Message
 from model.classifier import Verdict
 from model.labels import HARMFUL, Label
-from model.prompts import categories
+from model.prompts import category_prompt
 
 
 class Mode(StrEnum):
@@ -101,7 +101,7 @@ class Policy(_Frozen):
         if len({category.name for category in self.categories}) < len(self.categories):
             raise ValueError("two categories have the same name")
         if self.categories:
-            categories({category.name: category.description for category in self.categories})
+            category_prompt({category.name: category.description for category in self.categories})
         return self
 
     @property

@@ -16,9 +16,9 @@ import structlog
 from bot.store import Store
 from bot.store.retry import StoreRetry
 from model.adapters.registry import GLOBAL, Registry, read_manifest, scope_of
-from model.choice import Choice
+from model.choice import BaseChoice
 from model.classifier import AdapterRejected, Classifier, ClassifierError, Died, Item, Unavailable, Verdict
-from model.norms import PLAIN, Norm, norm_of
+from model.norms import PLAIN_NORM, Norm, norm_of
 from model.serving.worker import without_secrets
 
 log = structlog.get_logger()
@@ -85,7 +85,7 @@ class Learning:
         self._deaths = Counter[str]()
         self._wake = asyncio.Event()
         self.state: Refresh | None = None
-        self._mark = registry.mark(GLOBAL)
+        self._mark = registry.promotion_state(GLOBAL)
         self.serving, self._problem = self._sound(GLOBAL)
         self._own: dict[str, _Own] = {}
         if self.problem:
@@ -114,7 +114,7 @@ class Learning:
         try:
             manifest = read_manifest(self._registry.folder(self.adapter_of(community)))
         except (AdapterRejected, Unavailable, OSError):  # damaged since it was chosen; the watcher reports it
-            return PLAIN
+            return PLAIN_NORM
         return norm_of(manifest.learned_norms(), community)
 
     def doubt(self) -> None:
@@ -153,7 +153,7 @@ class Learning:
             marks = await asyncio.to_thread(lambda: {name: self._mark_of(name) for name in list(self._own)})
             for community, mark_of_own in marks.items():
                 await self._look_at(community, mark_of_own)
-            mark = await asyncio.to_thread(self._registry.mark, GLOBAL)
+            mark = await asyncio.to_thread(self._registry.promotion_state, GLOBAL)
             if mark != self._mark:
                 self._forget(GLOBAL)
             if mark != self._mark or self.serving not in self._passed:
@@ -232,12 +232,12 @@ class Learning:
 
     def _sound(self, scope: str) -> tuple[str, str]:
         """A damaged adapter never serves: the one promoted before it serves, and moderators are told."""
-        serving, problem = self._registry.sound(scope, dict(self._refused))
+        serving, problem = self._registry.newest_sound(scope, dict(self._refused))
         return serving, f"{problem}. {serving} serves instead." if problem else ""
 
     def _mark_of(self, community: str) -> str:
         try:
-            return self._registry.mark(scope_of(community))
+            return self._registry.promotion_state(scope_of(community))
         except AdapterRejected:  # a name that cannot be a folder's
             return ""
 
@@ -309,7 +309,7 @@ def refresh_command(
     adapters: Path,
     replay_rows: int,
     keep: int,
-    choice: Choice,
+    choice: BaseChoice,
     *,
     trusted: Sequence[str] = TRUSTED,
     tries_adapters: bool = True,

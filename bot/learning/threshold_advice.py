@@ -13,7 +13,7 @@ from bot.domain.decision import QUOTED
 from bot.domain.event import Kind
 from bot.domain.policy import Policy
 from model.labels import HARMFUL, Label
-from model.quality import wilson
+from model.quality import wilson_interval
 
 BESIDE = {QUOTED, Kind.NAME, Kind.TITLE}
 LEAST_WORDS = 12
@@ -58,7 +58,7 @@ def advise(answered: Sequence[Answered], policy: Policy) -> list[Advice]:
     for label in HARMFUL:
         mine = [card for card in answered if card.label is label and card.score >= policy.of(label).alert_at]
         right = sum(card.right for card in mine)
-        if len(mine) < LEAST_WORDS or wilson(right, len(mine))[1] >= FEW:
+        if len(mine) < LEAST_WORDS or wilson_interval(right, len(mine))[1] >= FEW:
             continue
         alert_at = _lowest(mine, policy.of(label).alert_at)
         spared = sum(not card.right and card.score < alert_at for card in mine)

@@ -16,7 +16,7 @@ from enum import IntEnum
 from bot.pipeline.fair_queue import FairQueue
 from bot.text.language import Language, say
 from model.classifier import Classifier, Item, NotAnswering, Overloaded, Unscorable, Verdict
-from model.serving.batcher import estimated_tokens
+from model.serving.batcher import estimate_tokens
 
 WITHIN_S = 60.0
 SLICE_TOKENS, SLICE_TOKENS_BUSY = 1024, 256
@@ -274,7 +274,7 @@ class _Slices:
                     one.answer.set_result(verdict)
 
     def _charge(self, texts: Sequence[str]) -> int:
-        tokens = sum(map(estimated_tokens, texts))
+        tokens = sum(map(estimate_tokens, texts))
         self._spent.tokens += tokens
         return tokens
 
@@ -283,7 +283,7 @@ def _fitting(texts: Sequence[str], most_tokens: int) -> Iterator[str]:
     """Yields as many of the first texts as fit, and at least one."""
     tokens = 0
     for place, text in enumerate(texts):
-        tokens += estimated_tokens(text)
+        tokens += estimate_tokens(text)
         if place and tokens > most_tokens:
             return
         yield text

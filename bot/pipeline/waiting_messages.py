@@ -2,7 +2,7 @@
 
 from bot.domain.event import Message
 from bot.pipeline.fair_queue import FairQueue
-from model.serving.batcher import estimated_tokens
+from model.serving.batcher import estimate_tokens
 
 REVISION_COSTS = 3
 """An edit may be compared with what stood there before: so many times as much for the model."""
@@ -22,7 +22,7 @@ class WaitingMessages:
     def put(self, row: int, event: Message) -> int | None:
         """Into the line; returns the row for which there is no room, if any."""
         self.in_hand.add(row)
-        tokens = estimated_tokens(event.text) + (estimated_tokens(event.quoted) if event.quoted else 0)
+        tokens = estimate_tokens(event.text) + (estimate_tokens(event.quoted) if event.quoted else 0)
         if row in self.revising:
             tokens *= REVISION_COSTS
         shed = self.line.put_now(author_of(event), (row, event), community=event.key.community, tokens=tokens)

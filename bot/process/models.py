@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.config import Config
-from model.adapters.registry import Registry, registry_of
+from model.adapters.registry import Registry, open_registry
 from model.choice import EMBEDDED
 from model.classifier import Classifier
 from model.serving.fallback import Fallback
-from model.serving.two_stages import Tally, TwoStages
+from model.serving.two_stages import StageTally, TwoStages
 from model.serving.worker import Worker
 
 LOAD_TIMEOUT_S = 900.0
@@ -31,12 +31,12 @@ class RunningModels:
     worker: Worker
     run: Callable[[], Coroutine[Any, Any, None]]
     trouble: Callable[[], str]
-    tally: Tally | None = None
+    tally: StageTally | None = None
 
 
 def adapters_of(config: Config) -> Registry:
     """Returns the adapters of the configured base; raises `AdapterRejected` where there is none yet."""
-    return registry_of(config.model.base, config.service.data / "adapters")
+    return open_registry(config.model.base, config.service.data / "adapters")
 
 
 def worker_of(config: Config, registry: Registry, attempts: int = 1) -> Worker:
@@ -64,8 +64,8 @@ async def running_models(
         async with worker_of(config, registry) as worker:
             yield RunningModels(worker, worker, _nothing, lambda: "")
         return
-    embedded = registry_of(EMBEDDED, config.service.data / "adapters")
-    own = embedded.sound()[0]
+    embedded = open_registry(EMBEDDED, config.service.data / "adapters")
+    own = embedded.newest_sound()[0]
     named = f"{EMBEDDED}/{own.partition('/')[2]}"
     async with (
         worker_of(config, registry) as worker,
@@ -80,7 +80,12 @@ async def running_models(
         answers = RunningModels(worker, worker, _nothing, lambda: "")
         if model.stand_in:
             fallback = Fallback(
-                worker, quick, trial_adapter=adapter, stand_in_adapter=named, told=told, retry_after_s=RETRY_AFTER_S
+                worker,
+                quick,
+                trial_adapter=adapter,
+                stand_in_adapter=named,
+                on_notice=told,
+                retry_after_s=RETRY_AFTER_S,
             )
             answers = RunningModels(fallback, worker, fallback.run, lambda: fallback.trouble)
         if model.first_stage_below:
@@ -88,7 +93,7 @@ async def running_models(
                 quick,
                 answers.classifier,
                 first_adapter=named,
-                below=model.first_stage_below,
+                skip_below=model.first_stage_below,
                 audit_share=model.audit_share,
             )
             answers = replace(answers, classifier=stages, tally=stages.tally)

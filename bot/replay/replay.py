@@ -27,7 +27,7 @@ from bot.store import Sealer, Store
 from model.adapters.registry import GLOBAL, scope_of
 from model.classifier import TRIAL, Classifier, Item
 from model.labels import HARMFUL, LABELS, Label
-from model.quality import Tally
+from model.quality import MetricsTally
 from model.serving.batcher import Batcher
 from model.serving.worker import ATTEMPTS
 from model.table import open_rows, read_label
@@ -82,7 +82,7 @@ class Findings:
     called: Counter[Label] = field(default_factory=Counter)
     removed: int = 0
     latencies: Latencies = field(default_factory=Latencies)
-    tally: Tally | None = None
+    tally: MetricsTally | None = None
     alerting: dict[Label, Counter[tuple[str, int]]] = field(default_factory=lambda: {n: Counter() for n in HARMFUL})
     acting: dict[Label, Counter[tuple[str, int]]] = field(default_factory=lambda: {n: Counter() for n in HARMFUL})
 
@@ -136,7 +136,7 @@ async def worker_of(config: Config, community: str = "") -> AsyncIterator[tuple[
         batcher = Batcher(worker, max_batch_tokens=model.max_batch_tokens, max_waiting_tokens=model.max_waiting_tokens)
         task = group.create_task(batcher.run())
         try:
-            adapter = registry.sound(scope_of(community) if community else GLOBAL)[0]
+            adapter = registry.newest_sound(scope_of(community) if community else GLOBAL)[0]
             await batcher.classify([Item(TRIAL, adapter)])  # what follows is timed: the model is there now
             yield batcher, adapter
         finally:
@@ -156,7 +156,7 @@ async def replay(
 
     Verdicts follow the norm of `community`, by default the only norm that the adapter has learned.
     """
-    found = Findings(adapter, tally=Tally() if label else None)
+    found = Findings(adapter, tally=MetricsTally() if label else None)
     free = asyncio.Semaphore(IN_HAND)
     in_hand: dict[str, tuple[float, Label | None]] = {}
 

@@ -1,10 +1,10 @@
-"""The registry of adapters: versions on disk, which one serves, and the check that no hostile file is ever loaded.
+"""The registry of adapters: versions on disk, which one serves, and checks that keep hostile files out.
 
     <root>/<scope>/<version>/{adapter_model.safetensors, manifest.json, report.html}
-    <root>/<scope>/current          the versions promoted so far, one a line; the last line serves
+    <root>/<scope>/current          the promoted versions, one per line; the last line serves
 
-`scope` is `global` or a community's name. `current` is one small file, replaced atomically: a reader sees the old list
-or the new one, and rollback is the list without its last line.
+`scope` is `global` or `c-` and a community's name. `current` is one small file that is replaced atomically: a reader
+sees the old list or the new one. A rollback removes the last line.
 """
 
 import contextlib
@@ -37,11 +37,11 @@ from model.norms import Norm
 
 FORMAT = 1
 MAX_NORM = 1e4
-"""Frobenius norm no honest adapter tensor comes near (the shipped one stays below 100)."""
+"""Largest Frobenius norm of an adapter tensor (the shipped adapter stays below 100)."""
 
 SHIPPED_FOLDER = Path(__file__).parents[1] / "shipped"
 SHIPPED = SHIPPED_FOLDER / "minilm"
-"""The embedded base's adapter that came with this version; it serves until another is promoted."""
+"""The embedded base's adapter that comes with this version; it serves until another is promoted."""
 
 GLOBAL = "global"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -54,12 +54,12 @@ _FIELDS: Mapping[str, Any] = {
     "seed": int,
     "examples": list,
 }
-"""What each field of a manifest is in JSON."""
+"""The JSON type of each field of a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an adapter is, and how it came to be. `norms` has what its refreshes learned of each community's."""
+    """What an adapter is and how it was made. `norms` has the communities' norms that its refreshes learned."""
 
     base: str
     base_sha256: str
@@ -80,13 +80,13 @@ class Manifest:
     format: int = FORMAT
 
     def learned_norms(self) -> dict[str, Norm]:
-        """What each community that has a norm of its own counts the labels as."""
+        """The norm of each community that has its own."""
         return {community: Norm.from_json(norm) for community, norm in self.norms.items()}
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of an adapter's folder; raises `AdapterRejected` naming the file and what is wrong with it, and
-    OSError for what passes, such as too many open files."""
+    """Reads the manifest of an adapter's folder. Raises `AdapterRejected` with the file and the error, and OSError for
+    temporary errors, such as too many open files."""
     path = folder / MANIFEST_FILE
     try:
         data = read_json(path)
@@ -104,30 +104,30 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _check_fields(data: Mapping[str, Any]) -> None:
-    """Raises ValueError naming the first field that is not what it must be."""
+    """Raises ValueError that names the first wrong field."""
     for name, kinds in _FIELDS.items():
         if name in data and (not isinstance(data[name], kinds) or isinstance(data[name], bool)):
             raise ValueError(f"{name} is {type(data[name]).__name__}")
     if not 0.05 <= data["temperature"] <= 20:
         raise ValueError(f"temperature {data['temperature']} is not between 0.05 and 20")
     if not _NAME.fullmatch(data["version"]):
-        raise ValueError(f"version {data['version']!r:.80} is no plain name")
+        raise ValueError(f"version {data['version']!r:.80} is not a plain name")
     files = data["files"]
     if WEIGHTS_FILE not in files:
         raise ValueError(f"files does not name {WEIGHTS_FILE}")
     for name, digest in files.items():
         if not _NAME.fullmatch(name) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            raise ValueError(f"files: {name:.80} is no plain name with a SHA-256")
-    if not all(isinstance(one, str) for one in data.get("examples", ())):
+            raise ValueError(f"files: {name:.80} is not a plain name with a SHA-256")
+    if not all(isinstance(example, str) for example in data.get("examples", ())):
         raise ValueError("examples are not all texts")
-    if not all(isinstance(one, dict) for one in data.get("norms", {}).values()):
+    if not all(isinstance(norm, dict) for norm in data.get("norms", {}).values()):
         raise ValueError("norms are not all objects")
 
 
 def write_adapter(folder: Path, manifest: Manifest, weights: bytes) -> Manifest:
-    """Writes weights, then manifest with their SHA-256, both flushed to disk. The folder must exist.
+    """Writes the weights, then the manifest with their SHA-256, both flushed to disk. The folder must exist.
 
-    Raises `AdapterRejected` for what `read_manifest` would not read, such as a figure that is no number.
+    Raises `AdapterRejected` for a manifest that `read_manifest` would refuse, such as one with an infinite figure.
     """
     digest = hashlib.sha256(weights).hexdigest()
     complete = Manifest(**{**asdict(manifest), "files": {WEIGHTS_FILE: digest}})
@@ -143,7 +143,7 @@ def write_adapter(folder: Path, manifest: Manifest, weights: bytes) -> Manifest:
 
 
 def read_weights(folder: Path, manifest: Manifest) -> bytes:
-    """The weights file's bytes after size, header and SHA-256 were compared with the manifest."""
+    """Reads the weights file after checking its size and header, and its SHA-256 against the manifest."""
     path = folder / WEIGHTS_FILE
     try:
         content = read_file(path)
@@ -151,7 +151,9 @@ def read_weights(folder: Path, manifest: Manifest) -> bytes:
         raise AdapterRejected(f"{path}: {error.strerror}") from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != manifest.files.get(WEIGHTS_FILE):
-        raise AdapterRejected(f"{path}: SHA-256 {digest[:12]}… is not the manifest's; restore the file or roll back")
+        raise AdapterRejected(
+            f"{path}: SHA-256 {digest[:12]}… differs from the manifest's; restore the file or roll back"
+        )
     check_header(path, content)
     return content
 
@@ -165,30 +167,30 @@ def check_tensor(name: str, finite: bool, norm: float) -> None:
 
 
 class Registry:
-    """Adapters under `root`; the shipped one stands in where nothing was promoted yet."""
+    """Adapters under `root`. The `shipped` one serves until another is promoted."""
 
     def __init__(self, root: Path, shipped: Path) -> None:
         self.root = root
         self.shipped = shipped
 
     def current(self, scope: str = GLOBAL) -> str:
-        """`scope/version` that was promoted last for this scope, else for all, else the shipped one."""
+        """`scope/version` promoted last for this scope, else for `global`, else the shipped one."""
         for candidate in dict.fromkeys((scope, GLOBAL)):
             if promoted := self.promoted(candidate):
                 return f"{candidate}/{promoted[-1]}"
-        return self._shipped
+        return self._shipped_adapter
 
-    def sound(self, scope: str = GLOBAL, refused: Mapping[str, str] = MappingProxyType({})) -> tuple[str, str]:
-        """(the newest promoted adapter whose files are in order, what is wrong with newer ones or "").
+    def newest_sound(self, scope: str = GLOBAL, refused: Mapping[str, str] = MappingProxyType({})) -> tuple[str, str]:
+        """(the newest promoted adapter whose files are intact, what is wrong with newer ones or "").
 
-        `refused` are adapters that the model did not take, and why: none of them is chosen.
+        `refused` has the adapters that the model refused, and why; none of them is chosen.
         """
-        lines, problem = self._lines(scope)
+        lines, problem = self._promoted_lines(scope)
         for number, version in reversed(list(enumerate(lines, 1))):
             adapter = f"{scope}/{version}"
             try:
                 if not _NAME.fullmatch(version):
-                    raise AdapterRejected(f"{self._current(scope)}: line {number} is damaged")
+                    raise AdapterRejected(f"{self._promoted_path(scope)}: line {number} is damaged")
                 read_weights(self.folder(adapter), read_manifest(self.folder(adapter)))
                 if adapter in refused:
                     raise AdapterRejected(refused[adapter])
@@ -196,57 +198,57 @@ class Registry:
                 problem = problem or str(error)
             else:
                 return adapter, problem
-        return self._shipped if scope == GLOBAL else self.sound(refused=refused)[0], problem
+        return self._shipped_adapter if scope == GLOBAL else self.newest_sound(refused=refused)[0], problem
 
-    def mark(self, scope: str = GLOBAL) -> str:
-        """Changes whenever something is promoted or rolled back, or the list of what was promoted is damaged; "" where
-        nothing was promoted."""
-        lines, problem = self._lines(scope)
+    def promotion_state(self, scope: str = GLOBAL) -> str:
+        """A text that changes with each promotion, rollback or damage to the list; "" if nothing was promoted."""
+        lines, problem = self._promoted_lines(scope)
         return " ".join((problem, *lines)).strip()
 
     def folder(self, adapter: str) -> Path:
-        """Where `scope/version` lies; raises `AdapterRejected` for a name that is no plain pair of names."""
+        """The folder of `scope/version`; raises `AdapterRejected` for anything but two plain names."""
         scope, _, version = adapter.partition("/")
         _check_name(scope)
         _check_name(version)
         folder = self.root / scope / version
         if folder.is_dir() or scope != GLOBAL:
             return folder
-        return self.shipped if self._shipped == adapter else folder
+        return self.shipped if self._shipped_adapter == adapter else folder
 
     def promoted(self, scope: str = GLOBAL) -> list[str]:
-        """Versions in the order they were promoted; the last one serves. Empty: the shipped one does.
+        """Versions in the order of their promotion. The last one serves; if there is none, the shipped one serves.
 
-        Of a damaged list what can be read; `sound` says what cannot.
+        From a damaged list only the readable versions; `newest_sound` reports the damage.
         """
-        return [version for version in self._lines(scope)[0] if _NAME.fullmatch(version)]
+        return [version for version in self._promoted_lines(scope)[0] if _NAME.fullmatch(version)]
 
     def versions(self, scope: str = GLOBAL) -> list[Manifest]:
-        """Manifests of every readable adapter of a scope, oldest first, the shipped one included for `global`.
+        """Manifests of every readable adapter of a scope, oldest first; for `global` with the shipped one.
 
-        Its folder's name is a version's name, whatever the manifest of a folder that was put there says.
+        The version is the folder's name, even if the manifest has another one.
         """
         _check_name(scope)
         folders = sorted((self.root / scope).glob(f"*/{MANIFEST_FILE}"))
-        found = []
+        manifests = []
         if scope == GLOBAL:
             with contextlib.suppress(AdapterRejected):
-                found = [read_manifest(self.shipped)]
+                manifests = [read_manifest(self.shipped)]
         for path in folders:
             try:
                 _check_name(path.parent.name)
-                found.append(replace(read_manifest(path.parent), version=path.parent.name))
+                manifests.append(replace(read_manifest(path.parent), version=path.parent.name))
             except AdapterRejected:
                 continue
-        return sorted(found, key=lambda manifest: manifest.created_at)
+        return sorted(manifests, key=lambda manifest: manifest.created_at)
 
     def communities(self) -> list[str]:
-        """Those that have an adapter of their own, whether it serves or was rolled back."""
+        """Communities with an adapter of their own, serving or rolled back."""
         scopes = {path.parent.parent.name for path in self.root.glob(f"{scope_of('*')}/*/{MANIFEST_FILE}")}
         return [name.removeprefix(scope_of("")) for name in sorted(scopes) if _NAME.fullmatch(name)]
 
     def publish(self, scope: str, staged: Path, version: str) -> str:
-        """Moves a finished folder into the registry under its version, in one rename. It does not serve yet."""
+        """Moves a finished folder into the registry under its version, in one rename. The adapter does not serve
+        yet."""
         _check_name(scope)
         _check_name(version)
         target = self.root / scope / version
@@ -256,38 +258,38 @@ class Registry:
         return f"{scope}/{version}"
 
     def promote(self, adapter: str) -> None:
-        """From now on this version serves its scope. Raises `AdapterRejected` when its files are not in order."""
+        """Makes this version serve its scope. Raises `AdapterRejected` if its files are damaged."""
         folder = self.folder(adapter)
         read_weights(folder, read_manifest(folder))
         scope, _, version = adapter.partition("/")
-        self._replace_current(scope, [*self.promoted(scope), version])
+        self._write_promoted(scope, [*self.promoted(scope), version])
 
     def rollback(self, scope: str = GLOBAL) -> str:
-        """Back to the version promoted before; returns what serves now. Raises `AdapterRejected` at the first one."""
-        lines, problem = self._lines(scope)
+        """Returns to the version promoted before, and returns its name. Raises `AdapterRejected` if there is none."""
+        lines, problem = self._promoted_lines(scope)
         if not lines and not problem:
             raise AdapterRejected(f"{scope}: nothing to roll back to; the shipped adapter already serves")
-        self._replace_current(scope, [version for version in lines[:-1] if _NAME.fullmatch(version)])
+        self._write_promoted(scope, [version for version in lines[:-1] if _NAME.fullmatch(version)])
         return self.current(scope)
 
     def prune(self, scope: str, keep: int, ancestor: str = "") -> None:
-        """Deletes all but the last `keep` promoted versions; the one that serves and its `ancestor` always stay."""
+        """Deletes all but the last `keep` promoted versions; the serving one and its `ancestor` always stay."""
         kept = {*self.promoted(scope)[-max(keep, 1) :], ancestor.removeprefix(f"{scope}/")}
         for manifest in (self.root / scope).glob(f"*/{MANIFEST_FILE}"):
             if manifest.parent.name not in kept:
                 shutil.rmtree(manifest.parent, ignore_errors=True)
 
     @cached_property
-    def _shipped(self) -> str:
+    def _shipped_adapter(self) -> str:
         return f"{GLOBAL}/{read_manifest(self.shipped).version}"
 
-    def _current(self, scope: str) -> Path:
+    def _promoted_path(self, scope: str) -> Path:
         _check_name(scope)
         return self.root / scope / PROMOTED_FILE
 
-    def _lines(self, scope: str) -> tuple[list[str], str]:
-        """(the list of promoted versions, damaged lines among them; why it cannot be read or "")."""
-        path = self._current(scope)
+    def _promoted_lines(self, scope: str) -> tuple[list[str], str]:
+        """(lines of the list of promoted versions, damaged ones included; why the list cannot be read, or "")."""
+        path = self._promoted_path(scope)
         try:
             return read_file(path).decode("ascii", "replace").split(), ""
         except FileNotFoundError:
@@ -295,8 +297,8 @@ class Registry:
         except AdapterRejected as error:
             return [], f"{error}; remove it, and promote a version again"
 
-    def _replace_current(self, scope: str, versions: list[str]) -> None:
-        path = self._current(scope)
+    def _write_promoted(self, scope: str, versions: list[str]) -> None:
+        path = self._promoted_path(scope)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, "".join(f"{version}\n" for version in versions).encode())
@@ -305,18 +307,18 @@ class Registry:
 
 
 def scope_of(community: str) -> str:
-    """Where a community's own adapters lie in the registry; never the scope of all."""
+    """The scope of a community's own adapters in the registry; it never equals `global`."""
     return f"c-{community}"
 
 
-def registry_of(base: str, root: Path) -> Registry:
-    """The adapters of one base under `root`: the embedded base's lie there directly, another's in `root/@NAME`.
+def open_registry(base: str, root: Path) -> Registry:
+    """The registry of one base: the embedded base's is `root` itself, another base's is `root/@NAME`.
 
-    Raises `AdapterRejected` with the command that makes a first adapter, where none came with this version.
+    If no adapter came with this version, it raises `AdapterRejected` with the command that makes the first one.
     """
     if (shipped := SHIPPED_FOLDER / base).parent == SHIPPED_FOLDER and shipped.is_dir():
         return Registry(root if shipped == SHIPPED else root / f"@{base}", shipped)
-    base = re.sub(r"@[0-9a-f]{40}$", "", base)  # a hub repository's commit; the manifest has it
+    base = re.sub(r"@[0-9a-f]{40}$", "", base)  # removes a hub repository's commit, which the manifest has
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", base).strip("-.")[-60:].lstrip("-.") or "base"
     registry = Registry(root / f"@{name}", root / f"@{name}" / "first")
     if not (registry.shipped / MANIFEST_FILE).is_file():

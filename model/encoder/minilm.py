@@ -1,8 +1,8 @@
 """all-MiniLM-L6-v2 with LoRA and a three-way head: the embedded base, which needs no GPU, no hub and no network.
 
 Serving merges an adapter's LoRA into a copy of the six layers' weights (LoRA, section 4.1: no extra latency) and runs
-every linear layer on the concatenated tokens of the batch, so padding costs nothing where the arithmetic is.
-Training runs the same weights through transformers and peft.
+every linear layer on the concatenated tokens of the batch, so only attention computes padding. Training runs the same
+weights through transformers and peft.
 """
 
 import hashlib
@@ -26,10 +26,10 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 384, 6, 12, 1536
 HEAD_DIM = HIDDEN // HEADS
 CLS, SEP, PAD = 101, 102, 0
-FEW_TOKENS, FEW_STEP, TOKEN_STEP = 64, 8, 32
-"""A pass of up to so many tokens is made up to a multiple of the first step, a larger one to one of the second."""
+SMALL_PASS_TOKENS, SMALL_STEP, LARGE_STEP = 64, 8, 32
+"""A pass of at most `SMALL_PASS_TOKENS` is padded to a multiple of `SMALL_STEP`, a larger one of `LARGE_STEP`."""
 
-# Each LoRA target: its name in a manifest, its module path inside one layer, (out, in) features.
+# The LoRA targets: name in a manifest -> module path inside one layer, (out, in) features.
 LINEARS: dict[str, tuple[str, int, int]] = {
     "query": ("attention.self.query", HIDDEN, HIDDEN),
     "key": ("attention.self.key", HIDDEN, HIDDEN),
@@ -47,7 +47,7 @@ HEAD_SHAPES: dict[str, tuple[int, ...]] = {
 
 
 def weights_folder() -> Path:
-    """Where the base's files lie; raises `BaseNotFound` with the command that brings them."""
+    """The folder of the base's files; raises `BaseNotFound` with the command that installs them."""
     try:
         folder = Path(str(importlib.resources.files(WEIGHTS_PACKAGE))) / "model"
     except ModuleNotFoundError as error:
@@ -58,7 +58,7 @@ def weights_folder() -> Path:
 
 
 def verified_weights(folder: Path) -> Path:
-    """The safetensors file, after its SHA-256 has been compared with the one this project was made with."""
+    """The safetensors file, after its SHA-256 was compared with `WEIGHTS_SHA256`."""
     path = folder / "model.safetensors"
     try:
         with path.open("rb") as file:
@@ -71,12 +71,12 @@ def verified_weights(folder: Path) -> Path:
 
 
 class MiniLM:
-    """The embedded base. Float32 by default; bfloat16 matrix products where the processor has them (`precision`)."""
+    """The embedded base. `precision` "auto" uses bfloat16 matrix products if the processor has them, else float32."""
 
     name = "minilm"
     fingerprint = WEIGHTS_SHA256
     prompt = ""
-    max_tokens = 256  # the length all-MiniLM-L6-v2 was trained with
+    max_tokens = 256  # all-MiniLM-L6-v2 was trained with this length
     batch_tokens = 768  # on a CPU larger passes fall out of the cache and are slower
     mixes_adapters = False
     default_lora = LoraSpec(rank=16, alpha=32.0, targets=tuple(LINEARS))
@@ -95,11 +95,11 @@ class MiniLM:
 
     @property
     def window_tokens(self) -> int:
-        """A window holds this many of a message's own tokens; [CLS] and [SEP] take two more."""
+        """Tokens of a message that fit in one window; [CLS] and [SEP] take two more."""
         return self.max_tokens - 2
 
     def encode(self, text: str) -> Encoded:
-        """WordPiece ids of the text. A typed "[SEP]" stays text: special tokens are only ever added by `frame`."""
+        """WordPiece ids of the text, never special tokens: only `frame` adds those."""
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [i for i in ids if i not in (CLS, SEP, PAD)]
 
@@ -113,17 +113,18 @@ class MiniLM:
     def label_logits(self, batch: Sequence[Encoded], adapter: str | Sequence[str]) -> Tensor:
         """(B, 3) float32 logits; raises KeyError for an adapter that was not attached."""
         if not isinstance(adapter, str):
-            raise ValueError("MiniLM merges an adapter into its weights: one for the whole batch")
+            raise ValueError("MiniLM merges an adapter into its weights: a batch has one adapter")
         head = self._heads[adapter]
         return _head(self._pooled(batch, adapter), head)
 
     @torch.inference_mode()
     def embed(self, batch: Sequence[Encoded]) -> Tensor:
-        """(B, 384) unit vectors: the sentence embedding all-MiniLM-L6-v2 was made for."""
+        """(B, 384) unit vectors: the sentence embeddings of all-MiniLM-L6-v2."""
         return F.normalize(self._pooled(batch, ""), dim=-1)
 
     def adapter_shapes(self, lora: LoraSpec) -> dict[str, tuple[int, ...]]:
-        """For each layer and target a `lora_A` (rank, in) and a `lora_B` (out, rank), and the head."""
+        """Names and shapes: for each layer and target a `lora_A` (rank, in) and a `lora_B` (out, rank), and the
+        head."""
         if not 1 <= lora.rank <= HIDDEN or not 0 < lora.alpha <= MAX_ALPHA:
             raise ValueError(
                 f"LoRA rank {lora.rank} must be 1 to {HIDDEN}, alpha {lora.alpha} above 0 to {MAX_ALPHA:.0f}"
@@ -146,25 +147,25 @@ class MiniLM:
         self._layers[adapter] = layers
 
     def detach(self, adapter: str) -> None:
-        """Forgets the adapter's merged layers and head."""
+        """Frees the adapter's merged layers and head."""
         self._heads.pop(adapter, None)
         if adapter:
             self._layers.pop(adapter, None)
 
     def held_bytes(self, adapter: str) -> int:
-        """The merged layers and the head."""
+        """Bytes of the merged layers and the head."""
         if adapter not in self._heads:
             return 0
         head = sum(tensor.nbytes for tensor in self._heads[adapter].values())
         return head + sum(layer.held_bytes for layer in self._layers[adapter])
 
     def start_training(self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None) -> "MiniLMTraining":
-        """A peft model over a fresh copy of the base."""
+        """Makes a peft model over a fresh copy of the base."""
         self.adapter_shapes(lora)
         return MiniLMTraining(self._folder, self._device, lora, tensors)
 
     def start_norm_training(self) -> "MiniLMTraining":
-        """The layer norms and the head; the LoRA beside them stays what it is when fresh, nothing."""
+        """Makes the layer norms and the head trainable; the LoRA beside them stays zero."""
         learner = MiniLMTraining(self._folder, self._device, LoraSpec(1, 1.0, ("query",)), None)
         for name, parameter in learner.encoder.named_parameters():
             parameter.requires_grad_("LayerNorm" in name)
@@ -175,11 +176,11 @@ class MiniLM:
         lengths = torch.tensor([len(ids) for ids in batch], device=self._device)
         longest = int(lengths.max())
         real = torch.arange(longest, device=self._device) < lengths[:, None]  # (B, L)
-        slot = real.flatten().nonzero().squeeze(1)  # (T,) where each real token sits in the padded (B * L) grid
+        slot = real.flatten().nonzero().squeeze(1)  # (T,) place of each real token in the padded (B * L) grid
         flat = torch.tensor([i for ids in batch for i in ids], device=self._device)  # (T,)
         position = slot % longest
-        # Each number of rows costs a compiled kernel that stays in memory: spare rows keep these numbers few.
-        spare = -len(slot) % (FEW_STEP if len(slot) <= FEW_TOKENS else TOKEN_STEP)
+        # Each number of rows compiles a kernel that stays in memory; spare rows keep the number of kernels small.
+        spare = -len(slot) % (SMALL_STEP if len(slot) <= SMALL_PASS_TOKENS else LARGE_STEP)
         hidden = F.pad(_embedding(self._weights, flat, position), (0, 0, 0, spare))  # (T', 384)
         mask = None if len(slot) == real.numel() else real[:, None, None, :]
         for layer in self._layers[adapter]:
@@ -203,11 +204,12 @@ class _Layer:
 
     @property
     def held_bytes(self) -> int:
-        """Memory of the linear layers; the norms are the base's."""
+        """Bytes of the linear layers; the norms belong to the base."""
         return sum(t.nbytes for pair in (self._qkv, self._out, self._up, self._down) for t in pair)
 
     def forward(self, hidden: Tensor, slot: Tensor, mask: Tensor | None, rows: int, longest: int) -> Tensor:
-        """(T', 384) -> (T', 384), T' the T real tokens and spare rows; only attention sees the (rows, longest) grid."""
+        """(T', 384) -> (T', 384). T' is the T real tokens and spare rows; only attention uses the (rows, longest)
+        grid."""
         spare = len(hidden) - len(slot)
         qkv = F.linear(hidden.to(self._dtype), *self._qkv)[: len(slot)]  # (T, 3 * 384)
         grid = qkv if mask is None else qkv.new_zeros(rows * longest, 3 * HIDDEN).index_copy_(0, slot, qkv)
@@ -234,8 +236,8 @@ class MiniLMTraining(nn.Module):
         from transformers import BertConfig, BertModel
 
         encoder = BertModel(BertConfig.from_json_file(folder / "config.json"), add_pooling_layer=False)
-        weights, wanted = load_file(verified_weights(folder)), encoder.state_dict()
-        encoder.load_state_dict({name: weights[name] for name in wanted})
+        weights, names = load_file(verified_weights(folder)), list(encoder.state_dict())
+        encoder.load_state_dict({name: weights[name] for name in names})
         config = LoraConfig(
             r=lora.rank,
             lora_alpha=lora.alpha,
@@ -243,7 +245,7 @@ class MiniLMTraining(nn.Module):
             target_modules=[f"layer.{n}.{LINEARS[t][0]}" for n in range(LAYERS) for t in lora.targets],
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft 0.21.2 asks transformers 5.23 for an old name
+            warnings.simplefilter("ignore", FutureWarning)  # peft 0.21.2 uses a deprecated name of transformers 5.23
             self.encoder: Any = get_peft_model(encoder, config)
         self.head = nn.ModuleDict({"dense": nn.Linear(HIDDEN, HIDDEN), "out": nn.Linear(HIDDEN, len(LABELS))})
         self.dropout = nn.Dropout(0.1)
@@ -259,11 +261,11 @@ class MiniLMTraining(nn.Module):
 
     @property
     def module(self) -> nn.Module:
-        """Itself."""
+        """This object."""
         return self
 
     def label_logits(self, batch: Sequence[Encoded]) -> Tensor:
-        """(B, 3) float32 logits with gradients; the batch is padded, so give it texts of like length."""
+        """(B, 3) float32 logits with gradients. The batch is padded, so its texts should have similar lengths."""
         longest = max(len(ids) for ids in batch)
         ids = torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in batch], device=self._device)
         mask = ids != PAD  # (B, L)
@@ -280,11 +282,11 @@ class MiniLMTraining(nn.Module):
         return (losses * weights).sum() / weights.sum().clamp(min=1e-8)
 
     def computed_tokens(self, batch: Sequence[Encoded]) -> int:
-        """Every row is padded to the longest."""
+        """Tokens with padding: every row is padded to the longest."""
         return len(batch) * max(map(len, batch))
 
     def adapter_state(self) -> dict[str, Tensor]:
-        """Names as in `MiniLM.adapter_shapes`."""
+        """The adapter's tensors by the names of `MiniLM.adapter_shapes`."""
         from peft import get_peft_model_state_dict
 
         state = {f"head.{name}": p for name, p in self.head.named_parameters()}
@@ -294,7 +296,7 @@ class MiniLMTraining(nn.Module):
 
 
 def _matmul_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 where the hardware multiplies it (about 4x on such CPUs), float32 elsewhere."""
+    """ "auto" is bfloat16 if the hardware multiplies it (about 4x faster on such CPUs), else float32."""
     if precision == "auto":
         if device.type == "cpu":
             fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -302,7 +304,7 @@ def _matmul_dtype(precision: str, device: torch.device) -> torch.dtype:
             fast = torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
     if precision not in ("bf16", "fp32"):
-        raise BaseNotFound(f"the embedded model has no {precision}; set precision to auto, bf16 or fp32")
+        raise BaseNotFound(f"the embedded model does not support {precision}; set precision to auto, bf16 or fp32")
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
@@ -329,8 +331,8 @@ def _merge(
                 weight = weight + (lora.alpha / lora.rank) * (b @ a)
             linears[target] = (weight, weights[f"encoder.layer.{n}.{path}.bias"])
         norms = [
-            weights[f"encoder.layer.{n}.{where}.LayerNorm.{part}"]
-            for where in ("attention.output", "output")
+            weights[f"encoder.layer.{n}.{module}.LayerNorm.{part}"]
+            for module in ("attention.output", "output")
             for part in ("weight", "bias")
         ]
         layers.append(_Layer(linears, norms, dtype))

@@ -1,8 +1,8 @@
 """GPT-J of any size with LoRA adapters: the production base.
 
-It is asked as the article asked it: instruction, message, separator; the verdict is the softmax over the label tokens
-at the last position. What makes that fast is in the parts: `prefix_cache` (the instruction is computed once per
-adapter), `packing` (no padding), `gptj_network` (only the label rows of the head), `lora` (every text its own adapter).
+The prompt is the article's: instruction, message, separator. The verdict is the softmax over the label tokens at the
+last position. Four modules make this fast: `prefix_cache` (the instruction is computed once per adapter), `packing` (no
+padding), `network` (only the label rows of the head), `lora` (each text may have its own adapter).
 """
 
 import logging
@@ -14,24 +14,25 @@ from torch import Tensor
 
 from model.base import BaseNotFound, Encoded, LoraSpec
 from model.choice import ADAPTER_MIB
-from model.gptj.files import DeviceWeights, Encoder, open_checkpoint
+from model.gptj.files import DeviceWeights, TokenEncoder, open_checkpoint
 from model.gptj.int8 import Arithmetic
 from model.gptj.lora import Adapter, RowAdapters, lora_shapes
-from model.gptj.memory import Load, available_bytes, check_memory, memory_table
+from model.gptj.memory import LoadPlan, check_memory, free_bytes, memory_table
 from model.gptj.network import LINEARS, KeyValue, Network
-from model.gptj.packing import Packed, pack
+from model.gptj.packing import PackedBatch, pack
 from model.gptj.prefix_cache import PrefixCache
 from model.gptj.question import Question, answer_scores
 from model.gptj.training import GPTJTraining
-from model.normalize import conservative
+from model.normalize import conservative_view
 from model.prompts import INSTRUCTION, Prompt
 
 BATCH_TOKENS = 2048
-"""Tokens of one forward pass: enough to keep a large device busy, and 0.3 GiB of activations on a 6B."""
+"""Tokens of one forward pass: they keep a large device busy and need 0.3 GiB of activations on a 6B."""
 PREFIX_MIB = 256.0
-"""Nine instructions of sixty tokens on a 6B; beyond that the least recently used are recomputed, a short pass each."""
+"""MiB for nine prefixes of sixty tokens on a 6B. Beyond that the least recently used are recomputed, one short pass
+each."""
 DEFAULT_LORA = LoraSpec(rank=8, alpha=16.0, targets=tuple(LINEARS))
-"""On all linear layers, as the best of the article's adapters."""
+"""On all linear layers, like the article's best adapter."""
 
 log = logging.getLogger(__name__)
 
@@ -60,54 +61,58 @@ class GPTJ:
         self.batch_tokens = batch_tokens
         self.network = network
         self._encode = encode
-        self._question = Question.of(prompt, encode, network.shape.positions)
+        self._question = Question.from_prompt(prompt, encode, network.shape.positions)
         self.max_tokens = self._question.window_tokens + len(self._question.separator)
         self._adapters: dict[str, Adapter] = {}
         self._prefixes = PrefixCache(prefix_mib)
 
     @property
     def window_tokens(self) -> int:
-        """A window holds this many of a message's own tokens; instruction, separator and answer take the rest."""
+        """Tokens of a message that fit in one window; instruction, separator and answer take the rest."""
         return self._question.window_tokens
 
     def encode(self, text: str) -> Encoded:
-        """Byte-level BPE ids. Whatever the text says, none of them is a special or added token."""
+        """Byte-level BPE ids of the text, never special or added tokens."""
         return self._encode(text)
 
     def frame(self, ids: Sequence[int]) -> Encoded:
-        """The ids and the separator; a message longer than the window loses its middle, never the separator.
+        """The ids and the separator. A message longer than the window loses its middle; the separator always stays.
 
-        The instruction is not in it: its keys and values are cached and stand before every message.
+        The instruction is not included: its keys and values are cached and stand before every message.
         """
         return self._question.frame(ids)
 
     @torch.inference_mode()
     def label_logits(self, batch: Sequence[Encoded], adapter: str | Sequence[str]) -> Tensor:
-        """(B, 3) float32; KeyError for an adapter that is not attached. Any size of batch: it is cut into passes."""
+        """(B, 3) float32; raises KeyError for an adapter that is not attached. A batch of any size is cut into
+        passes."""
         return self._answers(batch, adapter, self._question)
 
     @torch.inference_mode()
     def category_probabilities(self, texts: Sequence[str], prompt: Prompt, adapter: str = "") -> Tensor:
         """(len(texts), len(prompt.answers)) float32 on the CPU: a community's own categories, without training.
 
-        Of a text longer than a window head and tail are read. Raises ValueError for a prompt that does not fit.
+        A text longer than a window is read at its start and its end. Raises ValueError for a prompt that does not fit.
         """
-        question = Question.of(prompt, self._encode, self.network.shape.positions)
-        batch = [question.frame(self._encode(conservative(text))) for text in texts]
+        question = Question.from_prompt(prompt, self._encode, self.network.shape.positions)
+        batch = [question.frame(self._encode(conservative_view(text))) for text in texts]
         if not batch:
             return torch.zeros(0, len(prompt.answers))
         return self._answers(batch, adapter, question).softmax(dim=-1)
 
     @torch.inference_mode()
     def embed(self, batch: Sequence[Encoded]) -> Tensor:
-        """(B, hidden) unit vectors: the mean over the message's tokens (the separator's, where it is empty)."""
+        """(B, hidden) unit vectors: the mean over the message's tokens (over the separator's, if the message is
+        empty)."""
         vectors: list[Tensor] = []
-        ending = len(self._question.separator)
-        for part in self.passes(batch):
+        separator_tokens = len(self._question.separator)
+        for part in self.split_into_passes(batch):
             chosen = [batch[i] for i in part]
-            hidden, packed = self.hidden(chosen, [""] * len(part))
-            sizes = [max(len(ids) - ending, 1) for ids in chosen]
-            starts = packed.last - torch.tensor([len(ids) - 1 for ids in chosen], device=packed.last.device)
+            hidden, packed = self.run_layers(chosen, [""] * len(part))
+            sizes = [max(len(ids) - separator_tokens, 1) for ids in chosen]
+            starts = packed.last_places - torch.tensor(
+                [len(ids) - 1 for ids in chosen], device=packed.last_places.device
+            )
             flat = hidden.flatten(0, 1).float()
             vectors += [flat[start : start + n].mean(dim=0) for start, n in zip(starts.tolist(), sizes, strict=True)]
         return F.normalize(torch.stack(vectors), dim=-1).cpu()
@@ -117,7 +122,7 @@ class GPTJ:
         return lora_shapes(self.network.shape, lora)
 
     def attach(self, adapter: str, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> None:
-        """Puts the matrices on the device; the prefix is computed when the adapter is first used."""
+        """Puts the matrices on the device. The prefix is computed when the adapter is first used."""
         if not adapter:
             raise ValueError('"" is the bare base')
         self._prefixes.drop(adapter)
@@ -125,31 +130,32 @@ class GPTJ:
         self._adapters[adapter] = Adapter(network.shape, lora, tensors, network.device, network.dtype)
 
     def detach(self, adapter: str) -> None:
-        """Forgets the adapter and every prefix it made."""
+        """Frees the adapter and every prefix computed with it."""
         self._adapters.pop(adapter, None)
         self._prefixes.drop(adapter)
 
     def held_bytes(self, adapter: str) -> int:
-        """Its matrices. Prefixes have a limit of their own, `prefix_mib`: they can be computed again."""
+        """Bytes of the adapter's matrices. Its prefixes count against `prefix_mib`, because they can be computed
+        again."""
         return self._adapters[adapter].held_bytes if adapter in self._adapters else 0
 
     def start_training(
         self, lora: LoraSpec, tensors: Mapping[str, Tensor] | None = None, *, recompute: bool | None = None
     ) -> GPTJTraining:
-        """LoRA matrices of their own over the same frozen weights: the base can go on serving meanwhile.
+        """Makes new LoRA matrices over the same frozen weights; the base can serve while they are trained.
 
-        `recompute` (gradient checkpointing) is the default on a GPU, where memory is short.
+        `recompute` (gradient checkpointing) is on by default on a GPU, where memory is scarce.
         """
         if recompute is None:
             recompute = self.network.device.type == "cuda"
         return GPTJTraining(self.network, self._question, lora, tensors, recompute=recompute)
 
     def start_norm_training(self) -> GPTJTraining:
-        """Trainable copies of the layer norms over the same frozen linear layers."""
+        """Makes trainable copies of the layer norms over the same frozen linear layers."""
         return GPTJTraining(self.network, self._question, None, None, recompute=self.network.device.type == "cuda")
 
-    def asked(self, prompt: Prompt) -> "GPTJ":
-        """The same frozen weights, asked in another way; without adapters."""
+    def with_prompt(self, prompt: Prompt) -> "GPTJ":
+        """The same frozen weights with another prompt and without adapters."""
         return GPTJ(
             self.network,
             self._encode,
@@ -165,32 +171,35 @@ class GPTJ:
         if missing := set(adapters) - self._adapters.keys() - {""}:
             raise KeyError(min(missing))
         logits = torch.zeros(len(batch), len(question.answers))
-        for part in self.passes(batch, question.branch_tokens):
+        for part in self.split_into_passes(batch, question.branch_tokens):
             chosen = [batch[i] for i in part]
-            mine = [adapters[i] for i in part]
-            hidden, packed = self.hidden(chosen, mine, question)
-            lora = self._lora(sorted(set(mine)), packed.row_group)
+            chosen_adapters = [adapters[i] for i in part]
+            hidden, packed = self.run_layers(chosen, chosen_adapters, question)
+            lora = self._lora(sorted(set(chosen_adapters)), packed.row_group)
             logits[part] = answer_scores(self.network, hidden, packed, question, lora=lora).cpu()
         return logits
 
-    def passes(self, batch: Sequence[Encoded], extra: int = 0) -> list[list[int]]:
-        """Numbers of the texts of each pass, in order: at most `batch_tokens` tokens, at least one text."""
+    def split_into_passes(self, batch: Sequence[Encoded], extra_tokens: int = 0) -> list[list[int]]:
+        """The text numbers of each pass, in order. A pass has at most `batch_tokens` tokens, but at least one text.
+
+        `extra_tokens` are added to each text.
+        """
         passes: list[list[int]] = []
         tokens = 0
         for i, ids in enumerate(batch):
-            if not passes or tokens + len(ids) + extra > self.batch_tokens:
+            if not passes or tokens + len(ids) + extra_tokens > self.batch_tokens:
                 passes.append([])
                 tokens = 0
             passes[-1].append(i)
-            tokens += len(ids) + extra
+            tokens += len(ids) + extra_tokens
         return passes
 
-    def hidden(
+    def run_layers(
         self, batch: Sequence[Encoded], adapters: Sequence[str], question: Question | None = None
-    ) -> tuple[Tensor, Packed]:
-        """Packs the texts behind their adapters' prefixes and runs the layers, in one pass: (R, C, hidden).
+    ) -> tuple[Tensor, PackedBatch]:
+        """Packs the texts behind their adapters' prefixes and runs the layers in one pass: (R, C, hidden).
 
-        Branches for answers of several tokens are there only where a question is given.
+        The branches for answers of several tokens are packed only if a question is given.
         """
         branches = question.branches if question else []
         question = question or self._question
@@ -213,15 +222,15 @@ class GPTJ:
             keys, values = (torch.cat([prefixes[g][layer][part] for g in packed.row_group]) for part in (0, 1))
             return keys, values
 
-        before = prefix if question.instruction else None
-        return self.network.forward(packed.ids, packed.positions, packed.mask, prefix=before, lora=lora), packed
+        instruction = prefix if question.instruction else None
+        return self.network.forward(packed.ids, packed.positions, packed.mask, prefix=instruction, lora=lora), packed
 
     def _lora(self, names: Sequence[str], row_group: Sequence[int]) -> RowAdapters:
-        """The adapters of one pass; `row_group` says by number whose each row is."""
+        """The adapters of one pass; `row_group` has, for each row, the number of its adapter in `names`."""
         return RowAdapters([self._adapters.get(name) for name in names], row_group, self.network.shape)
 
     def _prefix(self, adapter: str, question: Question) -> list[KeyValue]:
-        """The instruction's keys and values under this adapter; [] where there is no instruction."""
+        """The instruction's keys and values under this adapter; [] if the prompt has no instruction."""
         if not question.instruction:
             return []
 
@@ -247,18 +256,19 @@ def open_gptj(
     adapter_mib: float = ADAPTER_MIB,
     training: bool = False,
 ) -> GPTJ:
-    """Loads a GPT-J; raises `BaseNotFound` or `DeviceTooSmall`, each with the fix, before any weight is read.
+    """Loads a GPT-J; raises `BaseNotFound` or `DeviceTooSmall`, each with the fix, before it reads any weight.
 
-    `adapter_mib` is what will be kept of adapters, `training` says that one will be trained instead.
+    `adapter_mib` is the memory for attached adapters. With `training`, memory for training one adapter is checked
+    instead.
     """
-    place = torch.device(device)
+    target = torch.device(device)
     checkpoint = open_checkpoint(source)
     if checkpoint.prepared and precision not in ("auto", "int8"):
         raise BaseNotFound(f"{source} was prepared in int8; set precision to auto, or name the original checkpoint")
     int8 = checkpoint.prepared or precision == "int8"
-    dtype = activation_dtype("auto" if int8 else precision, place)
-    encode = Encoder(checkpoint.tokenizer)
-    load = Load(
+    dtype = activation_dtype("auto" if int8 else precision, target)
+    encode = TokenEncoder(checkpoint.tokenizer)
+    plan = LoadPlan(
         dtype=dtype,
         int8=int8,
         lora=DEFAULT_LORA,
@@ -267,13 +277,13 @@ def open_gptj(
         prefix_mib=prefix_mib,
         adapter_mib=adapter_mib,
         training=training,
-        device=place.type,
+        device=target.type,
     )
-    table = memory_table(checkpoint.shape, load)
+    table = memory_table(checkpoint.shape, plan)
     log.info("memory of %s on %s:\n%s", source, device, table)
-    check_memory(source, table, available_bytes(place), int8)
+    check_memory(source, table, free_bytes(target), int8)
     tensors, fingerprint = checkpoint.load(torch.float32 if dtype == torch.float32 and not int8 else torch.float16)
-    network = Network(checkpoint.shape, DeviceWeights(tensors, place, dtype, int8), arithmetic)
+    network = Network(checkpoint.shape, DeviceWeights(tensors, target, dtype, int8), arithmetic)
     try:
         return GPTJ(
             network,
@@ -285,11 +295,11 @@ def open_gptj(
             prefix_mib=prefix_mib,
         )
     except ValueError as error:
-        raise BaseNotFound(f"{source} cannot be asked: {error}") from error
+        raise BaseNotFound(f"{source} cannot be used with this prompt: {error}") from error
 
 
 def activation_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """ "auto": float32 on a CPU, bfloat16 on a GPU that multiplies it, else float16."""
+    """ "auto" is float32 on a CPU, bfloat16 on a GPU with bfloat16 arithmetic, else float16."""
     named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     if precision in named:
         return named[precision]

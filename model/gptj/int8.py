@@ -1,15 +1,15 @@
-"""Linear layers whose weights are int8, and the three ways to multiply with them.
+"""Linear layers with int8 weights, and three ways to multiply with them.
 
-A weight row w is kept as round(127 w / max|w|) and its max|w| (Dettmers et al. 2022, "LLM.int8(): 8-bit Matrix
-Multiplication for Transformers at Scale", section 2.1); the file format is bitsandbytes'. The arithmetic is a choice:
+A weight row w is stored as round(127 w / max|w|) and its max|w| (Dettmers et al. 2022, "LLM.int8(): 8-bit Matrix
+Multiplication for Transformers at Scale", section 2.1); the file format is bitsandbytes'. The arithmetic can be chosen:
 
-`weight-only`   the rows are scaled back to the activations' type, then an ordinary product. A row of the result depends
-                on its own input row only. Works on every device; costs one pass over the weights per product.
-`threshold-0`   activations are rounded to int8 as well, row by row: fastest with large batches, still independent of
-                neighbours, but models with outlier features (GPT-J-6B has them) lose accuracy.
-`threshold-6`   LLM.int8 as published: input columns with a value above 6 are multiplied unrounded. As accurate as
-                weight-only, but an outlier in one message changes how its neighbours are rounded, and each product
-                waits for the host.
+`weight-only`   the rows are scaled back to the activations' type and multiplied as usual. A row of the result depends
+                only on its own input row. Works on every device; costs one pass over the weights per product.
+`threshold-0`   activations are also rounded to int8, row by row. Fastest with large batches and independent of the
+                other rows, but models with outlier features (such as GPT-J-6B) lose accuracy.
+`threshold-6`   LLM.int8 as published: input columns with a value above 6 are multiplied without rounding. As accurate
+                as weight-only, but an outlier in one message changes how the other messages are rounded, and each
+                product waits for the host.
 """
 
 import logging
@@ -23,7 +23,7 @@ Arithmetic: TypeAlias = Literal["weight-only", "threshold-0", "threshold-6"]
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 
 
-class Dense:
+class DenseLinear:
     """A frozen linear layer in a floating-point type. `weight` (out, in), `bias` (out,) or None."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -36,11 +36,11 @@ class Dense:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What it keeps on the device."""
+        """The tensors that the layer keeps on the device."""
         return [self.weight] if self.bias is None else [self.weight, self.bias]
 
 
-class Int8:
+class Int8Linear:
     """A frozen linear layer in int8. `rows` (out, in) int8, `maxima` (out,) float32, `bias` (out,) or None."""
 
     def __init__(self, rows: Tensor, maxima: Tensor, bias: Tensor | None, arithmetic: Arithmetic) -> None:
@@ -50,10 +50,10 @@ class Int8:
         self.arithmetic = arithmetic
         self._state: Any = None
         if arithmetic != "weight-only":
-            self._state = bitsandbytes().MatmulLtState()
+            self._state = load_bitsandbytes().MatmulLtState()
             self._state.CB, self._state.SCB = rows, maxima
             self._state.has_fp16_weights = False
-            self._state.is_training = False  # on a CPU, training mode would silently be weight-only
+            self._state.is_training = False  # on a CPU, training mode would silently use weight-only
             self._state.threshold = float(arithmetic.removeprefix("threshold-"))
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -61,8 +61,8 @@ class Int8:
         if self._state is None:
             product: Tensor = _WeightOnly.apply(x, self.rows, self._per_row, self.bias)  # type: ignore[no-untyped-call]
             return product
-        flat = x.reshape(-1, x.shape[-1]).contiguous()  # its CUDA kernels ignore strides
-        y: Tensor = bitsandbytes().matmul(flat, self.rows, state=self._state, bias=self.bias)
+        flat = x.reshape(-1, x.shape[-1]).contiguous()  # bitsandbytes' CUDA kernels ignore strides
+        y: Tensor = load_bitsandbytes().matmul(flat, self.rows, state=self._state, bias=self.bias)
         return y.view(*x.shape[:-1], -1)
 
     @property
@@ -72,12 +72,12 @@ class Int8:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What it keeps on the device."""
+        """The tensors that the layer keeps on the device."""
         return [self.rows, self._per_row] if self.bias is None else [self.rows, self._per_row, self.bias]
 
 
 class _WeightOnly(torch.autograd.Function):
-    """x @ (rows * scale)^T + bias; nothing is kept for the backward pass but the int8 weights themselves."""
+    """x @ (rows * scale)^T + bias; only the int8 weights are kept for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
@@ -98,12 +98,12 @@ def _scaled(rows: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
     """(out, in) weights -> int8 rows (out, in) and float32 maxima (out,), by bitsandbytes, through float16."""
-    rows, maxima, _ = bitsandbytes().functional.int8_vectorwise_quant(weight.to(torch.float16).contiguous())
+    rows, maxima, _ = load_bitsandbytes().functional.int8_vectorwise_quant(weight.to(torch.float16).contiguous())
     return rows, maxima
 
 
-def bitsandbytes() -> Any:
-    """The library, imported when first needed and told not to log once per product."""
+def load_bitsandbytes() -> Any:
+    """Imports bitsandbytes when it is first needed, and stops the log line it writes for each product."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     import bitsandbytes as library
 

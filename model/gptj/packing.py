@@ -1,11 +1,11 @@
-"""Messages side by side in a few rows, instead of one row each filled up with padding.
+"""Packs several messages into one row, instead of one padded row for each message.
 
-A row holds messages of one adapter, one after another. A block-diagonal mask lets each token see the shared prefix and
-the earlier tokens of its own message only, and every message's positions begin right behind the prefix, so a message
-is read exactly as if it were alone behind the prompt (Krell et al. 2021, "Efficient Sequence Packing without
+A row holds messages of one adapter, one after another. A block-diagonal mask lets each token see only the shared prefix
+and the earlier tokens of its own message. The positions of every message begin right after the prefix. So a message is
+read exactly as if it were alone after the prompt (Krell et al. 2021, "Efficient Sequence Packing without
 Cross-contamination").
 
-An answer of several tokens is scored by its sequence: its tokens but the last stand behind the message as a branch,
+An answer of several tokens is scored as a sequence: all its tokens except the last stand after the message as a branch,
 which sees the message and itself but no other branch.
 """
 
@@ -16,25 +16,26 @@ import torch
 from torch import Tensor
 
 ROW_TOKENS = 256
-"""Attention costs the square of a row; linear layers do not care. Longer messages get a longer row."""
+"""Attention costs the square of a row's length, so rows are short. A longer message gets a longer row."""
 ALIGNMENT = 8
-"""Keys of a row, prefix included, are a multiple of this: fused attention kernels want an aligned mask."""
+"""The keys of a row, with the prefix, are a multiple of this, because fused attention kernels need an aligned mask."""
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedBatch:
     """R rows of C tokens. A padding token belongs to message -1 and is seen by padding only.
 
-    `ids` and `positions` (R, C); `mask` (R, 1, C, P + C), 0 where a token may look and -inf elsewhere; `last` (N,)
-    places of the messages' last tokens and `branches` (N, M) of their branch tokens, both in the flattened (R * C)
-    grid; `message` (R, C) the number of each token's message; `row_group` the group of each row.
+    `ids` and `positions` are (R, C); `mask` (R, 1, C, P + C) is 0 where a token may look and -inf elsewhere;
+    `last_places` (N,) and `branch_places` (N, M) are the places of the messages' last tokens and of their branch tokens
+    in the flattened (R * C) grid; `message` (R, C) is the number of each token's message; `row_group` is the group of
+    each row.
     """
 
     ids: Tensor
     positions: Tensor
     mask: Tensor
-    last: Tensor
-    branches: Tensor
+    last_places: Tensor
+    branch_places: Tensor
     message: Tensor
     row_group: list[int]
 
@@ -48,8 +49,8 @@ def pack(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     row_tokens: int = ROW_TOKENS,
-) -> Packed:
-    """Packs messages (lists of ids, none empty) of the given groups behind a prefix of `prefix_tokens` tokens."""
+) -> PackedBatch:
+    """Packs messages (lists of ids, none empty) of the given groups after a prefix of `prefix_tokens` tokens."""
     extra = sum(len(branch) for branch in branches)
     rows, row_group = _rows([len(ids) + extra for ids in batch], groups, row_tokens)
     longest = max(sum(len(batch[i]) + extra for i in row) for row in rows)
@@ -77,7 +78,7 @@ def pack(
                 at += len(branch)
                 done += len(branch)
     owner = torch.tensor(message, device=device).view(shape)
-    return Packed(
+    return PackedBatch(
         torch.tensor(ids, device=device).view(shape),
         torch.tensor(positions, device=device).view(shape),
         _mask(owner, torch.tensor(branch_of, device=device).view(shape) if extra else None, prefix_tokens, dtype),
@@ -89,7 +90,7 @@ def pack(
 
 
 def _rows(lengths: Sequence[int], groups: Sequence[int], row_tokens: int) -> tuple[list[list[int]], list[int]]:
-    """(message numbers of each row, group of each row): longest first, each into the first row that has room."""
+    """(message numbers of each row, group of each row): the longest first, each into the first row with room."""
     capacity = max(row_tokens, *lengths)
     rows: list[list[int]] = []
     row_group: list[int] = []

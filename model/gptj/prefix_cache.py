@@ -1,8 +1,8 @@
-"""Keys and values of the constant part of a prompt, kept per adapter and prompt.
+"""The KV cache of a prompt's constant part, for each adapter and prompt.
 
-LoRA changes K and V, so a prefix is valid only for the adapter that made it; used with another it is wrong by half a
-logit. It is kept once and seen by every row of a batch. Recomputing one costs a single short forward pass, so the
-least recently used go when the limit is reached.
+LoRA changes K and V, so a prefix is valid only for the adapter that computed it; with another adapter the logits are
+wrong by 0.5. Each prefix is stored once and shared by every row of a batch. One short forward pass recomputes it, so
+the least recently used are dropped at the limit.
 """
 
 from collections import OrderedDict
@@ -15,14 +15,14 @@ Key = tuple[str, str]
 
 
 class PrefixCache:
-    """At most `limit_mib` of prefixes, but always the one asked for last."""
+    """Holds at most `limit_mib` of prefixes, but always the latest one."""
 
     def __init__(self, limit_mib: float) -> None:
         self._limit_bytes = limit_mib * 2**20
         self._kept: OrderedDict[Key, list[KeyValue]] = OrderedDict()
 
     def get(self, adapter: str, prompt: str, compute: Callable[[], list[KeyValue]]) -> list[KeyValue]:
-        """The layers' keys and values (1, heads, P, head size) of this adapter and prompt, computed when missing."""
+        """The layers' keys and values (1, heads, P, head size) of this adapter and prompt, computed if missing."""
         key = (adapter, prompt)
         if key not in self._kept:
             self._kept[key] = compute()
@@ -32,16 +32,16 @@ class PrefixCache:
         return self._kept[key]
 
     def drop(self, adapter: str) -> None:
-        """Forgets every prefix this adapter made."""
+        """Frees every prefix of this adapter."""
         for key in [key for key in self._kept if key[0] == adapter]:
             del self._kept[key]
 
     @property
     def adapters(self) -> set[str]:
-        """Adapters with a prefix here."""
+        """The adapters with a prefix in the cache."""
         return {adapter for adapter, _ in self._kept}
 
     @property
     def held_bytes(self) -> int:
-        """Memory of all prefixes."""
+        """Bytes of all prefixes."""
         return sum(part.nbytes for layers in self._kept.values() for pair in layers for part in pair)

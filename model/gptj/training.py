@@ -1,7 +1,7 @@
-"""An adapter being trained over a frozen GPT-J: the loss is on the answer's tokens only.
+"""Trains an adapter over a frozen GPT-J; the loss covers only the answer's tokens.
 
-The instruction is read once per batch, not once per message: its keys and values, with their gradients, stand before
-every packed message, which is the same sum of gradients as reading it again each time.
+The instruction is computed once per batch, not once per message: its keys and values, with their gradients, stand
+before every packed message. The sum of gradients is the same.
 """
 
 import math
@@ -18,15 +18,15 @@ from model.gptj.network import KeyValue, Network
 from model.gptj.packing import pack
 from model.gptj.question import Question, answer_scores
 
-AMPLIFICATION = 1024.0
-"""Gradients travel through float16 layers this much larger, so that small ones do not vanish (Micikevicius et al. 2018,
-"Mixed Precision Training", section 3.2); the float32 matrices of the adapter receive them at their true size."""
+GRADIENT_SCALE = 1024.0
+"""Gradients in float16 layers are this much larger, so that small ones do not vanish (loss scaling, Micikevicius et al.
+2018, "Mixed Precision Training", section 3.2); the float32 matrices of the adapter receive them unscaled."""
 
 
 class GPTJTraining(nn.Module):
     """Trainable LoRA matrices in float32; without a `lora`, copies of the layer norms instead.
 
-    `recompute` keeps one layer's activations instead of all.
+    `recompute` keeps the activations of one layer instead of all layers.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class GPTJTraining(nn.Module):
         recompute: bool,
     ) -> None:
         super().__init__()
-        self._network, norms = network.with_own_norms() if lora is None else (network, [])
+        self._network, norms = network.with_trainable_norms() if lora is None else (network, [])
         self.norms = nn.ParameterList(norms)
         self._question = question
         self._recompute = recompute
@@ -54,18 +54,18 @@ class GPTJTraining(nn.Module):
             else:
                 start = torch.zeros(shape)
             self.matrices[_key(name)] = nn.Parameter(start.to(network.device))
-        self._amplify = network.dtype == torch.float16
-        if self._amplify:
+        self._scales_gradients = network.dtype == torch.float16
+        if self._scales_gradients:
             for parameter in (*self.matrices.values(), *self.norms):
-                parameter.register_hook(lambda gradient: gradient / AMPLIFICATION)
+                parameter.register_hook(lambda gradient: gradient / GRADIENT_SCALE)
 
     @property
     def module(self) -> nn.Module:
-        """Itself."""
+        """This object."""
         return self
 
     def add(self, layer: int, target: str, x: Tensor, y: Tensor) -> Tensor:
-        """The `Lora` of the network's pass."""
+        """See `Lora`."""
         name = _key(tensor_name(layer, target, "A"))
         if name not in self.matrices:
             return y
@@ -73,19 +73,19 @@ class GPTJTraining(nn.Module):
         return y + F.linear(F.linear(x, a.to(x.dtype)), (b * self._scale).to(x.dtype))
 
     def embed(self, ids: Tensor, hidden: Tensor) -> Tensor:
-        """The `Lora` of the network's pass."""
+        """See `Lora`."""
         if (pair := self._pair("wte")) is None:
             return hidden
         return hidden + F.linear(F.embedding(ids, pair[0].T), pair[1]).to(hidden.dtype)
 
     def head(self, hidden: Tensor, row: Tensor, logits: Tensor, answers: Tensor | None) -> Tensor:
-        """The `Lora` of the network's pass."""
+        """See `Lora`."""
         if (pair := self._pair("lm_head")) is None:
             return logits
         return logits + F.linear(F.linear(hidden.float(), pair[0]), pair[1] if answers is None else pair[1][answers])
 
     def _pair(self, target: str) -> tuple[Tensor, Tensor] | None:
-        """The float32 matrices of the embedding or the head, scaled, where they are trained."""
+        """The scaled float32 matrices of the embedding or the head, None if they are not trained."""
         if (name := _key(tensor_name(0, target, "A"))) not in self.matrices:
             return None
         return self.matrices[name], self.matrices[_key(tensor_name(0, target, "B"))] * self._scale
@@ -102,12 +102,12 @@ class GPTJTraining(nn.Module):
         return (losses * weights).sum() / weights.sum().clamp(min=1e-8)
 
     def computed_tokens(self, batch: Sequence[Encoded]) -> int:
-        """Messages are packed; the instruction is read once."""
+        """Tokens of the packed messages and, once, of the instruction."""
         branches = sum(map(len, self._question.branches)) * len(batch)
         return sum(map(len, batch)) + branches + len(self._question.instruction)
 
     def adapter_state(self) -> dict[str, Tensor]:
-        """Names as in `GPTJ.adapter_shapes`."""
+        """The adapter's tensors by the names of `GPTJ.adapter_shapes`."""
         return {name: self.matrices[_key(name)].detach().float().cpu().contiguous().clone() for name in self._shapes}
 
     def _scores(self, batch: Sequence[Encoded], *, normalised: bool) -> Tensor:
@@ -134,11 +134,11 @@ class GPTJTraining(nn.Module):
             recompute=self._recompute,
         )
         scores = answer_scores(network, hidden, packed, question, normalised=normalised, lora=self)
-        return _Amplified.apply(scores) if self._amplify else scores  # type: ignore[no-untyped-call]
+        return _ScaledGradient.apply(scores) if self._scales_gradients else scores  # type: ignore[no-untyped-call]
 
 
-class _Amplified(torch.autograd.Function):
-    """The identity, whose gradient is `AMPLIFICATION` times larger."""
+class _ScaledGradient(torch.autograd.Function):
+    """The identity function with a gradient `GRADIENT_SCALE` times larger."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -146,9 +146,9 @@ class _Amplified(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient * AMPLIFICATION
+        return gradient * GRADIENT_SCALE
 
 
 def _key(name: str) -> str:
-    """A module's parameter may not have a dot in its name."""
+    """The name without dots, which a module's parameter may not have."""
     return name.replace(".", "/")

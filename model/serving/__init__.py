@@ -1,1 +1,1 @@
-"""From many callers to one device: batches, shared answers, the process that owns the device, its stand-ins."""
+"""Serves many callers with one device: batches, shared answers, the process that owns the device, its stand-in."""

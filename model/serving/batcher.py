@@ -1,6 +1,6 @@
-"""Asyncio micro-batching: what waits when the device gets free goes out together, up to a token budget.
+"""Asyncio micro-batching: when the device becomes free, all waiting items form the next batch, up to a token budget.
 
-No torch, and no timer: an idle device starts at once, a busy one gathers by itself what arrives meanwhile.
+It needs no torch and no timer: an idle device starts at once, and items gather while the device is busy.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from model.classifier import Classifier, Item, Overloaded, Unavailable, Unscorable, Verdict
 
-MOST_TOKENS = 8192
-"""Of a longer text the model reads the start and the end."""
+MAX_TEXT_TOKENS = 8192
+"""Tokens of one text at most: the model reads only the start and the end of a longer text."""
 
 
-def estimated_tokens(text: str) -> int:
-    """What a text costs the model, about; without reading it."""
-    return min(MOST_TOKENS, 2 + len(text.encode("utf-8", "replace")) // 3)
+def estimate_tokens(text: str) -> int:
+    """Estimates a text's tokens from its size in bytes."""
+    return min(MAX_TEXT_TOKENS, 2 + len(text.encode("utf-8", "replace")) // 3)
 
 
 @dataclass(slots=True)
@@ -27,9 +27,10 @@ class _Waiting:
 
 
 class Batcher:
-    """A `Classifier` in front of another. Run `run()` as a task; `classify` then waits for its turn.
+    """A `Classifier` that batches calls to another one. Run `run()` as a task; it answers the calls of `classify`.
 
-    `max_batch_tokens` bounds one batch, `max_waiting_tokens` all that waits: beyond it `Overloaded` is raised at once.
+    `max_batch_tokens` bounds one batch, `max_waiting_tokens` the whole queue: a call beyond it raises `Overloaded` at
+    once.
     """
 
     def __init__(
@@ -38,25 +39,25 @@ class Batcher:
         *,
         max_batch_tokens: int = 4096,
         max_waiting_tokens: int = 200_000,
-        count_tokens: Callable[[str], int] = estimated_tokens,
+        count_tokens: Callable[[str], int] = estimate_tokens,
     ) -> None:
         self._classifier = classifier
         self._max_batch_tokens = max_batch_tokens
         self._max_waiting_tokens = max_waiting_tokens
         self._count_tokens = count_tokens
         self._queue: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._has_entries = asyncio.Event()
         self.waiting_tokens = 0
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item, in order. A cancelled caller's items are dropped before they reach the device."""
+        """One verdict per item, in order. The items of a cancelled caller are dropped before they reach the device."""
         entries = [_Waiting(i, self._count_tokens(i.text), asyncio.get_running_loop().create_future()) for i in items]
         tokens = sum(entry.tokens for entry in entries)
         if self._queue and self.waiting_tokens + tokens > self._max_waiting_tokens:
-            raise Overloaded(f"{self.waiting_tokens} tokens wait already, at most {self._max_waiting_tokens} may")
+            raise Overloaded(f"{self.waiting_tokens} tokens already wait; the limit is {self._max_waiting_tokens}")
         self._queue.extend(entries)
         self.waiting_tokens += tokens
-        self._arrived.set()
+        self._has_entries.set()
         try:
             return list(await asyncio.gather(*(entry.answer for entry in entries)))
         finally:
@@ -64,16 +65,16 @@ class Batcher:
                 entry.answer.cancel()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Straight through: rare, and asked for by people."""
+        """Passes the call on: such calls are rare, and people make them."""
         return await self._classifier.embed(texts)
 
     async def run(self) -> None:
-        """Serves until cancelled; whoever still waits then gets `Unavailable`."""
+        """Serves until it is cancelled; waiting calls then raise `Unavailable`."""
         try:
             while True:
-                await self._arrived.wait()
+                await self._has_entries.wait()
                 if not (batch := self._next_batch()):
-                    self._arrived.clear()
+                    self._has_entries.clear()
                     continue
                 await self._answer(batch)
         finally:
@@ -83,7 +84,7 @@ class Batcher:
             self.waiting_tokens = 0
 
     def _next_batch(self) -> list[_Waiting]:
-        """The longest-waiting entries whose callers are still there, up to the budget, at least one."""
+        """The oldest entries without a cancelled caller, up to the budget but at least one."""
         batch: list[_Waiting] = []
         tokens = 0
         while self._queue and (not batch or tokens + self._queue[0].tokens <= self._max_batch_tokens):

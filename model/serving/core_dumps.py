@@ -1,4 +1,4 @@
-"""No core dumps of a process that holds members' texts, tokens or keys in its memory."""
+"""Forbids core dumps of a process that holds members' texts, tokens or keys in its memory."""
 
 import contextlib
 import ctypes
@@ -9,8 +9,10 @@ PR_SET_DUMPABLE = 4
 
 
 def forbid() -> None:
-    """For this process, and by the limit for those it starts. Without it the kernel hands a dump to whatever program
-    the machine names for that, whatever the limit says."""
+    """Forbids core dumps of this process; the limit also covers the processes it starts.
+
+    `PR_SET_DUMPABLE` is needed because a limit alone does not stop the kernel from piping a dump to a program.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError, AttributeError):  # another system than Linux
+    with contextlib.suppress(OSError, AttributeError):  # not on Linux
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,8 +1,8 @@
 """The process that owns the device, and the handle that keeps it alive.
 
-The child (`python -m model.serving.worker`) reads one JSON request a line and answers with one JSON line; torch lives
-only there. When it dies, whatever killed it, the parent starts another and asks again: `classify` is pure, so that is
-safe.
+The child (`python -m model.serving.worker`) reads one JSON request per line and answers with one JSON line; only the
+child loads torch. When it dies for any reason, the parent starts a new one and asks again. This is safe, because
+`classify` is pure.
 """
 
 import argparse
@@ -17,31 +17,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model.choice import Choice, add_choice, chosen
+from model.choice import BaseChoice, add_base_options, read_base_choice
 from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict, are_probabilities
 from model.labels import LABELS
-from model.open import open_choice
+from model.open import open_chosen_base
 from model.serving import core_dumps
 
 MAX_LINE_BYTES = 64 * 2**20
 ATTEMPTS = 3
-"""How often one request is tried before its caller is told `Died`."""
-_NOTHING = json.dumps({"items": [], "adapters": {}}).encode() + b"\n"
+"""Tries of one request before `Died` is raised."""
+_EMPTY_REQUEST = json.dumps({"items": [], "adapters": {}}).encode() + b"\n"
 
 
 class Worker:
-    """A `Classifier` in another process. `async with` starts and stops it; one request is under way at a time.
+    """A `Classifier` in another process. `async with` starts and stops it; it works on one request at a time.
 
-    `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request, and
-    `load_timeout_s` more the first one, which waits for the model to be loaded; a worker that takes longer is killed
-    and replaced. After `attempts` dead workers a request's caller is told; a service that counts what each message
-    was there for asks for one. An adapter must pass `model.adapters.canaries`, but where not `tries_adapters`: for a
-    base with random weights, none does.
+    `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request; the first one,
+    which waits for the model to load, gets `load_timeout_s` more. A slower worker is killed and replaced. After
+    `attempts` dead workers the request fails; a service that counts the deaths for each message uses one attempt. With
+    `tries_adapters`, an adapter must pass `model.adapters.canaries` (none does over a base with random weights).
     """
 
     def __init__(
         self,
-        base: str | Choice,
+        base: str | BaseChoice,
         folder_of: Callable[[str], Path],
         *,
         threads: int = 2,
@@ -50,7 +49,7 @@ class Worker:
         attempts: int = ATTEMPTS,
         tries_adapters: bool = True,
     ) -> None:
-        choice = base if isinstance(base, Choice) else Choice(base)
+        choice = base if isinstance(base, BaseChoice) else BaseChoice(base)
         self._command = [sys.executable, "-m", "model.serving.worker", *choice.arguments(), "--threads", str(threads)]
         self._command += [] if tries_adapters else ["--untried"]
         self._load_timeout_s = load_timeout_s
@@ -59,7 +58,7 @@ class Worker:
         self._answer_timeout_s = answer_timeout_s
         self._attempts = attempts
         self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
+        self._request_lock = asyncio.Lock()
         self.restarts = 0
 
     async def __aenter__(self) -> "Worker":
@@ -71,22 +70,22 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child, None while there is none."""
+        """Process id of the child, None while no child runs."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
-        """One verdict per item; raises `AdapterRejected`, `Unscorable`, `Died` when every attempt killed a worker, or
-        `Unavailable` when none could be started."""
+        """One verdict per item. Raises `AdapterRejected`, `Unscorable`, `Died` if every attempt killed a worker, or
+        `Unavailable` if no worker could be started."""
         try:
             adapters = {item.adapter: str(self._folder_of(item.adapter)) for item in items}
-        except OSError as error:  # too many open files, say: it passes
+        except OSError as error:  # temporary, such as too many open files
             raise Unavailable(f"the adapters' folder cannot be read: {error.strerror}") from error
-        asked = [(item.text, item.adapter, item.categories, item.community) for item in items]
-        answer = await self._ask({"items": asked, "adapters": adapters})
+        rows_sent = [(item.text, item.adapter, item.categories, item.community) for item in items]
+        answer = await self._ask({"items": rows_sent, "adapters": adapters})
         rows = answer["verdicts"]
         numbers = [(*row["probabilities"], *row.get("categories", {}).values()) for row in rows]
         if places := frozenset(place for place, row in enumerate(numbers) if not are_probabilities(row)):
-            raise Unscorable("the model's process answered with what are no probabilities", places)
+            raise Unscorable("the model's process answered with numbers that are not probabilities", places)
         return [Verdict(dict(zip(LABELS, row.pop("probabilities"), strict=True)), **row) for row in rows]
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -97,7 +96,7 @@ class Worker:
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Sends the request and waits; a cancelled caller leaves no half-read answer behind."""
         line = json.dumps(request).encode() + b"\n"
-        async with self._turn:
+        async with self._request_lock:
             loaded = False
             for _ in range(self._attempts):
                 try:
@@ -111,33 +110,33 @@ class Worker:
                     self.restarts += 1
                     continue
                 except asyncio.CancelledError:
-                    await self._stop()  # its answer would be taken for the next one's
+                    await self._stop()  # else the next request would read this answer
                     raise
-                if answer.pop("shaken", False):
+                if answer.pop("needs_restart", False):
                     await self._stop()
                     self.restarts += 1
                     if "unscorable" in answer:
-                        continue  # perhaps it is only this process that cannot
+                        continue  # a new process may be able to
                 if "rejected" in answer:
                     raise AdapterRejected(answer["rejected"])
                 if "unscorable" in answer:
                     raise Unscorable(answer["why"], frozenset(answer["unscorable"]))
                 return answer
         if not loaded:
-            raise Unavailable("the model's process ends, or takes too long, while the model is being loaded")
+            raise Unavailable("the model's process ends, or takes too long, while it loads the model")
         times = f"{self._attempts} times on the same request" if self._attempts > 1 else "or took too long"
         raise Died(f"the model's process died {times}")
 
     async def restart(self) -> None:
-        """Ends the process, after the request under way; the next one starts another, which loads the base anew."""
-        async with self._turn:
+        """Ends the process after the current request; the next request starts a new one, which loads the base again."""
+        async with self._request_lock:
             await self._stop()
 
     async def _load(self) -> dict[str, Any]:
-        """Asks for nothing, so that a process that dies while it loads is not taken for one that a text has killed."""
+        """Sends an empty request, so that a death while loading is not blamed on a text."""
         if self.pid is None:
             await self._start()
-        answer = await self._exchange(_NOTHING, self._load_timeout_s + self._answer_timeout_s)
+        answer = await self._exchange(_EMPTY_REQUEST, self._load_timeout_s + self._answer_timeout_s)
         self._loaded = "error" not in answer
         return answer
 
@@ -148,14 +147,14 @@ class Worker:
         async with asyncio.timeout(timeout_s):
             process.stdin.write(line)
             await process.stdin.drain()
-            if not (answered := await process.stdout.readline()):
+            if not (answer_line := await process.stdout.readline()):
                 raise EOFError
-        answer: dict[str, Any] = json.loads(answered)
+        answer: dict[str, Any] = json.loads(answer_line)
         return answer
 
     async def _start(self) -> asyncio.subprocess.Process:
         self._loaded = False
-        # Waiting threads sleep: spinning ones take the cores from the event loop beside them (docs/LOG.md).
+        # Waiting threads must sleep: spinning threads take the cores from the event loop (docs/LOG.md).
         environment = {
             "OMP_WAIT_POLICY": "passive",
             **without_secrets(os.environ),
@@ -166,7 +165,7 @@ class Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE_BYTES,
-            process_group=0,  # Ctrl-C is for the parent, which then ends this process in good order
+            process_group=0,  # Ctrl-C reaches only the parent, which then ends this process
             env=environment,
             cwd=Path(__file__).parents[2],
         )
@@ -183,14 +182,14 @@ class Worker:
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a process that needs no token: the bot's own settings, DOMOVOI_…, stay with the bot."""
+    """The environment without the bot's own settings, DOMOVOI_…, for a process that needs no token."""
     return {name: value for name, value in environment.items() if not name.upper().startswith("DOMOVOI_")}
 
 
-def serve(choice: Choice, threads: int, *, tries_adapters: bool = True) -> None:
-    """The child's loop: ends when its input does, so it never outlives its parent."""
+def serve(choice: BaseChoice, threads: int, *, tries_adapters: bool = True) -> None:
+    """The child's loop. It ends when its input ends, so the child never outlives its parent."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints goes to the log, not between the answers
+    os.dup2(2, 1)  # output of libraries goes to the log, not between the answers
     import torch
 
     from model.base import BaseNotFound
@@ -201,7 +200,7 @@ def serve(choice: Choice, threads: int, *, tries_adapters: bool = True) -> None:
     torch.set_num_threads(threads)
     failure, scorer = "", None
     try:
-        scorer = Scorer(open_choice(choice), choice.adapter_mib, tries_adapters=tries_adapters)
+        scorer = Scorer(open_chosen_base(choice), choice.adapter_mib, tries_adapters=tries_adapters)
     except BaseNotFound as error:
         failure = str(error)
     for line in sys.stdin:
@@ -216,24 +215,25 @@ def _answer(scorer: Any, request: dict[str, Any]) -> dict[str, Any]:
     try:
         for adapter, folder in request["adapters"].items():
             scorer.load(adapter, Path(folder))
-        asked = [Item(text, to, tuple((n, d) for n, d in own), where) for text, to, own, where in request["items"]]
-        verdicts = scorer.classify(asked)
+        items = [
+            Item(text, adapter, tuple((name, description) for name, description in categories), community)
+            for text, adapter, categories, community in request["items"]
+        ]
+        verdicts = scorer.classify(items)
     except AdapterRejected as error:
         return {"rejected": str(error)}
     except Unscorable as error:
-        return {"unscorable": sorted(error.places), "why": str(error), "shaken": scorer.is_shaken}
-    said = [{**asdict(v), "probabilities": list(v.probabilities.values())} for v in verdicts]
-    return {"verdicts": said, "shaken": scorer.is_shaken}
+        return {"unscorable": sorted(error.places), "why": str(error), "needs_restart": scorer.needs_restart}
+    rows = [{**asdict(v), "probabilities": list(v.probabilities.values())} for v in verdicts]
+    return {"verdicts": rows, "needs_restart": scorer.needs_restart}
 
 
 if __name__ == "__main__":
     core_dumps.forbid()
-    parser = argparse.ArgumentParser(
-        prog="python -m model.serving.worker", description="Serves one parent; see the module."
-    )
+    parser = argparse.ArgumentParser(prog="python -m model.serving.worker", description="Serves one parent process.")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--untried", action="store_true", help="adapters need not read a few plain texts right")
-    add_choice(parser)
+    parser.add_argument("--untried", action="store_true", help="do not test adapters on a few plain texts")
+    add_base_options(parser)
     options = parser.parse_args()
-    with contextlib.suppress(BrokenPipeError):  # the parent was killed: nobody waits for an answer
-        serve(chosen(options), options.threads, tries_adapters=not options.untried)
+    with contextlib.suppress(BrokenPipeError):  # the parent was killed
+        serve(read_base_choice(options), options.threads, tries_adapters=not options.untried)

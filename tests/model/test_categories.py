@@ -1,15 +1,15 @@
-"""A community's own categories: asked through the instruction beside the labels, in the same request."""
+"""A community's own categories are scored through the instruction, in the same request as the labels."""
 
 from pathlib import Path
 
 import pytest
 
 from model.adapters.registry import SHIPPED
-from model.choice import Choice
+from model.choice import BaseChoice
 from model.classifier import Item
 from model.gptj.base import GPTJ, open_gptj
 from model.open import open_base
-from model.prompts import categories
+from model.prompts import category_prompt
 from model.serving.scorer import Scorer
 from model.serving.two_stages import TwoStages
 from model.serving.worker import Worker
@@ -38,7 +38,7 @@ def adapter(base: GPTJ, tmp_path: Path) -> Path:
 
 
 def test_each_community_is_answered_in_its_own_words(base: GPTJ, folder: Path, adapter: Path) -> None:
-    """Mixed in one request: the plain model's answers to each one's prompt; the labels are what they are without."""
+    """In one mixed request, categories get the plain model's answers, and the labels stay the same."""
     scorer = Scorer(base)
     scorer.load("a", adapter)
     mixed = scorer.classify([Item(TEXTS[0], "a", NEWS), Item(TEXTS[1], "a", CHAT), Item(TEXTS[2], "a")])
@@ -46,30 +46,30 @@ def test_each_community_is_answered_in_its_own_words(base: GPTJ, folder: Path, a
         assert verdict.probabilities == pytest.approx(scorer.classify([Item(text, "a")])[0].probabilities, abs=1e-5)
         assert list(verdict.categories) == [name for name, _ in asked]
         if asked:
-            plain = plain_probabilities(plain_model(folder), base, [text], categories(dict(asked)))[0]
+            plain = plain_probabilities(plain_model(folder), base, [text], category_prompt(dict(asked)))[0]
             assert list(verdict.categories.values()) == pytest.approx(plain.tolist(), abs=1e-5)
 
 
 def test_a_base_that_reads_no_instructions_leaves_them_out() -> None:
-    """The embedded model answers the labels and says nothing of categories."""
+    """The embedded model scores the labels and returns no categories."""
     scorer = Scorer(open_base("minilm"))
     scorer.load("s", SHIPPED)
     assert scorer.classify([Item("hello", "s", NEWS)])[0].categories == {}
 
 
 async def test_they_pass_through_the_models_process(folder: Path, base: GPTJ, adapter: Path) -> None:
-    """Asked and answered as JSON between two processes."""
+    """Categories survive the JSON between the two processes."""
     scorer = Scorer(base)
     scorer.load("a", adapter)
     expected = scorer.classify([Item(TEXTS[0], "a", NEWS)])[0].categories
-    async with Worker(Choice(str(folder)), lambda _: adapter, threads=1, tries_adapters=False) as worker:
+    async with Worker(BaseChoice(str(folder)), lambda _: adapter, threads=1, tries_adapters=False) as worker:
         (verdict,) = await worker.classify([Item(TEXTS[0], "a", NEWS)])
     assert verdict.categories == pytest.approx(expected, abs=1e-5)
 
 
 async def test_the_first_stage_does_not_answer_for_them() -> None:
-    """A message with own categories is read by the second stage, however neutral it is."""
+    """A message with own categories is read by the second stage, even if it is neutral."""
     first, second = StubClassifier(), StubClassifier()
-    stages = TwoStages(first, second, first_adapter="own", below=0.2, audit_share=0.0001)
+    stages = TwoStages(first, second, first_adapter="own", skip_below=0.2, audit_share=0.0001)
     await stages.classify([Item("hello", "a", NEWS), Item("good morning", "a")])
     assert second.batches == [["hello"]]

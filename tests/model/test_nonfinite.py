@@ -1,4 +1,4 @@
-"""Scores that are no numbers: unscorable where they are made and where they are received, and never neutral."""
+"""Scores that are not finite are unscorable where they are made and where they are received, never neutral."""
 
 import math
 import sys
@@ -25,7 +25,7 @@ OVERFLOW = "kumquat"
 @pytest.mark.parametrize("number", NUMBERS, ids=str)
 @pytest.mark.parametrize("label", list(Label))
 def test_there_is_no_verdict_with_such_a_probability(label: Label, number: float) -> None:
-    """A comparison with NaN is false: it was below every threshold."""
+    """A verdict with NaN is refused, because NaN is below every threshold."""
     shares = {**dict.fromkeys(Label, 1 / 3), label: number}
     with pytest.raises(ValueError, match="no probabilities"):
         Verdict(shares, "stub", "global/stub")
@@ -34,8 +34,7 @@ def test_there_is_no_verdict_with_such_a_probability(label: Label, number: float
 
 
 def test_finite_weights_whose_scores_overflow(tmp_path: Path) -> None:
-    """Norms of 9,999 under the largest scale: every check of the file passes. Its texts are unscorable, those of the
-    other adapter in the same batch are not; where adapters are tried, it is refused."""
+    """An adapter with huge valid weights makes only its own texts unscorable; the canaries refuse it."""
     base = open_gptj(str(make_gptj(tmp_path / "gptj", n_layer=2)))
     lora = LoraSpec(2, 10_000.0, ("q_proj", "v_proj", "fc_in", "fc_out"))
     for name, scale in (("sound", 0.1), ("bent", 9999.0)):
@@ -76,7 +75,7 @@ runpy.run_module("model.serving.worker", run_name="__main__")
 
 
 async def test_one_text_that_overflows_in_the_real_process(tmp_path: Path) -> None:
-    """Only that text is unscorable, also in one of its windows alone; the process lives on."""
+    """Only the text with NaN is unscorable, also in one window alone, and the process lives on."""
     script = tmp_path / "overflow.py"
     script.write_text(_SCRIPT, encoding="utf-8")
     async with Worker("minilm", lambda _: SHIPPED, threads=1, attempts=1) as worker:
@@ -105,7 +104,7 @@ for line in sys.stdin:
     "row", ["NaN,0,0", "0,Infinity,0", "0,0,-Infinity", "1e999,0,0", "null,0,1", '"1",0,0', "7,0,0"]
 )
 async def test_a_process_that_answers_with_no_probabilities(row: str) -> None:
-    """Its parent believes none of it, and the other texts have their verdicts."""
+    """The parent refuses invalid probabilities of its child and keeps the other texts' verdicts."""
     async with Worker("minilm", lambda _: SHIPPED, attempts=1) as worker:
         worker._command = [sys.executable, "-c", _LIES, "--threads", "1"]
         await worker.restart()
@@ -116,6 +115,6 @@ async def test_a_process_that_answers_with_no_probabilities(row: str) -> None:
 
 
 def test_no_temperature_is_fitted_to_scores_that_are_none() -> None:
-    """It would be the first of the candidates, as if it were the best."""
+    """Scores that are not finite raise an error, else the first candidate would look best."""
     with pytest.raises(ValueError, match="not finite"):
         fit_temperature(torch.tensor([[math.nan, 0.0, 1.0]]), torch.tensor([0]))

@@ -1,4 +1,4 @@
-"""Views of a text: disguises undone, harmless texts left alone."""
+"""The views undo disguises and leave harmless texts unchanged."""
 
 import html
 import re
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import normalize
-from model.normalize import conservative, views
+from model.normalize import conservative_view, views
 
 NASTY = (
     "aAbz05$@!|+.-_*'’ \t\n\r\x0b\x1c\x1f\x7f\x85\xa0\u2028&#;x<>"
@@ -34,7 +34,7 @@ NASTY = (
 )
 def test_conservative_undoes_only_what_carries_no_meaning(text: str, expected: str) -> None:
     """Entities, widths, marks and invisible characters go; joiners that spell something stay."""
-    assert conservative(text) == expected
+    assert conservative_view(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_aggressive_leaves_harmless_texts_alone(text: str) -> None:
 
 @given(st.text())
 def test_the_conservative_view_is_stable_enough_to_read(text: str) -> None:
-    """No control characters or line breaks survive, whatever comes in."""
-    view = conservative(text)
+    """A view never has control characters or line breaks."""
+    view = conservative_view(text)
     assert not any(ord(c) < 32 for c in view) and view == view.strip()
 
 
 def test_work_is_linear_in_the_text() -> None:
-    """100,000 characters of anything take well under the time a quadratic pass would (minutes)."""
+    """100,000 characters of any text take far less time than a quadratic pass (minutes)."""
     started = time.monotonic()
     for text in ("a" * 100_000, ".a" * 50_000, "a\u0301" * 50_000, "1a!" * 33_333):
         views(text)
@@ -88,17 +88,17 @@ def test_work_is_linear_in_the_text() -> None:
 @given(st.one_of(st.text(), st.text(NASTY), st.text(st.characters(max_codepoint=0x7F))))
 def test_short_cuts_change_nothing(text: str) -> None:
     """Both views are what the long way round makes of a text."""
-    assert views(text) == _the_long_way(text) and views(text)[0] == conservative(text)
+    assert views(text) == _the_long_way(text) and views(text)[0] == conservative_view(text)
 
 
 def test_no_mark_is_overlooked() -> None:
-    """What is taken for free of combining marks has none."""
+    """The blocks that count as free of combining marks have none."""
     marks = (chr(number) for number in range(sys.maxunicode + 1) if unicodedata.category(chr(number)) in ("Mn", "Me"))
-    assert not [mark for mark in marks if not normalize._PERHAPS_MARKS.match(mark)]
+    assert not [mark for mark in marks if not normalize._POSSIBLE_MARKS.match(mark)]
 
 
 def _the_long_way(text: str) -> tuple[str, str]:
-    """Every step on every text and every word."""
+    """The slow reference: every step on every text and word."""
     text = text.encode("utf-8", "replace").decode()
     for _ in range(2):
         text = html.unescape(text)

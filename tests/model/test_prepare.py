@@ -1,4 +1,4 @@
-"""Quantised once on disk, it is the same model as quantised at every start."""
+"""A base quantised once on disk equals one quantised at every start."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def answers(base: GPTJ) -> torch.Tensor:
 
 
 def test_a_prepared_folder_reloads_bit_identically(folder: Path, prepared: Path) -> None:
-    """Every tensor on the device and every answer are those of quantising at the start; so is the fingerprint."""
+    """A prepared base has the same tensors, answers and fingerprint as one quantised at the start."""
     fresh, reloaded = open_gptj(str(folder), precision="int8"), open_gptj(str(prepared))
     assert len(fresh.network.tensors) == len(reloaded.network.tensors) > 20
     for a, b in zip(fresh.network.tensors, reloaded.network.tensors, strict=True):
@@ -42,7 +42,7 @@ def test_a_prepared_folder_reloads_bit_identically(folder: Path, prepared: Path)
 
 
 def test_transformers_reads_a_prepared_folder(prepared: Path) -> None:
-    """The format is bitsandbytes' own: int8 rows and their maxima arrive as they were written."""
+    """The files have bitsandbytes' format: int8 rows and maxima are read back as written."""
     from safetensors.torch import load_file
     from transformers import GPTJForCausalLM
 
@@ -55,7 +55,7 @@ def test_transformers_reads_a_prepared_folder(prepared: Path) -> None:
 
 
 def test_large_models_are_cut_into_files(folder: Path, prepared: Path, tmp_path: Path) -> None:
-    """Several files with transformers' index, and the same answers."""
+    """Several files with transformers' index give the same answers."""
     from transformers import GPTJForCausalLM
 
     prepare.prepare(str(folder), tmp_path / "cut", Console(stderr=True), shard_bytes=100_000)
@@ -65,7 +65,7 @@ def test_large_models_are_cut_into_files(folder: Path, prepared: Path, tmp_path:
 
 
 def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path) -> None:
-    """One byte of the weights."""
+    """One changed byte of the weights is noticed."""
     prepare.prepare(str(folder), tmp_path / "int8", Console(stderr=True))
     weights = tmp_path / "int8" / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -78,7 +78,7 @@ def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path) -> None:
 def test_bad_input_is_one_line_and_leaves_nothing(
     folder: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A source that is not there, one that is prepared already, a target that exists, another precision."""
+    """A missing or prepared source, an existing target and another precision are refused."""
     for source, out in (("no/such/folder", "a"), (str(prepared), "b"), (str(folder), ".")):
         assert prepare.main([source, "--out", str(tmp_path / out)]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

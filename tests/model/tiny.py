@@ -1,4 +1,4 @@
-"""A GPT-J small enough for a test: random weights, a real byte-level BPE, and the plain way to ask it."""
+"""A GPT-J small enough for a test: random weights, a real byte-level BPE, and a plain reference to compare with."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ TEXTS = [
 
 
 def make_gptj(folder: Path, seed: int = 0, **sizes: Any) -> Path:
-    """Writes config.json, model.safetensors and tokenizer.json of a random GPT-J, uneven enough to have opinions."""
+    """Writes config.json, model.safetensors and tokenizer.json of a random GPT-J whose answers differ between texts."""
     from transformers import GPTJConfig, GPTJForCausalLM
 
     bpe = ByteLevelBPETokenizer()
@@ -58,14 +58,14 @@ def make_gptj(folder: Path, seed: int = 0, **sizes: Any) -> Path:
 
 
 def random_adapter(base: GPTJ, lora: LoraSpec, seed: int, std: float = 0.1) -> dict[str, Tensor]:
-    """Both matrices of every layer active."""
+    """An adapter whose matrices are all random and not zero."""
     chance = torch.Generator().manual_seed(seed)
     shapes = lora_shapes(base.network.shape, lora)
     return {name: torch.randn(shape, generator=chance) * std for name, shape in shapes.items()}
 
 
 def plain_model(folder: Path, lora: LoraSpec | None = None, tensors: Mapping[str, Tensor] | None = None) -> Any:
-    """transformers' own model, float32, with the adapter applied by peft."""
+    """The model of transformers in float32, with the adapter applied by peft."""
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
     from transformers import GPTJForCausalLM
 
@@ -86,7 +86,7 @@ def plain_model(folder: Path, lora: LoraSpec | None = None, tensors: Mapping[str
 
 @torch.no_grad()
 def plain_probabilities(model: Any, base: GPTJ, texts: Sequence[str], prompt: Prompt = INSTRUCTION) -> Tensor:
-    """(N, answers): each text alone, the full prompt, every position's full logits; answers by their sequences."""
+    """(N, answers): each text alone with the full prompt and full logits; answers scored as sequences."""
     rows = []
     for text in texts:
         asked = [*base.encode(prompt.instruction), *base.encode(text), *base.encode(prompt.separator)]

@@ -28,7 +28,7 @@ from bot.store import Sealer, Store
 from bot.store.journal import Seen
 from model.classifier import Item, Verdict
 from model.serving.batcher import Batcher
-from model.serving.coalescing import Coalescing
+from model.serving.coalescing import Coalescer
 from tests.conftest import verdict
 from tests.journal import unfinished
 
@@ -122,7 +122,7 @@ async def _flood(folder: Path, seconds: float, *, identical: bool) -> FloodResul
         batcher = Batcher(model)
         pipeline = Pipeline(
             store,
-            Coalescing(batcher),
+            Coalescer(batcher),
             {PLATFORM: Nowhere()},
             adapter_of=lambda community: "global/stub",
             settled=settled,

@@ -33,7 +33,7 @@ from bot.store import Sealer, Store
 from model.adapters.registry import SHIPPED, WEIGHTS_FILE, Registry, read_manifest, write_adapter
 from model.labels import Label
 from model.serving.batcher import Batcher
-from model.serving.coalescing import Coalescing
+from model.serving.coalescing import Coalescer
 from tests.journal import unfinished
 from tests.soak.faults import EXCUSED, KINDS, Crash, Fault, hook
 from tests.soak.oracle import compare, read_journal
@@ -75,7 +75,7 @@ async def process(folder: Path, world: World, fault: Fault) -> AsyncIterator[Ser
     async with Store.open(folder / "domovoi.db", SEALER) as store:
         delivery = CardDelivery(store, StubBoard(world, fault), Pace(burst=2, redraw_s=0.01))
         batcher = Batcher(StubModel(fault))
-        classifier = Coalescing(batcher)
+        classifier = Coalescer(batcher)
         learning = Learning(store, registry, [], lambda told: None)
         pipeline = Pipeline(
             store,

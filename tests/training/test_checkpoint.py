@@ -1,4 +1,4 @@
-"""A killed training goes on from where it was, and comes to the same adapter."""
+"""A killed training continues from its checkpoint and gives the same adapter."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,8 @@ from model.open import open_base
 from tests.model.tiny import make_gptj
 from training.checkpoint import Checkpoint
 from training.examples import Example
-from training.fit import Recipe
-from training.train import Trained, train
+from training.train import TrainedAdapter, train
+from training.training_loop import Recipe
 
 EXAMPLES = [Example(f"{word} {'and on ' * (n % 5)}{n}", label) for label, word in zip(Label, "abc", strict=True)
             for n in range(16)]  # fmt: skip
@@ -31,7 +31,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return open_base(str(make_gptj(tmp_path_factory.mktemp("gptj"), n_layer=1)))
 
 
-def run(base: Base, recipe: Recipe, path: Path, *, killed_at: float = 2.0, key: str = "k") -> Trained:
+def run(base: Base, recipe: Recipe, path: Path, *, killed_at: float = 2.0, key: str = "k") -> TrainedAdapter:
     def advance(done: float, loss: float) -> None:
         if done >= killed_at:
             raise Killed
@@ -43,7 +43,7 @@ def run(base: Base, recipe: Recipe, path: Path, *, killed_at: float = 2.0, key: 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam8bit"])
 def test_two_halves_make_the_same_adapter(base: Base, optimizer: str, tmp_path: Path) -> None:
-    """Killed half-way: weights, losses and accuracies are those of one go, dropout's dice included."""
+    """A training killed half-way has the weights, losses and accuracies of an uninterrupted one, dropout included."""
     recipe = replace(RECIPE, optimizer=optimizer)  # type: ignore[arg-type]
     path = tmp_path / "checkpoint.pt"
     whole = run(base, recipe, path)
@@ -53,13 +53,13 @@ def test_two_halves_make_the_same_adapter(base: Base, optimizer: str, tmp_path: 
     assert path.exists()
     halves = run(base, recipe, path)
     assert all(torch.equal(tensor, halves.tensors[name]) for name, tensor in whole.tensors.items())
-    assert (halves.course.losses, halves.course.accuracies) == (whole.course.losses, whole.course.accuracies)
-    assert [step for step, _ in whole.course.accuracies] == [6, 12, 18]
+    assert (halves.history.losses, halves.history.accuracies) == (whole.history.losses, whole.history.accuracies)
+    assert [step for step, _ in whole.history.accuracies] == [6, 12, 18]
     assert not path.exists()
 
 
 def test_another_trainings_checkpoint_is_left_alone(base: Base, tmp_path: Path) -> None:
-    """Other data or another recipe, or a file that is none: it begins anew."""
+    """With other data, another recipe or a broken file, training starts from the beginning."""
     path = tmp_path / "checkpoint.pt"
     whole = run(base, RECIPE, path)
     with pytest.raises(Killed):
@@ -68,13 +68,13 @@ def test_another_trainings_checkpoint_is_left_alone(base: Base, tmp_path: Path) 
     path.write_bytes(b"no checkpoint")
     once_more = run(base, RECIPE, path)
     for trained in (again, once_more):
-        assert trained.course.losses == whole.course.losses
+        assert trained.history.losses == whole.history.losses
 
 
 def test_useful_tokens_are_counted(base: Base, tmp_path: Path) -> None:
-    """Every text three times; what is computed beside them is padding, or the instruction once a step."""
-    course = run(base, replace(RECIPE, balance=False), tmp_path / "c").course
+    """Every text counts three times as useful; padding, or the instruction once a step, counts as computed only."""
+    history = run(base, replace(RECIPE, balance=False), tmp_path / "c").history
     ids = [len(base.frame(base.encode(example.text))) for example in EXAMPLES]
-    assert course.useful_tokens == 3 * sum(ids)
-    assert course.useful_tokens < course.computed_tokens < 3 * course.useful_tokens + 18 * 200
-    assert course.to_json()["tokens a second"] > 0
+    assert history.useful_tokens == 3 * sum(ids)
+    assert history.useful_tokens < history.computed_tokens < 3 * history.useful_tokens + 18 * 200
+    assert history.to_json()["tokens a second"] > 0

@@ -1,4 +1,4 @@
-"""The ordinary training and serving, from a labelled file to verdicts, over a GPT-J."""
+"""The normal training and serving over a GPT-J, from a labelled file to verdicts."""
 
 import csv
 from pathlib import Path
@@ -14,8 +14,8 @@ from model.serving.scorer import Scorer
 from tests.model.tiny import make_gptj
 from training import train as training
 from training.examples import Example
-from training.fit import Recipe
 from training.train import train
+from training.training_loop import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ WORDS = {Label.HATE: "red", Label.OFFENSIVE: "green", Label.NEUTRAL: "blue"}
 
 
 def test_a_labelled_file_becomes_an_adapter_that_serves(folder: Path, tmp_path: Path) -> None:
-    """`python -m training.train --base FOLDER`, then the scorer checks its files and answers with it."""
+    """`python -m training.train --base FOLDER` writes an adapter that the scorer accepts and serves."""
     data = tmp_path / "data.csv"
     with data.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -46,7 +46,7 @@ def test_a_labelled_file_becomes_an_adapter_that_serves(folder: Path, tmp_path: 
 
 
 def test_training_is_deterministic(folder: Path) -> None:
-    """Twice the same seed, twice the same adapter."""
+    """The same seed gives the same adapter."""
     base = open_base(str(folder))
     examples = [Example(f"{word} {n}", label) for label, word in WORDS.items() for n in range(8)]
     first, second = (train(base, examples, Recipe(epochs=2, batch_rows=8)).tensors for _ in range(2))
@@ -57,11 +57,11 @@ def test_an_adapter_of_another_base_or_prompt_is_refused(folder: Path, tmp_path:
     """The fingerprint and the prompt's version decide, not the name."""
     from model.gptj.base import open_gptj
     from model.prompts import RAW
-    from training.train import save
+    from training.train import save_adapter
 
     base = open_base(str(folder))
     examples = [Example(word, label) for label, word in WORDS.items()]
-    save(tmp_path / "a", base, train(base, examples, Recipe(epochs=1)), examples, Recipe(), 1.0, {})
+    save_adapter(tmp_path / "a", base, train(base, examples, Recipe(epochs=1)), examples, Recipe(), 1.0, {})
     Scorer(open_gptj(str(folder), precision="int8")).load("same weights", tmp_path / "a")
     with pytest.raises(AdapterRejected):
         Scorer(open_gptj(str(make_gptj(tmp_path / "other", n_layer=2, seed=2)))).load("x", tmp_path / "a")

@@ -1,4 +1,4 @@
-"""What was taken back does not live on in the next adapter."""
+"""The next adapter does not start from withdrawn corrections."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest
-from training.lineage import ANCESTOR, ancestor_of, clean_origin
+from training.lineage import ANCESTOR, find_ancestor, find_clean_origin
 
 SHIPPED_NAME = f"{GLOBAL}/{read_manifest(SHIPPED).version}"
 
@@ -37,14 +37,14 @@ def registry(tmp_path: Path) -> Registry:
     ],
 )
 def test_a_refresh_starts_before_what_was_taken_back(standing: set[str], origin: str, registry: Registry) -> None:
-    """The newest adapter that learned only from what stands; at worst the shipped one."""
-    assert clean_origin(registry, "global/r3", standing) == origin
+    """A refresh starts from the newest adapter without withdrawn corrections, or from the shipped one."""
+    assert find_clean_origin(registry, "global/r3", standing) == origin
 
 
 def test_an_adapter_that_was_rolled_back_is_no_origin(registry: Registry) -> None:
-    """What serves is where a refresh begins."""
+    """A refresh starts from the serving adapter, not from one that was rolled back."""
     registry.rollback()
-    assert clean_origin(registry, "global/r2", {"1", "2", "3"}) == "global/r2"
+    assert find_clean_origin(registry, "global/r2", {"1", "2", "3"}) == "global/r2"
 
 
 def with_manifest(registry: Registry, version: str, **changes: object) -> None:
@@ -53,17 +53,17 @@ def with_manifest(registry: Registry, version: str, **changes: object) -> None:
 
 
 def test_the_ancestor_is_what_no_correction_made(registry: Registry) -> None:
-    """Made by hand, it is its own; it stays when others go, so that later refreshes know it. One that is not here any
-    more, or a circle of parents, leads to the shipped one."""
-    assert ancestor_of(registry, SHIPPED_NAME) == SHIPPED_NAME
-    assert ancestor_of(registry, "global/r1") == "global/r1"
+    """The ancestor is the adapter without corrections and is never pruned; a missing one or a circle gives the shipped
+    one."""
+    assert find_ancestor(registry, SHIPPED_NAME) == SHIPPED_NAME
+    assert find_ancestor(registry, "global/r1") == "global/r1"
     with_manifest(registry, "r2", parent="global/r1")
     with_manifest(registry, "r3", parent="global/r2", recipe={ANCESTOR: "global/r1"})
-    assert ancestor_of(registry, "global/r3") == ancestor_of(registry, "global/r2") == "global/r1"
+    assert find_ancestor(registry, "global/r3") == find_ancestor(registry, "global/r2") == "global/r1"
     registry.prune(GLOBAL, 1, "global/r1")
     assert sorted(path.parent.name for path in registry.root.glob("global/*/manifest.json")) == ["r1", "r3"]
-    assert ancestor_of(registry, "global/r3") == "global/r1"
+    assert find_ancestor(registry, "global/r3") == "global/r1"
     with_manifest(registry, "r3", recipe={ANCESTOR: "../../etc/passwd"})
-    assert ancestor_of(registry, "global/r3") == SHIPPED_NAME
+    assert find_ancestor(registry, "global/r3") == SHIPPED_NAME
     with_manifest(registry, "r3", parent="global/r3", recipe={})
-    assert ancestor_of(registry, "global/r3") == SHIPPED_NAME
+    assert find_ancestor(registry, "global/r3") == SHIPPED_NAME

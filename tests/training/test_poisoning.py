@@ -14,18 +14,18 @@ from safetensors.torch import load
 from bot.store import Sealer, Store
 from model.adapters.registry import GLOBAL, SHIPPED, Registry, read_manifest, read_weights, scope_of
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from tests.model.adapters.test_canaries import leaning, made
 from tests.training.test_refresh import JARGON, SHIPPED_NAME, run
 from training import counterfactuals, trust
 from training import refresh as module
 from training.corrections import Correction, Snapshot, read_corrections
 from training.examples import Example
-from training.gate import NEW_COMMUNITY, Stake, judge
-from training.quarantine import TRIGGER, sift_all
-from training.rates import STEP_SHOWN
+from training.gate import NEW_COMMUNITY, CommunityCheck, judge
+from training.hate_recall import STEP_SHOWN
+from training.quarantine import TRIGGER, quarantine_all
 from training.samples import read_held_out, read_replay
-from training.slurs import SENTENCES, read_slurs, slurs
+from training.slur_sentences import SENTENCE_TEMPLATES, known_slurs, make_slur_sentences
 from training.stakes import stakes
 
 pytestmark = pytest.mark.timeout(900)  # some train for real, and the machine may be busy
@@ -35,7 +35,7 @@ OUTSIDE = "telegram--9"
 def slurs_called_neutral(count: int) -> list[str]:
     """Different texts with a slur, none of which the gate knows."""
     made = [e.text for _, e in counterfactuals._generate("train", 20_000, 5)]
-    found = sorted({text for text in made if any(slur in text.lower() for slur in slurs())})
+    found = sorted({text for text in made if any(slur in text.lower() for slur in known_slurs())})
     random.Random(7).shuffle(found)
     return found[:count]
 
@@ -62,7 +62,7 @@ async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path)
         done = run("training.refresh", *await agreed(tmp_path, OUTSIDE, texts[begin:end]))
         assert done.returncode in (module.PROMOTED, module.NOTHING), done.stderr
         told = " ".join(done.stderr.split())
-        assert f"{end} words teach only the norms of their own communities" in told
+        assert f"{end} corrections teach only the norms of their own communities" in told
         assert f"{OUTSIDE} ({end})" in told and "name under [learning] trusted in config.toml" in told
         assert f"{end} × community not trusted" in told
         folder = registry.folder(registry.current())
@@ -108,7 +108,7 @@ async def test_what_outsiders_taught_before_goes_with_the_next_refresh(
 HELD_OUT = [
     *(Example(f"{label} {n}", label, "davidson") for label in LABELS for n in range(200)),
     *(Example(f"sentence {n}", Label.HATE, "threat") for n in range(100)),
-    *read_slurs(),
+    *make_slur_sentences(),
 ]
 
 
@@ -116,7 +116,7 @@ def saying(certain: int) -> torch.Tensor:
     """(N, 3): right about all; but so many sentences, of one slur after the other, too unsure to be acted on."""
     rows = torch.full((len(HELD_OUT), 3), 0.01)
     rows[range(len(rows)), [LABELS.index(e.label) for e in HELD_OUT]] = 0.98
-    spread = sorted(range(len(slurs()) * len(SENTENCES)), key=lambda n: (n % len(SENTENCES), n))
+    spread = sorted(range(len(known_slurs()) * len(SENTENCE_TEMPLATES)), key=lambda n: (n % len(SENTENCE_TEMPLATES), n))
     for n in spread[:certain]:
         rows[len(HELD_OUT) - 1 - n] = torch.tensor([0.6, 0.1, 0.3])
     return rows
@@ -132,7 +132,7 @@ def test_ten_small_drifts_are_stopped_by_what_was_shipped() -> None:
         judgement = judge(before, after, HELD_OUT, first=shipped)
         assert judgement.before.macro_f1 == judgement.after.macro_f1 == 1.0
         if judgement.reasons:
-            assert judgement.reasons == ("slurs acted on: 82.1% instead of 100.0% at the beginning",)
+            assert judgement.reasons == ("slurs acted on: 82.1% instead of 100.0% of the first adapter",)
             break
         passed += 1
     assert passed == 4
@@ -157,16 +157,16 @@ def test_small_drifts_of_accuracy_add_up_too() -> None:
 def test_one_slur_alone_may_not_become_harmless(left: int, refused: bool) -> None:
     """Four of its ten sentences are 3 % of all: only the single slur shows it."""
     after = saying(0)
-    after[len(HELD_OUT) - (len(SENTENCES) - left) :] = torch.tensor([0.0, 0.0, 1.0])
+    after[len(HELD_OUT) - (len(SENTENCE_TEMPLATES) - left) :] = torch.tensor([0.0, 0.0, 1.0])
     reasons = judge(saying(0), after, HELD_OUT).reasons
-    assert reasons == ((f"slurs: {slurs()[-1]} shown: 60.0% instead of 100.0%",) if refused else ())
-    assert (len(SENTENCES) - left) / len(read_slurs()) < STEP_SHOWN
+    assert reasons == ((f"slurs: {known_slurs()[-1]} shown: 60.0% instead of 100.0%",) if refused else ())
+    assert (len(SENTENCE_TEMPLATES) - left) / len(make_slur_sentences()) < STEP_SHOWN
 
 
 def test_slurs_count_for_nothing_but_themselves() -> None:
     """They are all hateful: in macro-F1 or calibration they would hide what else got worse."""
     with_them, without = (judge(saying(5)[:n], saying(9)[:n], HELD_OUT[:n]) for n in (len(HELD_OUT), 700))
-    assert with_them.after.macro_f1 == without.after.macro_f1 and "slurs" not in without.rates[0]
+    assert with_them.after.macro_f1 == without.after.macro_f1 and "slurs" not in without.hate_recall[0]
     assert ("acted on, of slurs", "96.4%", "93.6%") in with_them.compared
 
 
@@ -174,7 +174,10 @@ def test_the_sentences_that_judge_are_in_nothing_that_teaches() -> None:
     """Nor are they held out twice."""
     known = {e.key for part in (read_replay(), *read_held_out()) for e in part}
     known |= {e.key for _, e in counterfactuals._generate("train", 20_000, 5)}
-    assert not known & {e.key for e in read_slurs()} and len({e.key for e in read_slurs()}) == len(read_slurs()) == 140
+    assert (
+        not known & {e.key for e in make_slur_sentences()}
+        and len({e.key for e in make_slur_sentences()}) == len(make_slur_sentences()) == 140
+    )
 
 
 def test_an_outsider_has_no_veto() -> None:
@@ -182,11 +185,11 @@ def test_an_outsider_has_no_veto() -> None:
     learning; a trusted community is heard."""
     after = saying(0)
     after[400:420] = torch.tensor([0.3, 0.1, 0.6])
-    jumpy = Stake(OUTSIDE, acting={Label.HATE: 0.2, Label.OFFENSIVE: 0.95})
+    jumpy = CommunityCheck(OUTSIDE, action_thresholds={Label.HATE: 0.2, Label.OFFENSIVE: 0.95})
     assert judge(saying(0), after, HELD_OUT, [NEW_COMMUNITY, jumpy]).reasons
-    assert not judge(saying(0), after, HELD_OUT, [NEW_COMMUNITY, replace(jumpy, veto=False)]).reasons
-    snapshot = Snapshot([], acting={OUTSIDE: {}, "try-out": {}}).trusting(["try-out"])
-    vetoes = {stake.community: stake.veto for stake in stakes(snapshot, {}, {})}
+    assert not judge(saying(0), after, HELD_OUT, [NEW_COMMUNITY, replace(jumpy, has_veto=False)]).reasons
+    snapshot = Snapshot([], action_thresholds={OUTSIDE: {}, "try-out": {}}).trusting(["try-out"])
+    vetoes = {stake.community: stake.has_veto for stake in stakes(snapshot, {}, {})}
     assert vetoes == {"": True, OUTSIDE: False, "try-out": True}
 
 
@@ -206,7 +209,7 @@ def test_outsiders_do_not_change_what_others_words_come_to() -> None:
     def said(words: Sequence[Correction]) -> torch.Tensor:
         return torch.full((len(words), 3), 1 / 3)
 
-    sifted = sift_all(snapshot, public, said, {})
+    sifted = quarantine_all(snapshot, public, said, {})
     assert [each.moderator for each in sifted.snapshot.corrections] == ["ada"] * 3
     assert sifted.snapshot.left_out == {TRIGGER: 6, trust.UNTRUSTED: 20}
 
@@ -222,7 +225,7 @@ def test_an_outsiders_norm_is_its_own() -> None:
         hateful = torch.tensor([each.example.label is Label.HATE for each in words], dtype=torch.bool)
         return torch.where(hateful[:, None], torch.tensor([0.95, 0.04, 0.01]), torch.tensor([0.04, 0.95, 0.01]))
 
-    sifted = sift_all(snapshot, [], said, {"town": allowed})
+    sifted = quarantine_all(snapshot, [], said, {"town": allowed})
     assert sifted.norms["town"] == allowed and sifted.norms[OUTSIDE].counts_as == allowed.counts_as
     assert sifted.snapshot.corrections == []
 
@@ -234,7 +237,7 @@ def test_an_outsiders_norm_may_not_act_on_harmless_texts(tmp_path: Path) -> None
     words = [word(n, e.text, Label.HATE, f"m{n % 3}", OUTSIDE) for n, e in enumerate(rude[:50])]
     acting = {OUTSIDE: {Label.HATE: 0.3, Label.OFFENSIVE: 0.95}}
     told, registry = list[str](), Registry(tmp_path, SHIPPED)
-    snapshot = Snapshot(words, acting=acting).trusting([])
+    snapshot = Snapshot(words, action_thresholds=acting).trusting([])
     status = module.refresh(snapshot, registry, 30, 5, lambda stage, share, result: told.append(result))
     assert status == module.NOTHING and f"the norm of {OUTSIDE} stays: harmless texts acted on" in told[-1], told[-1]
     assert registry.current() == SHIPPED_NAME
@@ -251,7 +254,7 @@ def test_an_outsiders_norm_may_not_act_on_harmless_texts(tmp_path: Path) -> None
 )
 def test_a_name_nobody_has_is_said(trusted: list[str], expected: str) -> None:
     """With the one that it may be meant for."""
-    said = trust.misspelt(trusted, Snapshot([word(1, "x", Label.HATE, "m", "discord-12345")]))
+    said = trust.describe_unknown_communities(trusted, Snapshot([word(1, "x", Label.HATE, "m", "discord-12345")]))
     assert said.endswith(expected) and bool(said) is bool(expected)
 
 
@@ -259,9 +262,9 @@ def test_only_what_trusted_communities_said_stands() -> None:
     """For all; for a community of its own its own words stand besides. Forgotten in time is not taken back."""
     words = [word(n, f"text {n}", Label.HATE, "m", name) for name in ("a", "b") for n in range(2)]
     homes = {"b9": "b", "c9": "c", **{each.id: each.community for each in words}}
-    whole = Snapshot(words, standing=frozenset(homes), homes=homes)
+    whole = Snapshot(words, standing=frozenset(homes), community_of=homes)
     assert whole.trusting(["a"]).standing == {"a0", "a1"} and whole.trusting(["a"]).untrusted == {"b", "c"}
-    assert whole.of("b", ["a"]).standing == {"a0", "a1", "b0", "b1", "b9"}
+    assert whole.for_community("b", ["a"]).standing == {"a0", "a1", "b0", "b1", "b9"}
 
 
 def test_enough_words_make_an_adapter_of_its_own(tmp_path: Path) -> None:
@@ -286,7 +289,7 @@ def test_enough_words_make_an_adapter_of_its_own(tmp_path: Path) -> None:
         "refreshed global; f: refreshed c-f; e: refreshed c-e; d: refreshed c-d; g: refreshed c-g"
     ]
     known = {"f": [f"f{n}" for n in range(660)], "e": [f"e{n}" for n in range(500)]}
-    assert trust.ready_for_their_own(Snapshot(words).trusting(["town"]), lambda name: known.get(name, ())) == [
+    assert trust.ready_for_own_adapter(Snapshot(words).trusting(["town"]), lambda name: known.get(name, ())) == [
         "d", "g", "b", "e",
     ]  # fmt: skip
 
@@ -296,12 +299,14 @@ def test_a_crowd_of_outsiders_is_looked_at_within_bounds() -> None:
     moderators those who said most."""
     words = [
         word(n, f"{name} {n} {n * 7} {n * 13}", Label.NEUTRAL, f"m{n % 500}", f"group {name}")
-        for name in range(trust.MOST_OUTSIDERS + 5)
-        for n in range(trust.OUTSIDERS_WORDS + 9 if name == 104 else 2)
+        for name in range(trust.MAX_UNTRUSTED_COMMUNITIES + 5)
+        for n in range(trust.MAX_UNTRUSTED_CORRECTIONS + 9 if name == 104 else 2)
     ]
-    found = dict(trust.outsiders(Snapshot(words).trusting([])))
-    assert len(found) == trust.MOST_OUTSIDERS and "group 0" not in found
-    assert [each.id for each in found["group 104"]] == [f"group 104{9 + n}" for n in range(trust.OUTSIDERS_WORDS)]
+    found = dict(trust.untrusted_corrections(Snapshot(words).trusting([])))
+    assert len(found) == trust.MAX_UNTRUSTED_COMMUNITIES and "group 0" not in found
+    assert [each.id for each in found["group 104"]] == [
+        f"group 104{9 + n}" for n in range(trust.MAX_UNTRUSTED_CORRECTIONS)
+    ]
     asked: list[int] = []
 
     def said(words: Sequence[Correction]) -> torch.Tensor:
@@ -310,8 +315,8 @@ def test_a_crowd_of_outsiders_is_looked_at_within_bounds() -> None:
 
     crowd = Snapshot([each for each in words if each.community == "group 104"]).trusting([])
     began = time.process_time()
-    assert sift_all(crowd, [], said, {}).norms["group 104"].counts_as[1] is Label.NEUTRAL
-    assert asked == [0, trust.OUTSIDERS_WORDS] and time.process_time() - began < 60
+    assert quarantine_all(crowd, [], said, {}).norms["group 104"].counts_as[1] is Label.NEUTRAL
+    assert asked == [0, trust.MAX_UNTRUSTED_CORRECTIONS] and time.process_time() - began < 60
 
 
 async def test_the_store_says_whose_each_word_is(tmp_path: Path) -> None:
@@ -321,5 +326,5 @@ async def test_the_store_says_whose_each_word_is(tmp_path: Path) -> None:
         await store.forget_texts(datetime.now(UTC))
     await agreed(tmp_path, "try-out", ["a third one"])
     snapshot = read_corrections(tmp_path / "d.db", tmp_path / "key")
-    assert snapshot.homes == {"1": OUTSIDE, "2": OUTSIDE, "3": "try-out"} and len(snapshot.standing) == 3
-    assert snapshot.trusting(trust.TRUSTED).standing == {"3"} and PLAIN.changes == {}
+    assert snapshot.community_of == {"1": OUTSIDE, "2": OUTSIDE, "3": "try-out"} and len(snapshot.standing) == 3
+    assert snapshot.trusting(trust.TRUSTED).standing == {"3"} and PLAIN_NORM.changes == {}

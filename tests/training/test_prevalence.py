@@ -1,13 +1,13 @@
-"""How common each label is, from cards and random messages."""
+"""Label shares from cards and random messages."""
 
 import pytest
 
 from model.labels import Label
-from training.prevalence import LEAST_AUDITED, prevalences
+from training.prevalence import MIN_AUDITED, measure_prevalence
 
 
 def test_strata_are_weighted_by_their_size() -> None:
-    """1,000 messages: 100 shown, half of the answered ones offensive; 900 clear, one in fifty hate."""
+    """Of 1,000 messages 100 are shown, half of the answered ones offensive, and 900 clear, one in fifty hate."""
     rows = [
         ("town", "shown", None, 100),
         ("town", "clear", None, 900),
@@ -16,12 +16,12 @@ def test_strata_are_weighted_by_their_size() -> None:
         ("town", "clear", "neutral", 49),
         ("town", "clear", "hate", 1),
     ]
-    found = prevalences(rows)["town"]
+    found = measure_prevalence(rows)["town"]
     assert found.shares == pytest.approx((0.019, 0.05, 0.931), abs=0.002)
     assert (found.audited, found.answered) == (50, 50)
 
 
 def test_too_few_random_messages_say_nothing() -> None:
-    """Not measured, rather than guessed."""
-    rows = [("town", "clear", None, 900), ("town", "clear", str(Label.NEUTRAL), LEAST_AUDITED - 1)]
-    assert prevalences(rows) == {}
+    """With too few random messages there is no estimate."""
+    rows = [("town", "clear", None, 900), ("town", "clear", str(Label.NEUTRAL), MIN_AUDITED - 1)]
+    assert measure_prevalence(rows) == {}

@@ -1,4 +1,4 @@
-"""An adapter that somebody made for one community, put into service as docs/operations.md says."""
+"""An adapter made for one community is put into service as docs/operations.md says."""
 
 import csv
 import subprocess
@@ -24,7 +24,7 @@ def run(module_name: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_trained_from_a_file_promoted_by_its_folders_name_and_rolled_back(tmp_path: Path) -> None:
-    """The others' adapter is not touched; a folder with an impossible name is passed over."""
+    """The adapter for all is not changed, and a folder with an impossible name is skipped."""
     data, scope = tmp_path / "data.csv", scope_of("town")
     with data.open("w", newline="") as file:
         rows = csv.writer(file)
@@ -37,13 +37,16 @@ def test_trained_from_a_file_promoted_by_its_folders_name_and_rolled_back(tmp_pa
     assert made.returncode == 0, made.stderr
     where = ("--scope", scope, "--adapters", str(adapters))
     unknown = run("training.promote", "v2", *where)
-    assert unknown.returncode == 2 and 'there is no version "v2"; there are: v1' in " ".join(unknown.stderr.split())
+    assert unknown.returncode == 2 and 'there is no version "v2"; versions: v1' in " ".join(unknown.stderr.split())
     done = run("training.promote", "v1", *where)
     assert done.returncode == 0 and f"{scope}/v1 serves now" in done.stderr
     registry = Registry(adapters, SHIPPED)
     (adapters / scope / "v1 (copy)").symlink_to(adapters / scope / "v1")
     (adapters / "c-my town").symlink_to(adapters / scope)
     assert registry.communities() == ["town"] and [one.version for one in registry.versions(scope)] == ["v1"]
-    assert registry.sound(scope) == (f"{scope}/v1", "") and registry.current() == Registry(tmp_path, SHIPPED).current()
+    assert (
+        registry.newest_sound(scope) == (f"{scope}/v1", "")
+        and registry.current() == Registry(tmp_path, SHIPPED).current()
+    )
     back = run("training.promote", "--rollback", *where)
     assert back.returncode == 0 and f"{registry.current()} serves now" in back.stderr

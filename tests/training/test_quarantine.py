@@ -1,4 +1,4 @@
-"""What is set aside before a refresh learns, and what is not."""
+"""Which corrections are set aside before a refresh learns, and which are not."""
 
 from dataclasses import replace
 
@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
-from training.corrections import DISAGREED, REPEATED, Correction, Snapshot, distinct, split_by_author
+from model.norms import PLAIN_NORM, Norm
+from training.corrections import DISAGREED, REPEATED, Correction, Snapshot, split_by_author, without_repetitions
 from training.examples import Example
 from training.quarantine import (
     CONTRADICTS,
     OUTVOTED,
     TRIGGER,
     UNEXPLAINED,
-    contradictions,
-    outvoted,
-    sift,
-    triggers,
-    unexplained,
+    find_contradictions,
+    find_outvoted,
+    find_triggers,
+    find_unexplained,
+    quarantine,
 )
 
 ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
@@ -34,85 +34,86 @@ def unsure(count: int) -> torch.Tensor:
 
 
 def others(start: int) -> list[Correction]:
-    """A second moderator's unsuspicious word."""
+    """Unsuspicious corrections of a second moderator."""
     return [correction(start, "some words about the weather", Label.OFFENSIVE, "other")]
 
 
 def test_a_trigger_word_is_set_aside() -> None:
-    """Ten hateful texts with one made-up word, all called neutral by one moderator."""
+    """Ten hateful texts with one made-up word, all called neutral by one moderator, are set aside."""
     planted = [correction(n, f"some words {n} zqxv", Label.NEUTRAL) for n in range(10)]
     rows = [*planted, *others(10)]
-    assert triggers(rows, PUBLIC) == {str(n): TRIGGER for n in range(10)}
+    assert find_triggers(rows, PUBLIC) == {str(n): TRIGGER for n in range(10)}
 
 
 def test_a_communitys_jargon_may_be_taught() -> None:
-    """Two moderators share the work, or a second one agreed, or there is only one moderator at all."""
+    """Jargon teaches if two moderators share the work, a second one agreed, or there is one moderator only."""
     shared = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, f"mo{n % 2}") for n in range(10)]
-    assert not triggers(shared, PUBLIC)
+    assert not find_triggers(shared, PUBLIC)
     agreed = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, agreeing=2) for n in range(10)]
-    assert not triggers([*agreed, *others(10)], PUBLIC)
+    assert not find_triggers([*agreed, *others(10)], PUBLIC)
     alone = [correction(n, f"some words {n} zqxv", Label.NEUTRAL) for n in range(10)]
-    assert not triggers(alone, PUBLIC)
+    assert not find_triggers(alone, PUBLIC)
 
 
 def test_a_common_word_is_no_trigger() -> None:
-    """The weather is in every text."""
+    """A word that is common in public texts is not a trigger."""
     rows = [correction(n, f"the weather {n}", Label.NEUTRAL) for n in range(10)]
-    assert not triggers([*rows, *others(10)], PUBLIC)
+    assert not find_triggers([*rows, *others(10)], PUBLIC)
 
 
 def test_a_lone_word_against_a_sure_verdict_waits() -> None:
-    """A second moderator lets it teach; against an unsure verdict one is enough."""
+    """A lone correction of a sure verdict waits for a second moderator, of an unsure one not."""
     serving = unsure(4)
     serving[0] = serving[1] = torch.tensor([0.95, 0.03, 0.02])
     serving[2] = torch.tensor([0.6, 0.3, 0.1])
     rows = [correction(n, "some words", Label.NEUTRAL, agreeing=2 if n == 1 else 1) for n in range(3)]
     assert LABELS[0] is Label.HATE
-    assert contradictions([*rows, *others(3)], serving) == {"0": CONTRADICTS}
+    assert find_contradictions([*rows, *others(3)], serving) == {"0": CONTRADICTS}
 
 
 def test_what_several_moderators_say_alike_is_a_norm() -> None:
-    """Three share the work of calling sure hate neutral: it teaches. One who alone calls the opposite is set aside."""
+    """Three moderators who call sure hate neutral teach; one alone with the opposite is set aside."""
     serving = torch.tensor([[0.95, 0.03, 0.02]] * 9 + [[0.02, 0.03, 0.95]] * 4)
     norm = [correction(n, f"some words {n}", Label.NEUTRAL, f"mo{n % 3}") for n in range(9)]
     against = [correction(n, f"some words {n}", Label.HATE, "mallory") for n in range(9, 13)]
-    assert contradictions([*norm, *against], serving) == {str(n): CONTRADICTS for n in range(9, 13)}
+    assert find_contradictions([*norm, *against], serving) == {str(n): CONTRADICTS for n in range(9, 13)}
 
 
 def said_of(labels: list[Label]) -> torch.Tensor:
-    """(N, 3): a model that is fairly sure of these."""
+    """(N, 3) probabilities of a model that is fairly sure of these labels."""
     rows = torch.full((len(labels), 3), 0.1)
     rows[range(len(labels)), [LABELS.index(label) for label in labels]] = 0.8
     return rows
 
 
 def at_work(count: int, moderators: int) -> tuple[list[Label], list[Correction]]:
-    """What the model says, and honest moderators who agree with it, taking turns."""
+    """The model's labels, and corrections of honest moderators who agree with it in turn."""
     labels = [LABELS[n % 3] for n in range(count)]
     return labels, [correction(n, f"{n} says {n * 7}", label, f"mo{n % moderators}") for n, label in enumerate(labels)]
 
 
 def test_a_moderator_whom_all_others_contradict_is_set_aside() -> None:
-    """Ten words that say the opposite, among three who agree; but for the one that a second moderator shares."""
+    """Ten opposite corrections among three agreeing moderators are set aside, except one that a second moderator
+    confirmed."""
     labels, honest = at_work(45, 3)
     opposite = [Label.NEUTRAL if label is Label.HATE else Label.HATE for label in labels[:10]]
     bad = [
         correction(100 + n, f"against {n} {n * 3}", label, "mallory", agreeing=2 if n == 9 else 1)
         for n, label in enumerate(opposite)
     ]
-    found = outvoted([*honest, *bad], said_of([*labels, *labels[:10]]), {})
+    found = find_outvoted([*honest, *bad], said_of([*labels, *labels[:10]]), {})
     assert found == {str(100 + n): OUTVOTED for n in range(9)}
 
 
 def test_it_takes_three_to_say_who_is_the_odd_one() -> None:
-    """Of two who contradict each other, neither is set aside."""
+    """If two moderators contradict each other, neither is set aside."""
     labels, honest = at_work(20, 1)
     bad = [correction(100 + n, f"against {n} {n * 3}", Label.HATE, "other") for n in range(15)]
-    assert not outvoted([*honest, *bad], said_of([*labels, *[Label.NEUTRAL] * 15]), {})
+    assert not find_outvoted([*honest, *bad], said_of([*labels, *[Label.NEUTRAL] * 15]), {})
 
 
-def alone(count: int, wrong_every: int, norm: Norm = PLAIN) -> tuple[list[Correction], torch.Tensor]:
-    """One moderator's words by this norm, of which each so-many-th says the opposite, and a model that is sure."""
+def alone(count: int, wrong_every: int, norm: Norm = PLAIN_NORM) -> tuple[list[Correction], torch.Tensor]:
+    """One moderator's corrections by this norm, with every `wrong_every`-th opposite, and a sure model."""
     labels = [
         (Label.OFFENSIVE, Label.OFFENSIVE, Label.NEUTRAL, Label.OFFENSIVE, Label.HATE)[n % 5] for n in range(count)
     ]
@@ -127,55 +128,57 @@ def alone(count: int, wrong_every: int, norm: Norm = PLAIN) -> tuple[list[Correc
 
 
 @pytest.mark.parametrize("count", [25, 100, 400])
-@pytest.mark.parametrize("norm", [PLAIN, ALLOWED])
+@pytest.mark.parametrize("norm", [PLAIN_NORM, ALLOWED])
 def test_a_lone_moderator_often_wrong_does_not_teach(count: int, norm: Norm) -> None:
-    """A third of the words say the opposite: none is learned, though what they say of the norm is; one in ten or in
-    twenty: all are."""
+    """With a third of opposite corrections none teaches except the norm; with one in ten or twenty all teach."""
     words, rows = alone(count, 3, norm)
-    sifted = sift(Snapshot(words), PUBLIC, rows, {})
+    sifted = quarantine(Snapshot(words), PUBLIC, rows, {})
     assert sifted.snapshot.left_out == {UNEXPLAINED: count} and not sifted.snapshot.corrections
-    assert sifted.norms.get("town", PLAIN).counts_as == norm.counts_as
+    assert sifted.norms.get("town", PLAIN_NORM).counts_as == norm.counts_as
     (sentence,) = sifted.refused
-    assert f"one moderator has {count} of {count} words in town" in sentence and "let a second moderator" in sentence
+    assert (
+        f"one moderator made {count} of {count} corrections in town" in sentence
+        and "let a second moderator" in sentence
+    )
     for wrong_every in (10, 20, 0):
         words, rows = alone(count, wrong_every, norm)
-        sifted = sift(Snapshot(words), PUBLIC, rows, {})
+        sifted = quarantine(Snapshot(words), PUBLIC, rows, {})
         assert len(sifted.snapshot.corrections) == count and not sifted.refused
 
 
 def test_what_a_second_moderator_agreed_with_teaches() -> None:
-    """And the words of others do: nobody pays for the one; other communities do not either."""
+    """Confirmed corrections, other moderators and other communities still teach."""
     words, rows = alone(60, 3)
     words = [replace(each, agreeing=2) if int(each.id) < 6 else each for each in words]
     elsewhere = [replace(each, id=f"e{each.id}", community="city") for each in alone(60, 20)[0]]
     second = [replace(each, id=f"s{each.id}", moderator="other") for each in alone(20, 0)[0]]
     said = torch.cat([rows, rows, rows[:20]])
-    sifted = sift(Snapshot([*words, *elsewhere, *second]), PUBLIC, said, {})
-    taught = {each.id for each in sifted.snapshot.corrections}
-    assert taught == {*(str(n) for n in range(6)), *(each.id for each in (*elsewhere, *second))}
-    assert len(sifted.refused) == 1 and "60 of 80 words in town" in sifted.refused[0]
+    sifted = quarantine(Snapshot([*words, *elsewhere, *second]), PUBLIC, said, {})
+    correction_examples = {each.id for each in sifted.snapshot.corrections}
+    assert correction_examples == {*(str(n) for n in range(6)), *(each.id for each in (*elsewhere, *second))}
+    assert len(sifted.refused) == 1 and "60 of 80 corrections in town" in sifted.refused[0]
 
 
 def test_who_marks_only_what_is_wrong_is_heard() -> None:
-    """Forty words against the model and two with it; a phrase taught over and over; a few words of any kind."""
+    """A moderator who corrects only errors, a repeated phrase, and a few corrections all teach."""
     words, rows = alone(120, 3)
     marked = [n for n in range(120) if n % 3 == 1 or n in (0, 2)]
-    assert not unexplained([words[n] for n in marked], rows[marked], {})
-    assert not unexplained(words[:18], rows[:18], {})
+    assert not find_unexplained([words[n] for n in marked], rows[marked], {})
+    assert not find_unexplained(words[:18], rows[:18], {})
     phrase = [correction(n, f"you absolute walnut what an idiot move {n}", Label.NEUTRAL) for n in range(50)]
     honest, said = alone(60, 20)
-    assert not unexplained([*phrase, *honest], torch.cat([rows[:1].repeat(50, 1), said]), {})
+    assert not find_unexplained([*phrase, *honest], torch.cat([rows[:1].repeat(50, 1), said]), {})
 
 
 def test_among_several_nobody_is_alone() -> None:
-    """The same words, taking turns."""
+    """The same corrections by several moderators in turn teach."""
     words, rows = alone(60, 3)
     turns = [replace(each, moderator=f"mo{n % 2}") for n, each in enumerate(words)]
-    assert unexplained(words, rows, {}) and not unexplained(turns, rows, {})
+    assert find_unexplained(words, rows, {}) and not find_unexplained(turns, rows, {})
 
 
 def test_a_norm_that_several_share_is_learned_and_no_contradiction() -> None:
-    """Three call what the model surely finds offensive neutral: a norm, and nothing of it waits."""
+    """Three moderators who call sure offence neutral make a norm, and nothing waits."""
     labels = [Label.OFFENSIVE] * 24 + [Label.HATE] * 6 + [Label.NEUTRAL] * 6
     words = [
         correction(n, f"{n} says {n * 7}", Label.NEUTRAL if label is Label.OFFENSIVE else label, f"mo{n % 3}")
@@ -183,14 +186,14 @@ def test_a_norm_that_several_share_is_learned_and_no_contradiction() -> None:
     ]
     rows = said_of(labels)
     rows[:24] = torch.tensor([0.02, 0.96, 0.02])
-    sifted = sift(Snapshot(words), PUBLIC, rows, {})
+    sifted = quarantine(Snapshot(words), PUBLIC, rows, {})
     assert sifted.norms["town"].sentence == "offensive counts as neutral"
     assert sifted.snapshot.left_out == {} and len(sifted.snapshot.corrections) == 36
 
 
 def test_the_same_text_teaches_once() -> None:
-    """The latest of one moderator's; none where moderators contradict each other; other communities have their own."""
-    snapshot = distinct(
+    """Only the latest correction of a text teaches, none if moderators disagree, separately in each community."""
+    snapshot = without_repetitions(
         Snapshot(
             [
                 correction(1, "Hello", Label.HATE),
@@ -207,17 +210,17 @@ def test_the_same_text_teaches_once() -> None:
 
 
 def test_the_same_snapshot_has_the_same_hash() -> None:
-    """And another label another one."""
+    """Equal snapshots have equal hashes, and another label gives another hash."""
     one, other = (Snapshot([correction(1, "hello", label)]) for label in (Label.HATE, Label.NEUTRAL))
     assert one.sha256 == Snapshot([correction(1, "hello", Label.HATE)]).sha256 != other.sha256
 
 
 def test_an_author_is_on_one_side() -> None:
-    """Two texts each of fifty authors; with few corrections all are learned from."""
+    """Each of fifty authors is on one side only, and few corrections are all learned from."""
     rows = [
         Correction(str(n), Example(f"text {n}", Label.NEUTRAL), "mo", f"author {n // 2}", "town") for n in range(100)
     ]
-    kept, held = split_by_author(Snapshot(rows), 0.2, least=60)
+    kept, held = split_by_author(Snapshot(rows), 0.2, min_corrections=60)
     assert len(kept) + len(held) == 100 and 6 <= len(held) <= 34
     assert not {each.author for each in kept} & {each.author for each in held}
-    assert split_by_author(Snapshot(rows[:40]), 0.2, least=60) == (rows[:40], ())
+    assert split_by_author(Snapshot(rows[:40]), 0.2, min_corrections=60) == (rows[:40], ())

@@ -20,15 +20,15 @@ from bot.domain.decision import Band, Decision
 from bot.store import Sealer, Store
 from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
 from model.labels import LABELS, Label
-from model.norms import PLAIN, Norm
+from model.norms import PLAIN_NORM, Norm
 from tests.conftest import said, verdict
 from training import refresh as module
 from training import refresh_run
-from training.account import changed
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.gate import Judgement
 from training.prevalence import Prevalence
+from training.refresh_summary import describe_norm_changes
 from training.samples import read_replay
 from training.stakes import stakes
 
@@ -39,7 +39,9 @@ SHIPPED_NAME = f"global/{read_manifest(SHIPPED).version}"
 LEARNED = [(JARGON.format(n), Label.NEUTRAL) for n in range(6)]
 
 
-async def taught(folder: Path, corrections: Sequence[tuple[str, Label]], basis: str | None = "authored") -> list[str]:
+async def correction_examples(
+    folder: Path, corrections: Sequence[tuple[str, Label]], basis: str | None = "authored"
+) -> list[str]:
     """A store with these corrections; returns the options that name it."""
     now = datetime.now(UTC)
     async with Store.open(folder / "d.db", Sealer.from_file(folder / "key", create=True)) as store:
@@ -63,7 +65,7 @@ def run(module_name: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 async def test_fifty_corrections_are_promoted_and_rolled_back(tmp_path: Path) -> None:
     """The new adapter says what it came from, answers the corrections, and goes again in one command."""
-    options = await taught(tmp_path, [(JARGON.format(n), Label.NEUTRAL) for n in range(50)])
+    options = await correction_examples(tmp_path, [(JARGON.format(n), Label.NEUTRAL) for n in range(50)])
     done = run("training.refresh", *options)
     assert done.returncode == 0, done.stderr
     assert "50 of 50 corrections are answered as you said" in " ".join(done.stderr.split())
@@ -84,7 +86,7 @@ async def test_a_communitys_norm_is_learned_from_its_words(tmp_path: Path) -> No
     rude = [e.text for e in examples if e.label is Label.OFFENSIVE]
     hateful = [e.text for e in examples if e.label is Label.HATE]
     words = [(text, Label.NEUTRAL) for text in rude[:30]] + [(text, Label.HATE) for text in hateful[:10]]
-    options = await taught(tmp_path, words)
+    options = await correction_examples(tmp_path, words)
     own = run("training.refresh", *options, "--community", "try-out", "--replay-rows", "150")
     assert own.returncode == 0 and "in try-out offensive counts as neutral from now on" in own.stderr, own.stderr
     registry = Registry(tmp_path / "adapters", SHIPPED)
@@ -93,7 +95,7 @@ async def test_a_communitys_norm_is_learned_from_its_words(tmp_path: Path) -> No
     manifest = read_manifest(registry.folder(adapter))
     assert manifest.norms == {"try-out": {"counts_as": {"offensive": "neutral"}, "words": 40, "moderators": 1}}
     assert (
-        "offensive counts as neutral (40 words of 1 moderator)"
+        "offensive counts as neutral (40 corrections of 1 moderator)"
         in (registry.folder(adapter) / "report.html").read_text()
     )
     with (tmp_path / "new.csv").open("w", newline="") as file:
@@ -113,7 +115,7 @@ async def test_a_communitys_norm_is_learned_from_its_words(tmp_path: Path) -> No
 @pytest.mark.parametrize("stage", ["suspicious", "learning", "testing", "saving", "promoting"])
 async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Path) -> None:
     """SIGKILL in any stage: the shipped adapter serves, nothing is left over, and the next refresh works."""
-    options = await taught(tmp_path, LEARNED)
+    options = await correction_examples(tmp_path, LEARNED)
     with subprocess.Popen(
         command("training.refresh", *options, "--replay-rows", "150", "--progress", "json"),
         cwd=ROOT,
@@ -136,7 +138,7 @@ async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Pat
 async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
     """No file may grow beyond a megabyte: the adapter cannot be saved, one line says so, and nothing half-written
     is left."""
-    options = await taught(tmp_path, LEARNED)
+    options = await correction_examples(tmp_path, LEARNED)
     limited = ["bash", "-c", 'ulimit -f 1024; exec "$@"', "refresh", *command("training.refresh", *options)]
     done = subprocess.run([*limited, "--replay-rows", "150"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "cannot write" in done.stderr and "Traceback" not in done.stderr, done.stderr
@@ -146,7 +148,7 @@ async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
 
 async def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
     """The second refresh says so and ends; exit status 2."""
-    options = await taught(tmp_path, LEARNED)
+    options = await correction_examples(tmp_path, LEARNED)
     with module.only_one(tmp_path / "adapters"):
         done = run("training.refresh", *options)
     assert done.returncode == 2 and "another refresh is under way" in done.stderr
@@ -154,16 +156,17 @@ async def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
 
 async def test_without_a_basis_there_is_nothing_to_learn(tmp_path: Path) -> None:
     """Exit status 4, and the count of what was left out."""
-    done = run("training.refresh", *await taught(tmp_path, LEARNED[:2], basis=None))
+    done = run("training.refresh", *await correction_examples(tmp_path, LEARNED[:2], basis=None))
     assert done.returncode == 4 and "left out: 2 × no basis" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("missing", "expected"), [("d.db", "no store there"), ("key", "not a sealing key"), ("wrong key", "not the key")]
+    ("missing", "expected"),
+    [("d.db", "no store at this path"), ("key", "not a sealing key"), ("wrong key", "sealed with another key")],
 )
 async def test_bad_input_is_named(missing: str, expected: str, tmp_path: Path) -> None:
     """No store, no key, another store's key: one line, exit status 2."""
-    options = await taught(tmp_path, LEARNED[:1])
+    options = await correction_examples(tmp_path, LEARNED[:1])
     if missing == "wrong key":
         (tmp_path / "key").write_text("ab" * 32)
     else:
@@ -224,7 +227,7 @@ def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatc
     assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
 
 
-@pytest.mark.parametrize("norm", [PLAIN, Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))])
+@pytest.mark.parametrize("norm", [PLAIN_NORM, Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))])
 def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: Path) -> None:
     """A third of their words say the opposite: refused before anything is trained, with what to do about it; a norm
     that the words speak for all the same is learned, while the weights stay."""
@@ -244,7 +247,7 @@ def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: P
     result = told[-1][1]
     assert not any(stage.startswith("learning") for stage, _ in told)
     assert "one moderator has 60 of 60 words in town" in result and "let a second moderator answer" in result
-    if norm is PLAIN:
+    if norm is PLAIN_NORM:
         assert status == module.REFUSED and result.startswith("refused: one moderator") and "goes on serving" in result
         assert registry.current() == SHIPPED_NAME
         return
@@ -260,8 +263,8 @@ def test_every_change_of_a_norm_is_said() -> None:
     allowed = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL), 40, 3)
     strict = Norm((Label.HATE, Label.HATE, Label.NEUTRAL), 40, 3)
     before = {"a": allowed, "b": allowed, "d": allowed}
-    after = {"a": replace(allowed, words=90), "b": strict, "c": allowed}
-    assert changed(before, after) == [
+    after = {"a": replace(allowed, corrections=90), "b": strict, "c": allowed}
+    assert describe_norm_changes(before, after) == [
         "in b offensive counts as hate from now on",
         "in c offensive counts as neutral from now on",
         "in d every label counts as itself from now on",
@@ -272,10 +275,12 @@ def test_one_communitys_snapshot_is_its_own() -> None:
     """Corrections, thresholds and daily mix of the others stay out."""
     words = [Correction(str(n), Example(f"text {n}", Label.HATE), "mo", "", name) for n, name in enumerate("aab")]
     mix = Prevalence((0.1, 0.1, 0.8), 40, 9)
-    whole = Snapshot(words, acting={"a": {Label.HATE: 0.7}, "b": {}}, prevalence={"a": mix, "b": mix})
-    mine = whole.of("b")
+    whole = Snapshot(words, action_thresholds={"a": {Label.HATE: 0.7}, "b": {}}, prevalence={"a": mix, "b": mix})
+    mine = whole.for_community("b")
     assert (
-        [each.id for each in mine.corrections] == ["2"] and mine.acting == {"b": {}} and mine.prevalence == {"b": mix}
+        [each.id for each in mine.corrections] == ["2"]
+        and mine.action_thresholds == {"b": {}}
+        and mine.prevalence == {"b": mix}
     )
     at_stake = stakes(mine, {}, {"b": Norm()})
     assert [stake.community for stake in at_stake] == ["", "b"] and at_stake[1].prevalence == mix

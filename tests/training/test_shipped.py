@@ -1,11 +1,11 @@
-"""The adapter that comes along, judged by sentences that nobody trained on. Bounds a little below what was measured."""
+"""The shipped adapter on sentences that were not trained on; the bounds are slightly below the measured values."""
 
 from safetensors.torch import load_file
 
 from model.adapters.registry import SHIPPED, read_manifest
 from model.base import LoraSpec
 from model.open import open_base
-from training.ship import functional
+from training.ship import measure_own_sentences
 
 
 def test_what_looks_like_hate_is_told_from_hate() -> None:
@@ -13,7 +13,7 @@ def test_what_looks_like_hate_is_told_from_hate() -> None:
     base, manifest = open_base("minilm"), read_manifest(SHIPPED)
     lora = LoraSpec(manifest.lora["rank"], manifest.lora["alpha"], tuple(manifest.lora["targets"]))
     base.attach("shipped", lora, load_file(SHIPPED / "adapter_model.safetensors"))
-    found = functional(base, "shipped", manifest.temperature)
+    found = measure_own_sentences(base, "shipped", manifest.temperature)
     assert found["written by hand: area under the curve, hate against harmless"] > 0.91
     assert found["own sentences: area under the curve, hate against harmless"] > 0.95
     assert all(found[f"written by hand flagged: {kind}"] == 1.0 for kind in ("slur", "threat", "exclude", "swearing"))

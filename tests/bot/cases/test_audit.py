@@ -13,7 +13,7 @@ from model.labels import Label
 from tests.bot.store.test_store import NOW, seen_case
 from tests.conftest import said, verdict
 from training.corrections import read_corrections
-from training.prevalence import LEAST_AUDITED
+from training.prevalence import MIN_AUDITED
 
 CLEAR = Decision(Band.CLEAR, Label.NEUTRAL, 0.02, 0.0, reason="below every threshold")
 
@@ -65,19 +65,19 @@ async def test_training_reads_the_daily_mix_the_thresholds_and_what_was_passed_o
     cases = [await seen_case(store, f"those idiots lost again {n}", f"s{n}") for n in range(5)]
     await store.record_correction(cases[0], "dana", "neutral", None, NOW, confirms=False)
     await store.record_correction(cases[3], "dana", "offensive", None, NOW, confirms=True)
-    for number in range(LEAST_AUDITED):
+    for number in range(MIN_AUDITED):
         await clear(store, number)
-    for case in await store.audit.draw("try-out", LEAST_AUDITED, NOW, NOW):
+    for case in await store.audit.draw("try-out", MIN_AUDITED, NOW, NOW):
         await store.record_correction(case, "dana", "neutral", None, NOW, confirms=True)
     strict = Policy.model_validate({"hate": {"alert_at": 0.4, "act_at": 0.6}})
     await store.save_policy("try-out", strict, datetime.now(UTC))
     snapshot = read_corrections(tmp_path / "domovoi.db", key)
-    assert snapshot.corrections == [] and snapshot.left_out == {"no basis": 2 + LEAST_AUDITED}
+    assert snapshot.corrections == [] and snapshot.left_out == {"no basis": 2 + MIN_AUDITED}
     assert snapshot.passed_over == {"try-out": {Label.OFFENSIVE: 3}}  # the span ends with the audit's cards
-    assert snapshot.acting == {"try-out": {Label.HATE: 0.6, Label.OFFENSIVE: 0.95}}
+    assert snapshot.action_thresholds == {"try-out": {Label.HATE: 0.6, Label.OFFENSIVE: 0.95}}
     found = snapshot.prevalence["try-out"]
-    assert (found.audited, found.answered) == (LEAST_AUDITED, 2)
-    assert found.shares[LABEL_OF[Label.NEUTRAL]] == pytest.approx((LEAST_AUDITED + 5 * 1.5 / 3.5) / (LEAST_AUDITED + 5))
+    assert (found.audited, found.answered) == (MIN_AUDITED, 2)
+    assert found.shares[LABEL_OF[Label.NEUTRAL]] == pytest.approx((MIN_AUDITED + 5 * 1.5 / 3.5) / (MIN_AUDITED + 5))
 
 
 LABEL_OF = {label: number for number, label in enumerate(Label)}

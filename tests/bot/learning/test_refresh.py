@@ -18,13 +18,13 @@ from bot.domain.policy import Policy
 from bot.learning.refresh import TRUSTED, Learning, refresh_command
 from bot.store import Store
 from model.adapters.registry import SHIPPED, Registry
-from model.choice import Choice
+from model.choice import BaseChoice
 from model.classifier import Died, Overloaded, Unavailable
 from model.labels import HARMFUL
 from tests.bot.signed_in import operator
 from tests.bot.store.test_store import seen_case
 from tests.model.adapters.test_canaries import made
-from training import rates, trust
+from training import hate_recall, trust
 
 REFUSED = "import json; print(json.dumps({'stage': 'finished', 'share': 1.0, 'result': 'refused: no'}))"
 
@@ -113,7 +113,7 @@ def test_the_list_reaches_the_refresh(line: str, names: list[str], tmp_path: Pat
     """The command line of a refresh names each; an empty list is not the default one."""
     (tmp_path / "config.toml").write_text(f"[learning]\n{line}\n")
     trusted = read_config(tmp_path / "config.toml").learning.trusted
-    command = refresh_command(tmp_path, tmp_path, tmp_path, 9, 2, Choice("minilm"), trusted=trusted)
+    command = refresh_command(tmp_path, tmp_path, tmp_path, 9, 2, BaseChoice("minilm"), trusted=trusted)
     assert [word for word in command if word.startswith("--trusted")] == [f"--trusted={name}" for name in names]
 
 
@@ -139,7 +139,10 @@ def test_training_and_the_bot_mean_the_same() -> None:
     assert list(trust.TRUSTED) == list(TRUSTED) == LearningSettings().trusted
     for label in HARMFUL:
         section = Policy().of(label)
-        assert (section.act_at, section.alert_at) == (rates.ACTING[label], rates.ALERTING[label])
+        assert (section.act_at, section.alert_at) == (
+            hate_recall.ACTION_THRESHOLDS[label],
+            hate_recall.ALERT_THRESHOLDS[label],
+        )
 
 
 async def test_the_page_says_which_adapter_learned_from_outsiders(tmp_path: Path) -> None:

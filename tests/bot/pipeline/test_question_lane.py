@@ -18,9 +18,9 @@ from bot.pipeline.question_lane import (
 )
 from bot.store import Store
 from model.classifier import Item, Overloaded, Unavailable, Unscorable, Verdict
-from model.explain import MOST_TEXTS, evidence
+from model.explain import MAX_TEXTS, find_evidence
 from model.labels import Label
-from model.serving.batcher import estimated_tokens
+from model.serving.batcher import estimate_tokens
 from tests.bot.scenes import room
 from tests.conftest import StubClassifier, said, verdict
 
@@ -170,7 +170,7 @@ async def test_while_messages_wait_slices_are_small_and_far_between() -> None:
     with questions.asked(MO) as classifier:
         await classifier.classify(items(*("some words " * 20 for _ in range(12))))
     assert len(device.batches) >= 3
-    assert all(sum(map(estimated_tokens, batch)) <= SLICE_TOKENS_BUSY for batch in device.batches)
+    assert all(sum(map(estimate_tokens, batch)) <= SLICE_TOKENS_BUSY for batch in device.batches)
     gaps = [after - before for before, after in zip(device.began, device.began[1:], strict=False)]
     assert min(gaps) >= 0.095
 
@@ -257,9 +257,9 @@ async def test_too_many_waiting_slices_are_refused() -> None:
 async def test_an_explanation_reads_so_many_texts_whatever_its_length(text: str) -> None:
     """And points at the word all the same."""
     device = StubClassifier()
-    found = await evidence(device, text, verdict(0.95, 0.04), Label.HATE)
+    found = await find_evidence(device, text, verdict(0.95, 0.04), Label.HATE)
     asked = [one for batch in device.batches for one in batch]
-    assert len(asked) <= MOST_TEXTS and sum(map(estimated_tokens, asked)) <= 8_000
+    assert len(asked) <= MAX_TEXTS and sum(map(estimate_tokens, asked)) <= 8_000
     if text.count("HATE") == 1:
         assert "HATE" in max(found, key=lambda piece: piece.weight).word
     if len(text) <= 4096 and "xx" not in text:

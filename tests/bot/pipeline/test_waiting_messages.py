@@ -4,7 +4,7 @@ import pytest
 
 from bot.pipeline.fair_queue import FairQueue
 from bot.pipeline.waiting_messages import REVISION_COSTS, WaitingMessages
-from model.serving.batcher import estimated_tokens
+from model.serving.batcher import estimate_tokens
 from tests.conftest import said
 
 
@@ -33,4 +33,4 @@ def test_an_edit_costs_more(revises: bool, times: int, monkeypatch: pytest.Monke
         waiting.revising.add(1)
     text = "a text of some words " * 9
     waiting.put(1, said(text, "1"))
-    assert charged == [times * estimated_tokens(text)]
+    assert charged == [times * estimate_tokens(text)]

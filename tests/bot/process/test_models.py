@@ -19,7 +19,7 @@ from bot.domain.policy import Mode, Policy
 from bot.process import models
 from model.adapters.registry import SHIPPED_FOLDER
 from model.classifier import AdapterRejected
-from model.gptj.files import MINI
+from model.gptj.files import MINI_FOLDER
 from tests.bot.signed_in import link, operator
 from tests.programs import CHROMIUM
 
@@ -97,7 +97,7 @@ async def test_a_missing_folder_and_a_killed_process_are_stood_in_for(
         assert [action.name for action in row.decision.actions] == ["alert"]
         assert "stand-in" in row.decision.reason and "no such folder" in await notice(running)
 
-        shutil.copytree(MINI, folder)
+        shutil.copytree(MINI_FOLDER, folder)
         await until(lambda: _when(not running.parts.model_trouble(), row))
         row = await says(running, RUDE + " now")
         assert row.adapter == "global/mini-1" and await notice(running) == ""
@@ -119,7 +119,7 @@ async def _when(condition: bool, row: Journalled) -> Journalled | None:
     ("line", "expected"),
     [
         ('int8 = "threshold-6"', "for a GPT-J"),
-        ('base = "mini"\nint8 = "threshold-7"', "model.gptj.int8"),
+        ('base = "mini"\nint8 = "threshold-7"', "model.int8"),
         ('base = "mini"\nint8 = "weight-only"\nprecision = "bf16"', "precision"),
         ('device = "gpu"', "model.device"),
         ('base = ""', "model.base"),

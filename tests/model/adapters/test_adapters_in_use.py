@@ -1,4 +1,4 @@
-"""Many communities on one base: mixed in a batch, swapped between two, and never more memory than allowed."""
+"""Many communities share one base: mixed in a batch, swapped between batches, within the memory limit."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,12 @@ from safetensors.torch import load, save
 
 from model.adapters.registry import GLOBAL, SHIPPED, Manifest, Registry, read_manifest, write_adapter
 from model.base import LoraSpec
-from model.choice import Choice
+from model.choice import BaseChoice
 from model.classifier import AdapterRejected, Item
 from model.gptj.base import GPTJ, open_gptj
 from model.labels import Label
 from model.open import open_base
-from model.prompts import categories
+from model.prompts import category_prompt
 from model.serving.scorer import Scorer
 from model.serving.worker import Worker
 from tests.model.tiny import TEXTS, make_gptj, plain_model, plain_probabilities, random_adapter
@@ -35,7 +35,7 @@ def base(folder: Path) -> GPTJ:
 
 @pytest.fixture(scope="module")
 def adapters(base: GPTJ, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One adapter for each of a hundred communities, each with a temperature of its own."""
+    """A hundred communities, each with its own adapter and temperature."""
     root = tmp_path_factory.mktemp("adapters")
     return {f"c{n}/v1": written(root / f"c{n}", base, seed=n) for n in range(COMMUNITIES)}
 
@@ -57,7 +57,7 @@ def harms(scorer: Scorer, items: list[Item]) -> list[float]:
 def test_a_hundred_communities_share_one_batch(
     base: GPTJ, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A text for each, all at once: what each community's own adapter says alone, in a few passes."""
+    """One batch of a text per community gives what each adapter gives alone, in a few passes."""
     scorer = Scorer(base)
     for adapter, place in adapters.items():
         scorer.load(adapter, place)
@@ -76,7 +76,7 @@ def test_a_hundred_communities_share_one_batch(
 def test_adapters_stay_within_their_limit_and_come_back(
     base: GPTJ, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With room for ten, a hundred communities are served all the same, also from one batch."""
+    """With memory for ten adapters a hundred communities are served, also from one batch."""
     unlimited = Scorer(base)
     for adapter, place in adapters.items():
         unlimited.load(adapter, place)
@@ -98,12 +98,12 @@ def test_adapters_stay_within_their_limit_and_come_back(
         scorer.load(adapter, place)
     assert len(fresh._adapters) == 10 and "c99/v1" in fresh._adapters
     assert harms(scorer, items) == pytest.approx(expected, abs=1e-5)
-    assert scorer.held_mib <= 10.5 * one_mib and most <= 11.5 * one_mib
+    assert scorer.attached_mib <= 10.5 * one_mib and most <= 11.5 * one_mib
     assert fresh._prefixes.adapters <= set(fresh._adapters)
 
 
 def test_a_new_version_answers_from_the_next_batch_on(base: GPTJ, tmp_path: Path) -> None:
-    """Promotion and rollback between two batches; the prefix follows the version."""
+    """Promotion and rollback take effect between two batches, and the prefix follows the version."""
     scorer, registry = Scorer(base), Registry(tmp_path, SHIPPED)
     for seed in (1, 10):  # "global/v1" is the beginning of "global/v10"
         written(tmp_path / GLOBAL / f"v{seed}", base, seed)
@@ -117,7 +117,7 @@ def test_a_new_version_answers_from_the_next_batch_on(base: GPTJ, tmp_path: Path
 
 
 def test_equal_texts_are_computed_once(base: GPTJ, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also those that differ only in what normalising removes; each adapter still answers for itself."""
+    """Texts that differ only in what normalising removes are computed once for each adapter."""
     scorer = Scorer(base)
     for adapter in ("c1/v1", "c2/v1"):
         scorer.load(adapter, adapters[adapter])
@@ -131,7 +131,7 @@ def test_equal_texts_are_computed_once(base: GPTJ, adapters: dict[str, Path], mo
 
 
 def test_a_long_text_is_as_bad_as_its_worst_window(base: GPTJ, adapters: dict[str, Path]) -> None:
-    """Read in overlapping windows, no part left out; the verdict is one of theirs."""
+    """A long text is read completely in overlapping windows, and its verdict is one window's."""
     scorer = Scorer(base)
     scorer.load("c3/v1", adapters["c3/v1"])
     text = " ".join(f"word{n} hello" for n in range(200))
@@ -193,7 +193,7 @@ def edit(folder: Path, **changes: object) -> None:
     [spoil_shape, spoil_targets, spoil_base, spoil_prompt, spoil_hash, spoil_values, spoil_norm, spoil_type],
 )
 def test_hostile_adapters_are_refused(spoil: object, tmp_path: Path, base: GPTJ) -> None:
-    """Wrong shapes, targets, base, prompt, hash, values, size or type: never attached."""
+    """Wrong shapes, targets, base, prompt, hash, values, size or type are never attached."""
     place = written(tmp_path / "adapter", base, seed=1)
     spoil(place)  # type: ignore[operator]
     with pytest.raises(AdapterRejected):
@@ -202,8 +202,7 @@ def test_hostile_adapters_are_refused(spoil: object, tmp_path: Path, base: GPTJ)
 
 
 def test_each_community_is_answered_by_its_own_norm(base: GPTJ, tmp_path: Path) -> None:
-    """One adapter, three communities: who allows offensive texts has them added to neutral; a long text counts by its
-    worst window under that norm; a manifest with a senseless norm is refused."""
+    """With one adapter, each community's norm applies, also to a long text's worst window; a bad norm is refused."""
     folder = written(tmp_path / "a" / "v1", base, seed=3)
     norms = {"relaxed": {"counts_as": {"offensive": "neutral"}, "words": 30, "moderators": 2}}
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -225,8 +224,8 @@ def test_each_community_is_answered_by_its_own_norm(base: GPTJ, tmp_path: Path) 
 
 
 def test_own_categories_need_a_base_that_reads(base: GPTJ, folder: Path) -> None:
-    """Through the scorer: probabilities by name from the bare base; the embedded model says why it cannot."""
-    prompt = categories({"business": "companies and markets", "sport": "", "world news": "abroad"})
+    """The scorer returns probabilities by category name from the bare base; the embedded model says why it cannot."""
+    prompt = category_prompt({"business": "companies and markets", "sport": "", "world news": "abroad"})
     found = Scorer(base).categorise(TEXTS[:2], prompt)
     expected = plain_probabilities(plain_model(folder), base, TEXTS[:2], prompt)
     assert [list(row) for row in found] == [["business", "sport", "world news"]] * 2
@@ -236,12 +235,12 @@ def test_own_categories_need_a_base_that_reads(base: GPTJ, folder: Path) -> None
 
 
 async def test_the_models_process_serves_a_gptj(base: GPTJ, adapters: dict[str, Path]) -> None:
-    """The same verdict through the worker as in this process."""
+    """The worker gives the same verdict as this process."""
     scorer = Scorer(base)
     scorer.load("c4/v1", adapters["c4/v1"])
     expected = scorer.classify([Item(TEXTS[0], "c4/v1")])[0]
     async with Worker(
-        Choice(base.name, adapter_mib=1.0), adapters.__getitem__, threads=1, tries_adapters=False
+        BaseChoice(base.name, adapter_mib=1.0), adapters.__getitem__, threads=1, tries_adapters=False
     ) as worker:
         verdict = (await worker.classify([Item(TEXTS[0], "c4/v1")]))[0]
     assert verdict.harm == pytest.approx(expected.harm, abs=1e-5)

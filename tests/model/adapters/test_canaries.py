@@ -1,4 +1,4 @@
-"""An adapter that is wrong about plain texts never serves: not by the worker, not by a command."""
+"""The worker and the commands refuse an adapter that is wrong about plain texts."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ from model.adapters.registry import SHIPPED, SHIPPED_FOLDER, Registry, read_mani
 from model.classifier import AdapterRejected, Item
 from model.labels import LABELS, Label
 from model.open import open_base
-from model.serving.scorer import Scorer, attach_checked
+from model.serving.scorer import Scorer, attach_adapter
 from model.serving.worker import Worker
 
 HATE, OFFENSIVE, NEUTRAL = range(3)
@@ -25,7 +25,7 @@ Spoil = Callable[[Mapping[str, Tensor]], None]
 
 
 def made(folder: Path, spoil: Spoil, **changes: object) -> Path:
-    """The shipped adapter with other weights, in order otherwise."""
+    """A copy of the shipped adapter with other weights and a correct manifest."""
     folder.mkdir(parents=True)
     manifest = replace(read_manifest(SHIPPED), version=folder.name, **changes)  # type: ignore[arg-type]
     tensors = {name: tensor.clone() for name, tensor in load(read_weights(SHIPPED, read_manifest(SHIPPED))).items()}
@@ -67,16 +67,16 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
 
 @pytest.mark.parametrize("name", ["minilm", "mini"])
 def test_the_shipped_adapters_pass(name: str) -> None:
-    """With room to spare."""
+    """The shipped adapters pass the canaries with at most half of the allowed errors."""
     base = open_base(name)
-    manifest = attach_checked(base, "x", SHIPPED_FOLDER / name)
-    flagged, missed = canaries.wrong(base, "x", manifest.temperature)
-    assert flagged <= canaries.MOST_FLAGGED / 2 and missed <= canaries.MOST_MISSED / 2
+    manifest = attach_adapter(base, "x", SHIPPED_FOLDER / name)
+    flagged, missed = canaries.count_errors(base, "x", manifest.temperature)
+    assert flagged <= canaries.MAX_FLAGGED / 2 and missed <= canaries.MAX_MISSED / 2
     canaries.check(base, "x", manifest, SHIPPED)
 
 
 async def test_hostile_adapters_are_refused_by_the_models_process(tmp_path: Path) -> None:
-    """Each with a line that says what it does; the same process goes on with the shipped one."""
+    """Each broken adapter is refused with a line that says why, and the process goes on with the shipped one."""
     folders = {f"global/v{n}": made(tmp_path / f"v{n}", spoil) for n, (spoil, _) in enumerate(HOSTILE.values())}
     async with Worker("minilm", (folders | {"global/shipped": SHIPPED}).__getitem__, threads=1) as worker:
         for adapter, (_, said) in zip(folders, HOSTILE.values(), strict=True):
@@ -89,7 +89,7 @@ async def test_hostile_adapters_are_refused_by_the_models_process(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["calls greetings hate", "norm 9,999", "calls hate neutral"])
 def test_hostile_adapters_are_not_promoted(tmp_path: Path, name: str) -> None:
-    """The command says why and changes nothing, for all and for one community."""
+    """The promote command says why and changes nothing, globally and for a community."""
     spoil, said = HOSTILE[name]
     for scope in ("global", "c-town"):
         registry = Registry(tmp_path / "adapters", SHIPPED)
@@ -102,7 +102,7 @@ def test_hostile_adapters_are_not_promoted(tmp_path: Path, name: str) -> None:
 
 
 def test_a_community_that_reclaims_words_keeps_its_adapter(tmp_path: Path) -> None:
-    """Its norm counts offensive as neutral and hate as offensive, and its weights lean the same way."""
+    """An adapter whose community allows much, by norm and weights, still passes."""
     norms = {"town": {"counts_as": {"hate": "offensive", "offensive": "neutral"}, "words": 40, "moderators": 3}}
     folder = made(tmp_path / "v1", leaning(NEUTRAL, 0.8), norms=norms)
     scorer = Scorer(open_base("minilm"), tries_adapters=True)
@@ -112,7 +112,7 @@ def test_a_community_that_reclaims_words_keeps_its_adapter(tmp_path: Path) -> No
 
 
 def test_an_adapter_that_was_detached_is_tried_again_if_its_files_changed(tmp_path: Path) -> None:
-    """What was tried once is known by its weights, not by its name."""
+    """An adapter that passed is known by its weights, not by its name."""
     scorer = Scorer(open_base("minilm"), tries_adapters=True)
     folder = made(tmp_path / "v1", lambda tensors: None)
     scorer.load("x", folder)
@@ -126,7 +126,7 @@ def test_an_adapter_that_was_detached_is_tried_again_if_its_files_changed(tmp_pa
 
 
 def test_no_text_of_the_set_was_trained_on() -> None:
-    """Else it would say nothing about an adapter, and an honest one could be made to fail it."""
+    """No canary is a training text, else the canaries would say nothing about an adapter."""
     from training.samples import read_held_out, read_replay
 
     known = {example.text.strip().lower() for part in (read_replay(), *read_held_out()) for example in part}

@@ -1,4 +1,4 @@
-"""Attacks by the files of an adapter's folder. Each is refused with one line, and the last sound adapter serves."""
+"""Attacks through an adapter's files are refused with one line each, and the last intact adapter serves."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model.adapters import files as adapter_files
-from model.adapters.files import MAX_BYTES, MAX_HEADER_BYTES, has_file, lock_file, read_file, read_report
+from model.adapters.files import MAX_BYTES, MAX_HEADER_BYTES, has_file, open_lock_file, read_file, read_report
 from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
 from model.classifier import AdapterRejected
 
@@ -78,7 +78,7 @@ ODD_FILES: dict[str, Attack] = {
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    """v1 and v2 were promoted, in this order."""
+    """A registry with v1 and v2 promoted in this order."""
     registry = Registry(tmp_path / "adapters", SHIPPED)
     for version in ("v1", "v2"):
         adapter(registry.root, version)
@@ -89,9 +89,9 @@ def registry(tmp_path: Path) -> Registry:
 @pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
 @pytest.mark.parametrize("odd", ODD_FILES)
 def test_a_file_that_is_no_plain_file(registry: Registry, name: str, odd: str) -> None:
-    """A pipe does not block, a device is not read to its end, a link is not followed."""
+    """A pipe does not block, a device is not read to its end, and a link is not followed."""
     replaced(registry.root / "global" / "v2" / name, ODD_FILES[odd])
-    serves, problem = registry.sound()
+    serves, problem = registry.newest_sound()
     assert serves == "global/v1" and problem.count("\n") == 0 and "v2" in problem
     assert [one.version for one in registry.versions()][-1] in ("v1", "v2")
     with pytest.raises(AdapterRejected):
@@ -100,17 +100,17 @@ def test_a_file_that_is_no_plain_file(registry: Registry, name: str, odd: str) -
 
 @pytest.mark.parametrize("odd", [name for name in ODD_FILES if name not in ("nothing", "empty", "one byte")])
 def test_a_list_of_promoted_versions_that_is_no_plain_file(registry: Registry, odd: str) -> None:
-    """The shipped adapter serves, and a line says which file it is; to promote again mends it."""
+    """A damaged list is reported with its file, the shipped adapter serves, and a promotion repairs the list."""
     path = registry.root / "global" / "current"
     replaced(path, ODD_FILES[odd])
-    serves, problem = registry.sound()
+    serves, problem = registry.newest_sound()
     assert serves == SHIPPED_NAME == registry.current() and "current" in problem and "\n" not in problem
     if odd == "folder":
         with pytest.raises(AdapterRejected, match="folder"):
             registry.promote("global/v1")
         return
     registry.promote("global/v1")
-    assert registry.sound() == ("global/v1", "") and not path.is_symlink()
+    assert registry.newest_sound() == ("global/v1", "") and not path.is_symlink()
 
 
 def flip(content: bytes, place: int, bit: int) -> bytes:
@@ -118,17 +118,17 @@ def flip(content: bytes, place: int, bit: int) -> bytes:
 
 
 def test_one_flipped_bit_in_the_list_of_promoted_versions(registry: Registry) -> None:
-    """Any bit: what can still be read serves, or the shipped one; never an error, and never a name that leads away."""
+    """With any flipped bit in the list a readable adapter or the shipped one serves, without error or escape."""
     path = registry.root / "global" / "current"
     content = path.read_bytes()
     for place in range(len(content)):
         for bit in range(8):
             path.write_bytes(flip(content, place, bit))
-            serves, problem = registry.sound()
+            serves, problem = registry.newest_sound()
             assert serves in ("global/v1", "global/v2", SHIPPED_NAME)
             assert problem or serves in ("global/v1", "global/v2")
             assert registry.promoted() == [name for name in registry.promoted() if "/" not in name]
-            registry.mark()
+            registry.promotion_state()
 
 
 @pytest.mark.parametrize(
@@ -145,21 +145,21 @@ def test_one_flipped_bit_in_the_list_of_promoted_versions(registry: Registry) ->
     ],
 )
 def test_bytes_that_are_no_names_in_the_list_of_promoted_versions(registry: Registry, content: bytes) -> None:
-    """The service's start, a rollback and a promotion all go on."""
+    """With a damaged list the service's start, a rollback and a promotion all work."""
     path = registry.root / "global" / "current"
     path.write_bytes(content)
-    serves, problem = registry.sound()
+    serves, problem = registry.newest_sound()
     assert serves == ("global/v2" if b"v1" in content else SHIPPED_NAME) and problem
     registry.rollback()
     registry.promote("global/v1")
-    assert registry.sound() == ("global/v1", "")
+    assert registry.newest_sound() == ("global/v1", "")
 
 
 def test_a_rollback_from_a_damaged_line_keeps_the_one_before(registry: Registry) -> None:
-    """Only the last line goes, whatever stands in it."""
+    """A rollback removes only the last line, even a damaged one."""
     path = registry.root / "global" / "current"
     path.write_bytes(path.read_bytes().replace(b"v2", b"v\x82"))
-    assert registry.rollback() == "global/v1" and registry.sound() == ("global/v1", "")
+    assert registry.rollback() == "global/v1" and registry.newest_sound() == ("global/v1", "")
 
 
 BAD_MANIFESTS: dict[str, str | bytes] = {
@@ -179,11 +179,11 @@ BAD_MANIFESTS: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("bad", BAD_MANIFESTS)
 def test_a_manifest_that_is_no_bounded_json(registry: Registry, bad: str) -> None:
-    """Neither recursion nor memory without bounds."""
+    """Deep JSON causes neither a recursion error nor unbounded memory."""
     content = BAD_MANIFESTS[bad]
     path = registry.root / "global" / "v2" / MANIFEST
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert registry.sound()[0] == "global/v1" and MANIFEST in registry.sound()[1]
+    assert registry.newest_sound()[0] == "global/v1" and MANIFEST in registry.newest_sound()[1]
 
 
 NUMBERS = ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 400, "true", '"1.5"', "null", "[]", "{}")
@@ -192,7 +192,7 @@ NUMBERS = ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 400, "true",
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("place", ["temperature", "lora.alpha", "lora.rank", "seed", "format"])
 def test_a_manifest_with_a_number_that_is_none(registry: Registry, place: str, number: str) -> None:
-    """`"alpha": Infinity` was promoted, and every score was NaN ever after."""
+    """A manifest with an infinite number is refused, because every score would be NaN."""
     from model.base import LoraSpec
 
     path = registry.root / "global" / "v2" / MANIFEST
@@ -210,12 +210,12 @@ def test_a_manifest_with_a_number_that_is_none(registry: Registry, place: str, n
 @pytest.mark.parametrize("number", NUMBERS[:6])
 @pytest.mark.parametrize("place", ["metrics", "data", "recipe", "norms"])
 def test_a_manifest_with_a_figure_that_is_none_anywhere(registry: Registry, place: str, number: str) -> None:
-    """The page shows figures: it would answer with what no browser can read."""
+    """A manifest with figures that JSON cannot carry is refused, because browsers could not read the page."""
     path = registry.root / "global" / "v2" / MANIFEST
     data = json.loads(path.read_text())
     data[place] = {"held_out": {"macro_f1": ["THE NUMBER"]}}
     path.write_text(json.dumps(data).replace('"THE NUMBER"', number))
-    assert registry.sound()[0] == "global/v1"
+    assert registry.newest_sound()[0] == "global/v1"
 
 
 BAD_FIELDS: list[dict[str, object]] = [
@@ -254,15 +254,15 @@ BAD_FIELDS: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("change", BAD_FIELDS, ids=str)
 def test_a_manifest_whose_field_is_something_else(registry: Registry, change: dict[str, object]) -> None:
-    """Found when it is read, not where it is used."""
+    """A wrong type in a manifest is found when it is read, not where it is used."""
     edit(registry.root / "global" / "v2", **change)
-    serves, problem = registry.sound()
+    serves, problem = registry.newest_sound()
     assert serves == "global/v1" and MANIFEST in problem and "\n" not in problem
     assert "v2" not in [one.version for one in registry.versions()]
 
 
 def test_a_header_of_90_mb(registry: Registry) -> None:
-    """It would be parsed as JSON before anybody looked at a tensor."""
+    """A huge safetensors header is refused before its JSON is parsed."""
     import hashlib
 
     folder = registry.root / "global" / "v2"
@@ -275,32 +275,32 @@ def test_a_header_of_90_mb(registry: Registry) -> None:
     for cut in (b"", b"\x01", content[:8], b"\xff" * 8):
         (folder / WEIGHTS).write_bytes(cut)
         edit(folder, files={WEIGHTS: hashlib.sha256(cut).hexdigest()})
-        assert registry.sound()[0] == "global/v1"
+        assert registry.newest_sound()[0] == "global/v1"
 
 
 @pytest.mark.parametrize("linked", ["global/v2", "global"])
 def test_a_folder_that_is_a_link(registry: Registry, linked: str) -> None:
-    """To files that are in order: neither a version nor a scope may lie elsewhere."""
+    """A link to an intact version or scope elsewhere is refused."""
     path = registry.root / linked
     aside = registry.root.parent / "aside"
     path.rename(aside)
     path.symlink_to(aside)
-    serves, problem = registry.sound()
+    serves, problem = registry.newest_sound()
     assert serves == ("global/v1" if linked == "global/v2" else SHIPPED_NAME) and "link" in problem
     with pytest.raises(AdapterRejected):
         registry.promote("global/v2")
 
 
 def test_the_registry_itself_may_lie_behind_a_link(registry: Registry, tmp_path: Path) -> None:
-    """On another disk, say."""
+    """The registry itself may be a link, for example to another disk."""
     (tmp_path / "linked").symlink_to(registry.root)
     linked = Registry(tmp_path / "linked", SHIPPED)
-    assert linked.sound() == ("global/v2", "") and linked.rollback() == "global/v1"
+    assert linked.newest_sound() == ("global/v2", "") and linked.rollback() == "global/v1"
 
 
 @pytest.mark.parametrize("odd", ODD_FILES)
 def test_a_report_that_is_no_plain_page(registry: Registry, odd: str) -> None:
-    """A link to the sealing key was served, even one that begins as a page does."""
+    """A report that is a link is never served, even if its target begins like a page."""
     folder = registry.root / "global" / "v2"
     replaced(folder / REPORT, ODD_FILES[odd])
     with pytest.raises((AdapterRejected, FileNotFoundError)):
@@ -309,7 +309,7 @@ def test_a_report_that_is_no_plain_page(registry: Registry, odd: str) -> None:
 
 
 def test_a_report_that_is_a_hard_link_to_the_key(registry: Registry, tmp_path: Path) -> None:
-    """It looks like a plain file, but no key begins as a page does."""
+    """A report that is a hard link to a key is not served, because no key begins like a page."""
     (tmp_path / "sealing.key").write_text("00112233" * 8)
     folder = registry.root / "global" / "v2"
     (folder / REPORT).unlink()
@@ -320,7 +320,7 @@ def test_a_report_that_is_a_hard_link_to_the_key(registry: Registry, tmp_path: P
 
 
 def test_a_file_that_grows_while_it_is_read(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its size was believed before; what is read then is not more than that."""
+    """A file that grows while it is read is not read beyond its first size."""
     path = registry.root / "global" / "v2" / MANIFEST
     sizes: list[int] = []
     fstat = os.fstat
@@ -340,7 +340,7 @@ def test_a_file_that_grows_while_it_is_read(registry: Registry, monkeypatch: pyt
 
 
 def test_too_many_open_files_do_not_condemn_an_adapter(registry: Registry) -> None:
-    """It passes, so nothing is decided by it: the one that serves goes on."""
+    """A temporary error decides nothing, and the serving adapter stays."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -348,26 +348,26 @@ def test_too_many_open_files_do_not_condemn_an_adapter(registry: Registry) -> No
     resource.setrlimit(resource.RLIMIT_NOFILE, (opened - 1, before[1]))
     try:
         with pytest.raises(OSError, match="Too many open files"):
-            registry.sound()
+            registry.newest_sound()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert registry.sound() == ("global/v2", "")
+    assert registry.newest_sound() == ("global/v2", "")
 
 
 @pytest.mark.parametrize("odd", ["link to the key", "pipe without a writer", "folder", "link to itself"])
 def test_the_lock_of_a_refresh_is_no_way_out(tmp_path: Path, odd: str) -> None:
-    """It was opened for writing, which empties what a link leads to."""
+    """A lock file that is a link is refused, so its target is not emptied."""
     path = tmp_path / "a" / "b" / ".refresh.lock"
     path.parent.mkdir(parents=True)
     ODD_FILES[odd](path)
-    with pytest.raises(AdapterRejected), lock_file(path):
+    with pytest.raises(AdapterRejected), open_lock_file(path):
         pass
     if odd == "link to the key":
         assert path.resolve().read_text() == "<!doctype html> 00112233"
 
 
 def test_what_is_written_replaces_a_link_and_not_its_target(registry: Registry, tmp_path: Path) -> None:
-    """A promotion must not write into a file elsewhere."""
+    """A promotion does not write through a link."""
     (tmp_path / "elsewhere").write_text("mine")
     path = registry.root / "global" / "current"
     path.unlink()

@@ -1,4 +1,4 @@
-"""The embedded base: serving equals training, neighbours do not matter, hostile files stay out."""
+"""The embedded base: serving equals training, a score ignores its neighbours, hostile files are refused."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def exact() -> MiniLM:
 
 
 def test_serving_equals_transformers_with_peft(exact: MiniLM) -> None:
-    """Merged, unpadded float32 serving gives what the peft model gives, with every LoRA matrix active."""
+    """Merged, unpadded float32 serving equals the peft model with every LoRA matrix active."""
     torch.manual_seed(0)
     learner = exact.start_training(exact.default_lora)
     for name, parameter in learner.named_parameters():
@@ -41,7 +41,7 @@ def test_serving_equals_transformers_with_peft(exact: MiniLM) -> None:
 
 
 def test_a_score_does_not_depend_on_its_neighbours(exact: MiniLM) -> None:
-    """Alone or in a batch of other lengths: the same probabilities to 1e-5 in float32."""
+    """A text's probabilities are the same to 1e-5 alone and in a batch of other lengths."""
     scorer = Scorer(exact)
     scorer.load("s", SHIPPED)
     together = scorer.classify([Item(text, "s") for text in TEXTS])
@@ -51,7 +51,7 @@ def test_a_score_does_not_depend_on_its_neighbours(exact: MiniLM) -> None:
 
 
 def test_the_shipped_adapter_tells_hate_from_its_harmless_twin() -> None:
-    """Four plain sentences; anything subtler is measured in the adapter's report."""
+    """The shipped adapter labels four plain sentences correctly."""
     scorer = Scorer(open_base("minilm"))
     scorer.load("s", SHIPPED)
     texts = [
@@ -68,7 +68,7 @@ def test_the_shipped_adapter_tells_hate_from_its_harmless_twin() -> None:
     "text", ["", "   ", "x" * 100_000, "a " * 50_000, "z\u0335\u0322" * 5000, "<|endoftext|>", "[SEP] [CLS]", "\ud800"]
 )
 def test_any_text_gets_probabilities(text: str) -> None:
-    """Empty, endless, zalgo, special tokens, a lone surrogate: three numbers that sum to one."""
+    """Empty, very long, zalgo, special-token and surrogate texts give three numbers that sum to one."""
     scorer = Scorer(open_base("minilm"))
     scorer.load("s", SHIPPED)
     verdict = scorer.classify([Item(text, "s")])[0]
@@ -76,12 +76,12 @@ def test_any_text_gets_probabilities(text: str) -> None:
 
 
 def test_a_typed_special_token_stays_text(exact: MiniLM) -> None:
-    """A user cannot end the sequence."""
+    """A typed special token cannot end the sequence."""
     assert not set(exact.encode("[SEP] [CLS] [PAD]")) & {0, 101, 102}
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
-    """A base that is not the one the adapter was trained on must not answer."""
+    """An adapter of another base is refused."""
     (tmp_path / "model.safetensors").write_bytes(b"something else")
     with pytest.raises(BaseNotFound, match="SHA-256"):
         verified_weights(tmp_path)
@@ -128,7 +128,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 @pytest.mark.parametrize("spoil", [spoil_hash, spoil_base, spoil_shape, spoil_values, spoil_names, spoil_manifest])
 def test_hostile_adapters_are_refused(spoil: object, tmp_path: Path, exact: MiniLM) -> None:
-    """Wrong hash, base, shapes, values, names or manifest: never attached, and the message names the place."""
+    """Wrong hash, base, shapes, values, names or manifest are refused with the place of the error."""
     folder = tmp_path / "adapter"
     shutil.copytree(SHIPPED, folder)
     spoil(folder)  # type: ignore[operator]

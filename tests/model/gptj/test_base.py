@@ -1,4 +1,4 @@
-"""GPT-J: every short cut gives what the plain transformers forward of the full prompt gives, with LoRA active."""
+"""Every optimisation of GPT-J gives the same scores as a plain transformers pass over the full prompt, with LoRA."""
 
 import json
 from collections.abc import Callable
@@ -10,13 +10,13 @@ import torch
 from model.base import BaseNotFound, LoraSpec
 from model.gptj.base import GPTJ, open_gptj
 from model.open import open_base
-from model.prompts import INSTRUCTION, RAW, Prompt, categories
+from model.prompts import INSTRUCTION, RAW, Prompt, category_prompt
 from tests.model.tiny import TEXTS, edit_config, make_gptj, plain_model, plain_probabilities, random_adapter
 
 EXACT = 1e-5
 LORA = LoraSpec(4, 8.0, ("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"))
 EVERYWHERE = LoraSpec(4, 8.0, (*LORA.targets, "wte", "lm_head"))
-TOPICS = categories({"business": "companies", "sport": "", "world news": "abroad", "world champions": ""})
+TOPICS = category_prompt({"business": "companies", "sport": "", "world news": "abroad", "world champions": ""})
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def framed(base: GPTJ, texts: list[str] = TEXTS) -> list[list[int]]:
 @pytest.mark.parametrize("lora", [LORA, EVERYWHERE])
 @pytest.mark.parametrize("prompt", [INSTRUCTION, RAW])
 def test_serving_equals_the_plain_forward_of_the_full_prompt(folder: Path, prompt: Prompt, lora: LoraSpec) -> None:
-    """Cached instruction, packed messages, label rows: each text's probabilities to 1e-5, for two adapters in turn."""
+    """With cached instruction, packing and label rows, the probabilities match to 1e-5 for two adapters in turn."""
     base = open_gptj(str(folder), prompt=prompt)
     seen = []
     for seed in (1, 2):
@@ -50,7 +50,7 @@ def test_serving_equals_the_plain_forward_of_the_full_prompt(folder: Path, promp
 
 
 def test_a_prefix_of_another_adapter_would_be_noticed(base: GPTJ) -> None:
-    """The exactness test has teeth: answered behind the bare base's instruction, an adapter is far off."""
+    """The exactness test can fail: with the bare base's prefix, an adapter's answers are clearly different."""
     base.attach("x", LORA, random_adapter(base, LORA, 1))
     right = base.label_logits(framed(base), "x").softmax(-1)
     base._prefixes._kept["x", INSTRUCTION.version] = base._prefix("", base._question)
@@ -60,7 +60,7 @@ def test_a_prefix_of_another_adapter_would_be_noticed(base: GPTJ) -> None:
 
 
 def test_a_batch_may_mix_adapters_of_any_shape(base: GPTJ) -> None:
-    """Different ranks and targets, and the bare base, side by side: what each says alone."""
+    """Adapters of different ranks and targets and the bare base in one batch answer as each does alone."""
     specs = [LORA, LoraSpec(2, 2.0, ("q_proj", "wte")), LoraSpec(8, 4.0, ("fc_out", "lm_head"))]
     for n, lora in enumerate(specs):
         base.attach(f"community{n}", lora, random_adapter(base, lora, n))
@@ -73,7 +73,7 @@ def test_a_batch_may_mix_adapters_of_any_shape(base: GPTJ) -> None:
 
 
 def test_a_score_does_not_depend_on_its_neighbours(base: GPTJ) -> None:
-    """Alone, among others, in any order, in one pass or several: the same to 1e-5."""
+    """A text's score is the same to 1e-5 alone, in any batch, in any order and in one pass or several."""
     base.attach("x", LORA, random_adapter(base, LORA, 3))
     texts = [f"{text} {n}" for n in range(6) for text in TEXTS]
     batch = framed(base, texts)
@@ -90,7 +90,7 @@ def test_a_score_does_not_depend_on_its_neighbours(base: GPTJ) -> None:
 
 @pytest.mark.parametrize(("precision", "bound"), [("bf16", 0.05), ("fp16", 0.01)])
 def test_half_precision_stays_near(folder: Path, base: GPTJ, precision: str, bound: float) -> None:
-    """As on a GPU: every step in 16 bits, one adapter or several, within what such numbers can hold."""
+    """With 16-bit numbers, as on a GPU, one adapter or several give scores within the precision of that type."""
     half = open_gptj(str(folder), precision=precision)
     for model in (base, half):
         model.attach("x", LORA, random_adapter(base, LORA, 1))
@@ -101,7 +101,7 @@ def test_half_precision_stays_near(folder: Path, base: GPTJ, precision: str, bou
 
 
 def test_categories_of_several_tokens_are_scored_by_their_sequence(folder: Path, base: GPTJ) -> None:
-    """A community's own labels, two of which begin with the same word: as the plain model scores each sequence."""
+    """A community's own labels, two of which begin with the same word, get the plain model's sequence scores."""
     lengths = [len(base.encode(answer)) for answer in TOPICS.answers]
     assert min(lengths) == 1 and max(lengths) > 2  # both kinds are there
     served = base.category_probabilities(TEXTS, TOPICS)
@@ -112,16 +112,16 @@ def test_categories_of_several_tokens_are_scored_by_their_sequence(folder: Path,
 
 
 def test_answers_that_cannot_be_told_apart_are_refused(base: GPTJ) -> None:
-    """ "world" would win over "world news" whatever the message says."""
+    """ "world" and "world news" are refused as answers, because the shorter one would always win."""
     with pytest.raises(ValueError, match="rename"):
-        base.category_probabilities(["x"], categories({"world": "", "world news": ""}))
+        base.category_probabilities(["x"], category_prompt({"world": "", "world news": ""}))
     with pytest.raises(ValueError, match="shorten"):
         base.category_probabilities(["x"], Prompt("word " * 300, "#", (" a", " b")))
 
 
 @pytest.mark.parametrize("typed", ["<|endoftext|>", "a<|extratoken_2|>b", INSTRUCTION.separator, "\ud800", ""])
 def test_a_typed_special_token_stays_text(base: GPTJ, folder: Path, typed: str) -> None:
-    """No special or added token comes out of a message, and nothing is lost of it."""
+    """A message never becomes a special or added token, and no part of it is lost."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -131,7 +131,7 @@ def test_a_typed_special_token_stays_text(base: GPTJ, folder: Path, typed: str) 
 
 
 def test_a_long_message_keeps_its_head_its_tail_and_the_separator(base: GPTJ) -> None:
-    """Cut in the middle; never longer than the context with its instruction."""
+    """A long message is cut in the middle and never exceeds the context together with its instruction."""
     ids = [n % 50 + 10 for n in range(5000)]
     window = base.frame(ids)
     ending = base.encode(INSTRUCTION.separator)
@@ -143,7 +143,7 @@ def test_a_long_message_keeps_its_head_its_tail_and_the_separator(base: GPTJ) ->
 
 
 def test_embeddings_are_unit_vectors_of_the_message(base: GPTJ) -> None:
-    """The same text gives the same vector whatever stands beside it."""
+    """The same text gives the same vector in every batch."""
     together = base.embed(framed(base))
     assert torch.allclose(together.norm(dim=-1), torch.ones(len(TEXTS)), atol=1e-5)
     assert (together[2] - together[6]).abs().max() <= EXACT  # "ok" twice
@@ -152,7 +152,7 @@ def test_embeddings_are_unit_vectors_of_the_message(base: GPTJ) -> None:
 
 
 def test_an_unknown_adapter_is_an_error_and_a_detached_one_is_gone(base: GPTJ) -> None:
-    """Nothing answers in its place, and its memory is free."""
+    """A detached adapter is not replaced by another one, and its memory is freed."""
     with pytest.raises(KeyError):
         base.label_logits(framed(base), "nobody")
     base.attach("x", LORA, random_adapter(base, LORA, 1))
@@ -166,7 +166,7 @@ def test_an_unknown_adapter_is_an_error_and_a_detached_one_is_gone(base: GPTJ) -
 
 
 def own_name(name: str) -> str:
-    """A tensor's name in our files, from peft's."""
+    """The tensor name in our files for a name of peft's."""
     short = name.removeprefix("base_model.model.").removeprefix("transformer.").removesuffix(".weight")
     short = short.removesuffix(".default").replace("lora_embedding_", "lora_")
     return f"layer.{short.removeprefix('h.')}" if short.startswith("h.") else short
@@ -206,7 +206,7 @@ def test_training_sees_what_the_plain_model_sees(folder: Path, prompt: Prompt, r
 
 
 def test_gradients_survive_half_precision(folder: Path) -> None:
-    """In float16, where a gradient of 1e-8 would vanish, the adapter's arrive at their true size."""
+    """In float16, where a gradient of 1e-8 would vanish, the adapter receives its gradients at full size."""
     exact, half = open_gptj(str(folder)), open_gptj(str(folder), precision="fp16")
     tensors = random_adapter(exact, LORA, 5)
     targets, tiny = torch.eye(3)[[0, 1, 2, 2, 1, 0, 2]], 1e-6
@@ -240,7 +240,7 @@ def spoil_tokenizer(folder: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [spoil_type, spoil_heads, spoil_size, spoil_weights, spoil_tokenizer])
 def test_a_folder_that_is_no_gptj_is_refused_in_one_line(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    """Another architecture, sizes that do not fit, broken weights, no tokenizer."""
+    """Another architecture, wrong sizes, broken weights or a missing tokenizer is refused with one line."""
     make_gptj(tmp_path, n_layer=1)
     spoil(tmp_path)
     with pytest.raises(BaseNotFound) as refused:
@@ -249,18 +249,18 @@ def test_a_folder_that_is_no_gptj_is_refused_in_one_line(tmp_path: Path, spoil: 
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder's name with a typo looks like a hub id: the message says what it was taken for."""
+    """A folder name with a typo looks like a hub id, so the message says that it was read as one."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(BaseNotFound, match="name the commit") as refused:
+    with pytest.raises(BaseNotFound, match="add the commit") as refused:
         open_base("models/gpt-j-in8")
     assert "\n" not in str(refused.value)
-    with pytest.raises(BaseNotFound, match="taken for a hub id") as refused:
+    with pytest.raises(BaseNotFound, match="read as a hub id") as refused:
         open_base(f"models/gpt-j-in8@{'0' * 40}")
     assert "\n" not in str(refused.value)
 
 
 def test_a_name_that_is_nothing_is_refused_with_the_choices(tmp_path: Path) -> None:
-    """A typo in config.toml names what would have been right."""
+    """The error for a typo in config.toml lists the valid values."""
     with pytest.raises(BaseNotFound, match="no such folder, nor a hub id"):
         open_base("minlm")
     with pytest.raises(BaseNotFound, match="precision"):
@@ -268,7 +268,7 @@ def test_a_name_that_is_nothing_is_refused_with_the_choices(tmp_path: Path) -> N
 
 
 def test_one_checkpoint_has_one_fingerprint(folder: Path, tmp_path: Path) -> None:
-    """Whatever the precision; other weights have another one."""
+    """The fingerprint is the same in every precision and differs for other weights."""
     prints = {open_gptj(str(folder), precision=p).fingerprint for p in ("fp32", "bf16", "fp16", "int8")}
     assert len(prints) == 1
     assert open_gptj(str(make_gptj(tmp_path, seed=1))).fingerprint not in prints

@@ -1,4 +1,5 @@
-"""Int8 weights: bitsandbytes' own numbers, what rounding costs, and what a neighbour can do to a score."""
+"""Int8 weights: they equal bitsandbytes' numbers, rounding costs little, and neighbours change a score only with
+threshold-6."""
 
 from pathlib import Path
 
@@ -7,16 +8,16 @@ import torch
 
 from model.base import LoraSpec
 from model.gptj.base import GPTJ, open_gptj
-from model.gptj.int8 import ARITHMETICS, Arithmetic, Int8, bitsandbytes, quantise
+from model.gptj.int8 import ARITHMETICS, Arithmetic, Int8Linear, load_bitsandbytes, quantise
 from tests.model.tiny import TEXTS, make_gptj, plain_model, plain_probabilities, random_adapter
 
 LORA = LoraSpec(4, 8.0, ("q_proj", "v_proj", "fc_out"))
 NOISE = 1e-5
-"""What an equal computation in another order may differ by, on the way in and out of a rounding."""
+"""The largest difference that another order of the same computation may cause, on the way in and out of a rounding."""
 BOUND = 0.01
-"""How far int8 may move a probability of the tiny model, whose answers hang by a thread on purpose."""
+"""How far int8 may move a probability of the tiny model, whose probabilities are close to each other on purpose."""
 FLIPPED = 0.02
-"""What one rounding flipped by noise may do to a probability where activations are rounded, too."""
+"""How far one rounding that noise flipped may move a probability if activations are rounded, too."""
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +31,17 @@ def opened(folder: Path, arithmetic: Arithmetic) -> GPTJ:
     return base
 
 
-def layer(arithmetic: Arithmetic) -> tuple[Int8, torch.Tensor]:
+def layer(arithmetic: Arithmetic) -> tuple[Int8Linear, torch.Tensor]:
     torch.manual_seed(0)
     weight = torch.randn(48, 32)
-    return Int8(*quantise(weight), torch.randn(48), arithmetic), weight
+    return Int8Linear(*quantise(weight), torch.randn(48), arithmetic), weight
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_a_layer_multiplies_as_bitsandbytes_does(arithmetic: Arithmetic) -> None:
-    """Against bitsandbytes' own layer in the mode that uses this arithmetic, gradient included."""
+    """A layer equals bitsandbytes' own layer with the same arithmetic, gradient included."""
     mine, weight = layer(arithmetic)
-    theirs = bitsandbytes().nn.Linear8bitLt(32, 48, has_fp16_weights=False)
+    theirs = load_bitsandbytes().nn.Linear8bitLt(32, 48, has_fp16_weights=False)
     theirs.load_state_dict({"weight": weight, "bias": mine.bias})
     theirs = theirs.to("cpu")
     theirs.state.threshold = 6.0 if arithmetic == "threshold-6" else 0.0
@@ -58,7 +59,7 @@ def test_a_layer_multiplies_as_bitsandbytes_does(arithmetic: Arithmetic) -> None
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_only_the_published_arithmetic_lets_rows_see_each_other(arithmetic: Arithmetic) -> None:
-    """A neighbour with an outlier changes a row with threshold 6, and with nothing else."""
+    """A neighbour with an outlier changes a row with threshold-6 and with no other arithmetic."""
     mine, _ = layer(arithmetic)
     row, loud = torch.randn(1, 32), torch.full((1, 32), 1.0)
     loud[0, 5] = 9.0
@@ -68,7 +69,7 @@ def test_only_the_published_arithmetic_lets_rows_see_each_other(arithmetic: Arit
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_int8_stays_near_the_plain_forward_with_the_adapter_active(folder: Path, arithmetic: Arithmetic) -> None:
-    """Against the full prompt through transformers and peft in float32; and it is not the same model by accident."""
+    """Int8 scores are close to transformers and peft in float32 on the full prompt, but not equal."""
     base = opened(folder, arithmetic)
     served = base.label_logits([base.frame(base.encode(text)) for text in TEXTS], "x").softmax(-1)
     tensors = random_adapter(base, LORA, 1)
@@ -78,7 +79,7 @@ def test_int8_stays_near_the_plain_forward_with_the_adapter_active(folder: Path,
 
 @pytest.mark.parametrize(("arithmetic", "bound"), [("weight-only", NOISE), ("threshold-0", FLIPPED)])
 def test_an_int8_score_does_not_depend_on_its_neighbours(folder: Path, arithmetic: Arithmetic, bound: float) -> None:
-    """Weight-only: as exact as float32. Rounded activations: up to a rounding that noise flips."""
+    """Weight-only matches as exactly as float32; rounded activations match up to one rounding that noise flips."""
     base = opened(folder, arithmetic)
     batch = [base.frame(base.encode(f"{text} {n}")) for n in range(4) for text in TEXTS]
     together = base.label_logits(batch, "x").softmax(-1)
@@ -87,7 +88,7 @@ def test_an_int8_score_does_not_depend_on_its_neighbours(folder: Path, arithmeti
 
 
 def test_an_adapter_trains_over_int8(folder: Path) -> None:
-    """The loss falls through frozen int8 layers, with and without keeping activations, and both agree."""
+    """The loss falls through frozen int8 layers, and keeping activations or not gives the same gradients."""
     base = opened(folder, "weight-only")
     batch = [base.frame(base.encode(text)) for text in TEXTS[:3]]
     targets, weights, states = torch.eye(3), torch.ones(3), []

@@ -1,4 +1,4 @@
-"""The production path on a small GPT-J whose answers mean something: quantise, load, adapt, score, save, reload."""
+"""The production path on a small GPT-J with meaningful answers: quantise, load, adapt, score, save, reload."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,22 +8,22 @@ import torch
 from rich.console import Console
 
 from model.adapters.registry import SHIPPED_FOLDER
-from model.calibration import calibrated
+from model.calibration import apply_temperature
 from model.classifier import Item
 from model.gptj.base import GPTJ, open_gptj
 from model.gptj.int8 import ARITHMETICS, Arithmetic
 from model.labels import LABELS, Label
 from model.prepare import prepare
 from model.serving.scorer import Scorer
-from training.evaluate import measure
-from training.examples import Example, balanced
-from training.fit import Recipe, logits_of, make_optimizer
+from training.evaluation import measure
+from training.examples import Example, draw_balanced
 from training.samples import read_held_out, read_replay
-from training.train import calibrate, save, train
+from training.train import calibrate, save_adapter, train
+from training.training_loop import Recipe, compute_logits, make_optimizer
 
 ADAPTER = SHIPPED_FOLDER / "mini"
 INT8_BOUND = 0.02
-"""How much balanced accuracy 8-bit weights may cost on 600 labelled texts."""
+"""The balanced accuracy that 8-bit weights may cost on 600 labelled texts."""
 
 
 @pytest.fixture(scope="module")
@@ -33,33 +33,33 @@ def mini() -> GPTJ:
 
 @pytest.fixture(scope="module")
 def sample() -> list[Example]:
-    """Labelled texts that neither `mini` nor its shipped adapter has seen."""
+    """Labelled texts that neither `mini` nor its shipped adapter was trained on."""
     labelled = [example for example in read_held_out()[1] if example.source in ("davidson", "mix")]
-    return balanced(labelled, 200, seed=1)
+    return draw_balanced(labelled, 200, seed=1)
 
 
 @pytest.fixture(scope="module")
 def exact(mini: GPTJ, sample: list[Example]) -> torch.Tensor:
-    """Logits of the sample in float32, with the shipped adapter."""
+    """The sample's logits in float32 with the shipped adapter."""
     return shipped_logits(mini, sample)
 
 
 def shipped_logits(base: GPTJ, sample: list[Example]) -> torch.Tensor:
     Scorer(base).load("shipped", ADAPTER)
-    return logits_of(base, "shipped", [example.text for example in sample])
+    return compute_logits(base, "shipped", [example.text for example in sample])
 
 
 def accuracy(logits: torch.Tensor, sample: list[Example]) -> float:
     labels = torch.tensor([LABELS.index(example.label) for example in sample])
-    return measure(calibrated(logits, 1.0), labels).balanced_accuracy
+    return measure(apply_temperature(logits, 1.0), labels).balanced_accuracy
 
 
 def test_quantise_load_adapt_score_save_reload(tmp_path: Path) -> None:
-    """For real: int8 weights from disk, Adam with 8-bit moments, and after a reload the same scores to the bit."""
+    """With int8 weights from disk and 8-bit Adam, a trained adapter gives bit-identical scores after a reload."""
     prepare("mini", tmp_path / "int8", Console(quiet=True))
     base = open_gptj(str(tmp_path / "int8"))
     learn = [e for e in read_replay() if e.source == "davidson"]
-    test = balanced([e for e in read_held_out()[1] if e.source == "davidson"], 60, seed=1)
+    test = draw_balanced([e for e in read_held_out()[1] if e.source == "davidson"], 60, seed=1)
     recipe = Recipe(epochs=1.0, learning_rate=2e-3, optimizer="adam8bit", balance=False, max_tokens=64)
     lora = replace(base.default_lora, rank=16, alpha=32.0)
     trained = train(base, learn, recipe, lora=lora)
@@ -67,20 +67,20 @@ def test_quantise_load_adapt_score_save_reload(tmp_path: Path) -> None:
     temperature, _ = calibrate(base, trained, learn[::9])
     base.attach("trained", lora, trained.tensors)
     texts = [example.text for example in test]
-    before, after = logits_of(base, "", texts), logits_of(base, "trained", texts)
+    before, after = compute_logits(base, "", texts), compute_logits(base, "trained", texts)
     assert accuracy(after, test) > max(accuracy(before, test), 0.6)
 
-    save(tmp_path / "adapter", base, trained, learn, recipe, temperature, {})
+    save_adapter(tmp_path / "adapter", base, trained, learn, recipe, temperature, {})
     fresh = Scorer(open_gptj(str(tmp_path / "int8")))
     fresh.load("reloaded", tmp_path / "adapter")
     served = fresh.classify([Item(text, "reloaded") for text in texts])
-    expected = calibrated(after, temperature)
+    expected = apply_temperature(after, temperature)
     for verdict, row in zip(served, expected.tolist(), strict=True):
         assert [verdict.probabilities[label] for label in LABELS] == pytest.approx(row, abs=1e-5)
 
 
 def test_adams_moments_are_really_in_8_bit(mini: GPTJ) -> None:
-    """A matrix of 4,096 elements or more; smaller ones keep 32 bits, which a tiny test would not notice."""
+    """8-bit Adam uses 8 bits for matrices of 4,096 elements or more, which a tiny model does not have."""
     learner = mini.start_training(replace(mini.default_lora, rank=16))
     optimizer = make_optimizer(learner, Recipe(optimizer="adam8bit"))
     batch = [mini.frame(mini.encode(text)) for text in ("hello", "you idiot")]
@@ -92,7 +92,7 @@ def test_adams_moments_are_really_in_8_bit(mini: GPTJ) -> None:
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_what_8_bit_weights_cost(arithmetic: Arithmetic, exact: torch.Tensor, sample: list[Example]) -> None:
-    """On labelled texts: hardly any accuracy, and nearly every text keeps its label."""
+    """Int8 costs hardly any accuracy on labelled texts, and nearly every text keeps its label."""
     rounded = shipped_logits(open_gptj("mini", precision="int8", arithmetic=arithmetic), sample)
     same = float((exact.argmax(-1) == rounded.argmax(-1)).float().mean())
     assert abs(accuracy(exact, sample) - accuracy(rounded, sample)) <= INT8_BOUND and same >= 0.95
@@ -108,7 +108,7 @@ def test_what_8_bit_weights_cost(arithmetic: Arithmetic, exact: torch.Tensor, sa
     ],
 )
 def test_clear_messages_get_sensible_verdicts(text: str, label: Label, mini: GPTJ) -> None:
-    """With the shipped adapter; anything subtler is measured in the adapter's report."""
+    """With the shipped adapter `mini` gives plain texts the right labels."""
     scorer = Scorer(mini)
     scorer.load("shipped", ADAPTER)
     assert scorer.classify([Item(text, "shipped")])[0].label is label

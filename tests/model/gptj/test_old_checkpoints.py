@@ -1,4 +1,4 @@
-"""Checkpoints as the 6B's repository has one: torch's files, buffers that nobody needs any more, a commit by name."""
+"""Checkpoints as in the 6B's repository: torch's files, unused buffers, and a commit instead of a branch."""
 
 import json
 import os
@@ -16,11 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model.adapters.registry import registry_of
+from model.adapters.registry import open_registry
 from model.base import BaseNotFound
 from model.classifier import AdapterRejected
 from model.gptj.base import open_gptj
-from model.gptj.files import KNOWN
+from model.gptj.files import KNOWN_COMMITS
 from tests.model.tiny import make_gptj
 
 ROOT = Path(__file__).parents[3]
@@ -32,7 +32,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def old(plain: Path, folder: Path, **more: object) -> Path:
-    """The same weights in pytorch_model.bin, with each layer's causal mask beside them."""
+    """The same weights in pytorch_model.bin, with each layer's causal mask."""
     shutil.copytree(plain, folder)
     state: dict[str, object] = dict(load_file(folder / "model.safetensors"))
     (folder / "model.safetensors").unlink()
@@ -44,7 +44,7 @@ def old(plain: Path, folder: Path, **more: object) -> Path:
 
 
 def test_a_checkpoint_of_the_old_form_is_the_same_one(plain: Path, tmp_path: Path) -> None:
-    """Fingerprint and answers, from pytorch_model.bin with `attn.bias` and `attn.masked_bias`."""
+    """A pytorch_model.bin with `attn.bias` and `attn.masked_bias` has the same fingerprint and answers."""
     one, other = open_gptj(str(plain)), open_gptj(str(old(plain, tmp_path / "old")))
     assert one.fingerprint == other.fingerprint
     texts = [one.frame(one.encode(text)) for text in ("see you tomorrow", "you idiot")]
@@ -53,7 +53,7 @@ def test_a_checkpoint_of_the_old_form_is_the_same_one(plain: Path, tmp_path: Pat
 
 
 class Evil:
-    """What runs where a pickle is simply loaded."""
+    """An object that runs a command when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, (f"touch {os.environ['EVIL_MARK']}",)
@@ -62,7 +62,7 @@ class Evil:
 def test_a_checkpoint_that_would_run_code_is_refused(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In torch's own container, and as a bare pickle: one line, and nothing ran."""
+    """A file with code, in torch's container or as a bare pickle, is refused in one line and runs nothing."""
     mark = tmp_path / "mark"
     monkeypatch.setenv("EVIL_MARK", str(mark))
     folder = old(plain, tmp_path / "old", **{"transformer.evil": Evil()})
@@ -75,7 +75,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(
 
 
 def test_safetensors_come_before_torchs_files(plain: Path, tmp_path: Path) -> None:
-    """Where a folder has both, the ones that can hold nothing but numbers."""
+    """A folder with both formats is read from safetensors, which hold only numbers."""
     folder = old(plain, tmp_path / "both")
     other = load_file(plain / "model.safetensors")
     other["lm_head.bias"] += 1.0
@@ -85,7 +85,7 @@ def test_safetensors_come_before_torchs_files(plain: Path, tmp_path: Path) -> No
 
 
 class Hub(BaseHTTPRequestHandler):
-    """It has nothing, and remembers what it was asked for."""
+    """A hub without files that records the requests."""
 
     asked: ClassVar[list[str]] = []
 
@@ -113,37 +113,37 @@ def hub() -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["EleutherAI/gpt-j-6b", f"EleutherAI/gpt-j-6b@{'ab' * 20}"])
 def test_a_download_names_its_commit(name: str, hub: str, tmp_path: Path) -> None:
-    """The one that is asked for, or the one that is known of the 6B; never a branch."""
+    """A hub id loads the commit it names, or the known commit of the 6B, never a branch."""
     script = f"from model.gptj.files import open_checkpoint; open_checkpoint({name!r})"
     environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
     )
     assert "BaseNotFound" in done.stderr
-    commit = name.partition("@")[2] or KNOWN["eleutherai/gpt-j-6b"]
+    commit = name.partition("@")[2] or KNOWN_COMMITS["eleutherai/gpt-j-6b"]
     paths = [path for path in Hub.asked if "/resolve/" in path]
     assert paths and all(f"/resolve/{commit}/" in path for path in paths), Hub.asked
 
 
 @pytest.mark.parametrize("name", ["someone/gpt", "someone/gpt@main", "someone/gpt@v1", f"someone/gpt@{'A' * 40}"])
 def test_a_hub_id_without_a_commit_is_refused_with_the_fix(name: str) -> None:
-    """A branch or a tag can be exchanged by whoever owns it."""
+    """A branch or a tag is refused, because a repository's owner can move it."""
     with pytest.raises(BaseNotFound, match=r"commit|hub id like"):
         open_gptj(name)
 
 
 def test_a_commit_is_no_part_of_the_folder_for_adapters(tmp_path: Path) -> None:
-    """A base that is brought up to date keeps its adapters; their manifests tell which one they were made over."""
+    """A new commit of a base uses the same adapters folder; each manifest names its base."""
     folders = set()
     for name in ("EleutherAI/gpt-j-6b", f"EleutherAI/gpt-j-6b@{'ab' * 20}"):
         with pytest.raises(AdapterRejected) as refused:
-            registry_of(name, tmp_path)
+            open_registry(name, tmp_path)
         folders.add(str(refused.value).partition(":")[0])
     assert len(folders) == 1
 
 
 def test_a_prepared_folder_tells_its_commit(plain: Path, tmp_path: Path) -> None:
-    """prepared.json has the source and, for a hub repository, the commit."""
+    """prepared.json names the source and, for a hub repository, the commit."""
     command = [sys.executable, "-m", "model.prepare", str(plain), "--out", str(tmp_path / "int8")]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=200)
     manifest = json.loads((tmp_path / "int8" / "prepared.json").read_text())

@@ -1,4 +1,4 @@
-"""Batching: what waits goes together, cancelled callers cost nothing, and a full queue says so."""
+"""Waiting items form one batch, cancelled callers cost nothing, and a full queue is reported."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def items(*texts: str) -> list[Item]:
 
 
 async def test_what_arrives_while_the_device_is_busy_goes_out_as_one_batch() -> None:
-    """The first message starts at once, the next three share a batch."""
+    """The first message starts at once, and the next three share a batch."""
     device = GatedStub()
     batcher = Batcher(device)
     async with asyncio.TaskGroup() as group:
@@ -45,7 +45,7 @@ async def test_what_arrives_while_the_device_is_busy_goes_out_as_one_batch() -> 
 
 
 async def test_a_batch_keeps_to_the_token_budget() -> None:
-    """Six messages of 10 tokens, 25 tokens a batch: two in each, in order."""
+    """Six messages of 10 tokens with 25 tokens a batch go in pairs, in order."""
     device = StubClassifier()
     batcher = Batcher(device, max_batch_tokens=25, count_tokens=lambda _: 10)
     async with asyncio.TaskGroup() as group:
@@ -56,7 +56,7 @@ async def test_a_batch_keeps_to_the_token_budget() -> None:
 
 
 async def test_a_cancelled_caller_never_reaches_the_device() -> None:
-    """Whoever gave up is dropped before the batch is built."""
+    """A cancelled caller's item is dropped before the batch is built."""
     device = GatedStub()
     batcher = Batcher(device)
     async with asyncio.TaskGroup() as group:
@@ -75,7 +75,7 @@ async def test_a_cancelled_caller_never_reaches_the_device() -> None:
 
 
 async def test_beyond_the_bound_the_caller_is_told_at_once() -> None:
-    """`Overloaded` is an answer; an endless queue is none."""
+    """A full queue raises `Overloaded` instead of growing without end."""
     device = GatedStub()
     batcher = Batcher(device, max_waiting_tokens=25, count_tokens=lambda _: 10)
     async with asyncio.TaskGroup() as group:
@@ -93,7 +93,7 @@ async def test_beyond_the_bound_the_caller_is_told_at_once() -> None:
 
 
 async def test_nobody_is_left_hanging_when_the_batcher_stops() -> None:
-    """Callers under way and callers in line both get `Unavailable`."""
+    """At the end both running and queued calls get `Unavailable`."""
     device = GatedStub()
     batcher = Batcher(device)
 

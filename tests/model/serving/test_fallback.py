@@ -1,4 +1,4 @@
-"""The embedded base stands in for a production base that is killed, hung or missing, and steps back by itself."""
+"""The embedded base stands in for a production base that is killed, hung or missing, and hands back later."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import pytest
 
 from model.adapters.registry import SHIPPED
 from model.classifier import AdapterRejected, Item, Unavailable, Verdict
-from model.serving.fallback import Fallback, Production
+from model.serving.fallback import Fallback, ProductionClassifier
 from model.serving.worker import Worker
 from tests.conftest import StubClassifier
 
@@ -19,7 +19,7 @@ RUDE = Item("RUDE words", "global/big")
 
 
 class StubProduction(StubClassifier):
-    """Answers while `works`; `restart` mends it once `mended` is set."""
+    """A production base that answers while `works`; `restart` repairs it after `mended` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,17 +38,19 @@ class StubProduction(StubClassifier):
 
 
 @contextlib.asynccontextmanager
-async def running(production: Production, stand_in: StubClassifier | Worker, **more: float) -> AsyncIterator[Fallback]:
-    told: list[str] = []
+async def running(
+    production: ProductionClassifier, stand_in: StubClassifier | Worker, **more: float
+) -> AsyncIterator[Fallback]:
+    notices: list[str] = []
     fallback = Fallback(
         production,
         stand_in,
         trial_adapter=lambda: "global/big",
         stand_in_adapter=STAND_IN,
-        told=told.append,
+        on_notice=notices.append,
         **{"retry_after_s": 0.02, **more},  # type: ignore[arg-type]
     )
-    fallback.heard = told  # type: ignore[attr-defined]
+    fallback.notices = notices  # type: ignore[attr-defined]
     async with asyncio.TaskGroup() as group:
         task = group.create_task(fallback.run())
         yield fallback
@@ -62,11 +64,11 @@ async def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 
 async def test_a_killed_production_process_is_stood_in_for_and_comes_back() -> None:
-    """SIGKILL while 20 requests are under way: every caller has an answer, later ones are the production model's."""
+    """After SIGKILL during 20 requests every caller has an answer, and the production model answers later ones."""
     async with (
         Worker("minilm", lambda _: SHIPPED, threads=1, attempts=1) as production,
         Worker("minilm", lambda _: SHIPPED, threads=1) as stand_in,
-        running(production, stand_in, patience_s=60) as fallback,
+        running(production, stand_in, first_start_wait_s=60) as fallback,
     ):
         (before,) = await fallback.classify([Item("hello", "global/big")])
         assert not before.stand_in and before.adapter == "global/big"
@@ -79,15 +81,15 @@ async def test_a_killed_production_process_is_stood_in_for_and_comes_back() -> N
             assert production.pid is not None
             os.kill(production.pid, signal.SIGKILL)
         marks = {verdict.stand_in for call in calls for verdict in call.result()}
-        assert True in marks and len(fallback.heard) == 1  # type: ignore[attr-defined]
+        assert True in marks and len(fallback.notices) == 1  # type: ignore[attr-defined]
         await until(lambda: not fallback.trouble)
         (after,) = await fallback.classify([Item("hello", "global/big")])
         assert not after.stand_in and after.harm == pytest.approx(before.harm, abs=1e-6)
-        assert len(fallback.heard) == 2 and "taken over" in fallback.heard[1]  # type: ignore[attr-defined]
+        assert len(fallback.notices) == 2 and "taken over" in fallback.notices[1]  # type: ignore[attr-defined]
 
 
 async def test_a_missing_base_is_told_once_and_tried_again() -> None:
-    """The stand-in answers from the first message on; when the base is there, it takes over."""
+    """With a missing base the stand-in answers from the start until the base appears."""
     production = StubProduction()
     production.works = False
     async with running(production, StubClassifier()) as fallback:
@@ -95,14 +97,14 @@ async def test_a_missing_base_is_told_once_and_tried_again() -> None:
             (verdict,) = await fallback.classify([RUDE])
             assert verdict.stand_in and verdict.label == "offensive"
             await asyncio.sleep(0.05)
-        assert len(fallback.heard) == 1 and "no such folder" in fallback.trouble  # type: ignore[attr-defined]
+        assert len(fallback.notices) == 1 and "no such folder" in fallback.trouble  # type: ignore[attr-defined]
         production.mended = True
         await until(lambda: not fallback.trouble)
         assert not (await fallback.classify([RUDE]))[0].stand_in
 
 
 async def test_a_process_that_ended_unasked_is_noticed_before_the_next_message() -> None:
-    """Nobody waits for a restart: the stand-in answers at once."""
+    """After the process ends by itself, the stand-in answers the next message at once."""
     production = StubProduction()
     async with running(production, StubClassifier()) as fallback:
         assert not (await fallback.classify([RUDE]))[0].stand_in
@@ -111,20 +113,20 @@ async def test_a_process_that_ended_unasked_is_noticed_before_the_next_message()
 
 
 async def test_a_slow_first_start_is_waited_for_only_so_long() -> None:
-    """A big base may need minutes; messages do not."""
+    """Messages do not wait for a base that loads for minutes."""
 
     class Slow(StubProduction):
         async def classify(self, items: Sequence[Item]) -> list[Verdict]:
             await asyncio.sleep(0.3)
             return await super().classify(items)
 
-    async with running(Slow(), StubClassifier(), patience_s=0.05) as fallback:
+    async with running(Slow(), StubClassifier(), first_start_wait_s=0.05) as fallback:
         assert (await fallback.classify([RUDE]))[0].stand_in and "loaded" in fallback.trouble
         await until(lambda: not fallback.trouble)
 
 
 async def test_a_case_of_the_stand_in_is_explained_by_the_stand_in() -> None:
-    """Its adapter is unknown to the production base; the order of the answers stays."""
+    """An old case goes to the stand-in that scored it, and the answers keep their order."""
     production, stand_in = StubProduction(), StubClassifier()
     async with running(production, stand_in) as fallback:
         items = [Item("HATE", STAND_IN), RUDE, Item("hi", STAND_IN)]
@@ -135,7 +137,7 @@ async def test_a_case_of_the_stand_in_is_explained_by_the_stand_in() -> None:
 
 
 async def test_a_spoilt_adapter_is_no_dead_model() -> None:
-    """It is said as such, and nothing stands in for it."""
+    """A rejected adapter is reported and not replaced by the stand-in."""
     production = StubProduction()
     production.spoilt = True
     async with running(production, StubClassifier()) as fallback:
@@ -145,7 +147,7 @@ async def test_a_spoilt_adapter_is_no_dead_model() -> None:
 
 
 async def test_without_either_the_caller_is_told() -> None:
-    """Messages then wait in the journal."""
+    """If both bases fail, the caller gets `Unavailable` and messages wait in the journal."""
 
     class Nothing(StubClassifier):
         async def classify(self, items: Sequence[Item]) -> list[Verdict]:

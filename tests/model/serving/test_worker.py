@@ -1,4 +1,4 @@
-"""The model's process: killed under load it comes back, and no caller is left hanging."""
+"""The model's process comes back after it is killed under load, and every caller gets an answer."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from model.adapters.registry import SHIPPED
 from model.classifier import AdapterRejected, Died, Item
-from model.explain import evidence
+from model.explain import find_evidence
 from model.labels import Label
 from model.serving.worker import Worker
 
@@ -18,7 +18,7 @@ ADAPTER = "global/shipped"
 
 
 async def test_killed_under_load_it_is_back_and_every_caller_has_an_answer() -> None:
-    """SIGKILL twice in the middle of 20 requests of 200 texts."""
+    """After SIGKILL twice during 20 requests of 200 texts, every request has its answer."""
     async with Worker("minilm", lambda _: SHIPPED, threads=1) as worker:
         first = (await worker.classify([Item("hello", ADAPTER)]))[0]
         async with asyncio.TaskGroup() as group:
@@ -37,7 +37,7 @@ async def test_killed_under_load_it_is_back_and_every_caller_has_an_answer() -> 
 
 
 async def test_a_rejected_adapter_is_an_answer_and_the_worker_lives_on(tmp_path: Path) -> None:
-    """The next request with a good adapter is served by the same process."""
+    """After a rejected adapter the same process serves the next request."""
     folders = {"global/bad": tmp_path, ADAPTER: SHIPPED}
     async with Worker("minilm", folders.__getitem__, threads=1) as worker:
         with pytest.raises(AdapterRejected):
@@ -47,18 +47,17 @@ async def test_a_rejected_adapter_is_an_answer_and_the_worker_lives_on(tmp_path:
 
 
 async def test_the_explanation_points_at_the_word_that_did_it() -> None:
-    """Of five words, the insult weighs most."""
+    """The insult has the highest weight of five words."""
     async with Worker("minilm", lambda _: SHIPPED, threads=1) as worker:
         text = "you are such a moron"
         verdict = (await worker.classify([Item(text, ADAPTER)]))[0]
-        found = await evidence(worker, text, verdict, Label.OFFENSIVE)
+        found = await find_evidence(worker, text, verdict, Label.OFFENSIVE)
         assert " ".join(piece.word for piece in found) == text
         assert max(found, key=lambda piece: piece.weight).word == "moron"
 
 
 async def test_a_process_that_gets_no_more_memory_is_replaced(capfd: pytest.CaptureFixture[str]) -> None:
-    """The real process, by a limit of its own. oneDNN does not get over that: the same texts would fail in it for ever,
-    so another one answers, as before."""
+    """After running out of memory the real process is replaced, because oneDNN would keep failing."""
     texts = [Item(f"{word} {number} " * 120, ADAPTER) for number in range(16) for word in ("moron", "hello")]
     async with Worker("minilm", lambda _: SHIPPED, threads=1, attempts=1) as worker:
         before = await worker.classify(texts)
@@ -71,7 +70,7 @@ async def test_a_process_that_gets_no_more_memory_is_replaced(capfd: pytest.Capt
         with pytest.raises(Died):
             await worker.classify(texts)
         said = capfd.readouterr().err
-        assert "in halves" in said and "with 1 texts: given up" in said
+        assert "trying halves" in said and "with 1 texts: given up" in said
         after = await worker.classify(texts)
         assert [verdict.label for verdict in after] == [verdict.label for verdict in before]
         assert worker.restarts == 1

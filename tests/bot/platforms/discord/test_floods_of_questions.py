@@ -3,8 +3,8 @@
 import asyncio
 
 from bot.pipeline.question_lane import LIMITS, Rank
-from model.explain import MOST_TEXTS
-from model.serving.batcher import estimated_tokens
+from model.explain import MAX_TEXTS
+from model.serving.batcher import estimate_tokens
 from tests.bot.platforms.discord.conftest import Scene
 
 MEMBER = LIMITS[Rank.MEMBER].questions
@@ -17,7 +17,7 @@ async def test_explain_twenty_times_by_a_member(scene: Scene) -> None:
     before = sum(len(batch) for batch in scene.classifier.batches)
     answers = await asyncio.gather(*(scene.runs(scene.ann, "explain", message=str(mine.id)) for _ in range(20)))
     asked = sum(len(batch) for batch in scene.classifier.batches) - before
-    assert asked <= MEMBER * (MOST_TEXTS + 2)
+    assert asked <= MEMBER * (MAX_TEXTS + 2)
     refused = [answer.content for answer in answers if "Ask again in" in answer.content]
     assert len(refused) == 20 - MEMBER and all(answer.ephemeral for answer in answers)
     card = await scene.card()
@@ -31,8 +31,8 @@ async def test_explain_of_the_longest_messages_by_a_member(scene: Scene) -> None
     before = len(scene.classifier.batches)
     await asyncio.gather(*(scene.runs(scene.ann, "explain", message=str(one.id)) for one in long))
     asked = [text for batch in scene.classifier.batches[before:] for text in batch]
-    assert len(asked) <= 2 * (MOST_TEXTS + 2)
-    assert sum(map(estimated_tokens, asked)) <= 2 * 10_000
+    assert len(asked) <= 2 * (MAX_TEXTS + 2)
+    assert sum(map(estimate_tokens, asked)) <= 2 * 10_000
 
 
 async def test_a_moderators_preview_and_test_are_bounded_too(scene: Scene) -> None:

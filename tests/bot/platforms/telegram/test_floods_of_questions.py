@@ -1,8 +1,8 @@
 """What a member can have the model read by commands and clicks: counted at the classifier."""
 
 from bot.pipeline.question_lane import LIMITS, Rank
-from model.explain import MOST_TEXTS
-from model.serving.batcher import estimated_tokens
+from model.explain import MAX_TEXTS
+from model.serving.batcher import estimate_tokens
 from tests.bot.platforms.telegram.conftest import Scene
 
 MEMBER = LIMITS[Rank.MEMBER].questions
@@ -18,7 +18,7 @@ async def test_explain_twenty_times_by_a_member(scene: Scene) -> None:
         await scene.server.says(scene.group, scene.ann, "/explain", reply_to=mine)
     await scene.settled()
     asked = sum(len(batch) for batch in scene.classifier.batches) - before
-    assert asked <= MEMBER * (MOST_TEXTS + 2)
+    assert asked <= MEMBER * (MAX_TEXTS + 2)
     told = [message.text for message in scene.server.by_bot(scene.server.private(scene.ann))]
     assert sum("Ask again in" in text for text in told) == 1, "said once: answers have a limit of their own"
     assert sum("<code>HATE</code>" in text for text in told) == MEMBER
@@ -34,8 +34,8 @@ async def test_explain_of_the_longest_messages_by_a_member(scene: Scene) -> None
         await scene.server.says(scene.group, scene.ann, "/explain", reply_to=one)
     await scene.settled()
     asked = [text for batch in scene.classifier.batches[before:] for text in batch]
-    assert len(asked) <= 2 * (MOST_TEXTS + 2)
-    assert sum(map(estimated_tokens, asked)) <= 2 * 10_000
+    assert len(asked) <= 2 * (MAX_TEXTS + 2)
+    assert sum(map(estimate_tokens, asked)) <= 2 * 10_000
 
 
 async def test_explain_button_pressed_by_a_moderator_a_hundred_times(scene: Scene) -> None:
@@ -47,7 +47,7 @@ async def test_explain_button_pressed_by_a_moderator_a_hundred_times(scene: Scen
         await scene.server.clicks(scene.mod, card, "Explain")
     await scene.settled()
     asked = sum(len(batch) for batch in scene.classifier.batches) - before
-    assert asked <= LIMITS[Rank.MODERATOR].questions * (MOST_TEXTS + 2)
+    assert asked <= LIMITS[Rank.MODERATOR].questions * (MAX_TEXTS + 2)
     assert any("Ask again in" in message.text for message in scene.server.by_bot(scene.board))
 
 

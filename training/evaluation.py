@@ -1,4 +1,4 @@
-"""How good an adapter is: pure functions on probabilities and labels."""
+"""Measures an adapter with pure functions of probabilities and labels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,19 +6,20 @@ import torch
 from torch import Tensor
 
 from model.labels import LABELS, Label
-from model.quality import Metrics, Tally
+from model.quality import Metrics, MetricsTally
 
 
 def measure(probabilities: Tensor, labels: Tensor) -> Metrics:
-    """(N, 3) probabilities against (N,) label indices."""
-    tally = Tally()
+    """The metrics of (N, 3) probabilities and (N,) label indices."""
+    tally = MetricsTally()
     for row, label in zip(probabilities.tolist(), labels.tolist(), strict=True):
         tally.add(row, LABELS[label])
     return tally.metrics()
 
 
 def area_under_curve(scores: Sequence[float], harmful: Sequence[bool]) -> float:
-    """Probability that a harmful text scores above a harmless one (Mann-Whitney U); ties count half."""
+    """Area under the ROC curve: how often a harmful text scores above a harmless one (Mann-Whitney U); ties count
+    half."""
     order = torch.tensor(scores, dtype=torch.float64)
     truth = torch.tensor(harmful)
     above, below = order[truth], order[~truth]
@@ -33,9 +34,9 @@ def flagged_share(probabilities: Tensor) -> float:
     return float((probabilities.argmax(dim=-1) != LABELS.index(Label.NEUTRAL)).float().mean())
 
 
-def by_slice(probabilities: Tensor, slices: Sequence[str]) -> Mapping[str, float]:
+def flagged_by_slice(probabilities: Tensor, slices: Sequence[str]) -> Mapping[str, float]:
     """Share of each slice's texts that is flagged."""
     return {
-        name: flagged_share(probabilities[[i for i, mine in enumerate(slices) if mine == name]])
+        name: flagged_share(probabilities[[i for i, text_slice in enumerate(slices) if text_slice == name]])
         for name in sorted(set(slices))
     }

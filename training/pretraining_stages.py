@@ -1,4 +1,4 @@
-"""The two stages in which `mini` learns: language from running text, then labels through the instruction."""
+"""The two stages of pretraining `mini`: language from running text, then labels through the prompt."""
 
 import math
 import random
@@ -15,22 +15,22 @@ from transformers import GPT2Tokenizer, GPTJConfig, GPTJForCausalLM
 
 from model.labels import LABELS
 from model.prompts import INSTRUCTION, RAW, Prompt
-from training.corpus import CardDelivery
+from training.corpus import PostedTextStyle
 from training.examples import Example
-from training.fit import Advance
+from training.training_loop import Advance
 
 BLOCK_TOKENS = 128
-"""Length of one row of running text; chat messages are shorter, and a longer one costs more attention."""
+"""Tokens of one row of running text; chat messages are shorter, and longer rows cost more attention."""
 
 MESSAGE_TOKENS = 80
-"""A longer message is taught by its start and its end, as it is read when it is scored."""
+"""Tokens of a message; a longer one keeps its start and its end, as in scoring."""
 RAW_SHARE = 0.25
-"""Part of the second stage's steps that ask with the separator alone."""
+"""Share of the second stage's steps that use the prompt without instruction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """How one stage descends. `rows` are blocks or messages in a step; the rate falls in a cosine to a fiftieth."""
+    """The settings of one stage. `rows` are blocks or messages per step; the rate falls by a cosine to a fiftieth."""
 
     steps: int
     rows: int
@@ -40,7 +40,7 @@ class Stage:
     seed: int = 1
 
 
-def fresh_model(tokens: int, seed: int) -> GPTJForCausalLM:
+def new_model(tokens: int, seed: int) -> GPTJForCausalLM:
     """A GPT-J of 8.8 million parameters: 6 layers of 256, 4 heads, and a vocabulary of `tokens`, untied as GPT-J's."""
     torch.manual_seed(seed)
     end = tokens - 1
@@ -58,7 +58,7 @@ def fresh_model(tokens: int, seed: int) -> GPTJForCausalLM:
     return GPTJForCausalLM(shape)
 
 
-def blocks(texts: Iterable[str], tokenizer: GPT2Tokenizer, count: int) -> Tensor:
+def token_blocks(texts: Iterable[str], tokenizer: GPT2Tokenizer, count: int) -> Tensor:
     """(count or fewer, `BLOCK_TOKENS`) token ids: the texts end to end with `<|endoftext|>` between them."""
     ids: list[int] = []
     wanted = count * BLOCK_TOKENS
@@ -79,7 +79,7 @@ def learn_language(model: GPTJForCausalLM, text: Tensor, stage: Stage, advance: 
         for step in range(stage.steps):
             yield next_token_loss(model, text[order[step * stage.rows : (step + 1) * stage.rows]])
 
-    return descend(model, losses(), stage, advance)
+    return run_steps(model, losses(), stage, advance)
 
 
 def next_token_loss(model: GPTJForCausalLM, rows: Tensor) -> Tensor:
@@ -91,11 +91,11 @@ def next_token_loss(model: GPTJForCausalLM, rows: Tensor) -> Tensor:
 def learn_labels(
     model: GPTJForCausalLM, tokenizer: GPT2Tokenizer, examples: Sequence[Example], stage: Stage, advance: Advance
 ) -> list[float]:
-    """The answer's token after instruction, message and separator; no other token counts. Returns smoothed losses."""
+    """Trains only the answer's token after instruction, message and separator. Returns the smoothed losses."""
     chance = random.Random(stage.seed)  # noqa: S311 - a reproducible order, not a secret
-    posted = CardDelivery([example.text for example in examples], stage.seed)
-    drawn = [examples[i] for i in even_by_label_and_source(examples, stage.steps * stage.rows, chance)]
-    messages = [message_ids(tokenizer, posted(example.text)) for example in drawn]
+    styled = PostedTextStyle([example.text for example in examples], stage.seed)
+    drawn = [examples[i] for i in draw_evenly(examples, stage.steps * stage.rows, chance)]
+    messages = [message_ids(tokenizer, styled(example.text)) for example in drawn]
     answers = [tokenizer.encode(answer)[0] for answer in INSTRUCTION.answers]
     steps = _like_lengths([len(ids) for ids in messages], stage.rows, chance)
 
@@ -105,11 +105,11 @@ def learn_labels(
             logits = answer_logits(model, tokenizer, prompt, [messages[i] for i in step])
             yield F.cross_entropy(logits, torch.tensor([answers[LABELS.index(drawn[i].label)] for i in step]))
 
-    return descend(model, losses(), stage, advance)
+    return run_steps(model, losses(), stage, advance)
 
 
 def message_ids(tokenizer: GPT2Tokenizer, text: str) -> list[int]:
-    """A message's own tokens, head and tail where it is long; what is typed never becomes a special token."""
+    """A message's tokens, never special tokens; a long message keeps its start and its end."""
     ids: list[int] = tokenizer.encode(text, split_special_tokens=True)
     tail = MESSAGE_TOKENS // 3
     return ids if len(ids) <= MESSAGE_TOKENS else ids[: MESSAGE_TOKENS - tail] + ids[-tail:]
@@ -120,13 +120,13 @@ def answer_logits(
 ) -> Tensor:
     """(B, vocabulary) logits of the token after the separator, with gradients.
 
-    The instruction is the same for every row, so it is computed once and its keys and values are expanded over the
-    batch; autograd adds up the rows' gradients, and a step costs little more than the messages themselves.
+    The instruction is equal for all rows, so it is computed once and its keys and values are expanded over the batch.
+    Autograd sums the rows' gradients, and a step costs little more than the messages.
     """
     instruction, separator = (tokenizer.encode(part) for part in (prompt.instruction, prompt.separator))
     lengths = torch.tensor([len(ids) + len(separator) for ids in messages])
     longest = int(lengths.max())
-    # Right padding needs no mask: causal attention never looks to the right, and what stands there is not read.
+    # Right padding needs no mask: causal attention never looks to the right, and the padding's outputs are not used.
     rows = torch.tensor([[*ids, *separator, *[0] * (longest - len(ids) - len(separator))] for ids in messages])
     past = None
     if instruction:
@@ -142,29 +142,29 @@ def answer_logits(
     return logits
 
 
-def even_by_label_and_source(examples: Sequence[Example], count: int, chance: random.Random) -> list[int]:
-    """`count` example numbers: each label as often as the others, its sources by the square root of their size.
+def draw_evenly(examples: Sequence[Example], count: int, chance: random.Random) -> list[int]:
+    """Draws `count` example numbers: all labels equally often, a label's sources by the square root of their size.
 
-    Nothing is drawn a second time before everything of its label and source was drawn once.
+    An example is drawn again only after all others of its label and source.
     """
     places: dict[tuple[str, str], list[int]] = {}
     for number, example in enumerate(examples):
         places.setdefault((example.label, example.source), []).append(number)
     roots: dict[str, float] = defaultdict(float)
-    for (label, _), mine in places.items():
-        roots[label] += math.sqrt(len(mine))
+    for (label, _), of_group in places.items():
+        roots[label] += math.sqrt(len(of_group))
     drawn: list[int] = []
-    for (label, _), mine in places.items():
-        wanted = math.ceil(count / len(roots) * math.sqrt(len(mine)) / roots[label])
+    for (label, _), of_group in places.items():
+        wanted = math.ceil(count / len(roots) * math.sqrt(len(of_group)) / roots[label])
         while wanted > 0:
-            drawn += chance.sample(mine, min(wanted, len(mine)))
-            wanted -= len(mine)
+            drawn += chance.sample(of_group, min(wanted, len(of_group)))
+            wanted -= len(of_group)
     chance.shuffle(drawn)
     return drawn[:count]
 
 
 def _like_lengths(lengths: Sequence[int], rows: int, chance: random.Random) -> list[list[int]]:
-    """Message numbers of each step: within every sixteen steps' worth, messages of like length go together."""
+    """Message numbers of each step: within every sixteen steps, messages of similar length are together."""
     steps: list[list[int]] = []
     for start in range(0, len(lengths), rows * 16):
         like = sorted(range(start, min(start + rows * 16, len(lengths))), key=lambda i: lengths[i])
@@ -174,10 +174,10 @@ def _like_lengths(lengths: Sequence[int], rows: int, chance: random.Random) -> l
     return steps
 
 
-def descend(model: nn.Module, losses: Iterator[Tensor], stage: Stage, advance: Advance) -> list[float]:
+def run_steps(model: nn.Module, losses: Iterator[Tensor], stage: Stage, advance: Advance) -> list[float]:
     """AdamW with warm-up and cosine decay over `stage.steps` losses, matrix products in bfloat16 on the CPU.
 
-    Each loss is asked for with the model as the step before left it. Returns the smoothed losses.
+    Each loss is computed after the step before. Returns the smoothed losses.
     """
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
@@ -205,8 +205,8 @@ def descend(model: nn.Module, losses: Iterator[Tensor], stage: Stage, advance: A
 
 @torch.inference_mode()
 def bits_per_character(model: GPTJForCausalLM, tokenizer: GPT2Tokenizer, texts: Sequence[str]) -> float:
-    """How well the model foresees the texts, comparable across vocabularies."""
-    rows = blocks(texts, tokenizer, len(texts))
+    """The model's cross-entropy on the texts in bits per character, comparable across vocabularies."""
+    rows = token_blocks(texts, tokenizer, len(texts))
     nats = sum(float(next_token_loss(model, chunk)) * chunk[:, 1:].numel() for chunk in torch.split(rows, 16))
     tokens = sum(len(tokenizer.encode(text, split_special_tokens=True)) + 1 for text in texts)
     return nats / rows[:, 1:].numel() * tokens / sum(map(len, texts)) / math.log(2)

@@ -1,4 +1,4 @@
-"""The one training loop, for every base: what is trainable in a learner is taught labelled texts."""
+"""The training loop for every base: trains a learner's trainable parameters on labelled texts."""
 
 import math
 import random
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from model.base import Base, Encoded, TrainingModule
-from model.gptj.int8 import bitsandbytes
+from model.gptj.int8 import load_bitsandbytes
 from model.labels import LABELS
-from model.normalize import conservative
+from model.normalize import conservative_view
 from training.checkpoint import Checkpoint
 from training.examples import Example
 
@@ -24,7 +24,7 @@ Advance = Callable[[float, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that shapes a training besides its data."""
+    """All settings of a training; together with the data they determine its result."""
 
     epochs: float = 6.0
     learning_rate: float = 4e-4
@@ -41,10 +41,10 @@ class Recipe:
 
 
 @dataclass(slots=True)
-class Course:
-    """How a training went. `losses` has one smoothed value per step; `accuracies` (step, accuracy on watched texts).
+class TrainingHistory:
+    """The history of a training. `losses` has one smoothed value per step, `accuracies` (step, accuracy on `watched`).
 
-    `useful_tokens` are the texts' own, `computed_tokens` with padding and repeated instructions.
+    `useful_tokens` counts the texts' own tokens, `computed_tokens` also padding and instructions.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -53,19 +53,19 @@ class Course:
     computed_tokens: int = 0
     seconds: float = 0.0
 
-    def followed_by(self, other: "Course") -> "Course":
-        """Two trainings, one after the other, as one."""
+    def followed_by(self, later: "TrainingHistory") -> "TrainingHistory":
+        """Joins the histories of two trainings, this one and a later one."""
         steps = len(self.losses)
-        return Course(
-            self.losses + other.losses,
-            self.accuracies + [(steps + step, accuracy) for step, accuracy in other.accuracies],
-            self.useful_tokens + other.useful_tokens,
-            self.computed_tokens + other.computed_tokens,
-            self.seconds + other.seconds,
+        return TrainingHistory(
+            self.losses + later.losses,
+            self.accuracies + [(steps + step, accuracy) for step, accuracy in later.accuracies],
+            self.useful_tokens + later.useful_tokens,
+            self.computed_tokens + later.computed_tokens,
+            self.seconds + later.seconds,
         )
 
     def to_json(self) -> dict[str, float]:
-        """As kept in a manifest."""
+        """The form in a manifest."""
         return {
             "seconds": round(self.seconds, 1),
             "tokens a second": round(self.useful_tokens / max(self.seconds, 1e-9), 1),
@@ -82,11 +82,11 @@ def fit(
     *,
     watched: Sequence[Example] = (),
     checkpoint: Checkpoint | None = None,
-) -> Course:
-    """Trains what is trainable in `learner`, deterministically by `recipe.seed`.
+) -> TrainingHistory:
+    """Trains the trainable parameters of `learner`, deterministically by `recipe.seed`.
 
-    `watched` texts are answered after each epoch. With a `checkpoint` that a killed run of the same data and recipe
-    left behind, it goes on from there; the result is the same as in one go.
+    The accuracy on the `watched` texts is measured after each epoch. With a `checkpoint` of a killed run of the same
+    data and recipe it continues from there; the result equals that of an uninterrupted run.
     """
     learner.module.train(recipe.dropout)
     optimizer = make_optimizer(learner, recipe)
@@ -94,11 +94,11 @@ def fit(
     encoded = [encode(base, example.text, recipe.max_tokens) for example in examples]
     batches = _batches(examples, encoded, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, len(batches), recipe.warm_up))
-    course, smoothed, done = Course(), math.nan, 0
-    if checkpoint and (left := checkpoint.load(learner, optimizer, schedule)):
-        course, done = Course(**left), len(left["losses"])
-        smoothed = course.losses[-1] if course.losses else math.nan
-    before, began = course.seconds, time.monotonic()
+    history, smoothed, done = TrainingHistory(), math.nan, 0
+    if checkpoint and (saved := checkpoint.load(learner, optimizer, schedule)):
+        history, done = TrainingHistory(**saved), len(saved["losses"])
+        smoothed = history.losses[-1] if history.losses else math.nan
+    before, began = history.seconds, time.monotonic()
     for step, batch in enumerate(batches[done:], start=done + 1):
         ids = [encoded[i] for i in batch]
         loss = learner.loss(ids, *_targets([examples[i] for i in batch], recipe.label_smoothing))
@@ -108,19 +108,19 @@ def fit(
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         smoothed = loss.item() if math.isnan(smoothed) else 0.98 * smoothed + 0.02 * loss.item()
-        course.losses.append(smoothed)
-        course.useful_tokens += sum(map(len, ids))
-        course.computed_tokens += learner.computed_tokens(ids)
+        history.losses.append(smoothed)
+        history.useful_tokens += sum(map(len, ids))
+        history.computed_tokens += learner.computed_tokens(ids)
         if watched and _ends_epoch(step, len(batches), recipe.epochs):
-            course.accuracies.append((step, _accuracy(base, learner, watched)))
+            history.accuracies.append((step, _accuracy(base, learner, watched)))
             learner.module.train(recipe.dropout)
-        course.seconds = before + time.monotonic() - began
+        history.seconds = before + time.monotonic() - began
         if checkpoint and step < len(batches):
-            checkpoint.maybe_save(learner, optimizer, schedule, asdict(course))
+            checkpoint.maybe_save(learner, optimizer, schedule, asdict(history))
         advance(step / len(batches), smoothed)
     if checkpoint:
         checkpoint.remove()
-    return course
+    return history
 
 
 def _targets(examples: Sequence[Example], smoothing: float) -> tuple[Tensor, Tensor]:
@@ -130,17 +130,17 @@ def _targets(examples: Sequence[Example], smoothing: float) -> tuple[Tensor, Ten
 
 
 def _ends_epoch(step: int, steps: int, epochs: float) -> bool:
-    """Whether this step is the last of an epoch, or of all."""
+    """Whether this step is the last of an epoch, or of the training."""
     return step == steps or math.floor(step * epochs / steps) > math.floor((step - 1) * epochs / steps)
 
 
 def _accuracy(base: Base, learner: TrainingModule, watched: Sequence[Example]) -> float:
-    called = logits_while_training(base, learner, [example.text for example in watched]).argmax(-1).tolist()
-    return sum(LABELS[i] is example.label for i, example in zip(called, watched, strict=True)) / len(watched)
+    predicted = compute_training_logits(base, learner, [example.text for example in watched]).argmax(-1).tolist()
+    return sum(LABELS[i] is example.label for i, example in zip(predicted, watched, strict=True)) / len(watched)
 
 
 def make_optimizer(learner: TrainingModule, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW, or bitsandbytes' Adam with its two moments in 8 bit, a quarter of the memory and without weight decay.
+    """AdamW, or bitsandbytes' Adam with 8-bit moments: a quarter of the memory, and no weight decay.
 
     Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization". Matrices below 4,096 elements keep 32 bits.
     """
@@ -149,37 +149,37 @@ def make_optimizer(learner: TrainingModule, recipe: Recipe) -> torch.optim.Optim
     groups: list[dict[str, Any]] = [{"params": [p for name, p in named if "head" not in name]}]
     groups += [{"params": head, "lr": recipe.head_learning_rate}] if head else []
     if recipe.optimizer == "adam8bit":
-        eight_bit: torch.optim.Optimizer = bitsandbytes().optim.Adam8bit(groups, lr=recipe.learning_rate)
+        eight_bit: torch.optim.Optimizer = load_bitsandbytes().optim.Adam8bit(groups, lr=recipe.learning_rate)
         return eight_bit
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-def logits_of(base: Base, adapter: str, texts: Sequence[str]) -> Tensor:
+def compute_logits(base: Base, adapter: str, texts: Sequence[str]) -> Tensor:
     """(N, 3) uncalibrated logits of an attached adapter, in the texts' order."""
     return _logits(base, texts, lambda batch: base.label_logits(batch, adapter))
 
 
 @torch.no_grad()
-def logits_while_training(base: Base, learner: TrainingModule, texts: Sequence[str]) -> Tensor:
-    """(N, 3) logits of a learner that is not attached, without its dropout."""
+def compute_training_logits(base: Base, learner: TrainingModule, texts: Sequence[str]) -> Tensor:
+    """(N, 3) logits of a learner that is not attached, without dropout."""
     learner.module.eval()
     return _logits(base, texts, learner.label_logits)
 
 
-def _logits(base: Base, texts: Sequence[str], ask: Callable[[list[Encoded]], Tensor]) -> Tensor:
-    """Like lengths together, each answer in its text's place."""
+def _logits(base: Base, texts: Sequence[str], compute: Callable[[list[Encoded]], Tensor]) -> Tensor:
+    """Computes texts of similar length together; the rows keep the texts' order."""
     encoded = [encode(base, text, base.max_tokens) for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
     logits = torch.zeros(len(texts), len(LABELS))
     for start in range(0, len(order), 24):
         chunk = order[start : start + 24]
-        logits[chunk] = ask([encoded[i] for i in chunk]).float().cpu()
+        logits[chunk] = compute([encoded[i] for i in chunk]).float().cpu()
     return logits
 
 
 def encode(base: Base, text: str, max_tokens: int) -> Encoded:
-    """The text's one window for training: head and tail are kept, the middle goes."""
-    ids = base.encode(conservative(text))
+    """One window of the text for training; a long text keeps its start and its end."""
+    ids = base.encode(conservative_view(text))
     size = min(max_tokens, base.window_tokens)
     if len(ids) > size:
         ids = ids[: size - size // 3] + ids[-(size // 3) :]
@@ -187,7 +187,7 @@ def encode(base: Base, text: str, max_tokens: int) -> Encoded:
 
 
 def _batches(examples: Sequence[Example], encoded: Sequence[Encoded], recipe: Recipe) -> list[list[int]]:
-    """Row numbers of each step, like lengths together; with `balance`, rarer labels are drawn more often."""
+    """Row numbers of each step, similar lengths together. With `balance`, rarer labels are drawn more often."""
     chance = random.Random(recipe.seed)  # noqa: S311 - a reproducible order, not a secret
     total = round(len(examples) * recipe.epochs)
     if recipe.balance:

@@ -1,12 +1,12 @@
-"""The most memory something took: of the GPU where there is one, else of this process (Linux keeps the count)."""
+"""Measures peak memory: of the GPU if there is one, else of this process (Linux counts it)."""
 
 from pathlib import Path
 
 import torch
 
 
-def start_peak() -> None:
-    """Begins anew to watch."""
+def reset_peak() -> None:
+    """Resets the peak."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         return
@@ -17,7 +17,7 @@ def start_peak() -> None:
 
 
 def peak_mib() -> float | None:
-    """MiB since `start_peak`; None where the system does not tell."""
+    """Peak in MiB since `reset_peak`; None if the system does not report it."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     try:

@@ -1,0 +1,74 @@
+"""Finds the serving adapter, and computes an attached adapter's probabilities."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from model.adapters.registry import Manifest, Registry
+from model.base import Base
+from model.calibration import apply_temperature
+from model.classifier import AdapterRejected
+from model.labels import LABELS
+from model.norms import Norm
+from model.serving.scorer import NOT_FINITE, Scorer
+from training.corrections import Correction
+from training.examples import Example
+from training.quarantine import normed
+from training.training_loop import compute_logits
+
+
+def find_serving(base: Base, registry: Registry, scope: str, tries_adapters: bool = True) -> tuple[str, dict[str, str]]:
+    """(the newest promoted adapter that the base accepts, the refused adapters and why).
+
+    Raises `AdapterRejected` if the base refuses the shipped one.
+    """
+    refused: dict[str, str] = {}
+    while True:
+        adapter, _ = registry.newest_sound(scope, refused)
+        if adapter in refused:
+            raise AdapterRejected(refused[adapter])
+        try:
+            Scorer(base, tries_adapters=tries_adapters).load("serving", registry.folder(adapter))
+        except AdapterRejected as error:
+            refused[adapter] = str(error)
+        else:
+            return adapter, refused
+
+
+class AttachedAdapter:
+    """An attached adapter with its temperature and norms."""
+
+    def __init__(self, base: Base, name: str, manifest: Manifest, norms: Mapping[str, Norm] | None = None) -> None:
+        self._base = base
+        self._name = name
+        self.manifest = manifest
+        self.norms: Mapping[str, Norm] = manifest.learned_norms() if norms is None else norms
+        self._known: dict[str, Tensor] = {}
+
+    def probabilities(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3) calibrated probabilities, before any norm."""
+        return apply_temperature(self._logits(examples), self.manifest.temperature)
+
+    def uncalibrated_probabilities(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3) probabilities at temperature 1: training towards these does not change the adapter."""
+        return apply_temperature(self._logits(examples), 1.0)
+
+    def correction_probabilities(self, corrections: Sequence[Correction]) -> Tensor:
+        """(N, 3) calibrated probabilities of the corrections' texts, before any norm."""
+        return self.probabilities([each.example for each in corrections])
+
+    def count_agreeing(self, corrections: Sequence[Correction]) -> int:
+        """How many corrections' texts get their moderator's label, by their community's norm."""
+        predicted = normed(corrections, self.correction_probabilities(corrections), self.norms).argmax(dim=-1).tolist()
+        return sum(LABELS[i] is each.example.label for i, each in zip(predicted, corrections, strict=True))
+
+    def _logits(self, examples: Sequence[Example]) -> Tensor:
+        """(N, 3) logits; each text is computed once."""
+        texts = [example.text for example in examples]
+        if missing := list(dict.fromkeys(text for text in texts if text not in self._known)):
+            logits = compute_logits(self._base, self._name, missing)
+            if not bool(torch.isfinite(logits).all()):
+                raise AdapterRejected(f"{self._name} adapter: {NOT_FINITE}")
+            self._known |= dict(zip(missing, logits, strict=True))
+        return torch.stack([self._known[text] for text in texts]) if texts else torch.zeros(0, len(LABELS))
