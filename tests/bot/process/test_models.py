@@ -119,7 +119,7 @@ async def _when(condition: bool, row: Journalled) -> Journalled | None:
     ("line", "expected"),
     [
         ('int8 = "threshold-6"', "for a GPT-J"),
-        ('base = "mini"\nint8 = "threshold-7"', "model.gptj.int8"),
+        ('base = "mini"\nint8 = "threshold-7"', "model.int8"),
         ('base = "mini"\nint8 = "weight-only"\nprecision = "bf16"', "precision"),
         ('device = "gpu"', "model.device"),
         ('base = ""', "model.base"),
