@@ -253,7 +253,7 @@ async def test_slow_connections_leave_room_for_the_page_and_for_a_new_worker(tmp
 LISTENER = """
 import asyncio, os, resource
 from aiohttp import web
-from bot import logs
+from bot.process import logs
 from bot.process.http_listener import Connections, listening
 
 async def hello(_):
