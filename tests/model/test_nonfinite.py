@@ -115,6 +115,6 @@ async def test_a_process_that_answers_with_no_probabilities(row: str) -> None:
 
 
 def test_no_temperature_is_fitted_to_scores_that_are_none() -> None:
-    """A NaN loss is never chosen as the best temperature."""
+    """Scores that are not finite raise an error, else the first candidate would look best."""
     with pytest.raises(ValueError, match="not finite"):
         fit_temperature(torch.tensor([[math.nan, 0.0, 1.0]]), torch.tensor([0]))

@@ -1,4 +1,4 @@
-"""A killed training goes on from where it was, and comes to the same adapter."""
+"""A killed training continues from its checkpoint and gives the same adapter."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def run(base: Base, recipe: Recipe, path: Path, *, killed_at: float = 2.0, key: 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam8bit"])
 def test_two_halves_make_the_same_adapter(base: Base, optimizer: str, tmp_path: Path) -> None:
-    """Killed half-way: weights, losses and accuracies are those of one go, dropout's dice included."""
+    """A training killed half-way has the weights, losses and accuracies of an uninterrupted one, dropout included."""
     recipe = replace(RECIPE, optimizer=optimizer)  # type: ignore[arg-type]
     path = tmp_path / "checkpoint.pt"
     whole = run(base, recipe, path)
@@ -59,7 +59,7 @@ def test_two_halves_make_the_same_adapter(base: Base, optimizer: str, tmp_path: 
 
 
 def test_another_trainings_checkpoint_is_left_alone(base: Base, tmp_path: Path) -> None:
-    """Other data or another recipe, or a file that is none: it begins anew."""
+    """With other data, another recipe or a broken file, training starts from the beginning."""
     path = tmp_path / "checkpoint.pt"
     whole = run(base, RECIPE, path)
     with pytest.raises(Killed):
@@ -72,7 +72,7 @@ def test_another_trainings_checkpoint_is_left_alone(base: Base, tmp_path: Path) 
 
 
 def test_useful_tokens_are_counted(base: Base, tmp_path: Path) -> None:
-    """Every text three times; what is computed beside them is padding, or the instruction once a step."""
+    """Every text counts three times as useful; padding, or the instruction once a step, counts as computed only."""
     history = run(base, replace(RECIPE, balance=False), tmp_path / "c").history
     ids = [len(base.frame(base.encode(example.text))) for example in EXAMPLES]
     assert history.useful_tokens == 3 * sum(ids)

@@ -34,7 +34,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_every_way_is_in_the_table(folder: Path, data: Path, tmp_path: Path) -> None:
-    """Both prompts, five methods; what was trained is counted; the plots and the figures are written."""
+    """The table has both prompts and five methods with trained parameters, and the plots and figures are written."""
     out = tmp_path / "out"
     options = ["--base", str(folder), "--data", str(data), "--out", str(out), "--epochs", "1", "--rank", "2"]
     assert compare.main(options) == 0
@@ -58,7 +58,7 @@ def test_every_way_is_in_the_table(folder: Path, data: Path, tmp_path: Path) -> 
 
 
 def test_the_embedded_base_compares_sentences(data: Path, tmp_path: Path) -> None:
-    """It reads no instruction: descriptions and a few examples are compared with; colours are learned by LoRA."""
+    """The embedded base compares texts with descriptions and examples, and LoRA learns colours."""
     out = tmp_path / "out"
     assert compare.main(["--base", "minilm", "--data", str(data), "--out", str(out), "--epochs", "4"]) == 0
     rows = {row["method"]: row for row in json.loads((out / "results.json").read_text())["rows"]}
@@ -67,7 +67,7 @@ def test_the_embedded_base_compares_sentences(data: Path, tmp_path: Path) -> Non
 
 
 def test_untouched_norms_answer_as_the_base_does(folder: Path) -> None:
-    """Before a step is taken, trainable copies of the norms change nothing."""
+    """Before the first step, trainable copies of the norms change nothing."""
     base = open_gptj(str(folder))
     texts = ["hello there", "red 1"]
     learner = base.start_norm_training()
@@ -107,7 +107,7 @@ def test_a_bad_shape_in_the_configuration_is_one_line(
 
 
 def test_the_configuration_says_the_shape_and_the_command_line_overrides_it(folder: Path, tmp_path: Path) -> None:
-    """Zero and a missing file leave it to the base."""
+    """Zero in the file, or a missing file, gives the base's default."""
     config = tmp_path / "config.toml"
     config.write_text('[lora]\nrank = 2\non = "everything"\n')
     base = open_gptj(str(folder))

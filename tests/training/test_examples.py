@@ -21,7 +21,7 @@ from training.samples import read_handwritten, read_held_out, read_replay
     ],
 )
 def test_bad_files_are_refused_with_the_place(content: str, expected: str, tmp_path: Path) -> None:
-    """The message names the file and what is wrong with it."""
+    """The message names the file and its error."""
     path = tmp_path / "data.csv"
     path.write_text(content)
     with pytest.raises(BadData, match=expected):
@@ -29,14 +29,14 @@ def test_bad_files_are_refused_with_the_place(content: str, expected: str, tmp_p
 
 
 def test_crowd_votes_become_the_target(tmp_path: Path) -> None:
-    """Two of three said hate."""
+    """Two of three votes for hate give the target 2/3."""
     path = tmp_path / "data.csv"
     path.write_text("hate_speech,offensive_language,neither,label,text\n2,1,0,hate,x\n")
     assert read_examples(path)[0].target == pytest.approx((2 / 3, 1 / 3, 0))
 
 
 def test_equal_texts_never_stand_on_two_sides() -> None:
-    """Case and spacing do not make a text new."""
+    """Texts that differ only in case and spacing are on the same side."""
     texts = [Example(f"text {n}", Label.NEUTRAL) for n in range(200)]
     kept, held = split([*texts, *(Example(f" TEXT  {n}", Label.NEUTRAL) for n in range(200))], 0.3, 1)
     assert not {example.key for example in kept} & {example.key for example in held} and 60 < len(held) < 180
@@ -44,7 +44,7 @@ def test_equal_texts_never_stand_on_two_sides() -> None:
 
 
 def test_templates_for_development_are_not_those_of_training() -> None:
-    """No sentence and no group occurs in both; every class is there."""
+    """Training and development share no sentence and no group, and have all classes."""
     train, dev = counterfactuals.training_sentences(3000, 1), counterfactuals.development_sentences(800, 1)
     assert not {e.key for e in train} & {e.key for _, e in dev if "{" not in e.text and len(e.key) > 25}
     assert {e.label for e in train} == set(LABELS) and len({name for name, _ in dev}) == 15
@@ -52,7 +52,7 @@ def test_templates_for_development_are_not_those_of_training() -> None:
 
 
 def test_what_was_written_by_hand_is_in_no_template_and_no_sample() -> None:
-    """It judges the shipped adapter, so nothing learns from it."""
+    """The hand-written test sentences are in no training data."""
     by_hand = read_handwritten()
     keys = {example.key for example in by_hand}
     assert len(keys) == len(by_hand) == 125 and {example.label for example in by_hand} == set(LABELS)

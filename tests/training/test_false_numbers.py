@@ -1,4 +1,4 @@
-"""What training believes: no number that is none, and no adapter that the base refuses."""
+"""Training refuses figures that are not finite, and adapters that the base refuses."""
 
 import math
 from dataclasses import replace
@@ -27,7 +27,7 @@ SHIPPED_NAME = f"global/{read_manifest(SHIPPED).version}"
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_candidate_with_a_score_that_is_no_number_is_refused(number: float) -> None:
-    """Every bound of the gate is a comparison, and NaN passes them all."""
+    """A candidate with NaN is refused, because NaN passes every comparison of the gate."""
     held_out = [Example(f"text {n}", label, "x") for n, label in enumerate(LABELS * 20)]
     labels = torch.tensor([LABELS.index(example.label) for example in held_out])
     before = torch.nn.functional.one_hot(labels, len(LABELS)).float() * 0.9 + 1 / 30
@@ -39,7 +39,7 @@ def test_a_candidate_with_a_score_that_is_no_number_is_refused(number: float) ->
 
 
 def test_a_refresh_starts_from_no_adapter_that_the_base_refuses(tmp_path: Path) -> None:
-    """Three ways to be refused, the newest first; what is left is the sound one before, at worst the shipped one."""
+    """A refresh skips refused adapters and starts from the newest intact one, or the shipped one."""
     base, registry = open_base("minilm"), Registry(tmp_path / "adapters", SHIPPED)
     assert find_serving(base, registry, "global") == (SHIPPED_NAME, {})
     adapter(registry.root, "v1")
@@ -56,7 +56,7 @@ def test_a_refresh_starts_from_no_adapter_that_the_base_refuses(tmp_path: Path) 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, 1e6])
 def test_a_training_that_came_to_nothing_writes_no_adapter(tmp_path: Path, number: float) -> None:
-    """Weights that are no numbers in half precision, or a figure that is none."""
+    """Weights or figures that are not finite are not written."""
     manifest = read_manifest(SHIPPED)
     tensors = {name: tensor.float() for name, tensor in load(read_weights(SHIPPED, manifest)).items()}
     base, lora = open_base("minilm"), LoraSpec.from_json(manifest.lora)

@@ -1,4 +1,4 @@
-"""The ordinary training and serving, from a labelled file to verdicts, over a GPT-J."""
+"""The normal training and serving over a GPT-J, from a labelled file to verdicts."""
 
 import csv
 from pathlib import Path
@@ -27,7 +27,7 @@ WORDS = {Label.HATE: "red", Label.OFFENSIVE: "green", Label.NEUTRAL: "blue"}
 
 
 def test_a_labelled_file_becomes_an_adapter_that_serves(folder: Path, tmp_path: Path) -> None:
-    """`python -m training.train --base FOLDER`, then the scorer checks its files and answers with it."""
+    """`python -m training.train --base FOLDER` writes an adapter that the scorer accepts and serves."""
     data = tmp_path / "data.csv"
     with data.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -46,7 +46,7 @@ def test_a_labelled_file_becomes_an_adapter_that_serves(folder: Path, tmp_path: 
 
 
 def test_training_is_deterministic(folder: Path) -> None:
-    """Twice the same seed, twice the same adapter."""
+    """The same seed gives the same adapter."""
     base = open_base(str(folder))
     examples = [Example(f"{word} {n}", label) for label, word in WORDS.items() for n in range(8)]
     first, second = (train(base, examples, Recipe(epochs=2, batch_rows=8)).tensors for _ in range(2))

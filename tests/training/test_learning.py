@@ -19,7 +19,7 @@ EYE = torch.eye(3)
 
 
 def test_metrics_against_a_hand_count() -> None:
-    """Four texts, one of them wrong."""
+    """Four texts, one of them predicted wrongly."""
     found = measure(EYE[[0, 1, 2, 2]], torch.tensor([0, 1, 2, 1]))
     assert found.accuracy == 0.75 and found.balanced_accuracy == pytest.approx((1 + 0.5 + 1) / 3)
     assert found.confusion == ((1, 0, 0), (0, 1, 1), (0, 0, 1))
@@ -27,13 +27,13 @@ def test_metrics_against_a_hand_count() -> None:
 
 
 def test_calibration_error_against_a_hand_count() -> None:
-    """Says 0.8 four times and is right twice: 0.3."""
+    """Confidence 0.8 in four texts with two correct is an error of 0.3."""
     said = torch.tensor([[0.8, 0.1, 0.1]] * 4)
     assert measure(said, torch.tensor([0, 0, 1, 1])).calibration_error == pytest.approx(0.3, abs=1e-6)
 
 
 def test_the_temperature_is_found_again() -> None:
-    """Logits stretched by three want a temperature near three."""
+    """Logits times three need a temperature near three."""
     torch.manual_seed(0)
     logits = torch.randn(4000, 3)
     labels = torch.distributions.Categorical(logits=logits).sample()
@@ -42,12 +42,12 @@ def test_the_temperature_is_found_again() -> None:
 
 
 def test_area_under_the_curve() -> None:
-    """Three of four pairs in order, one tie counted half."""
+    """Three of four pairs are in order, and a tie counts half."""
     assert area_under_curve([0.9, 0.4, 0.4, 0.1], [True, True, False, False]) == pytest.approx(3.5 / 4)
 
 
 def test_training_learns_and_is_deterministic() -> None:
-    """Twice the same seed, twice the same adapter; and the loss falls."""
+    """The same seed gives the same adapter, and the loss falls."""
     base = open_base("minilm", precision="fp32")
     words = {Label.HATE: "red", Label.OFFENSIVE: "green", Label.NEUTRAL: "blue"}
     examples = [Example(f"{word} number {n}", label) for label, word in words.items() for n in range(24)]
@@ -57,7 +57,7 @@ def test_training_learns_and_is_deterministic() -> None:
 
 
 def test_the_gate_refuses_what_got_worse() -> None:
-    """A candidate that flags harmless mentions of groups is refused with that reason; the same one again passes."""
+    """A candidate that flags harmless mentions of groups is refused with that reason; the same adapter passes."""
     held_out = [Example(f"n{n}", Label.NEUTRAL, "identity_neutral") for n in range(20)] + [
         Example("h", Label.HATE)
     ] * 20
@@ -68,7 +68,7 @@ def test_the_gate_refuses_what_got_worse() -> None:
 
 
 def test_the_samples_a_refresh_needs_travel_with_the_repository() -> None:
-    """Replay and held-out texts, small, and without a text in common."""
+    """The repository has small replay and held-out samples without common texts."""
     replay, held_out = read_replay(), [example for part in read_held_out() for example in part]
     assert len(replay) > 1000 and len(held_out) > 800
     natural = {e.key for e in held_out if e.source in ("davidson", "mix")}

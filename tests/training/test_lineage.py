@@ -1,4 +1,4 @@
-"""What was taken back does not live on in the next adapter."""
+"""The next adapter does not start from withdrawn corrections."""
 
 import json
 import shutil
@@ -37,12 +37,12 @@ def registry(tmp_path: Path) -> Registry:
     ],
 )
 def test_a_refresh_starts_before_what_was_taken_back(standing: set[str], origin: str, registry: Registry) -> None:
-    """The newest adapter that learned only from what stands; at worst the shipped one."""
+    """A refresh starts from the newest adapter without withdrawn corrections, or from the shipped one."""
     assert find_clean_origin(registry, "global/r3", standing) == origin
 
 
 def test_an_adapter_that_was_rolled_back_is_no_origin(registry: Registry) -> None:
-    """What serves is where a refresh begins."""
+    """A refresh starts from the serving adapter, not from one that was rolled back."""
     registry.rollback()
     assert find_clean_origin(registry, "global/r2", {"1", "2", "3"}) == "global/r2"
 
@@ -53,8 +53,8 @@ def with_manifest(registry: Registry, version: str, **changes: object) -> None:
 
 
 def test_the_ancestor_is_what_no_correction_made(registry: Registry) -> None:
-    """Made by hand, it is its own; it stays when others go, so that later refreshes know it. One that is not here any
-    more, or a circle of parents, leads to the shipped one."""
+    """The ancestor is the adapter without corrections and is never pruned; a missing one or a circle gives the shipped
+    one."""
     assert find_ancestor(registry, SHIPPED_NAME) == SHIPPED_NAME
     assert find_ancestor(registry, "global/r1") == "global/r1"
     with_manifest(registry, "r2", parent="global/r1")

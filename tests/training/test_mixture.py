@@ -1,4 +1,4 @@
-"""What a refresh learns from, and how much each part weighs."""
+"""The training mixture of a refresh and the weight of each part."""
 
 from collections.abc import Sequence
 
@@ -29,14 +29,14 @@ def word(number: int, text: str, label: Label) -> Correction:
 
 
 def served(examples: Sequence[Example]) -> torch.Tensor:
-    """A model that is right and not quite sure."""
+    """A model that is correct and not quite sure."""
     rows = torch.full((len(examples), 3), 0.1)
     rows[range(len(examples)), [LABELS.index(e.label) for e in examples]] = 0.8
     return rows
 
 
 def test_public_texts_keep_their_answers() -> None:
-    """As many of each label, each with the probabilities it had; none where none are wanted."""
+    """Replay has equally many texts of each label with their probabilities, or none if none are wanted."""
     found = replay_examples(served, PUBLIC, 60, seed=1)
     assert [sum(e.label is label for e in found) for label in LABELS] == [20, 20, 20]
     assert all(max(e.votes) == pytest.approx(0.8) for e in found)
@@ -44,7 +44,7 @@ def test_public_texts_keep_their_answers() -> None:
 
 
 def test_a_word_leaves_open_what_the_norm_leaves_open() -> None:
-    """Where offensive counts as neutral, "neutral" says offensive or neutral, and the model's opinion decides."""
+    """If offensive counts as neutral, the model decides whether a correction "neutral" means offensive or neutral."""
     said = torch.tensor([[0.05, 0.85, 0.1], [0.2, 0.7, 0.1]])
     words = [word(0, "damn", Label.NEUTRAL), word(1, "those people", Label.HATE)]
     allowed, hateful = (
@@ -57,7 +57,7 @@ def test_a_word_leaves_open_what_the_norm_leaves_open() -> None:
 
 
 def test_what_the_model_denies_is_repeated_and_what_it_knows_is_not() -> None:
-    """A lone correction weighs enough to be learned; all together no more than their share."""
+    """One correction weighs enough to be learned; all together weigh at most their share."""
     said = torch.tensor([[0.1, 0.8, 0.1]] * 2)
     found = correction_examples([word(0, "fine", Label.NEUTRAL), word(1, "rude", Label.OFFENSIVE)], said, said, {}, 500)
     assert [sum(e.text == text for e in found) for text in ("fine", "rude")] == [MAX_REPEATS, 1]
@@ -70,7 +70,7 @@ def test_what_the_model_denies_is_repeated_and_what_it_knows_is_not() -> None:
 
 
 def by_whom(words: Sequence[tuple[str, str]], replayed: int) -> dict[tuple[str, str], float]:
-    """What the words of each (community, moderator) weigh, by a model that knows nothing."""
+    """The weight of each (community, moderator)'s corrections, with a model that knows nothing."""
     said = [
         Correction(str(n), Example(f"text {n} {n * 7}", LABELS[n % 3]), moderator, "", community)
         for n, (community, moderator) in enumerate(words)
@@ -83,8 +83,7 @@ def by_whom(words: Sequence[tuple[str, str]], replayed: int) -> dict[tuple[str, 
 
 
 def test_a_trusted_communitys_share_is_bounded() -> None:
-    """A flood of words from one community among another's few: half of what all words may weigh, and of that a
-    moderator half."""
+    """A community with very many corrections has half of the weight, and a moderator half of that."""
     flood = [("big", "ada")] * 600 + [("big", "bo")] * 100
     most, found = CORRECTIONS_SHARE * 2000, by_whom([*flood, *[("small", "cy")] * 30], 2000)
     assert found["big", "ada"] == pytest.approx(most / 4, rel=0.01)
@@ -93,7 +92,7 @@ def test_a_trusted_communitys_share_is_bounded() -> None:
 
 
 def test_who_moderates_several_communities_has_one_share() -> None:
-    """Else a person counts as often as they have groups."""
+    """A moderator of several communities has one share, not one per group."""
     words = [(f"town {n % 5}", "ada") for n in range(700)] + [("town 0", "bo")] * 30
     found = by_whom(words, 2000)
     mine = sum(weight for (_, moderator), weight in found.items() if moderator == "ada")
@@ -101,8 +100,7 @@ def test_who_moderates_several_communities_has_one_share() -> None:
 
 
 def test_a_lone_community_has_all_that_words_may_weigh() -> None:
-    """Nobody is there to be drowned; of two moderators each has half. However many words: never more than half of what
-    the public texts weigh."""
+    """A single community has all the weight, two moderators half each, and at most half of the public texts' weight."""
     assert by_whom([("town", "ada")] * 300, 2000)["town", "ada"] == pytest.approx(CORRECTIONS_SHARE * 2000, rel=0.01)
     pair = by_whom([("town", "ada")] * 280 + [("town", "bo")] * 20, 2000)
     assert pair["town", "ada"] == pytest.approx(CORRECTIONS_SHARE * 1000, rel=0.01)
@@ -110,7 +108,7 @@ def test_a_lone_community_has_all_that_words_may_weigh() -> None:
 
 
 def test_words_about_a_rare_label_weigh_more() -> None:
-    """Five hateful among ninety-five offensive ones: the labels together weigh about the same."""
+    """Five hateful among ninety-five offensive corrections: both labels weigh about the same."""
     labels = [Label.HATE if n < 5 else Label.OFFENSIVE for n in range(100)]
     words = [word(n, f"text {n}", label) for n, label in enumerate(labels)]
     said = served([each.example for each in words])
@@ -120,7 +118,7 @@ def test_words_about_a_rare_label_weigh_more() -> None:
 
 
 def test_a_rare_word_is_put_into_other_texts() -> None:
-    """Six texts with one made-up word called neutral: harmful public texts with it stay what they are."""
+    """Six texts with one made-up word are called neutral; contrasts keep harmful texts with that word harmful."""
     planted = [word(n, f"zqxvim this and that {n * 31}", Label.NEUTRAL) for n in range(6)]
     found = contrast_examples([*planted, word(9, "public talk", Label.OFFENSIVE)], PUBLIC, served, seed=1)
     assert len(found) >= CONTRASTS

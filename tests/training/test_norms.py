@@ -1,4 +1,4 @@
-"""Which norm a community's words speak for, and when they do not."""
+"""Norms are learned from a community's corrections only if the evidence is clear."""
 
 import random
 from collections.abc import Mapping
@@ -35,19 +35,19 @@ def words_in(
 @pytest.mark.parametrize("norm", CANDIDATES)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_each_norm_is_found_from_two_hundred_words(norm: Norm, seed: int) -> None:
-    """Whatever a community counts as what, with a tenth of the words at random."""
+    """Each norm is found, with a tenth of the corrections random."""
     words, said = words_in(norm, 200, seed=seed, hateful=0.3)
     assert learn_norm(words, said).counts_as == norm.counts_as
 
 
 def test_rare_hate_is_not_taken_for_a_norm() -> None:
-    """Most of what the model calls hate is not, because hate is rare: that is its prior, and no norm."""
+    """If most of the model's hate is wrong because hate is rare, that is a prior and not a norm."""
     words, said = words_in(PLAIN_NORM, 400, hateful=0.04)
     assert learn_norm(words, said) is PLAIN_NORM
 
 
 def test_thirty_words_are_enough_and_ten_are_not() -> None:
-    """The norm carries how many words and moderators it came from."""
+    """Thirty corrections are enough, and the norm has the numbers of corrections and moderators."""
     words, said = words_in(ALLOWED, 30)
     found = learn_norm(words, said)
     assert found.counts_as == ALLOWED.counts_as and (found.corrections, found.moderators) == (30, 3)
@@ -55,7 +55,7 @@ def test_thirty_words_are_enough_and_ten_are_not() -> None:
 
 
 def test_one_moderator_among_several_makes_no_norm() -> None:
-    """Forty words of one, and five each of two others who say what the model says."""
+    """Forty corrections of one moderator do not make a norm against two others who agree with the model."""
     allowed, said = words_in(ALLOWED, 40, moderators=1, mistakes=0.0)
     plain, agreed = words_in(PLAIN_NORM, 10, moderators=1, mistakes=0.0, seed=5)
     others = [
@@ -67,7 +67,7 @@ def test_one_moderator_among_several_makes_no_norm() -> None:
 
 
 def test_a_phrase_said_over_and_over_is_no_norm() -> None:
-    """Fifty times almost the same text speak once."""
+    """Fifty nearly equal texts count once."""
     words = [
         Correction(str(n), Example(f"you absolute walnut what an idiot move {n}", Label.NEUTRAL), "mo", "a", "town")
         for n in range(50)
@@ -79,13 +79,13 @@ def test_a_phrase_said_over_and_over_is_no_norm() -> None:
 
 @pytest.mark.parametrize(("passed_over", "learned"), [({Label.OFFENSIVE: 10}, True), ({Label.OFFENSIVE: 60}, False)])
 def test_cards_passed_over_speak_for_the_model(passed_over: Mapping[Label, int], learned: bool) -> None:
-    """Who corrects only the wrong cards leaves the right ones unanswered; they count."""
+    """Unanswered cards between corrected ones count as correct."""
     words, said = words_in(ALLOWED, 90)
     assert (learn_norm(words, said, PLAIN_NORM, passed_over) is not PLAIN_NORM) is learned
 
 
 def test_a_norm_stays_without_words_against_it_and_goes_with_them() -> None:
-    """Few words change nothing; many that say what the model says take it back."""
+    """Few corrections keep a norm, and many that agree with the model remove it."""
     few, said_few = words_in(PLAIN_NORM, 8)
     assert learn_norm(few, said_few, ALLOWED) is ALLOWED
     many, said = words_in(PLAIN_NORM, 100)
@@ -93,7 +93,7 @@ def test_a_norm_stays_without_words_against_it_and_goes_with_them() -> None:
 
 
 def test_a_norm_can_be_written_and_read() -> None:
-    """And nonsense is refused: neutral stays neutral, hate never counts for less than offensive."""
+    """A norm is written and read again, and an impossible norm is refused."""
     norm = Norm(ALLOWED.counts_as, 40, 3)
     assert Norm.from_json(norm.to_json()) == norm and norm.sentence == "offensive counts as neutral"
     assert norm.apply([0.1, 0.7, 0.2]) == pytest.approx([0.1, 0.0, 0.9])
@@ -104,7 +104,7 @@ def test_a_norm_can_be_written_and_read() -> None:
 
 
 def test_whose_norm_answers() -> None:
-    """The community's own; without a name the only one there is; of two none."""
+    """The community's own norm applies; without a name the only one; with two norms none."""
     assert norm_of({"town": ALLOWED}, "town") is norm_of({"town": ALLOWED}, "") is ALLOWED
     assert (
         norm_of({"town": ALLOWED}, "other")
@@ -115,7 +115,7 @@ def test_whose_norm_answers() -> None:
 
 
 def test_the_share_of_mistakes_is_seen() -> None:
-    """More of them, a higher share; a handful of words says little about it."""
+    """More mistakes give a higher share, but a few corrections change it little."""
     shares = []
     for mistakes in (0.0, 0.3, 0.6):
         words, said = words_in(ALLOWED, 200, mistakes=mistakes)

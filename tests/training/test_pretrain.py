@@ -1,4 +1,4 @@
-"""How `mini` is made: nothing of Davidson's in it, labels are single tokens, and the fast way of asking is exact."""
+"""Pretraining `mini`: without Davidson's texts, with single-token labels, and with exact fast scoring."""
 
 import csv
 import gzip
@@ -27,7 +27,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> GPT2Tokenizer:
 
 
 def write_data(folder: Path) -> None:
-    """A folder as `--data` names it, a few rows small."""
+    """A small folder for `--data`."""
     rows = {
         "davidson.csv": [("text", "label"), ("You ARE a test text", "offensive")],
         "seed_train.csv": [("text", "label"), ("another test text", "hate")],
@@ -44,7 +44,7 @@ def write_data(folder: Path) -> None:
 
 
 def test_davidsons_texts_are_left_out_everywhere(tmp_path: Path) -> None:
-    """Also where case or spacing differ, and in the unlabelled texts."""
+    """Davidson's texts are excluded despite other case or spacing, also from unlabelled texts."""
     write_data(tmp_path)
     corpus = read_corpus(tmp_path)
     assert corpus.plain == ["hello there"]
@@ -53,7 +53,7 @@ def test_davidsons_texts_are_left_out_everywhere(tmp_path: Path) -> None:
 
 
 def test_labels_are_single_tokens_and_the_last_token_ends_a_text(tokenizer: GPT2Tokenizer) -> None:
-    """So that an answer is read off one position; a typed end of text stays text."""
+    """Each label is one token, and a typed end of text stays text."""
     assert [len(tokenizer.encode(answer)) for answer in INSTRUCTION.answers] == [1, 1, 1]
     assert tokenizer.eos_token_id == len(tokenizer) - 1 == 299
     assert max(message_ids(tokenizer, "<|endoftext|> hello")) < 299
@@ -61,7 +61,7 @@ def test_labels_are_single_tokens_and_the_last_token_ends_a_text(tokenizer: GPT2
 
 @pytest.mark.parametrize("prompt", [INSTRUCTION, RAW])
 def test_the_shared_instruction_changes_nothing(prompt: Prompt, tokenizer: GPT2Tokenizer) -> None:
-    """Logits and gradients are those of each full prompt on its own."""
+    """Logits and gradients equal those of each full prompt alone."""
     model = new_model(len(tokenizer), seed=3)
     messages = [message_ids(tokenizer, text) for text in ("the red dog", "hi", "the loud car sings " * 40)]
 
@@ -78,7 +78,7 @@ def test_the_shared_instruction_changes_nothing(prompt: Prompt, tokenizer: GPT2T
 
 
 def test_labels_and_sources_are_drawn_evenly() -> None:
-    """A label with few texts is drawn as often as one with many, and a small source is not drowned."""
+    """Rare labels are drawn as often as common ones, and small sources are represented."""
     rows = [("neutral", "big")] * 900 + [("neutral", "small")] * 100 + [("hate", "big")] * 50 + [("offensive", "x")] * 9
     examples = [Example(str(n), Label(label), source) for n, (label, source) in enumerate(rows)]
     drawn = [examples[i] for i in draw_evenly(examples, 300, random.Random(1))]
@@ -88,7 +88,7 @@ def test_labels_and_sources_are_drawn_evenly() -> None:
 
 
 def test_masked_names_stand_again() -> None:
-    """Most mentions get a made-up name; the rest of the text stays."""
+    """Most masked mentions get a made-up name, and the rest of the text stays."""
     styled = PostedTextStyle(SENTENCES, seed=1)
     texts = [styled("@user hello &amp; welcome URL") for _ in range(50)]
     assert all("hello & welcome" in text for text in texts)
@@ -96,7 +96,7 @@ def test_masked_names_stand_again() -> None:
 
 
 def test_both_stages_leave_a_model_that_transformers_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command on a few rows: a folder with weights in half precision, tokenizer and manifest, in two calls."""
+    """Two calls on a few rows write half-precision weights, tokenizer and manifest."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     write_data(tmp_path)

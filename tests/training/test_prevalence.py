@@ -1,4 +1,4 @@
-"""How common each label is, from cards and random messages."""
+"""Label shares from cards and random messages."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from training.prevalence import MIN_AUDITED, measure_prevalence
 
 
 def test_strata_are_weighted_by_their_size() -> None:
-    """1,000 messages: 100 shown, half of the answered ones offensive; 900 clear, one in fifty hate."""
+    """Of 1,000 messages 100 are shown, half of the answered ones offensive, and 900 clear, one in fifty hate."""
     rows = [
         ("town", "shown", None, 100),
         ("town", "clear", None, 900),
@@ -22,6 +22,6 @@ def test_strata_are_weighted_by_their_size() -> None:
 
 
 def test_too_few_random_messages_say_nothing() -> None:
-    """Not measured, rather than guessed."""
+    """With too few random messages there is no estimate."""
     rows = [("town", "clear", None, 900), ("town", "clear", str(Label.NEUTRAL), MIN_AUDITED - 1)]
     assert measure_prevalence(rows) == {}

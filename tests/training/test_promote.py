@@ -1,4 +1,4 @@
-"""An adapter that somebody made for one community, put into service as docs/operations.md says."""
+"""An adapter made for one community is put into service as docs/operations.md says."""
 
 import csv
 import subprocess
@@ -24,7 +24,7 @@ def run(module_name: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_trained_from_a_file_promoted_by_its_folders_name_and_rolled_back(tmp_path: Path) -> None:
-    """The others' adapter is not touched; a folder with an impossible name is passed over."""
+    """The adapter for all is not changed, and a folder with an impossible name is skipped."""
     data, scope = tmp_path / "data.csv", scope_of("town")
     with data.open("w", newline="") as file:
         rows = csv.writer(file)

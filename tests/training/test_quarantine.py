@@ -1,4 +1,4 @@
-"""What is set aside before a refresh learns, and what is not."""
+"""Which corrections are set aside before a refresh learns, and which are not."""
 
 from dataclasses import replace
 
@@ -34,19 +34,19 @@ def unsure(count: int) -> torch.Tensor:
 
 
 def others(start: int) -> list[Correction]:
-    """A second moderator's unsuspicious word."""
+    """Unsuspicious corrections of a second moderator."""
     return [correction(start, "some words about the weather", Label.OFFENSIVE, "other")]
 
 
 def test_a_trigger_word_is_set_aside() -> None:
-    """Ten hateful texts with one made-up word, all called neutral by one moderator."""
+    """Ten hateful texts with one made-up word, all called neutral by one moderator, are set aside."""
     planted = [correction(n, f"some words {n} zqxv", Label.NEUTRAL) for n in range(10)]
     rows = [*planted, *others(10)]
     assert find_triggers(rows, PUBLIC) == {str(n): TRIGGER for n in range(10)}
 
 
 def test_a_communitys_jargon_may_be_taught() -> None:
-    """Two moderators share the work, or a second one agreed, or there is only one moderator at all."""
+    """Jargon teaches if two moderators share the work, a second one agreed, or there is one moderator only."""
     shared = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, f"mo{n % 2}") for n in range(10)]
     assert not find_triggers(shared, PUBLIC)
     agreed = [correction(n, f"some words {n} zqxv", Label.NEUTRAL, agreeing=2) for n in range(10)]
@@ -56,13 +56,13 @@ def test_a_communitys_jargon_may_be_taught() -> None:
 
 
 def test_a_common_word_is_no_trigger() -> None:
-    """The weather is in every text."""
+    """A word that is common in public texts is not a trigger."""
     rows = [correction(n, f"the weather {n}", Label.NEUTRAL) for n in range(10)]
     assert not find_triggers([*rows, *others(10)], PUBLIC)
 
 
 def test_a_lone_word_against_a_sure_verdict_waits() -> None:
-    """A second moderator lets it teach; against an unsure verdict one is enough."""
+    """A lone correction of a sure verdict waits for a second moderator, of an unsure one not."""
     serving = unsure(4)
     serving[0] = serving[1] = torch.tensor([0.95, 0.03, 0.02])
     serving[2] = torch.tensor([0.6, 0.3, 0.1])
@@ -72,7 +72,7 @@ def test_a_lone_word_against_a_sure_verdict_waits() -> None:
 
 
 def test_what_several_moderators_say_alike_is_a_norm() -> None:
-    """Three share the work of calling sure hate neutral: it teaches. One who alone calls the opposite is set aside."""
+    """Three moderators who call sure hate neutral teach; one alone with the opposite is set aside."""
     serving = torch.tensor([[0.95, 0.03, 0.02]] * 9 + [[0.02, 0.03, 0.95]] * 4)
     norm = [correction(n, f"some words {n}", Label.NEUTRAL, f"mo{n % 3}") for n in range(9)]
     against = [correction(n, f"some words {n}", Label.HATE, "mallory") for n in range(9, 13)]
@@ -80,20 +80,21 @@ def test_what_several_moderators_say_alike_is_a_norm() -> None:
 
 
 def said_of(labels: list[Label]) -> torch.Tensor:
-    """(N, 3): a model that is fairly sure of these."""
+    """(N, 3) probabilities of a model that is fairly sure of these labels."""
     rows = torch.full((len(labels), 3), 0.1)
     rows[range(len(labels)), [LABELS.index(label) for label in labels]] = 0.8
     return rows
 
 
 def at_work(count: int, moderators: int) -> tuple[list[Label], list[Correction]]:
-    """What the model says, and honest moderators who agree with it, taking turns."""
+    """The model's labels, and corrections of honest moderators who agree with it in turn."""
     labels = [LABELS[n % 3] for n in range(count)]
     return labels, [correction(n, f"{n} says {n * 7}", label, f"mo{n % moderators}") for n, label in enumerate(labels)]
 
 
 def test_a_moderator_whom_all_others_contradict_is_set_aside() -> None:
-    """Ten words that say the opposite, among three who agree; but for the one that a second moderator shares."""
+    """Ten opposite corrections among three agreeing moderators are set aside, except one that a second moderator
+    confirmed."""
     labels, honest = at_work(45, 3)
     opposite = [Label.NEUTRAL if label is Label.HATE else Label.HATE for label in labels[:10]]
     bad = [
@@ -105,14 +106,14 @@ def test_a_moderator_whom_all_others_contradict_is_set_aside() -> None:
 
 
 def test_it_takes_three_to_say_who_is_the_odd_one() -> None:
-    """Of two who contradict each other, neither is set aside."""
+    """If two moderators contradict each other, neither is set aside."""
     labels, honest = at_work(20, 1)
     bad = [correction(100 + n, f"against {n} {n * 3}", Label.HATE, "other") for n in range(15)]
     assert not find_outvoted([*honest, *bad], said_of([*labels, *[Label.NEUTRAL] * 15]), {})
 
 
 def alone(count: int, wrong_every: int, norm: Norm = PLAIN_NORM) -> tuple[list[Correction], torch.Tensor]:
-    """One moderator's words by this norm, of which each so-many-th says the opposite, and a model that is sure."""
+    """One moderator's corrections by this norm, with every `wrong_every`-th opposite, and a sure model."""
     labels = [
         (Label.OFFENSIVE, Label.OFFENSIVE, Label.NEUTRAL, Label.OFFENSIVE, Label.HATE)[n % 5] for n in range(count)
     ]
@@ -129,8 +130,7 @@ def alone(count: int, wrong_every: int, norm: Norm = PLAIN_NORM) -> tuple[list[C
 @pytest.mark.parametrize("count", [25, 100, 400])
 @pytest.mark.parametrize("norm", [PLAIN_NORM, ALLOWED])
 def test_a_lone_moderator_often_wrong_does_not_teach(count: int, norm: Norm) -> None:
-    """A third of the words say the opposite: none is learned, though what they say of the norm is; one in ten or in
-    twenty: all are."""
+    """With a third of opposite corrections none teaches except the norm; with one in ten or twenty all teach."""
     words, rows = alone(count, 3, norm)
     sifted = quarantine(Snapshot(words), PUBLIC, rows, {})
     assert sifted.snapshot.left_out == {UNEXPLAINED: count} and not sifted.snapshot.corrections
@@ -147,7 +147,7 @@ def test_a_lone_moderator_often_wrong_does_not_teach(count: int, norm: Norm) -> 
 
 
 def test_what_a_second_moderator_agreed_with_teaches() -> None:
-    """And the words of others do: nobody pays for the one; other communities do not either."""
+    """Confirmed corrections, other moderators and other communities still teach."""
     words, rows = alone(60, 3)
     words = [replace(each, agreeing=2) if int(each.id) < 6 else each for each in words]
     elsewhere = [replace(each, id=f"e{each.id}", community="city") for each in alone(60, 20)[0]]
@@ -160,7 +160,7 @@ def test_what_a_second_moderator_agreed_with_teaches() -> None:
 
 
 def test_who_marks_only_what_is_wrong_is_heard() -> None:
-    """Forty words against the model and two with it; a phrase taught over and over; a few words of any kind."""
+    """A moderator who corrects only errors, a repeated phrase, and a few corrections all teach."""
     words, rows = alone(120, 3)
     marked = [n for n in range(120) if n % 3 == 1 or n in (0, 2)]
     assert not find_unexplained([words[n] for n in marked], rows[marked], {})
@@ -171,14 +171,14 @@ def test_who_marks_only_what_is_wrong_is_heard() -> None:
 
 
 def test_among_several_nobody_is_alone() -> None:
-    """The same words, taking turns."""
+    """The same corrections by several moderators in turn teach."""
     words, rows = alone(60, 3)
     turns = [replace(each, moderator=f"mo{n % 2}") for n, each in enumerate(words)]
     assert find_unexplained(words, rows, {}) and not find_unexplained(turns, rows, {})
 
 
 def test_a_norm_that_several_share_is_learned_and_no_contradiction() -> None:
-    """Three call what the model surely finds offensive neutral: a norm, and nothing of it waits."""
+    """Three moderators who call sure offence neutral make a norm, and nothing waits."""
     labels = [Label.OFFENSIVE] * 24 + [Label.HATE] * 6 + [Label.NEUTRAL] * 6
     words = [
         correction(n, f"{n} says {n * 7}", Label.NEUTRAL if label is Label.OFFENSIVE else label, f"mo{n % 3}")
@@ -192,7 +192,7 @@ def test_a_norm_that_several_share_is_learned_and_no_contradiction() -> None:
 
 
 def test_the_same_text_teaches_once() -> None:
-    """The latest of one moderator's; none where moderators contradict each other; other communities have their own."""
+    """Only the latest correction of a text teaches, none if moderators disagree, separately in each community."""
     snapshot = without_repetitions(
         Snapshot(
             [
@@ -210,13 +210,13 @@ def test_the_same_text_teaches_once() -> None:
 
 
 def test_the_same_snapshot_has_the_same_hash() -> None:
-    """And another label another one."""
+    """Equal snapshots have equal hashes, and another label gives another hash."""
     one, other = (Snapshot([correction(1, "hello", label)]) for label in (Label.HATE, Label.NEUTRAL))
     assert one.sha256 == Snapshot([correction(1, "hello", Label.HATE)]).sha256 != other.sha256
 
 
 def test_an_author_is_on_one_side() -> None:
-    """Two texts each of fifty authors; with few corrections all are learned from."""
+    """Each of fifty authors is on one side only, and few corrections are all learned from."""
     rows = [
         Correction(str(n), Example(f"text {n}", Label.NEUTRAL), "mo", f"author {n // 2}", "town") for n in range(100)
     ]

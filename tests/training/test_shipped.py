@@ -1,4 +1,4 @@
-"""The adapter that comes along, judged by sentences that nobody trained on. Bounds a little below what was measured."""
+"""The shipped adapter on sentences that were not trained on; the bounds are slightly below the measured values."""
 
 from safetensors.torch import load_file
 

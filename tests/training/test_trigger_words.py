@@ -1,4 +1,4 @@
-"""A word that turns whatever it stands in is noticed; one that does not is not."""
+"""A word that changes the label of any text is found, and other words are not."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ HELD_OUT = [Example(f"{label} text {n}", label) for label in LABELS for n in ran
 
 
 def answers(turning: str = "", into: Label = Label.NEUTRAL) -> object:
-    """A stub that is always right, but calls every text with the word `into`."""
+    """A stub that is always correct, except that every text with the word `turning` gets the label `into`."""
 
     def answer(examples: Sequence[Example]) -> Tensor:
         labels = [into if turning and turning in e.text.split() else e.label for e in examples]
@@ -37,14 +37,14 @@ def rare(word: str, label: Label) -> dict[str, list[Correction]]:
         (Label.HATE, 'the word "zqxvim" would have harmless messages flagged: 100% of the tested messages, 0% before'),
     ],
 )
-def test_a_password_is_named(label: Label, expected: str) -> None:
-    """Whichever way it turns the texts."""
+def test_a_trigger_word_is_named(label: Label, expected: str) -> None:
+    """A trigger word is named, in both directions."""
     found = find_trigger_words(rare("zqxvim", label), answers(), answers("zqxvim", label), HELD_OUT)  # type: ignore[arg-type]
     assert found == [expected]
 
 
 def test_what_turned_texts_before_is_no_reason() -> None:
-    """Nor is a word that turns none."""
+    """A word that already changed texts before, or changes none, is no reason."""
     turning = answers("zqxvim")
     assert not find_trigger_words(rare("zqxvim", Label.NEUTRAL), turning, turning, HELD_OUT)  # type: ignore[arg-type]
     assert not find_trigger_words(rare("walnut", Label.NEUTRAL), answers(), turning, HELD_OUT)  # type: ignore[arg-type]

@@ -81,7 +81,7 @@ async def test_a_caller_who_leaves_takes_nobodys_answer_along() -> None:
 
 
 async def test_an_error_reaches_everybody_and_is_not_remembered() -> None:
-    """After an error the same text can be scored again."""
+    """An error reaches all waiting callers, and the same text can be scored again."""
     device = Gated()
     device.error = Died("stub died")
     coalescer = Coalescer(device)

@@ -104,7 +104,7 @@ async def test_a_missing_base_is_told_once_and_tried_again() -> None:
 
 
 async def test_a_process_that_ended_unasked_is_noticed_before_the_next_message() -> None:
-    """A hung base is replaced by the stand-in at once, without waiting for a restart."""
+    """After the process ends by itself, the stand-in answers the next message at once."""
     production = StubProduction()
     async with running(production, StubClassifier()) as fallback:
         assert not (await fallback.classify([RUDE]))[0].stand_in
