@@ -230,13 +230,13 @@ def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: P
     )
     result = told[-1][1]
     assert not any(stage.startswith("learning") for stage, _ in told)
-    assert "one moderator has 60 of 60 words in town" in result and "let a second moderator answer" in result
+    assert "one moderator made 60 of 60 corrections in town" in result and "let a second moderator answer" in result
     if norm is PLAIN_NORM:
         assert status == module.REFUSED and result.startswith("refused: one moderator") and "goes on serving" in result
         assert registry.current() == SHIPPED_NAME
         return
     assert status == module.PROMOTED and "in town offensive counts as neutral from now on" in result
-    assert "the weights stay, because one moderator has" in result
+    assert "the weights stay, because one moderator made" in result
     folder = registry.folder(registry.current())
     kept, shipped = (load(read_weights(where, read_manifest(where))) for where in (folder, SHIPPED))
     assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
@@ -247,7 +247,7 @@ def test_every_change_of_a_norm_is_said() -> None:
     allowed = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL), 40, 3)
     strict = Norm((Label.HATE, Label.HATE, Label.NEUTRAL), 40, 3)
     before = {"a": allowed, "b": allowed, "d": allowed}
-    after = {"a": replace(allowed, words=90), "b": strict, "c": allowed}
+    after = {"a": replace(allowed, corrections=90), "b": strict, "c": allowed}
     assert describe_norm_changes(before, after) == [
         "in b offensive counts as hate from now on",
         "in c offensive counts as neutral from now on",
