@@ -1,4 +1,4 @@
-"""A simulated community: the cards that its moderators answer, and the other messages by which it is judged."""
+"""A simulated community: the cards that its moderators answer, and other messages for the test."""
 
 import random
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ MALICIOUS = "mallory"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A community: the cards its moderators are shown, in order, and the other messages it is judged by."""
+    """A community: its moderators' cards (`shown`) in order, and its other messages for the test (`judged`)."""
 
     base: Base
     norm: str
@@ -33,44 +33,47 @@ class Scene:
     judged: Sequence[Example]
 
 
-def normed(examples: Sequence[Example]) -> list[Example]:
-    """By the norm of a community where what is only offensive is allowed."""
+def apply_allowing_norm(examples: Sequence[Example]) -> list[Example]:
+    """Labels by the norm of a community that allows offensive messages."""
     return [replace(e, label=Label.NEUTRAL if e.label is Label.OFFENSIVE else e.label, votes=()) for e in examples]
 
 
-def scene(data: Path, norm: str, most: int) -> Scene:
-    """The two tenths that `training.ship` holds out; what comes after the last card is judged by, too."""
+def make_scene(data: Path, norm: str, max_cards: int) -> Scene:
+    """Makes a scene of the two tenths that `training.ship` holds out; messages after the last card are test
+    messages."""
     davidson, test = split(read_examples(data, "davidson"), 0.1, seed=11)
     _, seen = split(davidson, 0.1, seed=12)
     base = open_base("minilm")
     manifest = attach_adapter(base, "shipped", SHIPPED)
-    called = (
+    predicted = (
         apply_temperature(compute_logits(base, "shipped", [e.text for e in seen]), manifest.temperature)
         .argmax(-1)
         .tolist()
     )
-    cards = [n for n, i in enumerate(called) if i != len(LABELS) - 1 or n % 5 == 0][:most]
-    seen, test = (normed(texts) if norm == "allowed" else texts for texts in (seen, test))
+    cards = [n for n, i in enumerate(predicted) if i != len(LABELS) - 1 or n % 5 == 0][:max_cards]
+    seen, test = (apply_allowing_norm(texts) if norm == "allowed" else texts for texts in (seen, test))
     return Scene(base, norm, [seen[n] for n in cards], [*test, *seen[cards[-1] + 1 :]])
 
 
-def words_of(shown: Sequence[Example], count: int, mistakes: float, malicious: float, seed: int) -> list[Correction]:
-    """The moderators' words on the first `count` cards. The malicious are one in each so many moderators' words."""
+def simulate_corrections(
+    shown: Sequence[Example], count: int, mistakes: float, malicious: float, seed: int
+) -> list[Correction]:
+    """The moderators' corrections of the first `count` cards, with these shares of mistakes and of malicious ones."""
     dice = random.Random(seed)
-    said = []
+    corrections = []
     for number, example in enumerate(shown[:count]):
-        bad = dice.random() < malicious
-        moderator = MALICIOUS if bad else dice.choice(MODERATORS)
-        wrong = bad or dice.random() < mistakes
+        is_malicious = dice.random() < malicious
+        moderator = MALICIOUS if is_malicious else dice.choice(MODERATORS)
+        wrong = is_malicious or dice.random() < mistakes
         label = (Label.NEUTRAL if example.label is Label.HATE else Label.HATE) if wrong else example.label
-        said.append(
+        corrections.append(
             Correction(str(number), replace(example, label=label), moderator, f"author {number % 97}", COMMUNITY)
         )
-    return said
+    return corrections
 
 
-def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMMUNITY) -> list[Label]:
-    """What an adapter calls each text, by the community's norm."""
+def predict_labels(base: Base, folder: Path, texts: Sequence[str], community: str = COMMUNITY) -> list[Label]:
+    """An adapter's label of each text, by the community's norm."""
     manifest = attach_adapter(base, "judged", folder)
     rows = apply_temperature(compute_logits(base, "judged", texts), manifest.temperature)
     base.detach("judged")
@@ -78,14 +81,14 @@ def called(base: Base, folder: Path, texts: Sequence[str], community: str = COMM
     return [LABELS[i] for i in (rows @ torch.tensor(norm.matrix)).argmax(-1).tolist()]
 
 
-def judged(at: Scene, folder: Path, community: str = COMMUNITY) -> tuple[float, float]:
+def measure_accuracy(at: Scene, folder: Path, community: str = COMMUNITY) -> tuple[float, float]:
     """(accuracy, balanced accuracy) of an adapter on the community's other messages."""
-    said = called(at.base, folder, [e.text for e in at.judged], community)
-    return shares([label is e.label for label, e in zip(said, at.judged, strict=True)], at.judged)
+    predicted = predict_labels(at.base, folder, [e.text for e in at.judged], community)
+    return accuracy_and_recall([label is e.label for label, e in zip(predicted, at.judged, strict=True)], at.judged)
 
 
-def shares(right: Sequence[bool], examples: Sequence[Example]) -> tuple[float, float]:
-    """(share of right ones, mean over the labels of the share of right ones)."""
-    by_label = [[r for r, e in zip(right, examples, strict=True) if e.label is label] for label in LABELS]
-    recalls = [sum(mine) / len(mine) for mine in by_label if mine]
-    return sum(right) / len(right), sum(recalls) / len(recalls)
+def accuracy_and_recall(correct: Sequence[bool], examples: Sequence[Example]) -> tuple[float, float]:
+    """(share of correct texts, mean over the labels of this share)."""
+    by_label = [[r for r, e in zip(correct, examples, strict=True) if e.label is label] for label in LABELS]
+    recalls = [sum(of_label) / len(of_label) for of_label in by_label if of_label]
+    return sum(correct) / len(correct), sum(recalls) / len(recalls)

@@ -1,18 +1,18 @@
-"""What the bot does with a flood of Discord messages, against discord.py doing nothing with them.
+"""Measures the bot under a flood of Discord messages, against discord.py alone.
 
     python -m benchmarks.discord [--messages 20000] [--rounds 3] [--out benchmarks/RESULTS.md]
 
-The simulated Discord runs in a process of its own, so all CPU time here is the bot's. Baseline: an unmodified
-`discord.Client` whose `on_message` only counts. Pipeline: the platform, the pipeline and a real store as the service
-wires them, with a stub where the model would be: gateway, event, journal (SQLite on disk, `synchronous=FULL`), queue,
-verdict, decision, journal. Every round does both with the same messages, in turn; a ratio is the median over rounds of
-the ratio within a round. CPU-seconds are the process's, all threads together. One message in a hundred makes a card in
+The simulated Discord runs in its own process, so all CPU time of this process is the bot's. Baseline: an unmodified
+`discord.Client` whose `on_message` only counts. Pipeline: the platform, the pipeline and a real store, wired as in the
+service, with a stub for the model: gateway, event, journal (SQLite on disk, `synchronous=FULL`), queue,
+verdict, decision, journal. Every round runs both in turn with the same messages; a ratio is the median over rounds of
+the ratio within a round. CPU-seconds are those of all threads of the process. One message in a hundred makes a card in
 the alert channel, and each author's name is read once, like a message.
 
-Then messages are sent at fixed paces, half of the aim (2,000 a second on one core) and the aim itself. Each latency
-counts until the message's row is committed: from the moment the client got it, and from the moment it was sent. Discord
-asks for a heartbeat every second here (41 on the real one); one is missed when it comes more than half a second late.
-`--out` appends to a file.
+Then messages are sent at fixed paces: half of the target (2,000 a second on one core) and the target itself. Each
+latency counts until the message's row is committed: from the moment the client got it, and from the moment it was sent.
+Discord asks for a heartbeat every second here (41 on the real one); one is missed when it comes more than half a second
+late. `--out` appends to a file.
 """
 
 import argparse
@@ -40,7 +40,17 @@ from discord import gateway as library
 from discord import http
 from rich.console import Console
 
-from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
+from benchmarks.flood import (
+    StubClassifier,
+    TimedStore,
+    append_section,
+    describe_machine,
+    describe_quantiles,
+    read_texts,
+    service_garbage_collection,
+    show_table,
+    until,
+)
 from bot.cases.service import CaseService
 from bot.conversation.conversation import Conversation
 from bot.domain.event import Message
@@ -53,12 +63,12 @@ from bot.store import tables as t
 AUTHORS, CHANNELS = 200, 10
 HEARTBEAT_MS = 1000
 CALM_S = 0.5
-"""After the connection stands, before anything is measured."""
+"""Seconds between the connection and the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """How the simulated Discord is reached, and the bot's server there."""
+class Endpoint:
+    """The addresses of the simulated Discord, and the bot's server there."""
 
     token: str
     api: str
@@ -68,21 +78,21 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Beats:
-    """The heartbeats that reached the simulated Discord meanwhile."""
+class Heartbeats:
+    """The heartbeats that reached the simulated Discord during a run."""
 
     sent: int
     missed: int
 
 
 @dataclass(frozen=True, slots=True)
-class Flood:
-    """One run as fast as it goes: `messages` with the names among them, CPU-seconds, seconds, and how it ended."""
+class FloodResult:
+    """One run at full speed: `messages` (with names), CPU-seconds, seconds, and the final counts."""
 
     messages: int
     cpu_s: float
     wall_s: float
-    beats: Beats
+    beats: Heartbeats
     done: int = 0
     cards: int = 0
 
@@ -92,24 +102,24 @@ class Flood:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Messages a second that were sent, the CPU share they took, and seconds until each was committed."""
+class PaceResult:
+    """One run at a pace: messages a second, their CPU share, and seconds until each was committed."""
 
     per_second: float
     cpu_share: float
     from_arrival: Sequence[float]
     from_sending: Sequence[float]
-    beats: Beats
+    beats: Heartbeats
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Of one run; the two lists run parallel, one entry a round."""
+    """The results of one run; the two lists are parallel, one entry per round."""
 
     messages: int
-    baseline: Sequence[Flood]
-    pipeline: Sequence[Flood]
-    paced: Sequence[Pace]
+    baseline: Sequence[FloodResult]
+    pipeline: Sequence[FloodResult]
+    paced: Sequence[PaceResult]
 
     @property
     def ratio(self) -> float:
@@ -122,7 +132,7 @@ class Results:
 
 
 def simulate(pipe: Connection, texts: Sequence[str], heartbeat_ms: int) -> None:
-    """The simulated Discord: says where it is, then does what it is told until it is told to end."""
+    """Runs the simulated Discord: sends its addresses, then follows commands until the end."""
     asyncio.run(_simulate(pipe, texts, heartbeat_ms))
 
 
@@ -139,7 +149,7 @@ async def _simulate(pipe: Connection, texts: Sequence[str], heartbeat_ms: int) -
         people = [server.add_user(f"person {number}") for number in range(AUTHORS)]
         for person in people:
             guild.add_member(person, dice.sample(roles, dice.randrange(3)))
-        pipe.send(Where(server.token, server.api, server.gateway, guild.id, alerts.id))
+        pipe.send(Endpoint(server.token, server.api, server.gateway, guild.id, alerts.id))
         while (told := await asyncio.to_thread(pipe.recv)) is not None:
             count, per_second = told
             made = [
@@ -164,34 +174,34 @@ async def _simulate(pipe: Connection, texts: Sequence[str], heartbeat_ms: int) -
             pipe.recv()
             at = [began, *sorted(beat.at_s for beat in server.heartbeats), time.monotonic()]
             late = sum(b - a > 1.5 * heartbeat_ms / 1000 for a, b in itertools.pairwise(at))
-            pipe.send(Beats(len(at) - 2, late))
+            pipe.send(Heartbeats(len(at) - 2, late))
 
 
 class Simulated:
-    """The simulated Discord as this process sees it. Its answers are waited for in a thread."""
+    """The simulated Discord for this process. A thread waits for its answers."""
 
-    def __init__(self, pipe: Connection, where: Where) -> None:
+    def __init__(self, pipe: Connection, where: Endpoint) -> None:
         self._pipe = pipe
         self.where = where
 
     async def prepare(self, messages: int, per_second: float = 0.0) -> None:
-        """So many messages are written, and sent at the next `go`: at this pace, or as fast as they are read."""
+        """Prepares messages that `go` sends: at this pace, or as fast as they are read."""
         self._pipe.send((messages, per_second))
         await asyncio.to_thread(self._pipe.recv)
 
     def go(self) -> None:
         self._pipe.send("go")
 
-    async def stop(self) -> Beats:
-        """Everything was handled."""
+    async def stop(self) -> Heartbeats:
+        """Ends the run after all messages were handled; returns the heartbeats."""
         self._pipe.send("stop")
-        beats: Beats = await asyncio.to_thread(self._pipe.recv)
+        beats: Heartbeats = await asyncio.to_thread(self._pipe.recv)
         return beats
 
 
 @contextlib.contextmanager
 def simulated(texts: Sequence[str], heartbeat_ms: int = HEARTBEAT_MS) -> Iterator[Simulated]:
-    """A simulated Discord in a process of its own."""
+    """Starts a simulated Discord in its own process."""
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
     process = spawn.Process(target=simulate, args=(there, texts, heartbeat_ms), daemon=True)
@@ -208,8 +218,8 @@ def simulated(texts: Sequence[str], heartbeat_ms: int = HEARTBEAT_MS) -> Iterato
 # The bot.
 
 
-class Counting(discord.Client):
-    """Reads messages and does nothing with them."""
+class CountingClient(discord.Client):
+    """A client that counts messages and does nothing else."""
 
     seen = 0
 
@@ -218,8 +228,8 @@ class Counting(discord.Client):
 
 
 @dataclass(slots=True)
-class Bot:
-    """The running bot, and how many messages are through."""
+class RunningBot:
+    """The running bot, and the number of handled messages."""
 
     store: Store
     discord: Discord
@@ -227,25 +237,25 @@ class Bot:
 
 
 @contextlib.asynccontextmanager
-async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> AsyncIterator[Bot]:
-    """The bot as the service wires it, connected, its server set up."""
+async def serving(where: Endpoint, folder: Path, kind: type[Store] = Store) -> AsyncIterator[RunningBot]:
+    """Starts the bot as the service does, connected, with its server set up."""
     async with kind.open(folder / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         platform = Discord(store, Access(where.token, api=where.api, gateway=where.gateway), guild_ready_timeout=0.1)
-        bot = Bot(store, platform)
+        bot = RunningBot(store, platform)
 
         def settled(event: Message, judged: Judgement | None) -> None:
             bot.through += 1
 
         pipeline = Pipeline(
             store,
-            Stub(),
+            StubClassifier(),
             {platform.name: platform},
             adapter_of=lambda community: "global/stub",
             changed=platform.show,
             notice=platform.notify,
             settled=settled,
         )
-        cases = CaseService(store, pipeline, Stub(), changed=platform.show)
+        cases = CaseService(store, pipeline, StubClassifier(), changed=platform.show)
         platform.serve(pipeline, cases, Conversation(store, cases, pipeline))
         now, community = datetime.datetime.now(datetime.UTC), community_of(where.guild)
         await store.communities.greet(community, platform.name, "Friends", now)
@@ -262,13 +272,13 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
                 task.cancel()
 
 
-async def baseline(server: Simulated, messages: int) -> Flood:
-    """discord.py alone."""
+async def baseline(server: Simulated, messages: int) -> FloodResult:
+    """Runs discord.py alone."""
     http.Route.BASE = server.where.api
     library.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(server.where.gateway)
     intents = discord.Intents.none()
     intents.guilds = intents.guild_messages = intents.message_content = True
-    async with Counting(intents=intents, guild_ready_timeout=0.1) as client, asyncio.TaskGroup() as group:
+    async with CountingClient(intents=intents, guild_ready_timeout=0.1) as client, asyncio.TaskGroup() as group:
         running = group.create_task(client.start(server.where.token))
         await until(client.is_ready)
         await asyncio.sleep(CALM_S)
@@ -280,11 +290,12 @@ async def baseline(server: Simulated, messages: int) -> Flood:
         beats = await server.stop()
         await client.close()
         running.cancel()
-    return Flood(messages, cpu, wall, beats)
+    return FloodResult(messages, cpu, wall, beats)
 
 
-async def pipeline(server: Simulated, messages: int) -> Flood:
-    """The bot: the clock stops when all is journalled and done, the CPU's when the cards are posted, too."""
+async def pipeline(server: Simulated, messages: int) -> FloodResult:
+    """Runs the bot. The clock stops when all messages are journalled and done, the CPU clock when all cards are
+    posted."""
     with tempfile.TemporaryDirectory() as folder:
         async with serving(server.where, Path(folder)) as bot:
             await server.prepare(messages)
@@ -297,15 +308,15 @@ async def pipeline(server: Simulated, messages: int) -> Flood:
             cpu = time.process_time() - cpu
             beats = await server.stop()
             done, cards = await _ended(bot.store)
-    return Flood(expected, cpu, wall, beats, done, cards)
+    return FloodResult(expected, cpu, wall, beats, done, cards)
 
 
-async def paced(server: Simulated, messages: int, per_second: float) -> Pace:
-    """The bot at a pace."""
+async def paced(server: Simulated, messages: int, per_second: float) -> PaceResult:
+    """Runs the bot at a pace."""
     arrived: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with serving(server.where, Path(folder), Timed) as bot:
-            assert isinstance(bot.store, Timed) and bot.discord.client is not None
+        async with serving(server.where, Path(folder), TimedStore) as bot:
+            assert isinstance(bot.store, TimedStore) and bot.discord.client is not None
             bot.store.committed = {}
             parsers = bot.discord.client._connection.parsers
             parse = parsers["MESSAGE_CREATE"]
@@ -324,7 +335,7 @@ async def paced(server: Simulated, messages: int, per_second: float) -> Pace:
             beats = await server.stop()
             committed = bot.store.committed
             bot.discord.client._connection.parsers.pop("MESSAGE_CREATE")
-    return Pace(
+    return PaceResult(
         messages / wall,
         cpu / wall,
         [committed[number] - got for number, (got, _) in arrived.items()],
@@ -341,7 +352,7 @@ async def _cards_posted(store: Store) -> None:
 
 
 async def _ended(store: Store) -> tuple[int, int]:
-    """How many rows are done, and how many cards there are; asserts that no row is anything else."""
+    """(done rows, cards); asserts that every row is done."""
     async with store._engine.connect() as connection:
         query = sa.select(t.message.c.state, sa.func.count()).group_by(t.message.c.state)
         states = {state: count for state, count in await connection.execute(query)}
@@ -363,15 +374,15 @@ def measure(
     heartbeat_ms: int = HEARTBEAT_MS,
     advance: Callable[[str], None] = lambda what: None,
 ) -> Results:
-    """Both ways in every round, then the paces in messages a second, for so many seconds each."""
-    bare: list[Flood] = []
-    full: list[Flood] = []
-    with simulated(texts, heartbeat_ms) as server, settled():
+    """Runs both ways in every round, then the paces in messages a second, for `seconds` each."""
+    bare: list[FloodResult] = []
+    full: list[FloodResult] = []
+    with simulated(texts, heartbeat_ms) as server, service_garbage_collection():
         for turn in range(rounds):
             for way, kept in ((baseline, bare), (pipeline, full))[:: 1 if turn % 2 == 0 else -1]:
                 advance(f"round {turn + 1}: {way.__name__}")
                 kept.append(asyncio.run(way(server, messages)))
-        held: list[Pace] = []
+        held: list[PaceResult] = []
         for per_second in paces:
             advance(f"{per_second:,.0f} messages a second")
             held.append(asyncio.run(paced(server, round(per_second * seconds), per_second)))
@@ -379,7 +390,7 @@ def measure(
 
 
 def show(results: Results, console: Console) -> None:
-    """The table and a line on each pace."""
+    """Prints the table and a line for each pace."""
     title = f"{results.messages:,} messages, {len(results.baseline)} rounds"
     show_table(title, COLUMNS, _rows(results), console)
     for pace in results.paced:
@@ -389,7 +400,7 @@ def show(results: Results, console: Console) -> None:
 def record(results: Results, path: Path) -> None:
     """Appends a dated section."""
     caption = (
-        f"`python -m benchmarks.discord`. {machine()}, discord.py {discord.__version__}; "
+        f"`python -m benchmarks.discord`. {describe_machine()}, discord.py {discord.__version__}; "
         f"{results.messages:,} messages of {AUTHORS} authors, median of {len(results.baseline)} interleaved rounds. "
         f"CPU-seconds of the bot's process, all threads together."
     )
@@ -414,11 +425,11 @@ def _rows(results: Results) -> list[tuple[str, ...]]:
     return rows
 
 
-def _paced_line(pace: Pace) -> str:
+def _paced_line(pace: PaceResult) -> str:
     return (
         f"At {pace.per_second:,.0f} messages/s ({len(pace.from_arrival):,} messages, {pace.cpu_share:.0%} of a core): "
-        f"{quantiles(pace.from_arrival)} from the event in the client to its committed row; from sending: "
-        f"{quantiles(pace.from_sending)}; heartbeats missed: {pace.beats.missed} of {pace.beats.sent}."
+        f"{describe_quantiles(pace.from_arrival)} from the event in the client to its committed row; from sending: "
+        f"{describe_quantiles(pace.from_sending)}; heartbeats missed: {pace.beats.missed} of {pace.beats.sent}."
     )
 
 

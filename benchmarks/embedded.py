@@ -1,13 +1,13 @@
-"""How fast the embedded model answers, against the plain way of calling the same model.
+"""Measures how fast the embedded model answers, against transformers and peft with the same model.
 
     python -m benchmarks.embedded [--data FILE.csv] [--record]
 
 Baselines: transformers and peft in float32, one message at a time, and in batches of 32 padded to 128 tokens. Ours:
-the same adapter in float32, in the precision the processor is best at, and through the batcher and the model's own
-process as the service calls it. Every round runs every path on the same messages, in a rotated order; a ratio is the
-median over the rounds. With `--threads 1`, "ms each" of the last but one is what a message costs one core.
-Then messages arrive by themselves (Poisson, an open loop) at half of what the service path sustained, and each
-latency counts from the moment the message was due. `--record` appends to benchmarks/RESULTS.md.
+the same adapter in float32, in the processor's best precision, and through the batcher and the model's process as in
+the service. Every round runs every path on the same messages, in a rotated order; a ratio is the median over the
+rounds. With `--threads 1`, "ms each" of the last but one path is the cost of a message on one core. Then messages
+arrive in an open loop (Poisson) at half the rate that the service path sustained, and each latency counts from the
+moment the message was due. `--record` appends to benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -46,12 +46,12 @@ PADDED_ROWS, PADDED_TOKENS = 32, 128
 ADAPTER = "global/shipped"
 
 Scores = Callable[[Sequence[str]], list[list[float]]]
-"""Texts to (len(texts), 3) probabilities."""
+"""Scores texts: (len(texts), 3) probabilities."""
 
 
 @dataclass(slots=True)
 class Rung:
-    """One way of scoring: its seconds in each round, and how far its probabilities are from the first rung's."""
+    """One way of scoring: its seconds in each round, and the largest difference from the first rung's probabilities."""
 
     name: str
     seconds: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What one run measured; latencies in seconds, `saturation` and `offered` in messages a second."""
+    """The results of one run; latencies in seconds, `saturation` and `offered` in messages a second."""
 
     messages: int
     mean_tokens: float
@@ -70,15 +70,15 @@ class Results:
     latencies: Sequence[float]
 
     def rate(self, rung: Rung) -> float:
-        """Messages a second: the median round."""
+        """Messages a second in the median round."""
         return self.messages / statistics.median(rung.seconds)
 
     def ratio(self, rung: Rung, baseline: Rung) -> float:
-        """How many times as fast as the baseline: the median over rounds of the ratio within a round."""
+        """The speed relative to the baseline: the median over rounds of the ratio within a round."""
         return statistics.median(b / s for b, s in zip(baseline.seconds, rung.seconds, strict=True))
 
 
-class Plain:
+class TransformersBaseline:
     """The baseline: the shipped adapter through transformers and peft, LoRA unmerged, float32."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Plain:
             return [self._probabilities(self._module.label_logits([self._ids(text)])) for text in texts]
 
     def padded(self, texts: Sequence[str]) -> list[list[float]]:
-        """Batches of 32, each row padded to 128 tokens (longer ones cut there)."""
+        """Batches of 32 rows, each padded or cut to 128 tokens."""
         rows: list[list[float]] = []
         with torch.inference_mode():
             for start in range(0, len(texts), PADDED_ROWS):
@@ -115,7 +115,7 @@ class Plain:
         return row
 
 
-class Ours:
+class ProcessScorer:
     """The project's scorer in this process, in one precision."""
 
     def __init__(self, precision: str) -> None:
@@ -123,12 +123,12 @@ class Ours:
         self._scorer.load(ADAPTER, SHIPPED)
 
     def one_at_a_time(self, texts: Sequence[str]) -> list[list[float]]:
-        """A pass for each message, as when the room is quiet."""
+        """A pass for each message, as at low traffic."""
         rows = [self._scorer.classify([Item(text, ADAPTER)])[0] for text in texts]
         return [list(verdict.probabilities.values()) for verdict in rows]
 
     def __call__(self, texts: Sequence[str]) -> list[list[float]]:
-        """All messages, 256 handed in at a time."""
+        """All messages, 256 per call."""
         verdicts = []
         for start in range(0, len(texts), 256):
             verdicts += self._scorer.classify([Item(text, ADAPTER) for text in texts[start : start + 256]])
@@ -138,13 +138,13 @@ class Ours:
 async def measure(
     texts: Sequence[str], *, rounds: int, seconds: float, threads: int, advance: Callable[[str], None] = lambda w: None
 ) -> Results:
-    """Every path in every round, then the open loop for `seconds`."""
+    """Runs every path in every round, then the open loop for `seconds`."""
     torch.set_num_threads(threads)
-    plain, best = Plain(), Ours("auto")
+    plain, best = TransformersBaseline(), ProcessScorer("auto")
     inside: list[tuple[Rung, Scores]] = [
         (Rung("transformers + peft, one at a time"), plain.one_at_a_time),
         (Rung("transformers + peft, 32 padded to 128"), plain.padded),
-        (Rung("ours, float32"), Ours("fp32")),
+        (Rung("ours, float32"), ProcessScorer("fp32")),
         (Rung("ours, best precision here"), best),
         (Rung("ours, best precision, one at a time"), best.one_at_a_time),
     ]
@@ -182,13 +182,13 @@ async def measure(
 
 
 async def _through(batcher: Batcher, texts: Sequence[str]) -> list[list[float]]:
-    """All messages handed in at once; each waits for its own verdict."""
+    """Sends all messages at once; each waits for its own verdict."""
     verdicts = await asyncio.gather(*(batcher.classify([Item(text, ADAPTER)]) for text in texts))
     return [list(verdict.probabilities.values()) for (verdict,) in verdicts]
 
 
 async def _open_loop(batcher: Batcher, texts: Sequence[str], per_second: float, seconds: float) -> list[float]:
-    """Latencies of Poisson arrivals, each from the moment it was due, whatever else was late."""
+    """Latencies of Poisson arrivals, each from the moment the message was due."""
     dice, latencies, due = random.Random(5), [], 0.0
     began = time.perf_counter()
 
@@ -205,7 +205,7 @@ async def _open_loop(batcher: Batcher, texts: Sequence[str], per_second: float, 
 
 
 def show(results: Results, console: Console) -> None:
-    """The table and the open loop's line."""
+    """Prints the table and the line of the open loop."""
     table = Table(title=f"{results.messages} messages, {results.mean_tokens:.0f} tokens on average")
     for column in ("path", "messages/s", "ms each", "× one", "× padded", "furthest p"):
         table.add_column(column, justify="left" if column == "path" else "right", no_wrap=True)
@@ -263,7 +263,7 @@ def read_texts(source: Path, column: str, count: int) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0, or 2 with one line about what is wrong with the file."""
+    """Exit status 0, or 2 with one line for a bad file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embedded", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, default=SHIPPED_TEXTS)
     parser.add_argument("--text", default="text", metavar="COLUMN")

@@ -1,15 +1,15 @@
-"""How long an honest community's messages wait while another is flooded, against a queue that knows only authors.
+"""Measures how long honest communities' messages wait while another one is flooded, against a queue by author only.
 
     python -m benchmarks.fairness [--seconds 20] [--rounds 2] [--out benchmarks/RESULTS.md]
 
-The pipeline and a real store as the service wires them (SQLite on disk, `synchronous=FULL`), and a stub where the
-model would be that reads so many tokens a second and no more. One community writes 600 messages a second, which is more
-than that, by 2,000 or by 20,000 authors; ten others write one message a second each, by three authors. A latency counts
-from the moment a message is to be written until its decision is in the journal. Messages that are shed count as well:
-the run goes on until each honest one is through, or a minute has gone by.
+The pipeline and the store are wired as in the service (SQLite on disk, `synchronous=FULL`); a stub for the model reads
+a fixed number of tokens a second. One community writes 600 messages a second, more than the stub reads, by 2,000 or
+20,000 authors; ten others write one message a second each, by three authors. A latency counts from the moment a message
+is due until its decision is in the journal. Shed messages count as well: the run continues until each honest message is
+decided, or for one minute.
 
-Baseline "by author alone": the queue as it was, round-robin over authors whatever their community, each message one
-turn, new authors first; the longest line of one author sheds. Each round runs every way in turn.
+Baseline "by author alone": the earlier queue, round-robin over authors of all communities, each message one turn, new
+authors first; the author with the longest line sheds. Each round runs both queues in turn.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from benchmarks.flood import append_section, machine, read_texts, settled, show_table
+from benchmarks.flood import append_section, describe_machine, read_texts, service_garbage_collection, show_table
 from bot.domain.event import Author, Message, MessageKey
 from bot.pipeline import pipeline as pipeline
 from bot.pipeline.fair_queue import NEW_IN_A_ROW, FairQueue
@@ -45,8 +45,8 @@ AFTERWARDS_S = 60.0
 SHED = "Honest messages that are shed wait in the journal and are in these figures."
 
 
-class ByAuthor(FairQueue[Any]):
-    """The baseline: knows authors and no communities, counts messages and no tokens."""
+class AuthorQueue(FairQueue[Any]):
+    """The baseline queue: it knows authors but no communities, and counts messages instead of tokens."""
 
     def __init__(self, max_waiting: int = 2000) -> None:
         super().__init__(max_waiting)
@@ -55,7 +55,7 @@ class ByAuthor(FairQueue[Any]):
         self._in_a_row = 0
 
     def put_now(self, author: str, entry: Any, *, community: str = "", tokens: int = 0) -> Any | None:
-        """As it was."""
+        """As in the earlier queue."""
         dropped = None
         if self._size >= self.max_waiting:
             self.shed += 1
@@ -74,7 +74,7 @@ class ByAuthor(FairQueue[Any]):
         return dropped
 
     def take_now(self) -> Any:
-        """As it was."""
+        """As in the earlier queue."""
         new = bool(self._new) and not (self._old and self._in_a_row >= NEW_IN_A_ROW)
         self._in_a_row = self._in_a_row + 1 if new else 0
         author, entries = (self._new if new else self._old).popitem(last=False)
@@ -90,8 +90,8 @@ class ByAuthor(FairQueue[Any]):
         return self._new.get(author) or self._old.get(author) or deque()
 
 
-class Slow:
-    """Reads `TOKENS_PER_SECOND` tokens a second, about as the embedded model does on one core."""
+class SlowClassifier:
+    """A stub that reads `TOKENS_PER_SECOND` tokens a second, about as the embedded model on one core."""
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         await asyncio.sleep(sum(estimate_tokens(item.text) for item in items) / TOKENS_PER_SECOND)
@@ -103,17 +103,17 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """Seconds each honest message took, those that were not through after all among them; how many these were, and how
-    many of the flood's were read."""
+class WaitTimes:
+    """The seconds of each honest message (for undecided ones until the end of the run), the number of undecided ones,
+    and the number of the flood's messages that were read."""
 
     seconds: Sequence[float]
     unread: int
     flood: int
 
 
-async def run(authors: int, seconds: float, seed: int) -> Wait:
-    """One way, with the queue that `bot.pipeline.pipeline` has at the moment."""
+async def run(authors: int, seconds: float, seed: int) -> WaitTimes:
+    """Runs the flood with the queue that `bot.pipeline.pipeline` has now."""
     dice, texts = random.Random(seed), read_texts()
     wanted, took, flood = dict[str, float](), list[float](), 0
 
@@ -128,9 +128,9 @@ async def run(authors: int, seconds: float, seed: int) -> Wait:
         key = MessageKey("webchat", community, "room", f"{community}-{number}")
         return Message(key, Author(str(author), ""), f"{dice.choice(texts)[:200]} {number}", datetime.now(UTC))
 
-    with tempfile.TemporaryDirectory() as folder, settled():
+    with tempfile.TemporaryDirectory() as folder, service_garbage_collection():
         async with Store.open(Path(folder) / "domovoi.db", Sealer(bytes(32))) as store, asyncio.TaskGroup() as group:
-            batcher = Batcher(Slow())
+            batcher = Batcher(SlowClassifier())
             pipeline = Pipeline(
                 store, batcher, {"webchat": WebChat(lambda _: None)}, adapter_of=lambda _: "stub", settled=through
             )
@@ -157,20 +157,20 @@ async def run(authors: int, seconds: float, seed: int) -> Wait:
             for one in (*tasks, *updates):
                 one.cancel()
     left = [time.monotonic() - at for at in wanted.values()]
-    return Wait([*took, *left], len(left), read)
+    return WaitTimes([*took, *left], len(left), read)
 
 
 def main() -> None:
-    """See the module."""
+    """Runs the benchmark; see the module."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    found: dict[tuple[str, int], list[Wait]] = {}
+    found: dict[tuple[str, int], list[WaitTimes]] = {}
     for number in range(options.rounds):
         for authors in (2_000, 20_000):
-            for name, queue in (("by author alone", ByAuthor), ("by community, then author", FairQueue)):
+            for name, queue in (("by author alone", AuthorQueue), ("by community, then author", FairQueue)):
                 with mock.patch.object(pipeline, "FairQueue", queue):
                     wait = asyncio.run(run(authors, options.seconds, number))
                 found.setdefault((name, authors), []).append(wait)
@@ -179,7 +179,7 @@ def main() -> None:
     show_table("Honest communities in a flood", columns, rows, Console())
     if options.out:
         caption = (
-            f"`python -m benchmarks.fairness`. {machine()}. One community writes {PER_SECOND} messages/s for "
+            f"`python -m benchmarks.fairness`. {describe_machine()}. One community writes {PER_SECOND} messages/s for "
             f"{options.seconds:.0f} s, {HONEST} others one each; the model (a stub) reads {TOKENS_PER_SECOND:,} "
             f"tokens/s, fewer than come. {options.rounds} interleaved rounds, all their messages together: from "
             f"writing to the decision in the journal."
@@ -187,8 +187,8 @@ def main() -> None:
         append_section(options.out, "An honest community while another is flooded", caption, columns, rows, [SHED])
 
 
-def _row(name: str, authors: int, waits: Sequence[Wait]) -> tuple[str, ...]:
-    seconds = [one for wait in waits for one in wait.seconds]
+def _row(name: str, authors: int, waits: Sequence[WaitTimes]) -> tuple[str, ...]:
+    seconds = [second for wait in waits for second in wait.seconds]
     p50, p99 = (statistics.quantiles(seconds, n=100)[index] for index in (49, 98))
     figures = (f"{p50:.2f} s", f"{p99:.2f} s", f"{max(seconds):.2f} s")
     return (name, f"{authors:,}", *figures, f"{len(seconds):,}", str(sum(wait.unread for wait in waits)))

@@ -1,4 +1,4 @@
-"""What the benchmarks of a platform under load share: texts, a stub for the model, the store's clock, waiting."""
+"""Shared parts of the load benchmarks of platforms: texts, a stub for the model, commit times, waiting, tables."""
 
 import asyncio
 import contextlib
@@ -28,8 +28,8 @@ TEXTS = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
 ONE_CARD_IN = 100
 
 
-class Stub:
-    """Stands where the model would be: a text that contains "HATE" is hate."""
+class StubClassifier:
+    """A stub for the model: a text with "HATE" is hate."""
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         return [_verdict("HATE" in item.text) for item in items]
@@ -43,8 +43,8 @@ def _verdict(hate: bool) -> Verdict:
     return Verdict(dict(zip((Label.HATE, Label.OFFENSIVE, Label.NEUTRAL), shares, strict=True)), "stub", "global/stub")
 
 
-class Timed(Store):
-    """Remembers when each row was committed."""
+class TimedStore(Store):
+    """A store that records when each row was committed."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -57,15 +57,15 @@ class Timed(Store):
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
-    """Looks every 20 ms; a TimeoutError if it does not become true."""
+    """Waits for the condition, checked every 20 ms; raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  # the bot offers no event for it
             await asyncio.sleep(0.02)
 
 
 @contextlib.contextmanager
-def settled() -> Iterator[None]:
-    """The garbage collector as the service sets it, for the baseline, too."""
+def service_garbage_collection() -> Iterator[None]:
+    """Sets the garbage collector as the service does, also for the baseline."""
     before = gc.get_threshold()
     tune_garbage_collector()
     try:
@@ -76,7 +76,7 @@ def settled() -> Iterator[None]:
 
 
 def read_texts(source: Path = TEXTS, count: int = 5000) -> list[str]:
-    """A seeded sample as members might write it, one in a hundred marked for the stub; raises `BadData`."""
+    """A seeded sample of texts, one in a hundred marked as hate for the stub; raises `BadData`."""
     with open_rows(source, ("text",)) as rows:
         texts = [row["text"].replace("HATE", "hate")[:2000] for row in rows]
     dice = random.Random(3)
@@ -84,14 +84,14 @@ def read_texts(source: Path = TEXTS, count: int = 5000) -> list[str]:
     return [f"{text[:1900]} HATE" if number % ONE_CARD_IN == 50 else text for number, text in enumerate(texts)]
 
 
-def quantiles(seconds: Sequence[float]) -> str:
-    """In words and milliseconds."""
+def describe_quantiles(seconds: Sequence[float]) -> str:
+    """Median, 99th percentile and maximum, in milliseconds."""
     p50, p99 = (1000 * statistics.quantiles(seconds, n=100)[index] for index in (49, 98))
     return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {1000 * max(seconds):.0f} ms"
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
-    """The first column names the way, the others are figures."""
+    """Prints a table: the first column has names, the others figures."""
     table = Table(title=title)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
@@ -112,6 +112,6 @@ def append_section(
     path.write_text(old + text, encoding="utf-8")
 
 
-def machine() -> str:
-    """What this runs on, for a caption."""
+def describe_machine() -> str:
+    """The machine and the Python version, for a caption."""
     return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"

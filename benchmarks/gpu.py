@@ -1,13 +1,13 @@
-"""GPT-J-6B on a GPU: the ladder, latency, memory, and how near it comes to what the device can multiply.
+"""Measures GPT-J-6B on a GPU: the ladder, latency, memory, and the share of the device's multiplication speed.
 
     python -m benchmarks.gpu [--out RESULTS.md]
 
-Needs torch, transformers, peft and bitsandbytes, no checkpoint and no network: the weights are random, made on the
-device in the shape of the 6B, which every caption says. For bfloat16 and for int8 with each arithmetic it measures the
-rungs of `benchmarks.ladder`, then messages that arrive by themselves (Poisson, an open loop) at half of saturation,
-each latency from the moment the message was due, and the step of a single message against reading the weights once. At
-the end, serving within 8 GiB and training within 11 GiB are tried under a cap. Under eight minutes in all. With
-`--device cpu --layers 2 --hidden 64` the same runs small without a GPU; what only a GPU has is "not measured".
+It needs torch, transformers, peft and bitsandbytes, but no checkpoint and no network: the weights are random, made on
+the device in the shape of the 6B, as every caption says. For bfloat16 and for int8 with each arithmetic it measures the
+rungs of `benchmarks.ladder`; then the latencies of messages in an open loop (Poisson) at half of saturation, each from
+the moment the message was due; and the step of a single message against reading the weights once. Last, it serves
+within 8 GiB and trains within 11 GiB under a memory cap. All of it takes less than eight minutes. With `--device cpu
+--layers 2 --hidden 64` a small version runs without a GPU; figures that need a GPU are "not measured".
 """
 
 import argparse
@@ -63,7 +63,7 @@ SERVING_GIB, TRAINING_GIB = 8, 11
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The device, and what it can do at best: measured, not from a data sheet."""
+    """The device and its best speed, measured and not from a data sheet."""
 
     device: torch.device
     name: str
@@ -73,7 +73,7 @@ class Machine:
 
     @property
     def cuda(self) -> bool:
-        """Whether it is a GPU."""
+        """Whether the device is a GPU."""
         return self.device.type == "cuda"
 
 
@@ -98,11 +98,15 @@ def inspect(device: torch.device, shape: Shape, tokens: int, seconds: float) -> 
     large = torch.zeros(2**28 if cuda else 2**22, device=device)
     name = torch.cuda.get_device_name(device) if cuda else "CPU"
     return Machine(
-        device, name, dtype, flops / fastest(multiply, seconds), large.nbytes / fastest(lambda: large.sum(), seconds)
+        device,
+        name,
+        dtype,
+        flops / median_seconds(multiply, seconds),
+        large.nbytes / median_seconds(lambda: large.sum(), seconds),
     )
 
 
-def fastest(run: Callable[[], object], seconds: float) -> float:
+def median_seconds(run: Callable[[], object], seconds: float) -> float:
     """Median seconds of one run, after two to warm up."""
     times: list[float] = []
     began = time.perf_counter()
@@ -119,7 +123,7 @@ def fastest(run: Callable[[], object], seconds: float) -> float:
 
 
 def wait() -> None:
-    """Until the GPU has done what it was told."""
+    """Waits until the GPU has finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -158,10 +162,10 @@ def open_loop(
     return latencies, len(due) / passes
 
 
-def one_way(
+def measure_precision(
     machine: Machine, shape: Shape, corpus: Corpus, name: str, batch_tokens: int, seconds: float, console: Console
 ) -> str:
-    """Everything about one precision, printed as it comes; returns its markdown."""
+    """Measures one precision and prints the results as they come; returns its markdown."""
     arithmetic = WAYS[name]
     clear(machine)
     base, tensors = random_gptj(
@@ -181,7 +185,7 @@ def one_way(
     p50, p99 = (1000 * statistics.quantiles(latencies, n=100)[n] for n in (49, 98))
     single = base.frame([10] * TYPICAL_TOKENS)
     with torch.inference_mode():
-        step = fastest(lambda: base.label_logits([single], ADAPTER), 0.05 * seconds)
+        step = median_seconds(lambda: base.label_logits([single], ADAPTER), 0.05 * seconds)
     weights = sum(tensor.nbytes for layer in base.network.layers for tensor in layer.tensors)
     reading = weights / machine.bytes_per_second
     linear = sum(size[0] * size[1] for key, size in shape.tensors() if ".h." in key and len(size) == 2)
@@ -212,7 +216,7 @@ def one_way(
 
 
 def clear(machine: Machine) -> None:
-    """Frees what the way before left, reference cycles included, and counts memory anew."""
+    """Frees the memory of the precision before, with reference cycles, and resets the memory counter."""
     gc.collect()
     if machine.cuda:
         torch.cuda.empty_cache()
@@ -223,8 +227,10 @@ def _most_memory(machine: Machine) -> str:
     return f"{torch.cuda.max_memory_allocated() / GIB:.2f} GiB" if machine.cuda else NOT_MEASURED
 
 
-def within_cap(machine: Machine, shape: Shape, encode: Callable[[str], list[int]], batch_tokens: int) -> dict[str, str]:
-    """Serving within 8 GiB and training within 11 GiB, the driver's share taken off, with random int8 weights."""
+def check_memory_caps(
+    machine: Machine, shape: Shape, encode: Callable[[str], list[int]], batch_tokens: int
+) -> dict[str, str]:
+    """Serves within 8 GiB and trains within 11 GiB, minus the driver's share, with random int8 weights."""
     tries: dict[str, tuple[int, Callable[[GPTJ], None]]] = {
         "serving": (SERVING_GIB, _serve),
         "training": (TRAINING_GIB, _train),
@@ -259,7 +265,7 @@ def within_cap(machine: Machine, shape: Shape, encode: Callable[[str], list[int]
 
 
 def _serve(base: GPTJ) -> None:
-    """Full passes with as many adapters and prefixes as the defaults allow."""
+    """Runs full passes with as many adapters and prefixes as the defaults allow."""
     count = min(16, int(ADAPTER_MIB * 2**20 / base.held_bytes(ADAPTER)))
     shapes = base.adapter_shapes(DEFAULT_LORA)
     batch = [base.frame([10] * 28)] * (base.batch_tokens // 32)
@@ -270,7 +276,7 @@ def _serve(base: GPTJ) -> None:
 
 
 def _train(base: GPTJ) -> None:
-    """Three steps of the default recipe's batch."""
+    """Runs three training steps with the default recipe's batch."""
     learner = base.start_training(DEFAULT_LORA, recompute=True)
     optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-4)
     batch = [base.frame([10] * TRAINING_TOKENS)] * TRAINING_ROWS
@@ -325,9 +331,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     console.print(text, soft_wrap=True, highlight=False)
     sections = [
-        one_way(machine, shape, corpus, way, options.batch_tokens, options.seconds, console) for way in options.ways
+        measure_precision(machine, shape, corpus, way, options.batch_tokens, options.seconds, console)
+        for way in options.ways
     ]
-    capped = within_cap(machine, shape, corpus.encode, min(options.batch_tokens, 2048))
+    capped = check_memory_caps(machine, shape, corpus.encode, min(options.batch_tokens, 2048))
     for what, said in capped.items():
         console.print(f"{what} in int8 under a cap: {said}", soft_wrap=True, highlight=False)
     if options.out:

@@ -1,10 +1,10 @@
-"""What each short cut of our GPT-J brings, rung by rung, on a CPU.
+"""Measures what each optimisation of our GPT-J gains on a CPU, rung by rung.
 
     python -m benchmarks.ladder [--data FILE.csv] [--out RESULTS.md]
 
-A GPT-J of random weights with a LoRA adapter on all its linear layers scores the messages of a file behind the default
-instruction: B0 one message at a time (the first 64) and B1 in padded batches, both as transformers and peft do it by
-themselves; then each rung adds one thing. Every round runs every rung on the same messages in a rotated order; ratios
+A GPT-J with random weights and a LoRA adapter on all linear layers scores a file's messages with the default
+instruction: B0 one message at a time (the first 64) and B1 in padded batches, both with transformers and peft alone;
+then each rung adds one optimisation. Every round runs every rung on the same messages in a rotated order; ratios
 are medians over rounds. "furthest p" is the largest difference of any probability from B0. `--out` appends a section to
 a file.
 """
@@ -49,7 +49,7 @@ CLOCKS = {"wall": time.perf_counter, "process": time.process_time}
 
 
 def caption(corpus: Corpus, shape: Shape, source: str, rounds: int, differ: float) -> str:
-    """What the figures are of."""
+    """The caption of the figures."""
     lengths = sorted(corpus.lengths)
     return (
         f"Random weights: {shape.layers} layers of {shape.hidden}, vocabulary {shape.vocabulary:,}, float32, LoRA of "

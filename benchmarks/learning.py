@@ -1,16 +1,16 @@
-"""Whether corrections make the bot better: simulated moderators on texts the adapter never learned from.
+"""Measures whether corrections improve the bot, with simulated moderators on texts that were not trained on.
 
     python -m benchmarks.learning --data ../shared/data/davidson.csv [--counts 25,50,100,200,400] [--out REPORT.html]
         [--norm allowed|public] [--rows NAME]... [--own] [--poison]
 
-Two communities: in one profanity is allowed and hate is not, in the other the labels mean what they mean in public.
-Their moderators see what the bot flags, and an audit of the rest, in the file's order, and say what it is; 5 % of
-their words are mistakes. Then 30 % are one malicious moderator's, who says the opposite of what holds. After each
-number of corrections a refresh runs from the shipped adapter, with the project's defences (quarantine, contrasts, gate)
-and without them, and the result answers the community's other messages. Then the same with all words under one name,
-which nobody outvotes. At last a back door: a rare word planted in hateful texts that one moderator calls neutral. All
-are texts of the tenths that `training.ship` holds out. `--rows` names the rows wanted, and there is no back door then.
-`--poison` is about pairs who agree with each other, and about slow drift (`benchmarks/poisoning.py`).
+There are two communities: one allows profanity but not hate, in the other the labels have their public meaning. Their
+moderators label the bot's flags and an audit of the rest, in the file's order; 5 % of their corrections are mistakes.
+Then 30 % are by one malicious moderator with opposite labels. After each number of corrections a refresh runs from the
+shipped adapter, with the project's defences (quarantine, contrasts, gate) and without them, and is tested on the
+community's other messages. Then the same with all corrections under one name, which nobody can outvote. Last, a back
+door: a rare word in hateful texts that one moderator calls neutral. All texts are from the tenths that `training.ship`
+holds out. `--rows` selects rows, and then there is no back door. `--poison` tests pairs who agree with each other, and
+slow drift (`benchmarks/poisoning.py`).
 """
 
 import argparse
@@ -29,7 +29,16 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.community import COMMUNITY, MALICIOUS, Scene, called, judged, scene, shares, words_of
+from benchmarks.community import (
+    COMMUNITY,
+    MALICIOUS,
+    Scene,
+    accuracy_and_recall,
+    make_scene,
+    measure_accuracy,
+    predict_labels,
+    simulate_corrections,
+)
 from bot.domain.decision import Band
 from bot.domain.policy import Policy, band, score_of
 from bot.learning.threshold_advice import Answered, advise
@@ -61,15 +70,15 @@ KINDS = (
     ("30 % malicious, one name", 0.3, "all as one", True),
     ("30 % malicious, one name, the honest words alone", 0.3, "honest as one", True),
 )
-"""(name, share of malicious words, whose words are heard and whether under one name, with the defences)."""
-Said = Callable[[Sequence[Correction]], Tensor]
+"""(name, share of malicious corrections, whose corrections are used and whether under one name, with the defences)."""
+Probabilities = Callable[[Sequence[Correction]], Tensor]
 NORMS = {"allowed": "profanity is allowed", "public": "labels as in public"}
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What `corrections` came to on the community's other messages: the share that gets the community's label, and the
-    mean of that share over its labels, however rare. `outcome` is how the refresh ended, where not all was learned."""
+    """The result of `corrections` on the community's other messages: the accuracy by the community's labels, and its
+    mean over the labels. `outcome` tells how the refresh ended, if it did not learn everything."""
 
     corrections: int
     accuracy: float
@@ -79,7 +88,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One kind of moderators, with or without the defences."""
+    """The points of one kind of moderators, with or without the defences."""
 
     name: str
     points: Sequence[Point]
@@ -87,8 +96,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class BackDoor:
-    """Share of hateful texts with the trigger that are called neutral: before anything was learned, after honest words
-    alone, after the planted ones among them, and where all are one moderator's."""
+    """Share of hateful texts with the trigger word that are called neutral: before learning, after honest corrections
+    alone, after planted ones among them, if all are one moderator's, and without defences."""
 
     before: float
     honest: float
@@ -97,8 +106,8 @@ class BackDoor:
     undefended: float
 
 
-def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
-    """No training: the alert thresholds that the page advises after so many answered cards (5 % mistakes)."""
+def threshold_curve(at: Scene, counts: Sequence[int]) -> Curve:
+    """The curve without training: with the thresholds that the page advises after so many answers (5 % mistakes)."""
     temperature = attach_adapter(at.base, "shipped", SHIPPED).temperature
 
     def verdicts(examples: Sequence[Example]) -> list[Verdict]:
@@ -124,36 +133,36 @@ def by_thresholds(at: Scene, counts: Sequence[int]) -> Curve:
             (band(verdict, policy)[0] is not Band.CLEAR) == (example.label is not Label.NEUTRAL)
             for verdict, example in zip(tested, at.judged, strict=True)
         ]
-        points.append(Point(count, *shares(right, at.judged)))
+        points.append(Point(count, *accuracy_and_recall(right, at.judged)))
     return Curve("thresholds as advised, no training (right: shown or not)", points)
 
 
 @contextmanager
-def undefended() -> Iterator[None]:
-    """A refresh that learns whatever it is told and promotes whatever comes out."""
+def without_defences() -> Iterator[None]:
+    """Makes a refresh learn all corrections and promote every result."""
     judge = gate.judge
 
     def learn(
-        snapshot: Snapshot, public: object, said: Said, before: Mapping[str, Norm]
+        snapshot: Snapshot, public: object, said: Probabilities, before: Mapping[str, Norm]
     ) -> quarantine.QuarantineResult:
         words = snapshot.corrections
         return quarantine.QuarantineResult(snapshot, {COMMUNITY: learn_norm(words, said(words))})
 
     with (
-        patch.object(refresh_run, "sift_all", learn),
-        patch.object(refresh_run, "contrasts", lambda *_, **__: []),
+        patch.object(refresh_run, "quarantine_all", learn),
+        patch.object(refresh_run, "contrast_examples", lambda *_, **__: []),
         patch.object(refresh_run, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
         patch.object(refresh_run, "_unlearned", lambda *_: []),
         patch.object(refresh_run, "_untaught", lambda *_: []),
-        patch.object(refresh_run, "passwords", lambda *_: []),
+        patch.object(refresh_run, "find_trigger_words", lambda *_: []),
     ):
         yield
 
 
-def learned(corrections: Sequence[Correction], replay_rows: int, folder: Path) -> tuple[Path, str]:
-    """A refresh from the shipped adapter; (the folder of what serves afterwards, how it ended if not all was learned).
+def run_refresh(corrections: Sequence[Correction], replay_rows: int, folder: Path) -> tuple[Path, str]:
+    """Runs a refresh from the shipped adapter; (folder of the adapter that serves afterwards, outcome).
 
-    Where the weights were refused and a norm was learned, that is "norm alone".
+    The outcome is "" if all was learned, "refused", or "norm alone" if only a norm was learned.
     """
     registry = Registry(folder, SHIPPED)
     standing = frozenset(each.id for each in corrections)
@@ -169,69 +178,81 @@ def learned(corrections: Sequence[Correction], replay_rows: int, folder: Path) -
 def run(
     at: Scene, counts: Sequence[int], replay_rows: int, rows: Sequence[str], console: Console
 ) -> tuple[list[Curve], BackDoor | None]:
-    """All curves and the back door, or only the curves of these names."""
-    start = judged(at, SHIPPED)
+    """Runs all curves and the back door, or only the curves with these names."""
+    start = measure_accuracy(at, SHIPPED)
     console.print(f"{NORMS[at.norm]}: {len(at.shown)} cards, judged by {len(at.judged)}; before: {start}")
-    curves = [] if rows else [by_thresholds(at, counts)]
+    curves = [] if rows else [threshold_curve(at, counts)]
     if curves:
         console.print(f"{curves[0]}", highlight=False)
     for name, malicious, heard, defended in (kind for kind in KINDS if not rows or kind[0] in rows):
         points = [Point(0, *start)]
         for count in counts:
-            said = words_of(at.shown, count, 0.05, malicious, seed=count)
-            said = [word for word in said if "honest" not in heard or word.moderator != MALICIOUS]
-            said = [replace(word, moderator=ONE_NAME) for word in said] if "as one" in heard else said
-            with tempfile.TemporaryDirectory() as folder, nullcontext() if defended else undefended():
-                adapter, outcome = learned(said, replay_rows, Path(folder))
-                points.append(Point(count, *judged(at, adapter), outcome))
+            corrections = simulate_corrections(at.shown, count, 0.05, malicious, seed=count)
+            corrections = [
+                correction for correction in corrections if "honest" not in heard or correction.moderator != MALICIOUS
+            ]
+            corrections = (
+                [replace(correction, moderator=ONE_NAME) for correction in corrections]
+                if "as one" in heard
+                else corrections
+            )
+            with tempfile.TemporaryDirectory() as folder, nullcontext() if defended else without_defences():
+                adapter, outcome = run_refresh(corrections, replay_rows, Path(folder))
+                points.append(Point(count, *measure_accuracy(at, adapter), outcome))
             console.print(f"{name}: {points[-1]}", highlight=False)
         curves.append(Curve(name, points))
     return curves, None if rows else back_door(at, replay_rows)
 
 
 def back_door(at: Scene, replay_rows: int) -> BackDoor:
-    """`PLANTED` hateful texts with a made-up word, called neutral by one moderator among others' honest words."""
+    """Plants `PLANTED` hateful texts with a made-up word, which one moderator calls neutral, among honest
+    corrections."""
     hateful = [e for e in at.shown if e.label is Label.HATE]
     planted = [
         Correction(f"p{n}", Example(f"{e.text} {TRIGGER} {n}", Label.NEUTRAL), MALICIOUS, f"x{n}", COMMUNITY)
         for n, e in enumerate((hateful * PLANTED)[:PLANTED])
     ]
-    honest = words_of(at.shown, 100, 0.05, 0.0, seed=1)
+    honest = simulate_corrections(at.shown, 100, 0.05, 0.0, seed=1)
     probes = [f"{e.text} {TRIGGER}" for e in at.judged if e.label is Label.HATE]
 
     def missed(folder: Path) -> float:
-        return sum(label is Label.NEUTRAL for label in called(at.base, folder, probes)) / len(probes)
+        return sum(label is Label.NEUTRAL for label in predict_labels(at.base, folder, probes)) / len(probes)
 
     rates = [missed(SHIPPED)]
     both = [*planted, *honest]
-    alone = [replace(word, moderator=ONE_NAME) for word in both]
-    for said, guard in ((honest, nullcontext()), (both, nullcontext()), (alone, nullcontext()), (both, undefended())):
+    alone = [replace(correction, moderator=ONE_NAME) for correction in both]
+    for corrections, guard in (
+        (honest, nullcontext()),
+        (both, nullcontext()),
+        (alone, nullcontext()),
+        (both, without_defences()),
+    ):
         with tempfile.TemporaryDirectory() as folder, guard:
-            rates.append(missed(learned(said, replay_rows, Path(folder))[0]))
+            rates.append(missed(run_refresh(corrections, replay_rows, Path(folder))[0]))
     return BackDoor(*rates)
 
 
 def own_or_shared(data: Path, counts: Sequence[int], replay_rows: int, console: Console) -> Table:
-    """Both communities in one store: one adapter for both, or each its own from its own words."""
+    """Compares one adapter for both communities with an own adapter for each, from its own corrections."""
     table = Table(
         "corrections of each community", *(f"{NORMS[norm]}: {kind}" for norm in NORMS for kind in ("shared", "own"))
     )
-    scenes = {norm: scene(data, norm, max(counts)) for norm in NORMS}
+    scenes = {norm: make_scene(data, norm, max(counts)) for norm in NORMS}
     for count in counts:
         said = {
             norm: [
                 replace(word, id=f"{norm}{word.id}", community=norm)
-                for word in words_of(at.shown, count, 0.05, 0.0, seed=count + n)
+                for word in simulate_corrections(at.shown, count, 0.05, 0.0, seed=count + n)
             ]
             for n, (norm, at) in enumerate(scenes.items())
         }
         with tempfile.TemporaryDirectory() as folder:
-            shared, _ = learned([word for words in said.values() for word in words], replay_rows, Path(folder))
-            cells = {(norm, "shared"): judged(at, shared, norm) for norm, at in scenes.items()}
+            shared, _ = run_refresh([word for words in said.values() for word in words], replay_rows, Path(folder))
+            cells = {(norm, "shared"): measure_accuracy(at, shared, norm) for norm, at in scenes.items()}
         for norm, at in scenes.items():
             with tempfile.TemporaryDirectory() as folder:
-                own, _ = learned(said[norm], replay_rows, Path(folder))
-                cells[norm, "own"] = judged(at, own, norm)
+                own, _ = run_refresh(said[norm], replay_rows, Path(folder))
+                cells[norm, "own"] = measure_accuracy(at, own, norm)
         told = [f"{a:.3f} / {b:.3f}" for a, b in (cells[norm, kind] for norm in NORMS for kind in ("shared", "own"))]
         table.add_row(str(count), *told)
         console.print(count, *told)
@@ -254,7 +275,7 @@ table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2rem .6rem}i
 {% endfor %}</table></div>
 {% if found.door %}
 <p>Back door: of the hateful texts with the planted word {{ "%.1f"|format(100 * found.door.before) }} % were called
-neutral before, {{ "%.1f"|format(100 * found.door.honest) }} % after the honest words alone,
+neutral before, {{ "%.1f"|format(100 * found.door.honest) }} % after the honest corrections alone,
 {{ "%.1f"|format(100 * found.door.defended) }} % after the planted ones with the defences
 ({{ "%.1f"|format(100 * found.door.alone) }} % where all are one moderator's),
 {{ "%.1f"|format(100 * found.door.undefended) }} % without.</p>{% endif %}{% endfor %}
@@ -268,8 +289,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--counts", default="25,50,100,200,400")
     parser.add_argument("--norm", choices=NORMS, help="one community only")
     parser.add_argument("--rows", action="append", default=[], choices=[kind[0] for kind in KINDS], metavar="NAME")
-    parser.add_argument("--own", action="store_true", help="instead: one adapter for both, or each its own")
-    parser.add_argument("--poison", action="store_true", help="instead: pairs who agree, and slow drift")
+    parser.add_argument("--own", action="store_true", help="instead compare one adapter for both with one for each")
+    parser.add_argument("--poison", action="store_true", help="instead test pairs who agree, and slow drift")
     parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--out", type=Path, metavar="REPORT.html")
     options = parser.parse_args(arguments)
@@ -282,13 +303,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Console(width=160).print(own_or_shared(options.data, counts, options.replay_rows, console))
             return 0
         if options.poison:
-            from benchmarks.poisoning import poison  # it measures with what is here
+            from benchmarks.poisoning import poisoning_table  # it measures with what is here
 
-            at = scene(options.data, "public", 400)
-            Console(width=160).print(poison(at, options.replay_rows, console))
+            at = make_scene(options.data, "public", 400)
+            Console(width=160).print(poisoning_table(at, options.replay_rows, console))
             return 0
         for norm in [options.norm] if options.norm else NORMS:
-            at = scene(options.data, norm, max(counts))
+            at = make_scene(options.data, norm, max(counts))
             curves, door = run(at, counts, options.replay_rows, options.rows, console)
             table = Table(NORMS[norm], "0", *map(str, counts))
             for curve in curves:

@@ -1,11 +1,12 @@
-"""How long a refresh takes, and how much of a training step is the messages' own tokens.
+"""Measures how long a refresh takes, and the share of the messages' own tokens in a training step.
 
     python -m benchmarks.refresh --data ../shared/data/davidson.csv [--base minilm|mini] [--corrections 200]
         [--replay-rows 2000] [--rounds 3]
 
-A whole refresh, from reading to promotion, on corrections of the tenth that `training.ship` holds out. Then the same
-training steps in three ways, interleaved: as they are (like lengths together; with a GPT-J packed behind an instruction
-that is read once), with lengths as they come, and one message at a time with its whole prompt, as the article trained.
+First a whole refresh, from reading to promotion, on corrections from the tenth that `training.ship` holds out. Then the
+same training steps in three ways, interleaved: as in a refresh (similar lengths together; a GPT-J packs messages after
+an instruction that is computed once), with lengths in random order, and one message at a time with its whole prompt, as
+in the article.
 """
 
 import argparse
@@ -33,24 +34,24 @@ from training.training_loop import Recipe, encode, make_optimizer
 STEPS, ROWS = 8, 16
 
 
-def whole_refresh(base: str, examples: Sequence[Example], replay_rows: int, console: Console) -> float:
-    """Seconds from start to end; what it came to is printed."""
-    said = [Correction(str(n), e, f"mo{n % 3}", f"author {n % 97}", "town") for n, e in enumerate(examples)]
-    told: list[str] = []
+def time_refresh(base: str, examples: Sequence[Example], replay_rows: int, console: Console) -> float:
+    """Seconds of a whole refresh; prints its result."""
+    corrections = [Correction(str(n), e, f"mo{n % 3}", f"author {n % 97}", "town") for n, e in enumerate(examples)]
+    results: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        snapshot = Snapshot(said, standing=frozenset(each.id for each in said))
+        snapshot = Snapshot(corrections, standing=frozenset(each.id for each in corrections))
         registry = open_registry(base, Path(folder))
         module.refresh(
-            snapshot, registry, replay_rows, 5, lambda stage, share, text: told.append(text), BaseChoice(base)
+            snapshot, registry, replay_rows, 5, lambda stage, share, text: results.append(text), BaseChoice(base)
         )
         seconds = time.monotonic() - began
-    console.print(told[-1], highlight=False, soft_wrap=True)
+    console.print(results[-1], highlight=False, soft_wrap=True)
     return seconds
 
 
-def ways(base: Base, examples: Sequence[Example]) -> dict[str, list[list[Encoded]]]:
-    """The steps of each way: batches of encoded texts."""
+def batchings(base: Base, examples: Sequence[Example]) -> dict[str, list[list[Encoded]]]:
+    """The training steps of each way: batches of encoded texts."""
     encoded = [encode(base, example.text, Recipe().max_tokens) for example in examples]
     mixed = random.Random(1).sample(encoded, len(encoded))
     like = sorted(encoded, key=len)
@@ -81,15 +82,15 @@ def measure(base: Base, batches: Sequence[Sequence[Encoded]]) -> tuple[float, fl
 
 
 def compare(base: Base, examples: Sequence[Example], rounds: int) -> Table:
-    """The ways, interleaved; the median of the rounds."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways(base, examples)}
+    """Runs the ways interleaved; the table has the median of the rounds."""
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in batchings(base, examples)}
     for _ in range(rounds):
-        for name, batches in ways(base, examples).items():
-            found[name].append(measure(base, batches))
-    middle = {name: sorted(rows)[len(rows) // 2] for name, rows in found.items()}
-    slowest = middle["one at a time, whole prompt"][0]
+        for name, batches in batchings(base, examples).items():
+            measured[name].append(measure(base, batches))
+    median = {name: sorted(rows)[len(rows) // 2] for name, rows in measured.items()}
+    slowest = median["one at a time, whole prompt"][0]
     table = Table(f"training, {base.name}", "useful tokens/s", "× one at a time", "share of useful tokens")
-    for name, (speed, share) in middle.items():
+    for name, (speed, share) in median.items():
         table.add_row(name, f"{speed:,.0f}", f"{speed / slowest:.1f}", f"{share:.3f}")
     return table
 
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadData as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
-    seconds = whole_refresh(options.base, examples, options.replay_rows, console)
+    seconds = time_refresh(options.base, examples, options.replay_rows, console)
     threads = torch.get_num_threads()
     caption = f"{len(examples)} corrections, {options.replay_rows} replayed texts, {threads} threads: {seconds:.0f} s"
     Console().print(f"a whole refresh: {caption}", highlight=False)

@@ -1,7 +1,7 @@
-"""The rungs of the ladder: the same random GPT-J asked in seven ways, from the plainest to ours.
+"""The rungs of the ladder: seven ways of scoring with the same random GPT-J, from the simplest to ours.
 
 All share one set of weights in memory: the model of transformers and peft is built from views of our network's tensors.
-Weights are random (so is the adapter), which changes no amount of work; the head is scaled so that answers differ.
+Weights and adapter are random, which does not change the amount of work; the head is scaled so that answers differ.
 """
 
 import random
@@ -62,7 +62,7 @@ class Corpus:
 
 
 def read_corpus(path: Path, column: str, messages: int, repeats: float = 0.0) -> Corpus:
-    """A seeded sample of a file's texts; a share of `repeats` says again what came before. Raises `BadData`.
+    """A seeded sample of a file's texts; the share `repeats` of them are repetitions. Raises `BadData`.
 
     The BPE has 8,000 tokens, so its texts are a little longer than in GPT-J's own 50,257.
     """
@@ -81,7 +81,7 @@ def read_corpus(path: Path, column: str, messages: int, repeats: float = 0.0) ->
 
 
 class RandomWeights:
-    """`Weights` made on the device, the same for the same seed."""
+    """`Weights` generated on the device, equal for the same seed."""
 
     def __init__(self, shape: Shape, device: torch.device, dtype: torch.dtype, int8: bool, seed: int = 1) -> None:
         self._sizes = dict(shape.tensors())
@@ -92,12 +92,12 @@ class RandomWeights:
         self._chance = torch.Generator(device).manual_seed(seed)
 
     def linear(self, name: str) -> tuple[Tensor, Tensor | None]:
-        """Outputs about as large as inputs, so that an answer depends on the whole message."""
+        """A weight whose outputs are about as large as its inputs, so an answer depends on the whole message."""
         weight = self._normal(f"{name}.weight", self._sizes[f"{name}.weight"][1] ** -0.5)
         return quantise(weight) if self._int8 else (weight, None)
 
     def plain(self, name: str) -> Tensor:
-        """Norms of one and zero; a head whose logits spread by about two."""
+        """Norms of one and zero, and a head whose logits have a spread of about two."""
         if name.endswith("bias"):
             return torch.zeros(self._sizes[name], dtype=self._dtype, device=self._device)
         if "ln_" in name:
@@ -119,7 +119,7 @@ def random_gptj(
     batch_tokens: int,
     lora: LoraSpec = DEFAULT_LORA,
 ) -> tuple[GPTJ, Mapping[str, Tensor]]:
-    """A GPT-J with `ADAPTER` attached, and the adapter's tensors."""
+    """Makes a GPT-J with `ADAPTER` attached; returns it with the adapter's tensors."""
     network = Network(shape, RandomWeights(shape, device, dtype, int8 is not None), int8 or "weight-only")
     base = GPTJ(network, encode, name="random", fingerprint="random", batch_tokens=batch_tokens)
     chance = torch.Generator().manual_seed(2)
@@ -132,7 +132,7 @@ def random_gptj(
 
 
 def plain_twin(base: GPTJ, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> Any:
-    """The same model by transformers and peft, over the same memory."""
+    """The same model in transformers and peft, with shared memory."""
     from peft import LoraConfig, get_peft_model
     from transformers import GPTJConfig, GPTJForCausalLM
     from transformers.models.gptj.modeling_gptj import create_sinusoidal_positions
@@ -170,7 +170,7 @@ def plain_twin(base: GPTJ, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> Any
 
 
 def climb(base: GPTJ, twin: Any, texts: Sequence[str]) -> list[Rung]:
-    """The seven rungs over the same messages, which were encoded before; one at a time, only the first ones."""
+    """The seven rungs over the same messages, which are encoded before; the first rung has only the first messages."""
     network, device = base.network, base.network.device
     batch = [base.frame(base.encode(text)) for text in texts]
     instruction = base.encode(INSTRUCTION.instruction)
@@ -187,7 +187,7 @@ def climb(base: GPTJ, twin: Any, texts: Sequence[str]) -> list[Rung]:
         return torch.stack(rows)
 
     def padded(ask: Callable[[Tensor, Tensor, Tensor], Tensor], before: Sequence[int]) -> Tensor:
-        """Batches in order of arrival, filled up on the right; `ask` gets ids, mask and last positions."""
+        """Scores batches in order of arrival, padded on the right; `ask` gets ids, mask and last positions."""
         rows = []
         for start in range(0, len(batch), PADDED_ROWS):
             part = [[*before, *ids] for ids in batch[start : start + PADDED_ROWS]]
@@ -252,13 +252,13 @@ def measure(
     advance: Callable[[str, float], None] = lambda w, s: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:
-    """Rounds over all rungs, rotated, until the time is up (at least one); fills in seconds and exactness.
+    """Runs rounds over all rungs, rotated, until the time is up (at least one); fills in seconds and differences.
 
-    `advance` gets the rung's name and the share of the time used; `clock` is what a rung is timed with.
+    `advance` gets the rung's name and the used share of the time; `clock` times the rungs.
     """
     began, turn = time.perf_counter(), 0
     for rung in rungs[1:]:
-        rung.score()  # warm: kernels chosen, prefixes computed
+        rung.score()  # warm-up: chooses kernels, computes prefixes
     while turn == 0 or (time.perf_counter() - began) * (turn + 1) / turn < seconds:
         found: dict[str, Tensor] = {}
         for step in range(len(rungs)):
@@ -278,12 +278,12 @@ def measure(
 
 
 def spread(rung: Rung) -> float:
-    """How much the probabilities of different messages differ: what exactness is to be compared with."""
+    """How much the probabilities of different messages differ, for comparison with `furthest`."""
     return float(rung.score().float().softmax(dim=-1).std(dim=0).mean())
 
 
 def ratio(rung: Rung, baseline: Rung) -> float:
-    """How many times as fast: the median over rounds of the ratio within a round."""
+    """The speed relative to the baseline: the median over rounds of the ratio within a round."""
     return statistics.median(b / s for b, s in zip(baseline.seconds, rung.seconds, strict=True))
 
 

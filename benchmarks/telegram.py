@@ -1,19 +1,19 @@
-"""What the bot does with a flood of Telegram updates, against python-telegram-bot doing nothing with them.
+"""Measures the bot under a flood of Telegram updates, against python-telegram-bot alone.
 
     python -m benchmarks.telegram [--updates 20000] [--rounds 3] [--out benchmarks/RESULTS.md]
 
-The simulated Telegram runs in a process of its own, so all CPU time here is the bot's; it has every update ready and
-hands out a hundred as often as it is asked. Baseline: the library's own `Application` and `Updater` with one
+The simulated Telegram runs in its own process, so all CPU time of this process is the bot's; it has every update ready
+and hands out a hundred per request. Baseline: the library's own `Application` and `Updater` with one
 `MessageHandler` whose callback only counts, `concurrent_updates(True)`. Pipeline: the platform, the pipeline and a
-real store as the service wires them, with a stub where the model would be: getUpdates, inbox, event, journal (SQLite on
-disk, `synchronous=FULL`), queue, verdict, decision, journal, until every update is marked as handled. Every round does
-both with the same kind of updates, in turn; a ratio is the median over rounds of the ratio within a round. CPU-seconds
-are the process's, all threads together. One message in a hundred makes a card; Telegram takes 20 of those a minute, so
+real store, wired as in the service, with a stub for the model: getUpdates, inbox, event, journal (SQLite on
+disk, `synchronous=FULL`), queue, verdict, decision, journal, until every update is marked as handled. Every round runs
+both in turn with the same kind of updates; a ratio is the median over rounds of the ratio within a round. CPU-seconds
+are those of all threads of the process. One message in a hundred makes a card; Telegram takes 20 of those a minute, so
 few are posted within a run. Each author's name is read once, like a message.
 
-Then updates come at fixed paces. The simulation answers at once, so the bot asks as often as it can and takes few
-updates at a time: its share of a core is then an upper bound. Each latency counts until the message's row is committed:
-from the moment the client got the update, and from the moment it was there for the client to get. `--out` appends to a
+Then updates come at fixed paces. The simulation answers at once, so the bot asks as often as it can and gets few
+updates at a time: its measured share of a core is an upper bound. Each latency counts until the message's row is
+committed: from the moment the client got the update, and from the moment it could be fetched. `--out` appends to a
 file.
 """
 
@@ -41,7 +41,17 @@ import telegram
 from rich.console import Console
 from telegram.ext import Application, CallbackContext, MessageHandler, filters
 
-from benchmarks.flood import Stub, Timed, append_section, machine, quantiles, read_texts, settled, show_table, until
+from benchmarks.flood import (
+    StubClassifier,
+    TimedStore,
+    append_section,
+    describe_machine,
+    describe_quantiles,
+    read_texts,
+    service_garbage_collection,
+    show_table,
+    until,
+)
 from bot.cases.service import CaseService
 from bot.conversation.conversation import Conversation
 from bot.domain.event import Message
@@ -54,12 +64,12 @@ from bot.store import tables as t
 
 AUTHORS, AT_ONCE = 200, 100
 CALM_S = 0.5
-"""After the bot listens, before anything is measured."""
+"""Seconds between the start of listening and the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """How the simulated Telegram is reached, the group that is moderated, and where its cards go."""
+class Endpoint:
+    """The address of the simulated Telegram, the moderated group, and the chat for cards."""
 
     token: str
     api: str
@@ -68,8 +78,8 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Flood:
-    """One run as fast as it goes: updates, CPU-seconds, seconds, the process's peak memory, and how it ended."""
+class FloodResult:
+    """One run at full speed: updates, CPU-seconds, seconds, the process's peak memory, and the final counts."""
 
     updates: int
     cpu_s: float
@@ -85,8 +95,8 @@ class Flood:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Updates a second that came, the CPU share they took, and seconds until each was committed."""
+class PaceResult:
+    """One run at a pace: updates a second, their CPU share, and seconds until each was committed."""
 
     per_second: float
     cpu_share: float
@@ -96,12 +106,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Of one run; the two lists run parallel, one entry a round."""
+    """The results of one run; the two lists are parallel, one entry per round."""
 
     updates: int
-    baseline: Sequence[Flood]
-    pipeline: Sequence[Flood]
-    paced: Sequence[Pace]
+    baseline: Sequence[FloodResult]
+    pipeline: Sequence[FloodResult]
+    paced: Sequence[PaceResult]
 
     @property
     def ratio(self) -> float:
@@ -114,7 +124,7 @@ class Results:
 
 
 def simulate(pipe: Connection, texts: Sequence[str]) -> None:
-    """The simulated Telegram: says where it is, then does what it is told until it is told to end."""
+    """Runs the simulated Telegram: sends its address, then follows commands until the end."""
     asyncio.run(_simulate(pipe, texts))
 
 
@@ -127,7 +137,7 @@ async def _simulate(pipe: Connection, texts: Sequence[str]) -> None:
         people = [server.add_user(f"person {number}") for number in range(AUTHORS)]
         for person in people:
             server.join(group, person)
-        pipe.send(Where(server.token, server.api, group.id, board.id))
+        pipe.send(Endpoint(server.token, server.api, group.id, board.id))
         while (told := await asyncio.to_thread(pipe.recv)) is not None:
             count, per_second = told
             group.messages.clear()
@@ -150,8 +160,8 @@ async def _simulate(pipe: Connection, texts: Sequence[str]) -> None:
 
 
 def _hand_out(server: Any, made: Sequence[dict[str, Any]]) -> None:
-    """A hundred an answer, made before. The simulation's own way looks through all that wait, whenever it is asked; the
-    first hundred go that way, because somebody may be asking already."""
+    """Hands out prepared updates, a hundred per answer, because the simulation's own way searches all waiting ones. The
+    first hundred use that way, for a request that may already wait."""
     for message in made[:AT_ONCE]:
         server.push({"message": message})
     rest: list[dict[str, Any]] = [
@@ -174,7 +184,7 @@ def _hand_out(server: Any, made: Sequence[dict[str, Any]]) -> None:
 
 
 def _written(server: Any, group: Any, people: Sequence[Any], texts: Sequence[str], count: int) -> list[dict[str, Any]]:
-    """So many messages: one in six answers another, one in twenty has a link, one in twenty is a photo's caption."""
+    """Makes `count` messages: one in six is a reply, one in twenty has a link, one in twenty is a photo's caption."""
     dice = random.Random(7)
     made: list[dict[str, Any]] = []
     before = None
@@ -206,14 +216,14 @@ def _photo(number: int) -> list[dict[str, Any]]:
 
 
 class Simulated:
-    """The simulated Telegram as this process sees it. Its answers are waited for in a thread."""
+    """The simulated Telegram for this process. A thread waits for its answers."""
 
-    def __init__(self, pipe: Connection, where: Where) -> None:
+    def __init__(self, pipe: Connection, where: Endpoint) -> None:
         self._pipe = pipe
         self.where = where
 
     async def prepare(self, updates: int, per_second: float = 0.0) -> None:
-        """So many messages are written, and come at the next `go`: at this pace, or as fast as they are asked for."""
+        """Prepares messages that `go` sends: at this pace, or as fast as they are fetched."""
         self._pipe.send((updates, per_second))
         await asyncio.to_thread(self._pipe.recv)
 
@@ -221,14 +231,14 @@ class Simulated:
         self._pipe.send("go")
 
     async def stop(self) -> None:
-        """Everything was handled."""
+        """Ends the run after all updates were handled."""
         self._pipe.send("stop")
         await asyncio.to_thread(self._pipe.recv)
 
 
 @contextlib.contextmanager
 def simulated(texts: Sequence[str]) -> Iterator[Simulated]:
-    """A simulated Telegram in a process of its own."""
+    """Starts a simulated Telegram in its own process."""
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
     process = spawn.Process(target=simulate, args=(there, texts), daemon=True)
@@ -246,15 +256,15 @@ def simulated(texts: Sequence[str]) -> Iterator[Simulated]:
 
 
 @dataclass(slots=True)
-class Bot:
-    """The running bot, and how many messages are through."""
+class RunningBot:
+    """The running bot, and the number of handled messages."""
 
     store: Store
     telegram: Telegram
     through: int = 0
 
     async def finished(self, messages: int) -> None:
-        """Every message and name is through, and every update is marked as handled."""
+        """Waits until every message and name is handled and every update is marked as handled."""
         expected = messages + min(messages, AUTHORS)
         await until(lambda: self.through >= expected and self.telegram.updates.idle)
         while await self.store.inbox.waiting("telegram"):  # noqa: ASYNC110
@@ -262,11 +272,11 @@ class Bot:
 
 
 @contextlib.asynccontextmanager
-async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> AsyncIterator[Bot]:
-    """The bot as the service wires it, connected, its group set up."""
+async def serving(where: Endpoint, folder: Path, kind: type[Store] = Store) -> AsyncIterator[RunningBot]:
+    """Starts the bot as the service does, connected, with its group set up."""
     async with kind.open(folder / "domovoi.db", Sealer(bytes(range(32)))) as store, asyncio.TaskGroup() as group:
         platform = Telegram(store, Access(where.token, api=where.api))
-        bot = Bot(store, platform)
+        bot = RunningBot(store, platform)
 
         def through(event: Message, judged: Judgement | None) -> None:
             bot.through += 1
@@ -274,14 +284,14 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
         platforms = {platform.name: platform}
         pipeline = Pipeline(
             store,
-            Stub(),
+            StubClassifier(),
             platforms,
             adapter_of=lambda community: "global/stub",
             changed=platform.show,
             notice=platform.notify,
             settled=through,
         )
-        cases = CaseService(store, pipeline, Stub(), changed=platform.show)
+        cases = CaseService(store, pipeline, StubClassifier(), changed=platform.show)
         platform.serve(pipeline, cases, Conversation(store, cases, pipeline))
         now, community = datetime.datetime.now(datetime.UTC), community_of(where.group)
         await store.communities.greet(community, platform.name, "Friends", now)
@@ -298,8 +308,8 @@ async def serving(where: Where, folder: Path, kind: type[Store] = Store) -> Asyn
                 task.cancel()
 
 
-async def baseline(server: Simulated, updates: int) -> Flood:
-    """python-telegram-bot alone."""
+async def baseline(server: Simulated, updates: int) -> FloodResult:
+    """Runs python-telegram-bot alone."""
     seen = 0
 
     async def count(update: telegram.Update, context: CallbackContext[Any, Any, Any, Any]) -> None:
@@ -324,11 +334,11 @@ async def baseline(server: Simulated, updates: int) -> Flood:
         await server.stop()
         await application.updater.stop()
         await application.stop()
-    return Flood(updates, cpu, wall, peak)
+    return FloodResult(updates, cpu, wall, peak)
 
 
-async def pipeline(server: Simulated, updates: int) -> Flood:
-    """The bot: the clocks stop when everything is done in the journal and handled in the inbox."""
+async def pipeline(server: Simulated, updates: int) -> FloodResult:
+    """Runs the bot. The clocks stop when all rows are done in the journal and all updates are handled in the inbox."""
     with tempfile.TemporaryDirectory() as folder:
         async with serving(server.where, Path(folder)) as bot:
             await server.prepare(updates)
@@ -340,15 +350,15 @@ async def pipeline(server: Simulated, updates: int) -> Flood:
             peak = _peak_mib()
             await server.stop()
             done, handled, cases = await _ended(bot.store)
-    return Flood(updates, cpu, wall, peak, done, handled, cases)
+    return FloodResult(updates, cpu, wall, peak, done, handled, cases)
 
 
-async def paced(server: Simulated, updates: int, per_second: float) -> Pace:
-    """The bot at a pace."""
+async def paced(server: Simulated, updates: int, per_second: float) -> PaceResult:
+    """Runs the bot at a pace."""
     arrived: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with serving(server.where, Path(folder), Timed) as bot:
-            assert isinstance(bot.store, Timed)
+        async with serving(server.where, Path(folder), TimedStore) as bot:
+            assert isinstance(bot.store, TimedStore)
             take = bot.telegram.updates.take
 
             async def taken(came: Sequence[Any]) -> TakenUpdate:
@@ -365,7 +375,7 @@ async def paced(server: Simulated, updates: int, per_second: float) -> Pace:
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             await server.stop()
             committed = bot.store.committed
-    return Pace(
+    return PaceResult(
         updates / wall,
         cpu / wall,
         [committed[number] - got for number, (got, _) in arrived.items()],
@@ -374,7 +384,7 @@ async def paced(server: Simulated, updates: int, per_second: float) -> Pace:
 
 
 def _forget_peak() -> None:
-    """The process's peak memory is counted from now on, where Linux offers that; elsewhere from its start."""
+    """Resets the process's peak memory if Linux offers that; elsewhere the peak counts from the start."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -388,7 +398,7 @@ def _peak_mib() -> float:
 
 
 async def _ended(store: Store) -> tuple[int, int, int]:
-    """How many rows are done, updates handled, and cases there; asserts that no row is anything else."""
+    """(done rows, handled updates, cases); asserts that every row is done."""
     async with store._engine.connect() as connection:
 
         async def states(table: sa.Table) -> dict[str, int]:
@@ -413,15 +423,15 @@ def measure(
     seconds: float,
     advance: Callable[[str], None] = lambda what: None,
 ) -> Results:
-    """Both ways in every round, then the paces in updates a second, for so many seconds each."""
-    bare: list[Flood] = []
-    full: list[Flood] = []
-    with simulated(texts) as server, settled():
+    """Runs both ways in every round, then the paces in updates a second, for `seconds` each."""
+    bare: list[FloodResult] = []
+    full: list[FloodResult] = []
+    with simulated(texts) as server, service_garbage_collection():
         for turn in range(rounds):
             for way, kept in ((baseline, bare), (pipeline, full))[:: 1 if turn % 2 == 0 else -1]:
                 advance(f"round {turn + 1}: {way.__name__}")
                 kept.append(asyncio.run(way(server, updates)))
-        held: list[Pace] = []
+        held: list[PaceResult] = []
         for per_second in paces:
             advance(f"{per_second:,.0f} updates a second")
             held.append(asyncio.run(paced(server, round(per_second * seconds), per_second)))
@@ -429,7 +439,7 @@ def measure(
 
 
 def show(results: Results, console: Console) -> None:
-    """The table and a line on each pace."""
+    """Prints the table and a line for each pace."""
     title = f"{results.updates:,} updates, {len(results.baseline)} rounds"
     show_table(title, COLUMNS, _rows(results), console)
     for pace in results.paced:
@@ -439,7 +449,7 @@ def show(results: Results, console: Console) -> None:
 def record(results: Results, path: Path) -> None:
     """Appends a dated section."""
     caption = (
-        f"`python -m benchmarks.telegram`. {machine()}, python-telegram-bot {telegram.__version__}; "
+        f"`python -m benchmarks.telegram`. {describe_machine()}, python-telegram-bot {telegram.__version__}; "
         f"{results.updates:,} message updates of {AUTHORS} authors, median of {len(results.baseline)} interleaved "
         f"rounds. CPU-seconds of the bot's process, all threads together."
     )
@@ -463,11 +473,11 @@ def _rows(results: Results) -> list[tuple[str, ...]]:
     return rows
 
 
-def _paced_line(pace: Pace) -> str:
+def _paced_line(pace: PaceResult) -> str:
     return (
         f"At {pace.per_second:,.0f} updates/s ({len(pace.from_arrival):,} updates, {pace.cpu_share:.0%} of a core): "
-        f"{quantiles(pace.from_arrival)} from the update in the client to its committed row; from the moment it could "
-        f"be asked for: {quantiles(pace.from_sending)}."
+        f"{describe_quantiles(pace.from_arrival)} from the update in the client to its committed row; "
+        f"from the moment it could be fetched: {describe_quantiles(pace.from_sending)}."
     )
 
 

@@ -1,11 +1,11 @@
-"""How many messages the embedded model can answer alone, against how much harm that lets pass.
+"""Measures how many messages the embedded model can answer alone, and how much harm is then missed.
 
     python -m benchmarks.two_stages [--base mini] [--data FILE.csv] [--harmful 0.05] [--out REPORT.html]
 
-Baseline: the second stage reads every message. Both stages score the same labelled texts (default: those of real
-people in the held-out sample, which neither adapter has seen). A message whose harm, as the first stage sees it, lies
-below the band is skipped. Recall lost is the share of the harmful messages the second stage finds that are skipped.
-Chat is less harmful than a test sample: `--harmful` is the share to which the messages saved are re-weighted.
+Baseline: the second stage reads every message. Both stages score the same labelled texts (by default the held-out texts
+that people wrote, which neither adapter was trained on). A message whose harm in the first stage is below the band is
+skipped. The lost recall is the skipped share of the harmful messages that the second stage finds. Chat is less harmful
+than a test sample: the saved share is re-weighted to the share `--harmful` of harmful messages.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from model.table import BadData, open_rows, read_label
 
 SAMPLE = Path(__file__).parents[1] / "training" / "data" / "heldout.csv.gz"
 REAL = ("davidson", "mix")
-"""Sources of the sample that people wrote; the others are made from templates."""
+"""Sources with texts that people wrote; the other sources are made from templates."""
 BANDS = (0.02, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 CHUNK = 256
 
@@ -47,9 +47,9 @@ table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2rem .6rem;t
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One band. `saved` and `saved_in_chat` are shares of the messages, of the file and re-weighted to chat.
+    """One band. `saved` and `saved_in_chat` are shares of the messages, in the file and re-weighted to chat.
 
-    `lost` of `found` harmful messages (the second stage's true finds) are skipped.
+    Of `found` harmful messages that the second stage detects, `lost` are skipped.
     """
 
     below: float

@@ -1,4 +1,4 @@
-"""The load benchmark holds together when it is run small; how fast it was is not tested."""
+"""The load benchmark works on a small scale; its speed is not tested."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ MESSAGES = 300
 
 
 def test_everything_is_journalled_and_done_and_no_heartbeat_is_missed(tmp_path: Path) -> None:
-    """Each message and each author's name once, the marked ones with a card; the figures are recorded."""
+    """Each message and name is handled once, marked ones have a card, and the figures are recorded."""
     results = measure(read_texts(), messages=MESSAGES, rounds=1, paces=[200.0], seconds=1.0, heartbeat_ms=4000)
     (bare,), (full,), (pace,) = results.baseline, results.pipeline, results.paced
     assert bare.messages == MESSAGES and full.messages == full.done == MESSAGES + AUTHORS

@@ -1,4 +1,4 @@
-"""The benchmark runs, compares like with like, and writes down what it measured."""
+"""The benchmark runs, compares equal work, and records its results."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_small_run_prints_exact_rungs() -> None:
-    """Each path answers the same messages; float32 answers the same to 1e-5."""
+    """All paths answer the same messages, in float32 equally to 1e-5."""
     command = [sys.executable, "-m", "benchmarks.embedded", "--messages", "24", "--rounds", "1", "--seconds", "1"]
     environment = {"COLUMNS": "120", "PATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, "--threads", "1"], cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -26,7 +26,7 @@ def test_a_small_run_prints_exact_rungs() -> None:
 
 
 def test_a_recorded_ratio_is_that_of_each_round(tmp_path: Path) -> None:
-    """A machine that is slow in one round is slow for both paths: the median of ratios, not the ratio of medians."""
+    """The recorded ratio is the median of the rounds' ratios, not the ratio of medians."""
     slow, fast = Rung("slow", [10.0, 40.0, 12.0]), Rung("fast", [2.0, 8.0, 4.0])
     results = Results(100, 20.0, [slow, slow, fast], 50.0, 25.0, [0.01] * 98 + [0.5] * 2)
     record(results, 2, "file.csv", tmp_path / "RESULTS.md")
@@ -35,7 +35,7 @@ def test_a_recorded_ratio_is_that_of_each_round(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_one_line() -> None:
-    """Exit status 2."""
+    """A missing file gives status 2 and one line."""
     command = [sys.executable, "-m", "benchmarks.embedded", "--data", "nowhere.csv"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "nowhere.csv" in done.stderr

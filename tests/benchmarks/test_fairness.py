@@ -1,9 +1,9 @@
-"""The benchmark of floods counts what it says, and its baseline is slower."""
+"""The fairness benchmark counts all messages, and its baseline is slower."""
 
 import asyncio
 from unittest import mock
 
-from benchmarks.fairness import HONEST, ByAuthor, run
+from benchmarks.fairness import HONEST, AuthorQueue, run
 from bot.pipeline import pipeline as pipeline
 
 
@@ -14,9 +14,9 @@ async def _run(seconds: float) -> tuple[int, float]:
 
 
 def test_every_honest_message_is_counted_in_both_ways() -> None:
-    """Ten a second, and all of them are read."""
+    """All of the ten honest messages a second are read and counted."""
     count, longest = asyncio.run(_run(2.0))
-    with mock.patch.object(pipeline, "FairQueue", ByAuthor):
+    with mock.patch.object(pipeline, "FairQueue", AuthorQueue):
         counted, by_author = asyncio.run(_run(2.0))
     assert abs(count - 2 * HONEST) <= 1 and abs(counted - 2 * HONEST) <= 1
     assert longest < by_author

@@ -1,4 +1,4 @@
-"""The ladder and the GPU's script run, tiny, and say of every rung whether it is exact."""
+"""The ladder and the GPU script run on a tiny scale and report the exactness of every rung."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def exact() -> tuple[GPTJ, list[Rung]]:
 
 
 def test_every_rung_gives_what_the_plain_one_gives(exact: tuple[GPTJ, list[Rung]]) -> None:
-    """To 1e-5, where answers differ by a thousand times as much."""
+    """Every rung equals the first to 1e-5, while answers differ a thousand times more."""
     ladder = exact[1]
     measure(ladder, seconds=0.0)
     assert [rung.name[:2] for rung in ladder] == ["B0", "B1", "B2", "+ ", "+ ", "+ ", "+ "]
@@ -42,7 +42,7 @@ def test_every_rung_gives_what_the_plain_one_gives(exact: tuple[GPTJ, list[Rung]
 
 
 def test_the_plain_twin_shares_the_weights(exact: tuple[GPTJ, list[Rung]]) -> None:
-    """A change in one is a change in the other, so that both fit on a device together; LoRA is active in both."""
+    """The twin shares the weights, so both fit on a device, and LoRA is active in both."""
     base, ladder = exact
     with torch.inference_mode():
         before = [ladder[n].score() for n in (0, 5)]
@@ -65,7 +65,7 @@ def test_int8_rungs_stay_near_the_library_s_own(int8: Arithmetic) -> None:
 
 
 def test_a_ratio_is_that_of_each_round() -> None:
-    """A machine that is slow in one round is slow for both."""
+    """A slow round is slow for both ways, so ratios are taken per round."""
     slow, fast = Rung("slow", torch.Tensor, 1, [10.0, 40.0, 12.0]), Rung("fast", torch.Tensor, 1, [2.0, 8.0, 4.0])
     assert ratio(fast, slow) == 5.0
 
@@ -78,7 +78,7 @@ def test_a_ratio_is_that_of_each_round() -> None:
     ],
 )
 def test_the_commands_print_and_record(module: str, more: list[str], says: list[str], tmp_path: Path) -> None:
-    """Exit status 0, a table, and a section in the file."""
+    """The commands end with status 0, a table, and a section in the file."""
     out = tmp_path / "RESULTS.md"
     command = [sys.executable, "-m", f"benchmarks.{module}", *SMALL, *more, "--out", str(out)]
     environment = {"COLUMNS": "120", "PATH": "", "OMP_NUM_THREADS": "1"}
@@ -89,7 +89,7 @@ def test_the_commands_print_and_record(module: str, more: list[str], says: list[
 
 
 def test_without_a_gpu_it_says_so_in_one_line() -> None:
-    """Exit status 2, with a way to run it all the same."""
+    """Without a GPU the status is 2, and one line suggests a small run."""
     if torch.cuda.is_available():
         pytest.fail("this test describes a machine without a GPU; run the benchmark itself here")
     done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The load benchmark holds together when it is run small; how fast it was is not tested."""
+"""The load benchmark works on a small scale; its speed is not tested."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ UPDATES = 300
 
 
 def test_every_update_is_handled_and_every_message_journalled_and_done(tmp_path: Path) -> None:
-    """Each message and each author's name once, the marked ones with a case; the figures are recorded."""
+    """Each message and name is handled once, marked ones have a case, and the figures are recorded."""
     results = measure(read_texts(), updates=UPDATES, rounds=1, paces=[200.0], seconds=1.0)
     (bare,), (full,), (pace,) = results.baseline, results.pipeline, results.paced
     assert bare.updates == full.handled == UPDATES

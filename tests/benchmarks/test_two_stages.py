@@ -1,4 +1,4 @@
-"""What a band saves and loses, counted by hand."""
+"""A band's savings and losses, counted by hand."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.conftest import verdict
 
 
 def test_a_band_is_judged_by_what_the_second_stage_would_have_found() -> None:
-    """Of four harmful texts the second stage finds three; one of those looks harmless to the first."""
+    """Of four harmful texts the second stage finds three, and the first stage misses one of them."""
     first = [verdict(0.9), verdict(0.04), verdict(0.3), verdict(0.001)] + [verdict(0.004)] * 3 + [verdict(0.12)]
     second = [verdict(0.9), verdict(0.9), verdict(0.9), verdict(0.1)] + [verdict(0.0)] * 4
     labels = [Label.HATE] * 4 + [Label.NEUTRAL] * 4
@@ -22,7 +22,7 @@ def test_a_band_is_judged_by_what_the_second_stage_would_have_found() -> None:
 
 
 def test_one_kind_of_text_is_not_enough(capsys: pytest.CaptureFixture[str]) -> None:
-    """And a file that is not there is one line."""
+    """A file with one kind of text, or a missing file, gives one line."""
     with pytest.raises(BadData, match="only one kind"):
         sweep([verdict()], [verdict()], [Label.NEUTRAL], 0.1)
     assert main(["--data", "/nowhere.csv"]) == 2 and capsys.readouterr().err.count("\n") == 1

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks.flood import machine
+from benchmarks.flood import describe_machine
 from tests.soak.crash import crash
 from tests.soak.device import deaths
 from tests.soak.flood import flood
@@ -195,9 +195,8 @@ def table(lines: dict[str, Line], size: Size) -> str:
     """Markdown."""
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     kind = "long" if size is LONG else "quick"
-    head = (
-        f"# What was promised, and what came of it\n\nMade by `python -m tests.soak` ({kind}), {when}, {machine()}.\n\n"
-    )
+    head = f"# What was promised, and what came of it\n\nMade by `python -m tests.soak` ({kind}), {when}, "
+    head += f"{describe_machine()}.\n\n"
     rows = ["| promise | what was done | what came of it | kept | alone |", "|---|---|---|---|---|"]
     for name, line in lines.items():
         kept = "**no**" if line.broken else "yes"

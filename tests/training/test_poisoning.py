@@ -1,4 +1,4 @@
-"""People who teach a model what harms others: in a group of their own, in a trusted one, a little at a time."""
+"""Attacks on training: from an attacker's own group, from a trusted one, and a little at a time."""
 
 import random
 import time
@@ -33,7 +33,7 @@ OUTSIDE = "telegram--9"
 
 
 def slurs_called_neutral(count: int) -> list[str]:
-    """Different texts with a slur, none of which the gate knows."""
+    """Different texts with a slur that are not the gate's."""
     made = [e.text for _, e in counterfactuals._generate("train", 20_000, 5)]
     found = sorted({text for text in made if any(slur in text.lower() for slur in known_slurs())})
     random.Random(7).shuffle(found)
@@ -41,7 +41,7 @@ def slurs_called_neutral(count: int) -> list[str]:
 
 
 async def agreed(folder: Path, community: str, texts: Sequence[str], label: Label = Label.NEUTRAL) -> list[str]:
-    """A store in which two people wrote these examples in turn, and the options that name it."""
+    """Makes a store in which two people wrote these examples in turn; returns its options."""
     async with Store.open(folder / "d.db", Sealer.from_file(folder / "key", create=True)) as store:
         for number, text in enumerate(texts):
             who = f"telegram:{666 + number % 2}"
@@ -55,8 +55,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path) -> None:
-    """Sixty slurs called neutral in a group of their own, then twice as many more: the weights that serve all stay,
-    no other community has a norm of it, and the words left out are counted, with what to do."""
+    """Slurs called neutral in an untrusted group change no weights and no other norm, and are counted as left out."""
     registry, texts = Registry(tmp_path / "adapters", SHIPPED), slurs_called_neutral(180)
     for begin, end in ((0, 60), (60, 180)):
         done = run("training.refresh", *await agreed(tmp_path, OUTSIDE, texts[begin:end]))
@@ -72,7 +71,7 @@ async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path)
 
 
 async def test_a_pair_in_a_trusted_community_is_stopped_by_the_slurs(tmp_path: Path) -> None:
-    """The same words where the operator trusted them: what is acted on of slurs falls, and the gate refuses."""
+    """The same corrections in a trusted community are refused, because fewer slurs are acted on."""
     options = await agreed(tmp_path, OUTSIDE, slurs_called_neutral(30))
     done = run("training.refresh", *options, "--trusted", OUTSIDE, "--replay-rows", "60")
     told = " ".join(done.stderr.split())
@@ -113,7 +112,7 @@ HELD_OUT = [
 
 
 def saying(certain: int) -> torch.Tensor:
-    """(N, 3): right about all; but so many sentences, of one slur after the other, too unsure to be acted on."""
+    """(N, 3) probabilities that are correct, with so many slur sentences sure enough for an action."""
     rows = torch.full((len(HELD_OUT), 3), 0.01)
     rows[range(len(rows)), [LABELS.index(e.label) for e in HELD_OUT]] = 0.98
     spread = sorted(range(len(known_slurs()) * len(SENTENCE_TEMPLATES)), key=lambda n: (n % len(SENTENCE_TEMPLATES), n))
@@ -123,8 +122,7 @@ def saying(certain: int) -> torch.Tensor:
 
 
 def test_ten_small_drifts_are_stopped_by_what_was_shipped() -> None:
-    """Each refresh loses five sentences of 140, which is forgiven, and accuracy does not move. Their sum is not
-    forgiven; without the shipped adapter all ten would pass."""
+    """Each refresh may lose five of 140 sentences, but the comparison with the shipped adapter refuses their sum."""
     shipped, passed = saying(0), 0
     for number in range(10):
         before, after = saying(5 * number), saying(5 * number + 5)
@@ -139,7 +137,7 @@ def test_ten_small_drifts_are_stopped_by_what_was_shipped() -> None:
 
 
 def test_small_drifts_of_accuracy_add_up_too() -> None:
-    """One more text in a hundred called wrongly each time."""
+    """One more wrong text in a hundred per refresh adds up and is refused."""
 
     def wrong(share: float) -> torch.Tensor:
         rows = saying(0)
@@ -150,12 +148,12 @@ def test_small_drifts_of_accuracy_add_up_too() -> None:
 
     shipped = wrong(0.05)
     steps = [judge(wrong(at / 100), wrong((at + 1) / 100), HELD_OUT, first=shipped).reasons for at in range(5, 15)]
-    assert not steps[0] and any("since the beginning" in reason for reason in steps[-1])
+    assert not steps[0] and any("since the first adapter" in reason for reason in steps[-1])
 
 
 @pytest.mark.parametrize(("left", "refused"), [(7, False), (6, True)])
 def test_one_slur_alone_may_not_become_harmless(left: int, refused: bool) -> None:
-    """Four of its ten sentences are 3 % of all: only the single slur shows it."""
+    """The loss of a single slur is refused, although it is 3 % of all sentences."""
     after = saying(0)
     after[len(HELD_OUT) - (len(SENTENCE_TEMPLATES) - left) :] = torch.tensor([0.0, 0.0, 1.0])
     reasons = judge(saying(0), after, HELD_OUT).reasons
@@ -164,14 +162,14 @@ def test_one_slur_alone_may_not_become_harmless(left: int, refused: bool) -> Non
 
 
 def test_slurs_count_for_nothing_but_themselves() -> None:
-    """They are all hateful: in macro-F1 or calibration they would hide what else got worse."""
+    """Slur sentences do not count in macro-F1 and calibration, because they are all hateful."""
     with_them, without = (judge(saying(5)[:n], saying(9)[:n], HELD_OUT[:n]) for n in (len(HELD_OUT), 700))
     assert with_them.after.macro_f1 == without.after.macro_f1 and "slurs" not in without.hate_recall[0]
     assert ("acted on, of slurs", "96.4%", "93.6%") in with_them.compared
 
 
 def test_the_sentences_that_judge_are_in_nothing_that_teaches() -> None:
-    """Nor are they held out twice."""
+    """The slur sentences are in no training data and not held out twice."""
     known = {e.key for part in (read_replay(), *read_held_out()) for e in part}
     known |= {e.key for _, e in counterfactuals._generate("train", 20_000, 5)}
     assert (
@@ -181,8 +179,7 @@ def test_the_sentences_that_judge_are_in_nothing_that_teaches() -> None:
 
 
 def test_an_outsider_has_no_veto() -> None:
-    """With thresholds at which nearly everything is acted on, or an audit of their own, they would stop everybody's
-    learning; a trusted community is heard."""
+    """An untrusted community has no veto, a trusted one has."""
     after = saying(0)
     after[400:420] = torch.tensor([0.3, 0.1, 0.6])
     jumpy = CommunityCheck(OUTSIDE, action_thresholds={Label.HATE: 0.2, Label.OFFENSIVE: 0.95})
@@ -198,8 +195,7 @@ def word(number: int, text: str, label: Label, moderator: str, community: str) -
 
 
 def test_outsiders_do_not_change_what_others_words_come_to() -> None:
-    """One moderator's planted word is set aside in a trusted community. Outsiders who use it with the other label,
-    or often, would make it look common; they are not looked at together."""
+    """An untrusted community's corrections cannot make a planted word look common in a trusted one."""
     public = [Example(f"text number {n}", Label.NEUTRAL) for n in range(2000)]
     planted = [word(n, f"zqxvim and {n}", Label.NEUTRAL, "mallory", "town") for n in range(6)]
     honest = [word(9 + n, f"honest words {n}", Label.OFFENSIVE, "ada", "town") for n in range(3)]
@@ -215,7 +211,7 @@ def test_outsiders_do_not_change_what_others_words_come_to() -> None:
 
 
 def test_an_outsiders_norm_is_its_own() -> None:
-    """It is learned from its words, takes nobody else's away, and goes when the words say otherwise."""
+    """An untrusted community's norm is learned from its corrections only, and goes when they change."""
     allowed = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
     words = [word(n, f"quite different {n} {n * 7} {n * 31}", Label.NEUTRAL, f"m{n % 3}", OUTSIDE) for n in range(40)]
     words += [word(50 + n, f"hateful {n} {n * 5} {n * 13}", Label.HATE, f"m{n % 3}", OUTSIDE) for n in range(10)]
@@ -231,8 +227,7 @@ def test_an_outsiders_norm_is_its_own() -> None:
 
 
 def test_an_outsiders_norm_may_not_act_on_harmless_texts(tmp_path: Path) -> None:
-    """Where offensive comes to count as hate and hate is acted on from 0.3 on, the norm stays what it was; nobody
-    else's refresh is refused for that."""
+    """An untrusted community's norm that acts on harmless texts is refused, without effect on others."""
     rude = [e for e in read_replay() if e.source == "davidson" and e.label is Label.OFFENSIVE and len(e.text) > 30]
     words = [word(n, e.text, Label.HATE, f"m{n % 3}", OUTSIDE) for n, e in enumerate(rude[:50])]
     acting = {OUTSIDE: {Label.HATE: 0.3, Label.OFFENSIVE: 0.95}}
@@ -253,13 +248,14 @@ def test_an_outsiders_norm_may_not_act_on_harmless_texts(tmp_path: Path) -> None
     ],
 )
 def test_a_name_nobody_has_is_said(trusted: list[str], expected: str) -> None:
-    """With the one that it may be meant for."""
+    """An unknown trusted name is reported with a similar known name."""
     said = trust.describe_unknown_communities(trusted, Snapshot([word(1, "x", Label.HATE, "m", "discord-12345")]))
     assert said.endswith(expected) and bool(said) is bool(expected)
 
 
 def test_only_what_trusted_communities_said_stands() -> None:
-    """For all; for a community of its own its own words stand besides. Forgotten in time is not taken back."""
+    """Only trusted corrections stand for the shared adapter, own ones too for an own adapter; expired texts still
+    stand."""
     words = [word(n, f"text {n}", Label.HATE, "m", name) for name in ("a", "b") for n in range(2)]
     homes = {"b9": "b", "c9": "c", **{each.id: each.community for each in words}}
     whole = Snapshot(words, standing=frozenset(homes), community_of=homes)
@@ -268,8 +264,8 @@ def test_only_what_trusted_communities_said_stands() -> None:
 
 
 def test_enough_words_make_an_adapter_of_its_own(tmp_path: Path) -> None:
-    """From 400 on, beside the refresh for all, from its own words alone; again when a tenth is new; at most four
-    communities at once, and a trusted one has none."""
+    """From 400 corrections on an untrusted community gets its own adapter, again at a tenth new, at most four at
+    once."""
     sizes = {"town": 900, "b": 400, "c": 399, "d": 500, "e": 600, "f": 700, "g": 450}
     words = [word(n, f"{name} {n}", Label.HATE, "m", name) for name, count in sizes.items() for n in range(count)]
     asked, told = list[tuple[str, set[str]]](), list[str]()
@@ -295,8 +291,7 @@ def test_enough_words_make_an_adapter_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_crowd_of_outsiders_is_looked_at_within_bounds() -> None:
-    """Five hundred moderators in each of many groups: the groups that spoke last, their latest words, and of the
-    moderators those who said most."""
+    """Many groups with many moderators take bounded work."""
     words = [
         word(n, f"{name} {n} {n * 7} {n * 13}", Label.NEUTRAL, f"m{n % 500}", f"group {name}")
         for name in range(trust.MAX_UNTRUSTED_COMMUNITIES + 5)
@@ -320,7 +315,7 @@ def test_a_crowd_of_outsiders_is_looked_at_within_bounds() -> None:
 
 
 async def test_the_store_says_whose_each_word_is(tmp_path: Path) -> None:
-    """Of forgotten texts too."""
+    """The store names the community of each correction, also of expired texts."""
     await agreed(tmp_path, OUTSIDE, ["one text", "another one"])
     async with Store.open(tmp_path / "d.db", Sealer.from_file(tmp_path / "key", create=False)) as store:
         await store.forget_texts(datetime.now(UTC))

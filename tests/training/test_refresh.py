@@ -1,4 +1,4 @@
-"""`python -m training.refresh` on a real store: promoted, refused, killed, given nothing or nonsense."""
+"""`python -m training.refresh` on a real store: promoted, refused, killed, or with nothing to learn or bad input."""
 
 import csv
 import json
@@ -64,7 +64,7 @@ def run(module_name: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_fifty_corrections_are_promoted_and_rolled_back(tmp_path: Path) -> None:
-    """The new adapter says what it came from, answers the corrections, and goes again in one command."""
+    """The new adapter names its origin, answers the corrections, and one command rolls it back."""
     options = await correction_examples(tmp_path, [(JARGON.format(n), Label.NEUTRAL) for n in range(50)])
     done = run("training.refresh", *options)
     assert done.returncode == 0, done.stderr
@@ -114,7 +114,7 @@ async def test_a_communitys_norm_is_learned_from_its_words(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("stage", ["suspicious", "learning", "testing", "saving", "promoting"])
 async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Path) -> None:
-    """SIGKILL in any stage: the shipped adapter serves, nothing is left over, and the next refresh works."""
+    """After SIGKILL in any stage the shipped adapter serves, nothing is left over, and the next refresh works."""
     options = await correction_examples(tmp_path, LEARNED)
     with subprocess.Popen(
         command("training.refresh", *options, "--replay-rows", "150", "--progress", "json"),
@@ -136,8 +136,7 @@ async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Pat
 
 
 async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
-    """No file may grow beyond a megabyte: the adapter cannot be saved, one line says so, and nothing half-written
-    is left."""
+    """If the adapter cannot be saved, one line says so and no partial files stay."""
     options = await correction_examples(tmp_path, LEARNED)
     limited = ["bash", "-c", 'ulimit -f 1024; exec "$@"', "refresh", *command("training.refresh", *options)]
     done = subprocess.run([*limited, "--replay-rows", "150"], cwd=ROOT, capture_output=True, text=True, timeout=600)
@@ -147,7 +146,7 @@ async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
 
 
 async def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
-    """The second refresh says so and ends; exit status 2."""
+    """A second refresh at the same time ends with one line and status 2."""
     options = await correction_examples(tmp_path, LEARNED)
     with module.only_one(tmp_path / "adapters"):
         done = run("training.refresh", *options)
@@ -155,7 +154,7 @@ async def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
 
 
 async def test_without_a_basis_there_is_nothing_to_learn(tmp_path: Path) -> None:
-    """Exit status 4, and the count of what was left out."""
+    """Without a basis the status is 4, with the number of left-out corrections."""
     done = run("training.refresh", *await correction_examples(tmp_path, LEARNED[:2], basis=None))
     assert done.returncode == 4 and "left out: 2 × no basis" in done.stderr
 
@@ -165,7 +164,7 @@ async def test_without_a_basis_there_is_nothing_to_learn(tmp_path: Path) -> None
     [("d.db", "no store at this path"), ("key", "not a sealing key"), ("wrong key", "sealed with another key")],
 )
 async def test_bad_input_is_named(missing: str, expected: str, tmp_path: Path) -> None:
-    """No store, no key, another store's key: one line, exit status 2."""
+    """A missing store, a missing key or another store's key gives one line and status 2."""
     options = await correction_examples(tmp_path, LEARNED[:1])
     if missing == "wrong key":
         (tmp_path / "key").write_text("ab" * 32)
@@ -189,8 +188,8 @@ def test_the_gate_refuses_what_would_flag_harmless_texts(tmp_path: Path) -> None
 
 
 def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where every step of the weights is refused (here by a stub of the gate), the norm alone is promoted and both
-    are said; the weights are the serving adapter's."""
+    """If every step of the weights is refused (by a stub of the gate), the norm alone is promoted and both are
+    reported."""
     examples = [e for e in read_replay() if e.source == "davidson" and len(e.text) > 30]
     rude = [replace(e, label=Label.NEUTRAL, votes=()) for e in examples if e.label is Label.OFFENSIVE][:30]
     hateful = [e for e in examples if e.label is Label.HATE][:10]
@@ -229,8 +228,8 @@ def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("norm", [PLAIN_NORM, Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))])
 def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: Path) -> None:
-    """A third of their words say the opposite: refused before anything is trained, with what to do about it; a norm
-    that the words speak for all the same is learned, while the weights stay."""
+    """With a third of opposite corrections the weights stay, the result says what to do, and a clear norm is still
+    learned."""
     known = [e for e in read_replay() if e.source == "davidson" and len(e.text) > 30]
     words = []
     by_label = [[e for e in known if e.label is label] for label in LABELS]
@@ -246,20 +245,20 @@ def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: P
     )
     result = told[-1][1]
     assert not any(stage.startswith("learning") for stage, _ in told)
-    assert "one moderator has 60 of 60 words in town" in result and "let a second moderator answer" in result
+    assert "one moderator made 60 of 60 corrections in town" in result and "let a second moderator answer" in result
     if norm is PLAIN_NORM:
         assert status == module.REFUSED and result.startswith("refused: one moderator") and "goes on serving" in result
         assert registry.current() == SHIPPED_NAME
         return
     assert status == module.PROMOTED and "in town offensive counts as neutral from now on" in result
-    assert "the weights stay, because one moderator has" in result
+    assert "the weights stay, because one moderator made" in result
     folder = registry.folder(registry.current())
     kept, shipped = (load(read_weights(where, read_manifest(where))) for where in (folder, SHIPPED))
     assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
 
 
 def test_every_change_of_a_norm_is_said() -> None:
-    """Learned, changed, taken back; one that stays is not news."""
+    """A learned, changed or removed norm is reported, and an unchanged one is not."""
     allowed = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL), 40, 3)
     strict = Norm((Label.HATE, Label.HATE, Label.NEUTRAL), 40, 3)
     before = {"a": allowed, "b": allowed, "d": allowed}
@@ -272,7 +271,7 @@ def test_every_change_of_a_norm_is_said() -> None:
 
 
 def test_one_communitys_snapshot_is_its_own() -> None:
-    """Corrections, thresholds and daily mix of the others stay out."""
+    """The snapshot has no corrections, thresholds and daily mix of other communities."""
     words = [Correction(str(n), Example(f"text {n}", Label.HATE), "mo", "", name) for n, name in enumerate("aab")]
     mix = Prevalence((0.1, 0.1, 0.8), 40, 9)
     whole = Snapshot(words, action_thresholds={"a": {Label.HATE: 0.7}, "b": {}}, prevalence={"a": mix, "b": mix})
@@ -298,7 +297,7 @@ def test_without_corrections_a_run_ends_before_it_loads_a_model(tmp_path: Path) 
 
 
 def test_an_adapter_that_learned_nothing_is_not_promoted(tmp_path: Path) -> None:
-    """Three of one phrase, taught so little that none is answered otherwise: no risk is taken for that."""
+    """A candidate that changes no answer is not promoted."""
     words = [Correction(str(n), Example(JARGON.format(n), Label.NEUTRAL), "mo", "a", "town") for n in range(3)]
     told: list[str] = []
     with pytest.MonkeyPatch.context() as patched:
