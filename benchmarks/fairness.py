@@ -30,7 +30,7 @@ from rich.console import Console
 
 from benchmarks.flood import append_section, describe_machine, read_texts, service_garbage_collection, show_table
 from bot.domain.event import Author, Message, MessageKey
-from bot.pipeline import pipeline as pipeline
+from bot.pipeline import waiting_messages
 from bot.pipeline.fair_queue import NEW_IN_A_ROW, FairQueue
 from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.platforms.webchat import WebChat
@@ -171,7 +171,7 @@ def main() -> None:
     for number in range(options.rounds):
         for authors in (2_000, 20_000):
             for name, queue in (("by author alone", AuthorQueue), ("by community, then author", FairQueue)):
-                with mock.patch.object(pipeline, "FairQueue", queue):
+                with mock.patch.object(waiting_messages, "FairQueue", queue):
                     wait = asyncio.run(run(authors, options.seconds, number))
                 found.setdefault((name, authors), []).append(wait)
     rows = [_row(name, authors, waits) for (name, authors), waits in found.items()]

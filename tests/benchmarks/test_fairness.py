@@ -4,7 +4,7 @@ import asyncio
 from unittest import mock
 
 from benchmarks.fairness import HONEST, AuthorQueue, run
-from bot.pipeline import pipeline as pipeline
+from bot.pipeline import waiting_messages
 
 
 async def _run(seconds: float) -> tuple[int, float]:
@@ -16,7 +16,7 @@ async def _run(seconds: float) -> tuple[int, float]:
 def test_every_honest_message_is_counted_in_both_ways() -> None:
     """All of the ten honest messages a second are read and counted."""
     count, longest = asyncio.run(_run(2.0))
-    with mock.patch.object(pipeline, "FairQueue", AuthorQueue):
+    with mock.patch.object(waiting_messages, "FairQueue", AuthorQueue):
         counted, by_author = asyncio.run(_run(2.0))
     assert abs(count - 2 * HONEST) <= 1 and abs(counted - 2 * HONEST) <= 1
     assert longest < by_author
