@@ -92,10 +92,11 @@ async def service(config: Config) -> AsyncIterator[Running]:
     """
     console = config.console
     logs.configure([config.discord.token, config.telegram.token, console.discord_secret, console.telegram_secret])
+    providers = sign_in_providers(config)  # before anything is written: it may refuse the configuration
     with only_one(config.service.data):
         if left := await asyncio.to_thread(close_to_others, config.service.data):
             log.warning("others may be able to read these, and their rights cannot be changed", first=str(left[0]))
-        async with build_service(config) as built:
+        async with build_service(config, providers) as built:
             tasks = [built.parts.group.create_task(work) for work in built.work]
             try:
                 host, port = config.service.host, config.service.port
@@ -107,10 +108,10 @@ async def service(config: Config) -> AsyncIterator[Running]:
 
 
 @contextlib.asynccontextmanager
-async def build_service(config: Config) -> AsyncIterator[Built]:
+async def build_service(config: Config, providers: Sequence[Provider]) -> AsyncIterator[Built]:
     """Opens the store, starts the model's processes, and puts every part over them. The tasks' group waits for what
     runs in it before the model and the store are closed."""
-    providers, database, registry = sign_in_providers(config), config.service.data / DATABASE, adapters_of(config)
+    database, registry = config.service.data / DATABASE, adapters_of(config)
     sealer = Sealer.from_file(config.service.key, create=not (database.exists() or Backups(database).exist))
     events = ServiceEvents()
     async with (

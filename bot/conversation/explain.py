@@ -84,7 +84,7 @@ class Explain:
             await context.tell(refused if is_there else context.say("no-message"), again=again)
         elif fetched is not None and (fetched[0].text or fetched[0].quoted):
             await self._text(context, fetched[0], is_stored=known is not None and known.text == fetched[0].text)
-        elif known is not None and known.text and (is_own or await context.may_read(known.key)):
+        elif known is not None and known.text and await context.may_read(known.key):
             author = Author(context.person if is_own else "", context.name if is_own else "")
             await self._text(context, Message(known.key, author, known.text, known.sent_at), is_stored=True)
         else:

@@ -254,7 +254,7 @@ LISTENER = """
 import asyncio, os, resource
 from aiohttp import web
 from bot.process import logs
-from bot.process.http_listener import Connections, listening
+from bot.process.http_listener import Connections, serve_http
 
 async def hello(_):
     return web.Response(text="hello")
@@ -264,7 +264,7 @@ async def main():
     logs.watch(asyncio.get_running_loop())
     app = web.Application()
     app.router.add_get("/", hello)
-    async with listening(app, Connections(10_000), "127.0.0.1", 0) as port:
+    async with serve_http(app, Connections(10_000), "127.0.0.1", 0) as port:
         few = len(os.listdir("/proc/self/fd")) + 3
         resource.setrlimit(resource.RLIMIT_NOFILE, (few, 512))
         print("at", port, flush=True)
