@@ -1,11 +1,12 @@
 """Each wrong line of config.toml is one clear line back; each right one is what the file says."""
 
 import codecs
+import re
 from pathlib import Path
 
 import pytest
 
-from bot.config import BadConfig, read_config
+from bot.config import BadConfig, Config, read_config
 from tests.test_house import ROOT
 
 WRONG = [
@@ -28,6 +29,8 @@ WRONG = [
     ("service = 1", '"service" = 1'),
     ("[service", "not TOML"),
 ]
+UNADVERTISED = {"discord_address", "telegram_address"}
+"""Other servers that sign people in, for tests."""
 RIGHT = [
     ("", "port", 8080),
     ("[service]\nport = 0", "port", 0),
@@ -106,3 +109,17 @@ def test_the_token_of_the_environment_goes_first(tmp_path: Path, monkeypatch: py
 def test_the_repositorys_file_is_the_default() -> None:
     """config.toml shows every key with its default."""
     assert read_config(ROOT / "config.toml").model_dump() == read_config(Path("/dev/null")).model_dump()
+
+
+def test_the_repositorys_file_names_every_key() -> None:
+    """Each section with all of its keys; one without a default of its own stands there as a comment."""
+    named: dict[str, set[str]] = {}
+    section = ""
+    for line in (ROOT / "config.toml").read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"\[(\w+)\]", line):
+            section = found[1]
+        elif found := re.match(r"(?:# )?(\w+) = ", line):
+            named.setdefault(section, set()).add(found[1])
+    for name, field in Config.model_fields.items():
+        missing = set(type(field.default).model_fields) - named.get(name, set())
+        assert missing <= UNADVERTISED, (name, missing)
