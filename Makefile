@@ -21,7 +21,7 @@ test: .venv/developing programs
 programs: .venv/developing ## what the tests need beside Python: gets it, or says in one line what to type
 	tests/programs.sh $(BIN)/python
 
-soak: .venv/developing ## the promises of the README kept for a long time: about half an hour
+soak: .venv/developing ## the promises of docs/measurements.md kept for a long time: about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --out benchmarks/SOAK.md
 
 lint: .venv/developing

@@ -1,4 +1,4 @@
-"""The promises of the README, kept for a long time, in one table.
+"""The promises of docs/measurements.md, kept for a long time, in one table.
 
     python -m tests.soak [--out benchmarks/SOAK.md] [--quick] [--only NAME ...] [--seed 1]
 
