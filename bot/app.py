@@ -35,7 +35,7 @@ from bot.platforms.configured import remotes, tell
 from bot.platforms.webchat import COMMUNITY, WebChat
 from bot.platforms.webchat.commands import ChatCommands
 from bot.process import logs
-from bot.process.data_folder import ADAPTERS, DATABASE, only_one
+from bot.process.data_folder import ADAPTERS, DATABASE, lock_data_folder
 from bot.process.events import (
     AdapterSwapped,
     CaseChanged,
@@ -93,7 +93,7 @@ async def service(config: Config) -> AsyncIterator[Running]:
     console = config.console
     logs.configure([config.discord.token, config.telegram.token, console.discord_secret, console.telegram_secret])
     providers = sign_in_providers(config)  # before anything is written: it may refuse the configuration
-    with only_one(config.service.data):
+    with lock_data_folder(config.service.data):
         if left := await asyncio.to_thread(close_to_others, config.service.data):
             log.warning("others may be able to read these, and their rights cannot be changed", first=str(left[0]))
         async with build_service(config, providers) as built:

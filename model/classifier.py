@@ -1,4 +1,4 @@
-"""What a caller may ask of a classifier, and what comes back: the seam between the bot and the model."""
+"""The protocol between the bot and the model: items to be scored, verdicts, and the errors of a classifier."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from model.labels import LABELS, Label
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One text to be scored, and the adapter (`scope/version`) that shall score it.
+    """One text to be scored, and the adapter (`scope/version`) that scores it.
 
-    Each item carries its own adapter, so a batch may mix communities and stays whole across a hot-swap. `categories`
-    are a community's own, (name, description) each; a base that reads instructions says how probable each is.
-    `community` names whose norm the verdict follows (`model.norms`); "" is the only one the adapter has learned.
-    `alone` keeps it out of a batch with others: a process died with it before.
+    Each item names its own adapter: a batch may mix communities, and a hot-swap does not split it. `categories`
+    are the community's own, as (name, description); a base that reads instructions gives each a probability.
+    `community` is the one whose norm (`model.norms`) is applied to the verdict; "" for none.
+    `alone` keeps the item out of a batch with others, because a process died with it before.
     """
 
     text: str
@@ -26,14 +26,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Calibrated probabilities over `LABELS` (they sum to 1), and which model said so.
+    """Calibrated probabilities over `LABELS` (they sum to 1), and the model that gave them.
 
-    There is no verdict with a probability that is none: ValueError. A comparison with NaN is false, so such a score
-    would pass every threshold.
+    Raises ValueError for a number that is not a probability: a comparison with NaN is false, so a threshold would not
+    stop it.
 
-    `windows` is the number of overlapping pieces a long text was read in; the worst piece speaks for the whole.
-    `stand_in` marks the word of a base that answers for another: good enough to flag, never to punish. `categories` has
-    the probability of each of the item's own categories (they sum to 1), none where the base reads no instructions.
+    `windows` is the number of overlapping pieces that a long text was read in; the most harmful piece decides.
+    `stand_in` is True where another base answered for the configured one: such a verdict may flag, never punish.
+    `categories` has the probability of each of the item's own categories (they sum to 1); empty where the base does
+    not read instructions.
     """
 
     probabilities: Mapping[Label, float]
@@ -47,7 +48,7 @@ class Verdict:
     def __post_init__(self) -> None:
         shares = [self.probabilities[label] for label in LABELS]
         if not are_probabilities((*shares, *self.categories.values())):
-            raise ValueError(f"{shares} are no probabilities")
+            raise ValueError(f"{shares} are not probabilities")
 
     @property
     def label(self) -> Label:
@@ -61,13 +62,13 @@ class Verdict:
 
 
 def are_probabilities(numbers: Iterable[object]) -> bool:
-    """Whether all are finite numbers from 0 to 1, but for rounding; also False for what is no number at all."""
+    """Whether all are finite numbers from 0 to 1, within rounding; False also for anything that is not a number."""
     return all(type(one) in (float, int) and -_ROUNDING <= one <= 1 + _ROUNDING for one in numbers)  # type: ignore[operator]
 
 
 _ROUNDING = 0.01
 TRIAL = "hello"
-"""What a classifier is asked to see whether it answers: a text that harms nobody."""
+"""The harmless text that a classifier is asked to find out whether it answers."""
 
 
 class Classifier(Protocol):
@@ -84,25 +85,25 @@ class Classifier(Protocol):
 
 
 class ClassifierError(Exception):
-    """There are no verdicts; each kind says what the caller does next."""
+    """A call gave no verdicts; each subclass says what the caller does next."""
 
 
 class NotAnswering(ClassifierError):
-    """No item was looked at, whatever it says: the same call may be answered later."""
+    """The classifier looked at no item: the same call may be answered later."""
 
 
 class Unavailable(NotAnswering):
-    """The classifier cannot answer now; nothing may be punished, messages wait in the journal."""
+    """The classifier cannot answer now: nobody is punished, and messages wait in the journal."""
 
 
 class Died(Unavailable):
-    """The model's process died with these items in hand, perhaps because of one of them: ask again for each `alone`, a
-    few times. The process comes back by itself."""
+    """The model's process died while it scored these items, perhaps because of one of them: ask again a few times with
+    each item `alone`. The process starts again by itself."""
 
 
 class Unscorable(ClassifierError):
     """Some items cannot be scored, however small the batch: `places` are their positions in the call. The others were
-    not answered; ask again without these."""
+    not scored either; ask again without these."""
 
     def __init__(self, why: str, places: frozenset[int]) -> None:
         super().__init__(why)
@@ -110,15 +111,15 @@ class Unscorable(ClassifierError):
 
 
 class Overloaded(NotAnswering):
-    """Too many tokens are waiting; leave the message in the journal and offer it again later."""
+    """Too many tokens are waiting: the message stays in the journal and is offered again later."""
 
 
 class AdapterRejected(NotAnswering):
-    """The adapter's files do not match its manifest or its base; keep serving the version before it."""
+    """The adapter's files do not match its manifest or its base: the version before it keeps serving."""
 
 
-async def by_place(classifier: Classifier, items: Sequence[Item], places: Sequence[int]) -> list[Verdict]:
-    """The verdicts of the items at some places; those that cannot be scored are named by their places in `items`."""
+async def classify_places(classifier: Classifier, items: Sequence[Item], places: Sequence[int]) -> list[Verdict]:
+    """The verdicts of the items at `places`; `Unscorable` names places in `items`, not in the call."""
     if not places:
         return []
     try:

@@ -1,12 +1,12 @@
-"""Learns from the moderators' corrections: examples -> train -> evaluate -> gate -> promote.
+"""Trains an adapter on the moderators' corrections: examples -> train -> evaluate -> gate -> promote.
 
     python -m training.refresh [--store data/domovoi.db] [--key FILE] [--adapters data/adapters] [--base minilm]
         [--trusted NAME]... [--community NAME]
 
-Corrections with a basis and a sample of public texts teach a copy of the serving adapter. The copy serves only when it
-is not worse on held-out texts. Only communities that are `--trusted` teach what serves all; what others say teaches
-their own norms and, from some hundred words on, an adapter of their own. With `--community` the copy is that
-community's own, and only its corrections teach it.
+A copy of the serving adapter is trained on the corrections that have a basis and on a sample of public texts. The copy
+serves only if it is not worse on held-out texts. The adapter for all learns only from `--trusted` communities. The
+corrections of the others change their own norms and, from some hundred corrections on, an adapter of their own.
+`--community` trains that community's own adapter, on its corrections alone.
 Exit status: 0 promoted, 2 bad input, 3 refused (by the gate, or before the training), 4 nothing to learn from.
 """
 
@@ -36,7 +36,7 @@ from training.refresh_run import BAD_INPUT, NOTHING, PROMOTED, REFUSED, STAGED, 
 from training.train import progress_bar
 from training.trust import MAX_OWN_CORRECTIONS, TRUSTED, describe_unknown_communities, ready_for_own_adapter
 
-__all__ = ["BAD_INPUT", "NOTHING", "PROMOTED", "REFUSED", "Tell", "for_all", "main", "only_one", "refresh"]
+__all__ = ["BAD_INPUT", "NOTHING", "PROMOTED", "REFUSED", "Tell", "lock_adapters", "main", "refresh", "refresh_all"]
 
 
 def refresh(
@@ -56,8 +56,8 @@ def refresh(
 
 
 @contextlib.contextmanager
-def only_one(adapters: Path) -> Iterator[None]:
-    """Holds the lock of the adapters' folder and clears away what a killed refresh left; raises `BadData`."""
+def lock_adapters(adapters: Path) -> Iterator[None]:
+    """Locks the adapters' folder and removes what a killed refresh left; raises `BadData` if another refresh runs."""
     adapters.mkdir(parents=True, exist_ok=True)
     with open_lock_file(adapters / ".refresh.lock") as lock:
         try:
@@ -69,16 +69,16 @@ def only_one(adapters: Path) -> Iterator[None]:
         yield
 
 
-def for_all(
+def refresh_all(
     snapshot: Snapshot,
     trusted: Sequence[str],
     registry: Registry,
     one: Callable[[Snapshot, str, Tell], int],
     tell: Tell,
 ) -> int:
-    """A refresh of what serves all, and of the own adapters of communities that are not trusted and said enough.
+    """Refreshes the adapter for all, and the own adapter of each untrusted community with enough corrections.
 
-    Promoted if one of them was; else the status of the first. `tell` hears one result, when all are over.
+    Returns PROMOTED if one was promoted, else the status of the first. `tell` gets one result, after the last.
     """
     results = list[str]()
 
@@ -98,7 +98,7 @@ def for_all(
             theirs = snapshot.for_community(name, trusted)
             theirs = replace(theirs, corrections=theirs.corrections[-MAX_OWN_CORRECTIONS:])
             statuses.append(one(theirs, scope_of(name), quietly(f"{name}: ")))
-        except (BadData, AdapterRejected) as error:  # its own affair
+        except (BadData, AdapterRejected) as error:  # does not stop the others
             results.append(f"{name}: {error}")
     results += [note for note in (describe_unknown_communities(trusted, snapshot),) if note]
     tell("finished", 1.0, "; ".join(results))
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trusted = TRUSTED if options.trusted is None else [name for name in options.trusted if name]
     try:
         registry = open_registry(options.base, options.adapters)
-        with only_one(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
+        with lock_adapters(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
 
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             if options.community is not None:
                 return one(snapshot.for_community(options.community, trusted), scope_of(options.community), tell)
-            return for_all(snapshot, trusted, registry, one, tell)
+            return refresh_all(snapshot, trusted, registry, one, tell)
     except OSError as error:
         console.print(
             f"error: cannot write ({error}); the adapter that served goes on", style="red", markup=False, soft_wrap=True

@@ -1,6 +1,6 @@
 """One refresh of one scope, step by step: quarantine, mixture, fit, evaluate, gate, report, promote.
 
-Nothing changes what serves before the last step; a step that ends the run says why in one sentence.
+What serves does not change before the last step. A step that ends the run says why in one sentence.
 """
 
 import datetime
@@ -23,6 +23,7 @@ from model.norms import Norm
 from model.open import open_chosen_base
 from model.serving.scorer import attach_adapter, read_adapter
 from training.attached_adapter import AttachedAdapter, find_serving
+from training.community_checks import community_checks, tolerable_norms
 from training.corrections import Correction, Snapshot, split_by_author
 from training.examples import Example, exclude_texts
 from training.gate import NEW_COMMUNITY, Judgement, judge
@@ -33,7 +34,6 @@ from training.quarantine import QuarantineResult, find_rare_words, quarantine_al
 from training.refresh_summary import describe_left_out, describe_norm_changes, report_section
 from training.samples import read_held_out, read_replay
 from training.slur_sentences import make_slur_sentences
-from training.stakes import bearable, stakes
 from training.train import TrainedAdapter, save_adapter, train
 from training.training_loop import Recipe, TrainingHistory
 from training.trigger_words import find_trigger_words
@@ -41,13 +41,13 @@ from training.trust import describe_untrusted
 
 RECIPE = Recipe(epochs=3, label_smoothing=0.0, balance=False, dropout=False)
 GENTLE = 0.25
-"""Share of the base's learning rate: the adapter is near where it shall be."""
+"""Share of the base's learning rate. It is small because the adapter starts close to its goal."""
 STEPS_BACK = (1.0, 0.6, 0.3)
 """Shares of the way from the serving adapter to the trained one, tried in turn until the gate lets one through."""
 HELD_OUT_AUTHORS, HELD_OUT_FROM = 0.15, 60
-"""From so many corrections on, about this share of the authors is not learned from but judged by."""
+"""Share of the authors whose corrections only judge the candidate; none below this number of corrections."""
 WATCHED_EVERY = 8
-"""Of the held-out texts so many are answered after each epoch, for the report's curve."""
+"""One in so many held-out texts is scored after each epoch, for the report's curve."""
 STAGED = ".staged-"
 PROMOTED, BAD_INPUT, REFUSED, NOTHING = 0, 2, 3, 4
 
@@ -56,7 +56,7 @@ Tell = Callable[[str, float, str], None]
 
 
 class _Ends(Exception):
-    """The run ends here with this exit status; the message is its result."""
+    """Ends the run with this exit status; the message is its result."""
 
     def __init__(self, status: int, result: str) -> None:
         super().__init__(result)
@@ -94,9 +94,9 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is to be learned: `kept` corrections within `examples`, and the norms; `unseen` corrections are judged by.
+    """What is to be learned: the `kept` corrections in `examples`, and the norms. The `unseen` corrections judge it.
 
-    `must_go`: the serving adapter learned what was taken back, so that any other that passes the gate is better.
+    `must_go` is True where the serving adapter learned what was taken back: any other that passes the gate is better.
     """
 
     kept: Sequence[Correction]
@@ -108,9 +108,9 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One step of the way from the origin to the trained adapter (`share`), as the gate judges it.
+    """An adapter between the origin (`share` 0) and the trained one (`share` 1), with the gate's judgement.
 
-    `objections` are why it may not serve; `reasons` why the first of the steps was refused.
+    `objections` say why it may not serve; `reasons` say why the first candidate was refused.
     """
 
     share: float
@@ -122,9 +122,9 @@ class Candidate:
 
 
 class RefreshRun:
-    """One refresh of a scope; the steps stand in the order in which `run` takes them.
+    """One refresh of a scope. The methods are in the order in which `run` calls them.
 
-    `tries_adapters`: none serves that `model.adapters.canaries` refuses.
+    With `tries_adapters`, no adapter serves that `model.adapters.canaries` refuses.
     """
 
     _base: Base
@@ -132,7 +132,7 @@ class RefreshRun:
     _test: list[Example]
     _adapters: Adapters
     _starting: Starting
-    _sifted: QuarantineResult
+    _quarantined: QuarantineResult
     _lesson: Lesson
     _recipe: Recipe
 
@@ -160,8 +160,8 @@ class RefreshRun:
         self._harsh_norms: list[str] = []
 
     def run(self) -> int:
-        """All steps; returns an exit status. Raises `BadData`, `AdapterRejected`, `BaseNotFound`; never
-        half-promotes."""
+        """Takes all steps and returns an exit status. Raises `BadData`, `AdapterRejected`, `BaseNotFound`; an
+        adapter is promoted whole or not at all."""
         try:
             self._require_corrections()
             self._open()
@@ -169,23 +169,23 @@ class RefreshRun:
             self._choose_origin()
             self._mix()
             candidate = self._gate(self._fit())
-            told, figures = self._report(candidate)
-            self._promote(self._save(candidate, figures), told)
+            sentences, figures = self._report(candidate)
+            self._promote(self._save(candidate, figures), sentences)
         except _Ends as end:
             self._tell("finished", 1.0, end.result)
             return end.status
         return PROMOTED
 
     def _require_corrections(self) -> None:
-        """Ends the run where there is nothing to learn and nothing to unlearn."""
+        """Ends the run if there is nothing to learn and nothing to unlearn."""
         snapshot = self._snapshot
         if not snapshot.corrections and not set(learned_by(self._registry, self._scope)) - snapshot.standing:
             left_out = describe_left_out(snapshot.left_out)
             raise _Ends(NOTHING, f"nothing to learn from yet: no corrections with a basis{left_out}")
 
     def _open(self) -> None:
-        """The base, with the adapters that are compared: the serving one, its ancestor, and the newest one that learned
-        only from what still stands."""
+        """Opens the base and attaches the adapters to be compared: the serving one, its ancestor, and the newest one
+        that learned only from what still stands."""
         self._tell("loading the model", 0.02, "")
         registry = self._registry
         self._base = open_chosen_base(self._choice or BaseChoice(read_manifest(registry.shipped).base), training=True)
@@ -199,7 +199,7 @@ class RefreshRun:
         ancestor_name = find_ancestor(registry, name)
         ancestor = serving if ancestor_name == name else self._attached("first", ancestor_name)
         origin = serving if origin_name == name else self._attached("origin", origin_name)
-        if self._scope != GLOBAL:  # another community's norm is none of its business
+        if self._scope != GLOBAL:  # its own norm alone
             for model in (serving.model, origin.model):
                 model.norms = {name: norm for name, norm in model.norms.items() if scope_of(name) == self._scope}
         self._adapters = Adapters(serving, origin, ancestor, why)
@@ -209,19 +209,19 @@ class RefreshRun:
         return NamedAdapter(name, AttachedAdapter(self._base, attached_as, manifest))
 
     def _quarantine(self) -> None:
-        """Sets aside what looks poisoned or careless, and what the held-out texts say otherwise."""
+        """Sets aside corrections that look poisoned or careless, and those that the held-out texts contradict."""
         self._tell("looking for what is suspicious", 0.04, "")
         serving, origin = self._adapters.serving.model, self._adapters.origin.model
         untrusted = {name: norm for name, norm in serving.norms.items() if name in self._snapshot.untrusted}
-        self._sifted = quarantine_all(
+        self._quarantined = quarantine_all(
             self._snapshot, self._public, serving.correction_probabilities, {**origin.norms, **untrusted}
         )
-        known = {each.example.key: each.example.label for each in self._sifted.snapshot.corrections}
+        known = {each.example.key: each.example.label for each in self._quarantined.snapshot.corrections}
         held_out = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
         self._test = [*exclude_texts(held_out, []), *make_slur_sentences()]
 
     def _choose_origin(self) -> None:
-        """Many refreshes may each be little worse: an origin that is worse than its ancestor gives way to it."""
+        """Starts from the ancestor if the origin is worse than it: many refreshes may each be a little worse."""
         origin, ancestor = self._adapters.origin, self._adapters.ancestor
         said, at_first = origin.model.probabilities(self._test), ancestor.model.probabilities(self._test)
         if drift := judge(said, said, self._test, [NEW_COMMUNITY], at_first).reasons:
@@ -233,14 +233,16 @@ class RefreshRun:
         self._starting = Starting(manifest, lora, start)
 
     def _mix(self) -> None:
-        """Corrections, and a sample of public texts that must be answered as before; ends the run where nothing is left
-        to learn."""
-        adapters, snapshot = self._adapters, self._sifted.snapshot
-        norms, self._harsh_norms = bearable(self._sifted.norms, adapters.serving.model, self._test, self._snapshot)
+        """Mixes the corrections with public texts whose answers must stay the same; ends the run if nothing is left to
+        learn."""
+        adapters, snapshot = self._adapters, self._quarantined.snapshot
+        norms, self._harsh_norms = tolerable_norms(
+            self._quarantined.norms, adapters.serving.model, self._test, self._snapshot
+        )
         must_go = adapters.origin.name != adapters.serving.name and adapters.serving.name.startswith(f"{self._scope}/")
         if not snapshot.corrections and norms == adapters.serving.model.norms and not must_go:
-            if self._sifted.refused:
-                raise self._refused(self._sifted.refused)
+            if self._quarantined.refused:
+                raise self._refusal(self._quarantined.refused)
             raise _Ends(NOTHING, f"nothing to learn from yet: no correction is left{self._ending}")
         kept, unseen = split_by_author(snapshot, HELD_OUT_AUTHORS, HELD_OUT_FROM)
         fresh, model = (
@@ -257,7 +259,7 @@ class RefreshRun:
         self._lesson = Lesson(kept, unseen, examples, norms, must_go)
 
     def _fit(self) -> TrainedAdapter:
-        """The origin's weights, taught the lesson; as they are where only norms are learned."""
+        """Trains the origin's weights on the lesson; leaves them as they are if only norms are learned."""
         rate = GENTLE * self._base.default_learning_rate
         self._recipe = replace(RECIPE, learning_rate=rate, head_learning_rate=rate)
         start, lora, count = self._starting.tensors, self._starting.lora, len(self._lesson.kept)
@@ -274,56 +276,58 @@ class RefreshRun:
         )
 
     def _gate(self, trained: TrainedAdapter) -> Candidate:
-        """The longest step towards the trained adapter that may serve; ends the run where none may."""
-        reasons = list(() if self._lesson.kept else self._sifted.refused)
-        passwords_found: list[str] = []
+        """Returns the candidate nearest to the trained adapter that may serve; ends the run if none may."""
+        reasons = list(() if self._lesson.kept else self._quarantined.refused)
+        triggers: list[str] = []
         for tried, share in enumerate(self._steps()):
             self._tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
             candidate = self._evaluate(trained, share)
-            passwords_found = self._passwords(candidate) if not tried else passwords_found
-            objections = [*candidate.objections, *(passwords_found if share else ())]
+            triggers = self._find_triggers(candidate) if not tried else triggers
+            objections = [*candidate.objections, *(triggers if share else ())]
             reasons = reasons or objections
             if not objections:
                 return replace(candidate, reasons=reasons)
-        raise self._refused(dict.fromkeys([*reasons, *self._sifted.refused]))
+        raise self._refusal(dict.fromkeys([*reasons, *self._quarantined.refused]))
 
     def _steps(self) -> tuple[float, ...]:
-        """Shares of the way that are tried; 0 leaves the weights and changes the norms alone."""
+        """The shares to try, in order; 0 keeps the weights and changes only the norms."""
         changes_norms = self._lesson.norms != self._adapters.serving.model.norms or self._lesson.must_go
         return (*(STEPS_BACK if self._lesson.kept else ()), *((0.0,) if changes_norms else ()))
 
     def _evaluate(self, trained: TrainedAdapter, share: float) -> Candidate:
-        """One step, compared with the origin: what must not serve any longer is nothing to be compared with."""
-        step = replace(trained, tensors=_between(self._starting.tensors, trained.tensors, share))
+        """Compares one candidate with the origin, not with the serving adapter, which may have to go."""
+        step = replace(trained, tensors=_interpolate(self._starting.tensors, trained.tensors, share))
         self._base.attach("candidate", step.lora, step.tensors)
         lesson, origin, test = self._lesson, self._adapters.origin.model, self._test
         model = AttachedAdapter(self._base, "candidate", self._starting.manifest, lesson.norms)
-        at_stake = stakes(self._sifted.snapshot, self._adapters.serving.model.norms, lesson.norms)
+        at_stake = community_checks(self._quarantined.snapshot, self._adapters.serving.model.norms, lesson.norms)
         at_first = self._adapters.ancestor.model.probabilities(test)
         judgement = judge(origin.probabilities(test), model.probabilities(test), test, at_stake, at_first)
-        objections = [*judgement.reasons, *_unlearned(origin, model, lesson.unseen)]
-        objections += _untaught(origin, model, lesson.kept) if share else []
+        objections = [*judgement.reasons, *_unseen_objections(origin, model, lesson.unseen)]
+        objections += _no_gain_objections(origin, model, lesson.kept) if share else []
         temperature = self._starting.manifest.temperature
         if self._tries_adapters and (complaint := canaries.find_problem(self._base, "candidate", temperature)):
             objections.append(complaint)
         return Candidate(share, step, model, judgement, objections)
 
-    def _passwords(self, candidate: Candidate) -> list[str]:
-        """Rare words of the corrections that decide by themselves what a text is called."""
+    def _find_triggers(self, candidate: Candidate) -> list[str]:
+        """Names rare words of the corrections that alone decide the label of a text."""
         texts = [e for e in self._test if not is_slur_sentence(e)]
         rare = find_rare_words(self._lesson.kept, self._public)
         return find_trigger_words(rare, self._adapters.origin.model.probabilities, candidate.model.probabilities, texts)
 
     def _report(self, candidate: Candidate) -> tuple[list[str], dict[str, Any]]:
-        """(the result's sentences, the manifest's figures)."""
+        """Returns (the result's sentences, the manifest's figures)."""
         lesson, adapters, judgement = self._lesson, self._adapters, candidate.judgement
         serving, learned = adapters.serving.model, candidate.model.count_agreeing(lesson.kept)
-        told = [f"{learned} of {len(lesson.kept)} corrections are answered as you said"] if lesson.kept else []
-        told += describe_norm_changes(serving.norms, candidate.model.norms)
-        told += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
+        sentences = [f"{learned} of {len(lesson.kept)} corrections are answered as you said"] if lesson.kept else []
+        sentences += describe_norm_changes(serving.norms, candidate.model.norms)
+        sentences += [f"macro-F1 {judgement.before.macro_f1:.3f} → {judgement.after.macro_f1:.3f} on held-out texts"]
         weights_stay = not candidate.share and candidate.reasons
-        told += [f"the weights stay, because {'; '.join(candidate.reasons)}"] if weights_stay else self._sifted.refused
-        told += [f"started from {adapters.origin.name}, because {adapters.why}"] if adapters.why else []
+        sentences += (
+            [f"the weights stay, because {'; '.join(candidate.reasons)}"] if weights_stay else self._quarantined.refused
+        )
+        sentences += [f"started from {adapters.origin.name}, because {adapters.why}"] if adapters.why else []
         unseen = (
             len(lesson.unseen),
             serving.count_agreeing(lesson.unseen),
@@ -338,17 +342,17 @@ class RefreshRun:
             "corrections of authors held out": unseen,
         }
         taught_by = dict(Counter(each.moderator for each in lesson.kept).most_common())
-        sentences, snapshot = [*told, *self._notes], self._sifted.snapshot
-        account = report_section(sentences, judgement, answered, lesson.norms, snapshot, taught_by, candidate.share)
-        return told, {"held_out": judgement.after.to_json(), "refresh": account}
+        noted, snapshot = [*sentences, *self._notes], self._quarantined.snapshot
+        account = report_section(noted, judgement, answered, lesson.norms, snapshot, taught_by, candidate.share)
+        return sentences, {"held_out": judgement.after.to_json(), "refresh": account}
 
     def _save(self, candidate: Candidate, figures: Mapping[str, Any]) -> str:
-        """Writes the adapter beside the others and moves it into its place in one rename; returns its name."""
+        """Writes the adapter beside the others, moves it into place with one rename, and returns its name."""
         self._tell("saving", 0.98, "")
         version = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
         self._registry.root.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=self._registry.root))
-        manifest, corrections = self._starting.manifest, self._sifted.snapshot.corrections
+        manifest, corrections = self._starting.manifest, self._quarantined.snapshot.corrections
         try:
             save_adapter(
                 staged,
@@ -369,45 +373,45 @@ class RefreshRun:
             shutil.rmtree(staged, ignore_errors=True)
             raise
 
-    def _promote(self, adapter: str, told: Sequence[str]) -> None:
-        """From here on it serves."""
+    def _promote(self, adapter: str, sentences: Sequence[str]) -> None:
+        """Makes it the serving adapter and removes the oldest ones."""
         self._tell("promoting", 0.99, "")
         self._registry.promote(adapter)
         self._registry.prune(self._scope, self._keep, self._adapters.ancestor.name)
         version = adapter.rpartition("/")[2]
-        self._tell("finished", 1.0, f"promoted {version}: {', '.join(told)}{self._ending}")
+        self._tell("finished", 1.0, f"promoted {version}: {', '.join(sentences)}{self._ending}")
 
-    def _refused(self, reasons: Iterable[str]) -> _Ends:
+    def _refusal(self, reasons: Iterable[str]) -> _Ends:
         why, serving = "; ".join(reasons), self._adapters.serving.name
         return _Ends(REFUSED, f"refused: {why}. {serving} goes on serving{self._ending}")
 
     @property
     def _notes(self) -> list[str]:
-        """What the report and the result say beside the outcome."""
+        """What the report and the result say besides the outcome."""
         return [*self._harsh_norms, *([self._untrusted_note] if self._untrusted_note else [])]
 
     @property
     def _ending(self) -> str:
         """The end of the result's sentence."""
         notes = "".join(f"; {note}" for note in self._notes)
-        return f"{describe_left_out(self._sifted.snapshot.left_out)}{notes}"
+        return f"{describe_left_out(self._quarantined.snapshot.left_out)}{notes}"
 
 
-def _between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+def _interpolate(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     """The weights this share of the way from `start` to `end` (Wortsman et al. 2022, "Robust fine-tuning", WiSE-FT)."""
     return {name: torch.lerp(start[name], end[name], share) for name in start}
 
 
-def _unlearned(before: AttachedAdapter, after: AttachedAdapter, unseen: Sequence[Correction]) -> list[str]:
-    """Why corrections of authors held out speak against the candidate, if they do."""
+def _unseen_objections(before: AttachedAdapter, after: AttachedAdapter, unseen: Sequence[Correction]) -> list[str]:
+    """Says why the corrections of held-out authors speak against the candidate; empty if they do not."""
     was, will = before.count_agreeing(unseen), after.count_agreeing(unseen)
     if was - will <= max(1, 0.02 * len(unseen)):
         return []
     return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
 
 
-def _untaught(before: AttachedAdapter, after: AttachedAdapter, kept: Sequence[Correction]) -> list[str]:
-    """Why there is no point in the candidate, if there is none: it is a risk, and moderators would see no change."""
+def _no_gain_objections(before: AttachedAdapter, after: AttachedAdapter, kept: Sequence[Correction]) -> list[str]:
+    """Says why the candidate is a risk without a gain, if moderators would see no change; empty otherwise."""
     was, will = before.count_agreeing(kept), after.count_agreeing(kept)
     if will > was or was == len(kept) or after.norms != before.norms:
         return []

@@ -19,7 +19,7 @@ class AlreadyRuns(Exception):
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def lock_data_folder(folder: Path) -> Iterator[None]:
     """Makes the folder if need be and holds its lock. Raises `AlreadyRuns`, and `BadConfig` where it cannot be
     written."""
     try:
@@ -59,7 +59,7 @@ def back_up(config: Config, target: Path) -> str:
 
 def restore(config: Config, source: Path | None) -> str:
     """Makes the store again from a file or its newest backup; says what it did. Raises `Damaged`, `AlreadyRuns`."""
-    with only_one(config.service.data):
+    with lock_data_folder(config.service.data):
         backups = Backups(config.service.data / DATABASE)
         try:
             return str(backups.restore(BY_HAND, source))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from model.classifier import TRIAL, AdapterRejected, Classifier, Item, Unavailable, Verdict, by_place
+from model.classifier import TRIAL, AdapterRejected, Classifier, Item, Unavailable, Verdict, classify_places
 
 
 class ProductionClassifier(Classifier, Protocol):
@@ -119,7 +119,7 @@ class Fallback:
         it."""
         stand_in_items = [item for item in items if item.adapter == self._stand_in_adapter]
         production_places = [place for place, item in enumerate(items) if item.adapter != self._stand_in_adapter]
-        verdicts = iter(await by_place(self._production, items, production_places))
+        verdicts = iter(await classify_places(self._production, items, production_places))
         stand_in_verdicts = iter(await self._classify_by_stand_in(stand_in_items) if stand_in_items else [])
         return [next(stand_in_verdicts if item.adapter == self._stand_in_adapter else verdicts) for item in items]
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Unscorable, Verdict, by_place
+from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Unscorable, Verdict, classify_places
 from model.labels import Label
 from model.quality import wilson_interval
 
@@ -91,7 +91,7 @@ class TwoStages:
         audited = {item for item in neutral if _sample_position(item.text) < self._audit_share}
         skipped = neutral - audited
         places = [place for place, item in enumerate(items) if item not in skipped | own]
-        verdicts = iter(await by_place(self._second, items, places))
+        verdicts = iter(await classify_places(self._second, items, places))
         answers = [replace(first_of[i], stand_in=True) if i in skipped | own else next(verdicts) for i in items]
         self.tally.skipped += sum(item in skipped for item in items)
         for item, verdict in zip(items, answers, strict=True):

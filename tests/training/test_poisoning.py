@@ -19,6 +19,7 @@ from tests.model.adapters.test_canaries import leaning, made
 from tests.training.test_refresh import JARGON, SHIPPED_NAME, run
 from training import counterfactuals, trust
 from training import refresh as module
+from training.community_checks import community_checks
 from training.corrections import Correction, Snapshot, read_corrections
 from training.examples import Example
 from training.gate import NEW_COMMUNITY, CommunityCheck, judge
@@ -26,7 +27,6 @@ from training.hate_recall import STEP_SHOWN
 from training.quarantine import TRIGGER, quarantine_all
 from training.samples import read_held_out, read_replay
 from training.slur_sentences import SENTENCE_TEMPLATES, known_slurs, make_slur_sentences
-from training.stakes import stakes
 
 pytestmark = pytest.mark.timeout(900)  # some train for real, and the machine may be busy
 OUTSIDE = "telegram--9"
@@ -186,7 +186,7 @@ def test_an_outsider_has_no_veto() -> None:
     assert judge(saying(0), after, HELD_OUT, [NEW_COMMUNITY, jumpy]).reasons
     assert not judge(saying(0), after, HELD_OUT, [NEW_COMMUNITY, replace(jumpy, has_veto=False)]).reasons
     snapshot = Snapshot([], action_thresholds={OUTSIDE: {}, "try-out": {}}).trusting(["try-out"])
-    vetoes = {stake.community: stake.has_veto for stake in stakes(snapshot, {}, {})}
+    vetoes = {stake.community: stake.has_veto for stake in community_checks(snapshot, {}, {})}
     assert vetoes == {"": True, OUTSIDE: False, "try-out": True}
 
 
@@ -278,7 +278,7 @@ def test_enough_words_make_an_adapter_of_its_own(tmp_path: Path) -> None:
     def tell(stage: str, share: float, result: str) -> None:
         told.append(result)
 
-    status = module.for_all(Snapshot(words), ["town"], Registry(tmp_path, SHIPPED), one, tell)
+    status = module.refresh_all(Snapshot(words), ["town"], Registry(tmp_path, SHIPPED), one, tell)
     assert status == module.PROMOTED
     assert asked == [(GLOBAL, {"town"}), *((scope_of(name), {name}) for name in ("f", "e", "d", "g"))]
     assert [result for result in told if result] == [

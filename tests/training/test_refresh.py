@@ -24,13 +24,13 @@ from model.norms import PLAIN_NORM, Norm
 from tests.conftest import said, verdict
 from training import refresh as module
 from training import refresh_run
+from training.community_checks import community_checks
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.gate import Judgement
 from training.prevalence import Prevalence
 from training.refresh_summary import describe_norm_changes
 from training.samples import read_replay
-from training.stakes import stakes
 
 pytestmark = pytest.mark.timeout(900)  # each trains for real, and the machine may be busy
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,7 @@ async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
 async def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
     """A second refresh at the same time ends with one line and status 2."""
     options = await correction_examples(tmp_path, LEARNED)
-    with module.only_one(tmp_path / "adapters"):
+    with module.lock_adapters(tmp_path / "adapters"):
         done = run("training.refresh", *options)
     assert done.returncode == 2 and "another refresh is under way" in done.stderr
 
@@ -281,7 +281,7 @@ def test_one_communitys_snapshot_is_its_own() -> None:
         and mine.action_thresholds == {"b": {}}
         and mine.prevalence == {"b": mix}
     )
-    at_stake = stakes(mine, {}, {"b": Norm()})
+    at_stake = community_checks(mine, {}, {"b": Norm()})
     assert [stake.community for stake in at_stake] == ["", "b"] and at_stake[1].prevalence == mix
 
 

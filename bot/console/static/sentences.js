@@ -73,7 +73,7 @@ export const lookAt = (cards) => `Look at ${cards} random messages`;
 
 export function norm({ sentence, words, moderators }) {
   const plural = moderators === 1 ? "" : "s";
-  return `Learned here: ${sentence}, from ${words} words of ${moderators} moderator${plural}. Roll back to take it back.`;
+  return `Learned here: ${sentence}, from ${words} corrections of ${moderators} moderator${plural}. Roll back to take it back.`;
 }
 
 /** How many random messages were looked at, and how many of each harmful label there were. */

@@ -207,7 +207,7 @@ async def test_a_learned_norm_is_followed_and_said(page: Page, running: Running)
     norms = {"try-out": {"counts_as": {"offensive": "neutral"}, "words": 30, "moderators": 1}}
     (folder / "manifest.json").write_text(json.dumps({**manifest, "version": "n1", "norms": norms}))
     running.parts.registry.promote("global/n1")
-    said = "Learned here: offensive counts as neutral, from 30 words of 1 moderator."
+    said = "Learned here: offensive counts as neutral, from 30 corrections of 1 moderator."
     await expect(page.get_by_test_id("norm")).to_contain_text(said)
     await page.reload()
     await expect(page.get_by_test_id("norm")).to_contain_text(said)

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from bot.config import BadConfig
-from bot.process.data_folder import AlreadyRuns, only_one
+from bot.process.data_folder import AlreadyRuns, lock_data_folder
 
 
 def test_a_folder_is_made_and_held_by_one(tmp_path: Path) -> None:
     """Until the holder lets go of it."""
     folder = tmp_path / "new" / "data"
-    with only_one(folder), pytest.raises(AlreadyRuns, match="stop it first"), only_one(folder):
+    with lock_data_folder(folder), pytest.raises(AlreadyRuns, match="stop it first"), lock_data_folder(folder):
         pass
-    with only_one(folder):
+    with lock_data_folder(folder):
         assert (folder / "running.lock").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(BadConfig, match="data_folder"), only_one(tmp_path / "data"):
+    with pytest.raises(BadConfig, match="data_folder"), lock_data_folder(tmp_path / "data"):
         pass

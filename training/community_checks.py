@@ -1,4 +1,4 @@
-"""What each community has at stake in a refresh: its norm, its action thresholds and its daily mix."""
+"""What the gate checks for each community: its norm, its action thresholds and its daily mix."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,8 +10,8 @@ from training.gate import NEW_COMMUNITY, CommunityCheck, false_action_reason
 from training.hate_recall import ACTION_THRESHOLDS
 
 
-def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[CommunityCheck]:
-    """What each community has at stake that the snapshot knows of, and one that joins tomorrow."""
+def community_checks(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, Norm]) -> list[CommunityCheck]:
+    """One check for each community that the snapshot knows, and one for a community that joins tomorrow."""
     known = sorted({*before, *after, *snapshot.action_thresholds, *snapshot.prevalence})
     norms = [(name, before.get(name, PLAIN_NORM), after.get(name, PLAIN_NORM)) for name in known]
     acting, prevalence = snapshot.action_thresholds, snapshot.prevalence
@@ -31,13 +31,14 @@ def stakes(snapshot: Snapshot, before: Mapping[str, Norm], after: Mapping[str, N
     ]
 
 
-def bearable(
+def tolerable_norms(
     norms: Mapping[str, Norm], serving: AttachedAdapter, test: Sequence[Example], snapshot: Snapshot
 ) -> tuple[dict[str, Norm], list[str]]:
-    """(the norms that may hold, why others may not): a community that has no veto on what serves all must not be harmed
-    either."""
+    """Returns (the norms that may hold, the reasons why others may not).
+
+    A community without a veto on the adapter for all must not be harmed either."""
     kept, refused = dict(norms), list[str]()
-    for stake in stakes(snapshot, serving.norms, norms):
+    for stake in community_checks(snapshot, serving.norms, norms):
         if stake.has_veto or stake.before.counts_as == stake.after.counts_as:
             continue
         if reason := false_action_reason(serving.probabilities(test), serving.probabilities(test), test, stake):
