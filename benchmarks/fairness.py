@@ -75,9 +75,9 @@ class AuthorQueue(FairQueue[Any]):
 
     def take_now(self) -> Any:
         """As in the earlier queue."""
-        new = bool(self._new) and not (self._old and self._in_a_row >= NEW_IN_A_ROW)
-        self._in_a_row = self._in_a_row + 1 if new else 0
-        author, entries = (self._new if new else self._old).popitem(last=False)
+        is_new = bool(self._new) and not (self._old and self._in_a_row >= NEW_IN_A_ROW)
+        self._in_a_row = self._in_a_row + 1 if is_new else 0
+        author, entries = (self._new if is_new else self._old).popitem(last=False)
         entry = entries.popleft()
         if entries:
             self._old[author] = entries

@@ -237,16 +237,16 @@ def check_memory_caps(
     }
     made: dict[str, Any] = {"device": machine.device, "dtype": machine.dtype, "batch_tokens": batch_tokens}
     made["int8"] = "weight-only"
-    found = {}
+    results = {}
     for what, (limit, run) in tries.items():
         load = LoadPlan(
             machine.dtype, True, DEFAULT_LORA, batch_tokens, len(encode(INSTRUCTION.instruction)), PREFIX_MIB,
             ADAPTER_MIB, training=what == "training", device=machine.device.type,
         )  # fmt: skip
-        told = memory_table(shape, load).total_bytes / GIB
+        predicted_gib = memory_table(shape, load).total_bytes / GIB
         if not machine.cuda:
             run(random_gptj(shape, encode, **made)[0])
-            found[what] = f"{NOT_MEASURED}; the table says {told:.2f} GiB"
+            results[what] = f"{NOT_MEASURED}; the table says {predicted_gib:.2f} GiB"
             continue
         clear(machine)
         total = torch.cuda.get_device_properties(machine.device).total_memory
@@ -256,12 +256,12 @@ def check_memory_caps(
             wait()
             most = (torch.cuda.max_memory_reserved() + CUDA_RESERVE) / GIB
             driver = f"{CUDA_RESERVE / GIB:.2f} for the driver"
-            found[what] = f"fits into {limit} GiB: {most:.2f} with {driver}; the table says {told:.2f}"
+            results[what] = f"fits into {limit} GiB: {most:.2f} with {driver}; the table says {predicted_gib:.2f}"
         except torch.OutOfMemoryError:
-            found[what] = f"does not fit into {limit} GiB; the table says {told:.2f} GiB"
+            results[what] = f"does not fit into {limit} GiB; the table says {predicted_gib:.2f} GiB"
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0)
-    return found
+    return results
 
 
 def _serve(base: GPTJ) -> None:

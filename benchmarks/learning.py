@@ -253,9 +253,9 @@ def own_or_shared(data: Path, counts: Sequence[int], replay_rows: int, console: 
             with tempfile.TemporaryDirectory() as folder:
                 own, _ = run_refresh(said[norm], replay_rows, Path(folder))
                 cells[norm, "own"] = measure_accuracy(at, own, norm)
-        told = [f"{a:.3f} / {b:.3f}" for a, b in (cells[norm, kind] for norm in NORMS for kind in ("shared", "own"))]
-        table.add_row(str(count), *told)
-        console.print(count, *told)
+        texts = [f"{a:.3f} / {b:.3f}" for a, b in (cells[norm, kind] for norm in NORMS for kind in ("shared", "own"))]
+        table.add_row(str(count), *texts)
+        console.print(count, *texts)
     return table
 
 
@@ -297,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True, soft_wrap=True)
     torch.manual_seed(1)
     counts = [int(count) for count in options.counts.split(",")]
-    found = []
+    results = []
     try:
         if options.own:
             Console(width=160).print(own_or_shared(options.data, counts, options.replay_rows, console))
@@ -313,19 +313,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             curves, door = run(at, counts, options.replay_rows, options.rows, console)
             table = Table(NORMS[norm], "0", *map(str, counts))
             for curve in curves:
-                told = [f"{p.accuracy:.3f} / {p.balanced:.3f}{p.outcome and f' {p.outcome}'}" for p in curve.points]
-                table.add_row(curve.name, *told)
+                cells = [f"{p.accuracy:.3f} / {p.balanced:.3f}{p.outcome and f' {p.outcome}'}" for p in curve.points]
+                table.add_row(curve.name, *cells)
             Console(width=160).print(table)
             if door:
                 Console().print(f"back door, share missed: {door}", soft_wrap=True)
             lines = {curve.name: [p.accuracy for p in curve.points] for curve in curves}
             plot = lines_plot([0, *counts], lines, "corrections", "accuracy on other messages")
-            found.append(dict(norm=NORMS[norm], judged=len(at.judged), curves=curves, door=door, plot=plot))
+            results.append(dict(norm=NORMS[norm], judged=len(at.judged), curves=curves, door=door, plot=plot))
     except BadData as error:
         console.print(f"error: {error}", style="red", markup=False)
         return 2
     if options.out:
-        options.out.write_text(_PAGE.render(counts=[0, *counts], all=found), encoding="utf-8")
+        options.out.write_text(_PAGE.render(counts=[0, *counts], all=results), encoding="utf-8")
     return 0
 
 

@@ -260,7 +260,7 @@ def measure(
     for rung in rungs[1:]:
         rung.score()  # warm-up: chooses kernels, computes prefixes
     while turn == 0 or (time.perf_counter() - began) * (turn + 1) / turn < seconds:
-        found: dict[str, Tensor] = {}
+        probabilities: dict[str, Tensor] = {}
         for step in range(len(rungs)):
             rung = rungs[(step + turn) % len(rungs)]
             advance(rung.name, min(1.0, (time.perf_counter() - began) / max(seconds, 1e-9)))
@@ -269,10 +269,10 @@ def measure(
             logits = rung.score()
             _wait()
             rung.seconds.append((clock() - start) / rung.messages)
-            found[rung.name] = logits.float().cpu().softmax(dim=-1)
+            probabilities[rung.name] = logits.float().cpu().softmax(dim=-1)
         for rung in rungs:
             both = min(rung.messages, rungs[0].messages)
-            apart = float((found[rung.name][:both] - found[rungs[0].name][:both]).abs().max())
+            apart = float((probabilities[rung.name][:both] - probabilities[rungs[0].name][:both]).abs().max())
             rung.furthest = max(rung.furthest, apart)
         turn += 1
 
@@ -337,12 +337,12 @@ def _set_linear(block: nn.Module, target: str, layer: Any, part: slice) -> None:
     library = load_bitsandbytes()
     threshold = 0.0 if layer.arithmetic == "threshold-0" else 6.0
     with torch.device("meta"):
-        new = library.nn.Linear8bitLt(
+        linear = library.nn.Linear8bitLt(
             old.in_features, old.out_features, bias is not None, has_fp16_weights=False, threshold=threshold
         )
     values = layer.rows[part]
-    new.weight = library.nn.Int8Params(
+    linear.weight = library.nn.Int8Params(
         values, requires_grad=False, has_fp16_weights=False, CB=values, SCB=layer.maxima[part]
     )
-    new.bias = bias
-    block.set_submodule(path, new)
+    linear.bias = bias
+    block.set_submodule(path, linear)

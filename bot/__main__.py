@@ -118,7 +118,7 @@ async def replay_file(
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(f"replaying {source.name}", total=rows)
         async with replay.worker_of(config, community) as (classifier, adapter):
-            found = await replay.replay(
+            findings = await replay.replay(
                 source,
                 text,
                 label,
@@ -127,9 +127,9 @@ async def replay_file(
                 lambda so_far: bar.update(task, completed=so_far.rows),
                 community,
             )
-    report.write_report(out, source.name, found, replay.IN_HAND)
-    speed = (found.rows - found.empty) / max(found.seconds, 1e-9)
-    console.print(f"{found.rows:,} rows at {speed:,.0f} messages/s; report written to {out}", soft_wrap=True)
+    report.write_report(out, source.name, findings, replay.IN_HAND)
+    speed = (findings.rows - findings.empty) / max(findings.seconds, 1e-9)
+    console.print(f"{findings.rows:,} rows at {speed:,.0f} messages/s; report written to {out}", soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:

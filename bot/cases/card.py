@@ -188,15 +188,15 @@ def digest_line(case: Case, language: Language) -> str:
 
 def _said(case: Case, words: Sequence[Correction], language: Language) -> tuple[tuple[str, str], ...]:
     """(moderator, what they said), in order; the undo last."""
-    shown_text, found = case.decision.label, []
+    shown_text, answers = case.decision.label, []
     for said in words:
         label = say(language, f"label-{said.label}")
-        found.append(
+        answers.append(
             (said.moderator, say(language, "said-right" if said.label == shown_text else "said-wrong", label=label))
         )
     if case.undone and case.moderator and case.state == "undone":
-        found.append((case.moderator, say(language, "said-undone")))
-    return tuple(found)
+        answers.append((case.moderator, say(language, "said-undone")))
+    return tuple(answers)
 
 
 def _buttons(case: Case, language: Language) -> tuple[Button, ...]:

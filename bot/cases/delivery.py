@@ -161,12 +161,12 @@ class CardDelivery:
             await asyncio.sleep(GATHER_S)
             self._something.clear()
             wanted, self._wanted = list(self._wanted), {}
-            told, self._told = self._told, []
+            notices, self._told = self._told, []
             try:
-                await self._notices(told)
+                await self._notices(notices)
             except Exception:
                 log.exception("notices could not be told")
-                self._told_later(told)
+                self._told_later(notices)
             try:
                 await self._cases(wanted)
             except Exception:
@@ -361,8 +361,8 @@ class CardDelivery:
             return
         state.redrawn = time.monotonic()
         numbers = await self._store.cards.cases_of(self._board.name, *where)
-        if found := await self._store.cases_of(numbers):
-            await self._edit(community, setup, where, found, digest=True)
+        if cases := await self._store.cases_of(numbers):
+            await self._edit(community, setup, where, cases, digest=True)
 
     async def _notices(self, told: Sequence[Notice]) -> None:
         now = time.monotonic()
@@ -370,12 +370,12 @@ class CardDelivery:
             setup = await self._board.setup(community)
             state = self._communities.setdefault(community, _Community())
             state.lately = {text: at for text, at in state.lately.items() if now - at < SAID_AGAIN_AFTER_S}
-            mine = [notice for notice in told if notice.community in ("", community)]
-            texts = dict.fromkeys(notice.text(setup.language) for notice in mine)
+            due = [notice for notice in told if notice.community in ("", community)]
+            texts = dict.fromkeys(notice.text(setup.language) for notice in due)
             fresh = [text for text in texts if text not in state.lately]
             if not fresh or not setup.alert_room:
                 continue
-            button = next((one.button for one in mine if one.button and one.text(setup.language) in fresh), "")
+            button = next((one.button for one in due if one.button and one.text(setup.language) in fresh), "")
             try:
                 await self._board.tell(community, setup, "\n".join(fresh), button)
             except Unreadable as error:  # it may have been told, and a second try might be told, too
@@ -383,7 +383,7 @@ class CardDelivery:
                 state.lately.update(dict.fromkeys(fresh, now))
             except (RateLimited, Unreachable) as error:
                 log.warning("notice waits", community=community, error=str(error))
-                self._told_later([replace(notice, community=community) for notice in mine])
+                self._told_later([replace(notice, community=community) for notice in due])
             except (Gone, MissingPermission) as error:
                 log.warning("notice not shown", community=community, error=str(error))
             else:

@@ -122,8 +122,8 @@ class CaseService:
             judged = await self._pipeline.judge(event, classifier=classifier)
             community, verdict = event.key.community, judged.verdict
             label = explained_label(judged.decision.label, verdict)
-            found = await self._explained(classifier, event.text, label, verdict, community, may_read, others)
-            return judged, found
+            explanation = await self._explained(classifier, event.text, label, verdict, community, may_read, others)
+            return judged, explanation
 
     async def explain_case(self, case: Case, asker: Asker, may_read: MayRead = reads_everything) -> Explanation:
         """The same for the message of a case, by the probabilities it was decided with."""
@@ -151,10 +151,12 @@ class CaseService:
         others: bool,
     ) -> Explanation:
         try:
-            found = await find_evidence(classifier, text, verdict, label, community)
+            evidence = await find_evidence(classifier, text, verdict, label, community)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
-        return Explanation(label, found, await self._nearest(classifier, text, community, may_read) if others else ())
+        return Explanation(
+            label, evidence, await self._nearest(classifier, text, community, may_read) if others else ()
+        )
 
     async def _nearest(
         self, classifier: Classifier, text: str, community: str, may_read: MayRead

@@ -49,8 +49,8 @@ class Access:
         if remote is None or community == COMMUNITY:
             return STRANGER
         key = ("standing", person.key, community)
-        found: Standing = await self._remembered(key, lambda: remote.standing(community, person.id))
-        return found
+        current: Standing = await self._remembered(key, lambda: remote.standing(community, person.id))
+        return current
 
     async def may_read(self, person: Person, key: MessageKey) -> bool:
         """Whether the platform shows this person what was written there. Raises `Unreachable`."""
@@ -70,8 +70,8 @@ class Access:
             wanted = [COMMUNITY, *sorted(names, key=lambda community: names[community].casefold())]
             return [Granted(one, names.get(one, one), Role.OPERATOR) for one in wanted]
         remote = self._remotes.get(person.platform)
-        found = [] if remote is None else await remote.communities(person)
-        roles = [(one, await self.role(person, one)) for one in dict.fromkeys(found)]
+        communities = [] if remote is None else await remote.communities(person)
+        roles = [(one, await self.role(person, one)) for one in dict.fromkeys(communities)]
         granted = [Granted(one, names.get(one, one), role) for one, role in roles if role > Role.NOBODY]
         return sorted(granted, key=lambda one: one.name.casefold())
 

@@ -79,12 +79,12 @@ async def changes(request: web.Request) -> web.Response:
     policy = await parts.pipeline.policy(community)
     try:
         with parts.case_service.questions.asked(asker(request)) as classifier:
-            looked_at, found = await changed_decisions(classifier, messages, manifest.parent, adapter, policy)
+            looked_at, flips = await changed_decisions(classifier, messages, manifest.parent, adapter, policy)
     except AskLater as error:
         return ask_later(error)
     except ClassifierError as error:
         return error_json(f"cannot compare at the moment: {error}", 503)
-    return answer_json({"looked_at": looked_at, "flips": [flip_json(flip) for flip in found]})
+    return answer_json({"looked_at": looked_at, "flips": [flip_json(flip) for flip in flips]})
 
 
 @routes.post("/api/adapters/rollback")

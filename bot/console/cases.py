@@ -54,17 +54,19 @@ async def explain(request: web.Request) -> web.Response:
     """Evidence words, the threshold that fired, and the nearest past corrections of this community."""
     parts, case = request.app[COMPONENTS], await readable_case(request)
     try:
-        found = await parts.case_service.explain_case(case, asker(request), lambda key: may_read(request, key))
+        explanation = await parts.case_service.explain_case(case, asker(request), lambda key: may_read(request, key))
     except AskLater as error:
         return ask_later(error)
     except ClassifierError as error:
         return error_json(f"cannot explain at the moment: {error}", 503)
     return answer_json(
         {
-            "words": [asdict(piece) for piece in found.words],
-            "label": found.label,
+            "words": [asdict(piece) for piece in explanation.words],
+            "label": explanation.label,
             "sentence": case.decision.reason,
-            "nearest": [{"text": text, "label": label, "similarity": share} for text, label, share in found.nearest],
+            "nearest": [
+                {"text": text, "label": label, "similarity": share} for text, label, share in explanation.nearest
+            ],
         }
     )
 

@@ -160,8 +160,8 @@ async def _platforms(request: web.Request) -> list[dict[str, Any]]:
     if parts.access.is_operator(person):
         return [overview_json(await overview()) for overview in parts.platforms]
     granted = {one.community for one in await parts.access.granted(person)}
-    found = [await overview() for overview in parts.platforms]
-    own = [replace(one, places=tuple(place for place in one.places if place.community in granted)) for one in found]
+    overviews = [await overview() for overview in parts.platforms]
+    own = [replace(one, places=tuple(place for place in one.places if place.community in granted)) for one in overviews]
     return [overview_json(replace(one, faults=())) for one in own if one.places]
 
 

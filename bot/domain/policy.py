@@ -246,13 +246,13 @@ def decide(
         section, score = policy.of(label), score_of(verdict, label)
         if score >= section.act_at and may_punish:
             return _act(event, label, score, section, standing, policy)
-    for found, flag, how in (
+    for view, flag, how in (
         (verdict, "", ""),
         (disguised, "disguised", " once its disguise is undone"),
         (quoted, QUOTED, " in what is quoted"),
     ):
-        for label in HARMFUL if found is not None else ():
-            bar, score = _alert_at(policy, label, kind), score_of(found, label)  # type: ignore[arg-type]
+        for label in HARMFUL if view is not None else ():
+            bar, score = _alert_at(policy, label, kind), score_of(view, label)  # type: ignore[arg-type]
             if score >= bar:
                 reason = f"{label} {score:.2f} ≥ alert threshold {bar:.2f}{how}{by_whom}"
                 flags = (flag, *flags) if flag else flags

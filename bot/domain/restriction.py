@@ -155,8 +155,8 @@ def remaining(
     `before` lists the restrictions before which something stood, where they differ from `own`.
     """
     earlier = [one.before for one in (own if before is None else before)]
-    mine = [one.restriction for one in own if one.is_set and one.action != "kick"]
-    return max((one.at(now) for one in (*mine, *earlier)), key=_strength, default=NOTHING)
+    set_by_bot = [one.restriction for one in own if one.is_set and one.action != "kick"]
+    return max((one.at(now) for one in (*set_by_bot, *earlier)), key=_strength, default=NOTHING)
 
 
 def _set_by_bot(standing: Restriction, own: Iterable[OwnRestriction]) -> OwnRestriction | None:

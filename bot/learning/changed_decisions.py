@@ -36,15 +36,15 @@ async def changed_decisions(
     """
     latest = {message.text: message.key.community for message in messages if message.text}
     texts = list(latest)[:MOST_TEXTS]
-    old, new = [
+    verdicts_before, verdicts_after = [
         await classifier.classify([Item(text, adapter, community=latest[text]) for text in texts])
         for adapter in (before, after)
     ]
-    found = [
+    flips = [
         ChangedDecision(text, was.label, now.label, band(was, policy)[0], band(now, policy)[0])
-        for text, was, now in zip(texts, old, new, strict=True)
+        for text, was, now in zip(texts, verdicts_before, verdicts_after, strict=True)
     ]
-    return len(texts), [flip for flip in found if _matters(flip)]
+    return len(texts), [flip for flip in flips if _matters(flip)]
 
 
 def _matters(flip: ChangedDecision) -> bool:

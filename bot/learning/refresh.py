@@ -265,9 +265,9 @@ class Learning:
         try:
             if process.stdout is not None:
                 async for line in process.stdout:
-                    told = json.loads(line)
-                    result = told.get("result", "")
-                    self._tell(Refresh(True, told["stage"], told["share"]))
+                    progress = json.loads(line)
+                    result = progress.get("result", "")
+                    self._tell(Refresh(True, progress["stage"], progress["share"]))
             status = await process.wait()
         finally:
             if process.returncode is None:

@@ -54,35 +54,35 @@ def advise(answered: Sequence[Answered], policy: Policy) -> list[Advice]:
     The advised threshold is the lowest from which at least half of the answered cards were right; 1 where there is
     none, which shows no more cards of this label.
     """
-    found = []
+    advice = []
     for label in HARMFUL:
-        mine = [card for card in answered if card.label is label and card.score >= policy.of(label).alert_at]
-        right = sum(card.right for card in mine)
-        if len(mine) < LEAST_WORDS or wilson_interval(right, len(mine))[1] >= FEW:
+        cards = [card for card in answered if card.label is label and card.score >= policy.of(label).alert_at]
+        right = sum(card.right for card in cards)
+        if len(cards) < LEAST_WORDS or wilson_interval(right, len(cards))[1] >= FEW:
             continue
-        alert_at = _lowest(mine, policy.of(label).alert_at)
-        spared = sum(not card.right and card.score < alert_at for card in mine)
-        missed = sum(card.right and card.score < alert_at for card in mine)
+        alert_at = _lowest(cards, policy.of(label).alert_at)
+        spared = sum(not card.right and card.score < alert_at for card in cards)
+        missed = sum(card.right and card.score < alert_at for card in cards)
         sentence = (
-            f"Of {len(mine)} messages shown as {label} only {right} were. An alert threshold of {alert_at:.2f} would "
+            f"Of {len(cards)} messages shown as {label} only {right} were. An alert threshold of {alert_at:.2f} would "
             f"have spared {spared} wrong alerts and missed {missed} right ones."
         )
-        found.append(Advice(label, alert_at, sentence))
-    return found
+        advice.append(Advice(label, alert_at, sentence))
+    return advice
 
 
 def answered(cases: Sequence[Case]) -> list[Answered]:
     """The cards among these that a moderator confirmed or corrected. Names, titles and what is quoted say nothing about
     a message's threshold."""
-    found = []
+    cards = []
     for case in cases:
         decision = case.decision
         said = decision.label if case.state == "confirmed" else case.corrected_label
         if BESIDE & set(decision.flags):
             continue
         if case.state in ("confirmed", "corrected") and said and decision.label in HARMFUL:
-            found.append(Answered(decision.label, decision.score, Label(said)))
-    return found
+            cards.append(Answered(decision.label, decision.score, Label(said)))
+    return cards
 
 
 def _lowest(cards: Sequence[Answered], from_: float) -> float:

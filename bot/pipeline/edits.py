@@ -50,13 +50,13 @@ async def has_same_flagged_words(before: str, after: str, band_of: Callable[[str
     """Whether what is flagged in `after` was in `before` already: the new words are harmless by themselves, and the
     rest is flagged without them."""
     known = {word.casefold() for word in _WORD.findall(before)}
-    new = [word for word in _WORD.findall(after) if word.casefold() not in known]
-    if not new:
+    added = [word for word in _WORD.findall(after) if word.casefold() not in known]
+    if not added:
         return True
     without = _WORD.sub(lambda found: found[0] if found[0].casefold() in known else "", after)
     if RANK[await band_of(without)] < RANK[await band_of(after)]:
         return False
-    return await band_of(" ".join(new)) is Band.CLEAR
+    return await band_of(" ".join(added)) is Band.CLEAR
 
 
 def held_decision(decision: Decision) -> Decision:
@@ -94,12 +94,12 @@ def outcome_of_edit(decision: Decision, earlier: Sequence[Revision]) -> EditOutc
 def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:
     """Returns the actions that were done or are being done about earlier revisions since the last Undo; a warning also
     where it is unsure."""
-    found: tuple[Action, ...] = ()
+    done: tuple[Action, ...] = ()
     for revision in earlier:
         if revision.undone:
-            found = ()
+            done = ()
         elif revision.row.decision is not None:
             enforced = revision.row.decision.enforced_actions
             kept = [one for one in enforced if revision.row.state not in NOTHING_DONE or isinstance(one, Warn)]
-            found = ACTIONS.together(found, kept)
-    return found
+            done = ACTIONS.together(done, kept)
+    return done

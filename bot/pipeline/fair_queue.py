@@ -64,16 +64,16 @@ class Turns:
         """Returns the next waiting flow; there must be one. `forget` is called with each flow whose place is gone."""
         left = len(self._old)
         while True:
-            new = bool(self._new) and (self._new_in_a_row < NEW_IN_A_ROW or not self._old or left <= 0)
-            key, _ = (self._new if new else self._old).popitem(last=False)
-            left -= not new
+            is_new = bool(self._new) and (self._new_in_a_row < NEW_IN_A_ROW or not self._old or left <= 0)
+            key, _ = (self._new if is_new else self._old).popitem(last=False)
+            left -= not is_new
             is_there = waits(key)
             if self._credit[key] <= 0:
                 self._credit[key] += TURN_TOKENS
                 self._old[key] = None
                 self._new_in_a_row = 0 if is_there or left <= 0 else self._new_in_a_row  # that was its turn
             elif is_there:
-                self._new_in_a_row = self._new_in_a_row + 1 if new else 0
+                self._new_in_a_row = self._new_in_a_row + 1 if is_new else 0
                 self._old[key] = None
                 return key
             else:
@@ -195,8 +195,8 @@ class FairQueue(Generic[T]):
         dropped: T | None = None
         if self._size >= self.max_waiting:
             self.shed += 1
-            mine = self._lengths.of(community)
-            busiest = community if self._lengths.most <= mine + 1 else self._lengths.longest
+            own_length = self._lengths.of(community)
+            busiest = community if self._lengths.most <= own_length + 1 else self._lengths.longest
             there = self._communities.get(busiest)
             own = there.lengths.of(author) if there is not None and busiest == community else None
             if there is None or not there.size or (own is not None and there.lengths.most <= own + 1):

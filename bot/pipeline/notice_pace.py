@@ -22,7 +22,7 @@ class NoticePace:
     def tell_paced(self, notice: Notice) -> None:
         """The same at most once in ten minutes: a raid without a right is one notice, not four hundred."""
         now, content = time.monotonic(), repr(notice)
-        self._told_at = {told: at for told, at in self._told_at.items() if now - at < TOLD_AGAIN_AFTER_S}
+        self._told_at = {text: at for text, at in self._told_at.items() if now - at < TOLD_AGAIN_AFTER_S}
         if content not in self._told_at:
             self._told_at[content] = now
             self._on_notice(notice)

@@ -99,12 +99,12 @@ class Questions:
         room = {Rank.MEMBER: 1.0, Rank.MODERATOR: 1.5, Rank.OPERATOR: math.inf}[asker.rank]
         if here >= room * MOST_OF_ONE_COMMUNITY or everywhere >= room * MOST_UNDER_WAY:
             raise AskLater(WITHIN_S / 2)
-        spent.append(mine := _Spent(now))
+        spent.append(cost := _Spent(now))
         self._spent[asker.person] = spent
         self._spent.move_to_end(asker.person)
         self._under_way[asker.community] = here + 1
         try:
-            yield _Slices(self, asker, mine)
+            yield _Slices(self, asker, cost)
         finally:
             self._under_way[asker.community] -= 1
             if not self._under_way[asker.community]:
@@ -216,35 +216,35 @@ class _Slices:
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """Returns one verdict per item, in order; raises what the classifier raises, and `Overloaded`."""
         loop = asyncio.get_running_loop()
-        mine = [_Waiting(item, loop.create_future()) for item in items]
-        self._waiting.extend(mine)
+        waiting = [_Waiting(item, loop.create_future()) for item in items]
+        self._waiting.extend(waiting)
         await asyncio.sleep(0)  # what is asked in the same turn of the loop comes along
         try:
-            while not all(one.answer.done() for one in mine):
+            while not all(one.answer.done() for one in waiting):
                 async with self._one_slice:
-                    if not all(one.answer.done() for one in mine):
+                    if not all(one.answer.done() for one in waiting):
                         await self._answer(self._slice())
-            found, bad = list[Verdict](), list[int]()
-            for place, one in enumerate(mine):
+            verdicts, bad = list[Verdict](), list[int]()
+            for place, one in enumerate(waiting):
                 if isinstance(one.answer.exception(), Unscorable):
                     bad.append(place)
                 else:
-                    found.append(one.answer.result())
+                    verdicts.append(one.answer.result())
         finally:
-            for one in mine:
+            for one in waiting:
                 one.answer.cancel()  # who has gone is not asked for
         if bad:
-            raise Unscorable(str(mine[bad[0]].answer.exception()), frozenset(bad))
-        return found
+            raise Unscorable(str(waiting[bad[0]].answer.exception()), frozenset(bad))
+        return verdicts
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit vectors, in order."""
-        found: list[list[float]] = []
-        while len(found) < len(texts):
-            part = list(_fitting(texts[len(found) :], self._questions.slice_tokens))
+        vectors: list[list[float]] = []
+        while len(vectors) < len(texts):
+            part = list(_fitting(texts[len(vectors) :], self._questions.slice_tokens))
             async with self._questions.turn(self._asker, self._charge(part)) as classifier:
-                found += await classifier.embed(part)
-        return found
+                vectors += await classifier.embed(part)
+        return vectors
 
     def _slice(self) -> list[_Waiting]:
         while self._waiting and self._waiting[0].answer.done():

@@ -69,9 +69,9 @@ def pieces(rules: Rules, value: Any, name: str = "", part: str = "", whose: Whos
             for key in in_order(value):
                 yield from pieces(rules, value[key], key, name, theirs)
     elif isinstance(value, list):
-        found = [piece for inner in value for piece in pieces(rules, inner, name, part, whose)]
+        inner_pieces = [piece for inner in value for piece in pieces(rules, inner, name, part, whose)]
         kinds = {isinstance(inner, str) for inner in value if isinstance(inner, str | Mapping)}
-        yield from _running(found) if kinds == {True, False} else found
+        yield from _running(inner_pieces) if kinds == {True, False} else inner_pieces
 
 
 def in_order(fields: Iterable[str]) -> list[str]:

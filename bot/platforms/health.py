@@ -57,15 +57,15 @@ class Health:
         for fault in [one for one, ailing in self._faults.items() if one not in ("outage", "commands")]:
             if now - self._faults[fault].last > FORGOTTEN_AFTER:
                 del self._faults[fault]
-        found = {str(fault): ailing for fault, ailing in self._faults.items()}
+        faults = {str(fault): ailing for fault, ailing in self._faults.items()}
         if cards := [ailing for where, ailing in self._cards.items() if community in ("", where)]:
-            found["cards"] = OngoingFault(sum(one.count for one in cards), min(one.since for one in cards), now)
+            faults["cards"] = OngoingFault(sum(one.count for one in cards), min(one.since for one in cards), now)
         if held := self._held():
             self._held_since = self._held_since or now
-            found["rooms"] = OngoingFault(held, self._held_since, now)
+            faults["rooms"] = OngoingFault(held, self._held_since, now)
         else:
             self._held_since = None
-        return tuple(_lines(found))
+        return tuple(_lines(faults))
 
     def _more(self, known: OngoingFault | None, times: int) -> OngoingFault:
         now = self._clock()

@@ -221,9 +221,9 @@ async def listening_for_pages(
 async def _listeners(host: str, port: int) -> list[socket.socket]:
     """One for each address of the host."""
     loop, made = asyncio.get_running_loop(), list[socket.socket]()
-    found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     try:
-        for family, kind, _, _, address in dict.fromkeys(found):
+        for family, kind, _, _, address in dict.fromkeys(addresses):
             made.append(one := socket.socket(family, kind))
             one.setblocking(False)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -156,18 +156,18 @@ async def replay(
 
     Verdicts follow the norm of `community`, by default the only norm that the adapter has learned.
     """
-    found = Findings(adapter, tally=MetricsTally() if label else None)
+    findings = Findings(adapter, tally=MetricsTally() if label else None)
     free = asyncio.Semaphore(IN_HAND)
     in_hand: dict[str, tuple[float, Label | None]] = {}
 
     def settled(event: Message, judged: Judgement | None) -> None:
         began, truth = in_hand.pop(event.key.message)
         if judged is None:
-            found.failed += 1
+            findings.failed += 1
         else:
-            found.add(judged, truth, time.monotonic() - began)
+            findings.add(judged, truth, time.monotonic() - began)
         free.release()
-        advance(found)
+        advance(findings)
 
     with tempfile.TemporaryDirectory(prefix="domovoi-replay-") as folder:
         sealer = Sealer.from_file(Path(folder) / "sealing.key", create=True)
@@ -183,9 +183,9 @@ async def replay(
             task, began = group.create_task(pipeline.run()), time.monotonic()
             with open_rows(source, (text, label) if label else (text,)) as rows:
                 for number, row in enumerate(rows, start=2):
-                    found.rows += 1
+                    findings.rows += 1
                     if not row[text].strip():
-                        found.empty += 1
+                        findings.empty += 1
                         continue
                     await free.acquire()
                     truth = read_label(row[label], f"{source}: row {number}") if label else None
@@ -195,6 +195,6 @@ async def replay(
                     await pipeline.receive(Message(key, author, row[text], datetime.now(UTC)))
             for _ in range(IN_HAND):
                 await free.acquire()
-            found.seconds = time.monotonic() - began
+            findings.seconds = time.monotonic() - began
             task.cancel()
-    return found
+    return findings

@@ -121,8 +121,8 @@ def _thresholds(found: Findings, label: Label) -> list[Mapping[str, Any]]:
 
 def _at_least(counts: Counter[tuple[str, int]], step: int) -> Counter[str]:
     """Counts the messages of each true label that score this step or more."""
-    found: Counter[str] = Counter()
+    by_label: Counter[str] = Counter()
     for (truth, reached), count in counts.items():
         if reached >= step:
-            found[truth] += count
-    return found
+            by_label[truth] += count
+    return by_label

@@ -65,8 +65,8 @@ class Albums:
 
 def _same_album(key: MessageKey) -> sa.ColumnElement[bool]:
     here = sa.and_(_I.platform == key.platform, _I.community == key.community)
-    mine = t.album_item.alias()
-    album = sa.select(mine.c.album).where(
-        mine.c.platform == key.platform, mine.c.community == key.community, mine.c.message == key.message
+    own = t.album_item.alias()
+    album = sa.select(own.c.album).where(
+        own.c.platform == key.platform, own.c.community == key.community, own.c.message == key.message
     )
     return sa.and_(here, _I.album.in_(album))

@@ -238,13 +238,13 @@ class Backups:
         for number in reversed(self._numbers()):
             try:
                 with open_plain(self._backup(number)) as backup, open_plain(self.path) as store:
-                    old, new = schema_of(backup), schema_of(store)
+                    schema_then, schema_now = schema_of(backup), schema_of(store)
             except sqlite3.DatabaseError:
                 continue
-            if old == new:
+            if schema_then == schema_now:
                 return ""
             if self._intact(number):  # only now: it takes a while
-                return "is damaged (its schema is not the one it had)" if old[0] == new[0] else ""
+                return "is damaged (its schema is not the one it had)" if schema_then[0] == schema_now[0] else ""
         return ""
 
     def _intact(self, number: int) -> bool:

@@ -106,10 +106,10 @@ class Cards:
 
     async def in_last_digests(self, platform: str, within: timedelta) -> list[int]:
         """A case of each digest that took one in at last, or so long before that."""
-        mine = sa.and_(t.card.c.platform == platform, t.card.c.digest.is_(True), t.card.c.message.is_not(None))
-        newest = sa.select(sa.func.max(t.card.c.posted_at)).where(mine)
+        digests = sa.and_(t.card.c.platform == platform, t.card.c.digest.is_(True), t.card.c.message.is_not(None))
+        newest = sa.select(sa.func.max(t.card.c.posted_at)).where(digests)
         async with self._engine.connect() as connection:
             if (last := await connection.scalar(newest)) is None:
                 return []
-            query = sa.select(sa.func.max(t.card.c.case_id)).where(mine, t.card.c.posted_at >= last - within)
+            query = sa.select(sa.func.max(t.card.c.case_id)).where(digests, t.card.c.posted_at >= last - within)
             return list((await connection.execute(query.group_by(t.card.c.room, t.card.c.message))).scalars())

@@ -30,21 +30,21 @@ class CaseQueries:
 
     async def case(self, number: int) -> Case | None:
         """One case, or None."""
-        found = await self._cases(t.case.c.id == number, 1)
-        return found[0] if found else None
+        cases = await self._cases(t.case.c.id == number, 1)
+        return cases[0] if cases else None
 
     async def cases_of(self, numbers: Sequence[int]) -> list[Case]:
         """Those of these cases that there are, oldest first; many at once."""
-        found: list[Case] = []
+        cases: list[Case] = []
         for start in range(0, len(numbers), AT_ONCE):
             some = numbers[start : start + AT_ONCE]
-            found += reversed(await self._cases(t.case.c.id.in_(some), len(some)))
-        return sorted(found, key=lambda case: case.id)
+            cases += reversed(await self._cases(t.case.c.id.in_(some), len(some)))
+        return sorted(cases, key=lambda case: case.id)
 
     async def history(self, community: str, author: str, limit: int = 20) -> list[Case]:
         """Cases of one author's messages, newest first; `author` is the pseudonym."""
-        mine = sa.and_(t.message.c.community == community, t.message.c.author == author)
-        return await self._cases(sa.and_(mine, without_examples()), limit)
+        by_author = sa.and_(t.message.c.community == community, t.message.c.author == author)
+        return await self._cases(sa.and_(by_author, without_examples()), limit)
 
     async def case_of(self, platform: str, community: str, message: str) -> Case | None:
         """The case of a platform's message, in whatever room: of the latest revision that has one."""

@@ -116,11 +116,11 @@ class Inbox:
 
 def _places(connection: sa.Connection, platform: str, digests: Mapping[int, str]) -> dict[int, int]:
     """Returns where each new update goes: under its number, or above it where another update stands there."""
-    found, wanted = dict[int, int](), {number: number for number in digests}
+    places, wanted = dict[int, int](), {number: number for number in digests}
     while wanted:
         query = sa.select(_I.number, _I.digest).where(_I.platform == platform, _I.number.in_(list(wanted.values())))
         known = {row.number: row.digest for row in connection.execute(query)}
-        found |= {number: place for number, place in wanted.items() if place not in known}
+        places |= {number: place for number, place in wanted.items() if place not in known}
         others = {number: place for number, place in wanted.items() if place in known and known[place] is not None}
         wanted = {number: place + ANEW for number, place in others.items() if known[place] != digests[number]}
-    return found
+    return places

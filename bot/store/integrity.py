@@ -63,12 +63,12 @@ def check(path: Path) -> str:
     before: list[str] = []
     same = 0
     for _ in range(MOST_LOOKS):
-        if not (found := _look(path)):
+        if not (damage := _look(path)):
             return ""
-        same = same + 1 if found == before else 1
+        same = same + 1 if damage == before else 1
         if same == LOOKS:
-            return EMPTY if found == [EMPTY] else f"is damaged ({found[0]:.80})"
-        before = found
+            return EMPTY if damage == [EMPTY] else f"is damaged ({damage[0]:.80})"
+        before = damage
     raise OSError(errno.EIO, "every look at the file finds something else: the disk fails", str(path))
 
 
@@ -79,8 +79,8 @@ def _look(path: Path) -> list[str]:
             if not store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 return [EMPTY]
             rows = [row[0] for row in store.execute("PRAGMA integrity_check(3)")]
-            found = [] if rows == ["ok"] else [line for row in rows for line in row.splitlines() if line[:3] != "***"]
-            found = found or _illegible(store)
+            damage = [] if rows == ["ok"] else [line for row in rows for line in row.splitlines() if line[:3] != "***"]
+            damage = damage or _illegible(store)
             store.execute("SELECT number FROM change_log").fetchone()
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):  # of a version before there were backups
@@ -90,7 +90,7 @@ def _look(path: Path) -> list[str]:
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
         return [str(error)]
-    return found
+    return damage
 
 
 def _illegible(store: sqlite3.Connection) -> list[str]:

@@ -52,20 +52,20 @@ class MessageQueries:
 
     async def written_in(self, authors: Sequence[tuple[str, str]]) -> set[str]:
         """The communities among these (community, author) pairs in which the author wrote something."""
-        found = set[str]()
+        communities = set[str]()
         async with self._engine.connect() as connection:
             for begin in range(0, len(authors), AT_ONCE):
                 for table in (t.message, t.past_author):
                     pair = sa.tuple_(table.c.community, table.c.author)
                     query = sa.select(table.c.community).where(pair.in_(authors[begin : begin + AT_ONCE])).distinct()
-                    found |= set((await connection.execute(query)).scalars())
-        return found
+                    communities |= set((await connection.execute(query)).scalars())
+        return communities
 
     async def event(self, row: int) -> Message | None:
         """The event a journal row was made from; None once its text or author is no longer kept."""
         async with self._engine.connect() as connection:
-            found = (await connection.execute(_LEFT.where(t.message.c.id == row))).one_or_none()
-        return None if found is None else self._left(found._mapping).event
+            unfinished = (await connection.execute(_LEFT.where(t.message.c.id == row))).one_or_none()
+        return None if unfinished is None else self._left(unfinished._mapping).event
 
     async def in_turn(
         self, platform: str, states: Sequence[RowState], tries: int | None = None, upto: int | None = None
@@ -85,19 +85,19 @@ class MessageQueries:
         turn = row_number.over(partition_by=waiting.c.community, order_by=order).label("turn")
         turns = sa.select(waiting.c.id, turn).subquery()
         query = sa.select(turns.c.id).order_by(turns.c.turn, turns.c.id)
-        found = array("q")
+        in_order = array("q")
         async with self._engine.connect() as connection, connection.stream(query) as numbers:
             async for some in numbers.scalars().partitions(10_000):
-                found.extend(some)
-        return found
+                in_order.extend(some)
+        return in_order
 
     async def left(self, numbers: Sequence[int], states: Sequence[RowState]) -> list[UnfinishedMessage]:
         """Those of these rows that are still in these states, in the order of their numbers as given."""
         wanted = sa.and_(t.message.c.id.in_(numbers), t.message.c.state.in_(states))
         async with self._engine.connect() as connection:
             rows = await connection.execute(_LEFT.where(wanted))
-            found = {row.id: self._left(row._mapping) for row in rows}
-        return [found[number] for number in numbers if number in found]
+            unfinished = {row.id: self._left(row._mapping) for row in rows}
+        return [unfinished[number] for number in numbers if number in unfinished]
 
     async def messages(self, community: str, since: datetime, limit: int = 10_000) -> list[Journalled]:
         """Scored messages of a community since a moment, newest first, for previews and the room's history."""
@@ -110,8 +110,8 @@ class MessageQueries:
             rows = await connection.execute(
                 sa.select(t.message).where(wanted).order_by(t.message.c.id.desc()).limit(limit)
             )
-            found = [from_row(row._mapping, self.sealer) async for row in in_pieces(rows)]
-        return [message for message in found if message.probabilities]
+            journalled = [from_row(row._mapping, self.sealer) async for row in in_pieces(rows)]
+        return [message for message in journalled if message.probabilities]
 
     async def recent(self, platform: str, community: str, limit: int) -> list[Message]:
         """What members wrote last in a community and is still kept, newest first; names and titles are none."""
@@ -121,10 +121,10 @@ class MessageQueries:
         query = sa.select(t.message).where(*wanted, ~named, columns.text_sealed.is_not(None))
         async with self._engine.connect() as connection:
             rows = await connection.execute(query.order_by(columns.seen_at.desc(), columns.id.desc()).limit(limit))
-            found = [from_row(row._mapping, self.sealer) async for row in in_pieces(rows)]
+            journalled = [from_row(row._mapping, self.sealer) async for row in in_pieces(rows)]
         return [
             Message(row.key, Author("", ""), row.text, row.sent_at, row.quoted, row.attached)
-            for row in found
+            for row in journalled
             if row.text or row.quoted
         ]
 
@@ -135,19 +135,19 @@ class MessageQueries:
         query = sa.select(column).where(*wanted, column.is_not(None)).order_by(t.message.c.id.desc()).limit(limit)
         async with self._engine.connect() as connection:
             rows = await connection.execute(query)
-            found = [nonfinite.believed(row.probabilities) async for row in in_pieces(rows)]
-        return [shares for shares in found if shares]
+            scores = [nonfinite.believed(row.probabilities) async for row in in_pieces(rows)]
+        return [shares for shares in scores if shares]
 
     async def has_messages(self, platform: str, community: str, room: str) -> bool:
         """Whether a message was read in a room, or in a thread of it. Names and titles are none, nor is what was left
         alone."""
         here = sa.or_(t.message.c.room == room, t.message.c.room.startswith(f"{room}/", autoescape=True))
-        found = sa.and_(t.message.c.platform == platform, t.message.c.community == community, here)
+        in_room = sa.and_(t.message.c.platform == platform, t.message.c.community == community, here)
         named = sa.or_(*(t.message.c.message.contains(one, autoescape=True) for one in (NAME, TITLE)))
         p = t.past_room.c
         there = sa.or_(p.room == room, p.room.startswith(f"{room}/", autoescape=True))
         past = sa.exists().where(p.platform == platform, p.community == community, there, p.messages > 0)
-        query = sa.select(sa.or_(sa.exists().where(found, ~named, t.message.c.state != RowState.EXEMPT), past))
+        query = sa.select(sa.or_(sa.exists().where(in_room, ~named, t.message.c.state != RowState.EXEMPT), past))
         async with self._engine.connect() as connection:
             return bool(await connection.scalar(query))
 

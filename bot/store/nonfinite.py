@@ -30,8 +30,8 @@ def mend(connection: sa.Connection) -> int:
     mended = set[tuple[str, Any]]()
     for table, (key, columns) in _COLUMNS.items():
         for column in columns if table in there else ():
-            found = f"instr({column}, '{WRITTEN[0]}') OR instr({column}, '{WRITTEN[1]}')"
-            for row, text in connection.exec_driver_sql(f"SELECT {key}, {column} FROM {table} WHERE {found}").all():  # noqa: S608
+            condition = f"instr({column}, '{WRITTEN[0]}') OR instr({column}, '{WRITTEN[1]}')"
+            for row, text in connection.exec_driver_sql(f"SELECT {key}, {column} FROM {table} WHERE {condition}").all():  # noqa: S608
                 data = json.loads(text)
                 if is_finite(data):  # the word stands in a text
                     continue

@@ -39,6 +39,6 @@ def open_case(connection: sa.Connection, row: int, now: datetime) -> int:
     """Returns the journal row's case, within the caller's transaction; opens one if there was none."""
     values = {"message_id": row, "state": "open", "undone": False, "created_at": t.naive(now)}
     connection.execute(insert(t.case).values(values).on_conflict_do_nothing())
-    found = connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row))
-    number: int = found.scalar_one()
+    numbers = connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row))
+    number: int = numbers.scalar_one()
     return number

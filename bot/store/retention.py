@@ -67,25 +67,25 @@ class Retention:
         return texts
 
     async def _texts(self, before: datetime) -> int:
-        found, after = 0, 0
+        deleted, after = 0, 0
         columns = t.message.c
         old = sa.and_(columns.seen_at < t.naive(before), columns.text_sealed.is_not(None))
         gone = {"text_sealed": None, "author_sealed": None, "beside_sealed": None}
         while True:
             due = sa.select(columns.id).where(old, columns.id > after).order_by(columns.id).limit(AT_ONCE)
             if not (ids := await self._ids(due, {})):
-                return found
+                return deleted
             change = sa.update(t.message).where(columns.id.in_(ids), old).values(gone)
-            found += await self._writer.write(lambda connection: connection.execute(change).rowcount)  # noqa: B023
+            deleted += await self._writer.write(lambda connection: connection.execute(change).rowcount)  # noqa: B023
             after = ids[-1]
 
     async def _rows(self, before: datetime) -> int:
-        found, after = 0, 0
+        deleted, after = 0, 0
         moment = t.naive(before).isoformat(" ", "microseconds")
         while ids := await self._ids(sa.text(_DUE), {"after": after, "before": moment}):
-            found += await self._writer.write(lambda connection: _drop(connection, ids))
+            deleted += await self._writer.write(lambda connection: _drop(connection, ids))
             after = ids[-1]
-        return found
+        return deleted
 
     async def _ids(self, query: sa.Executable, values: dict[str, Any]) -> list[int]:
         async with self._engine.connect() as connection:
@@ -103,8 +103,10 @@ def _drop(connection: sa.Connection, ids: Sequence[int]) -> int:
 
 
 def _ended(before: datetime) -> sa.Delete:
-    mine = t.restriction.c
+    restriction = t.restriction.c
     planned = sa.select(t.lift.c.member).where(
-        t.lift.c.platform == mine.platform, t.lift.c.community == mine.place, t.lift.c.member == mine.member
+        t.lift.c.platform == restriction.platform,
+        t.lift.c.community == restriction.place,
+        t.lift.c.member == restriction.member,
     )
-    return sa.delete(t.restriction).where(mine.kept_at < t.naive(before), ~sa.exists(planned))
+    return sa.delete(t.restriction).where(restriction.kept_at < t.naive(before), ~sa.exists(planned))

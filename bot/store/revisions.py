@@ -51,8 +51,8 @@ class Revisions:
             if len(first) == MOST:
                 last = list(await connection.execute(query.order_by(t.message.c.id.desc()).limit(MOST // 2)))
                 first = [*first[: MOST // 2], *reversed(last)]
-        found = {row.id: self._revision(row._mapping) for row in first}
-        return list(found.values())
+        revisions = {row.id: self._revision(row._mapping) for row in first}
+        return list(revisions.values())
 
     def _revision(self, row: sa.RowMapping) -> Revision:
         undone = bool(row["undone"])

@@ -79,13 +79,13 @@ class Standings:
 
         Where nobody can be known for a day yet, because the bot came later, a harmless message before makes known.
         """
-        mine, other = self._author(event), _M.message != event.key.message
+        by_author, other = self._author(event), _M.message != event.key.message
         harmful = _M.decision["band"].as_string().in_(("alert", "action"))
         earlier = sa.exists().select_from(t.case.join(t.message))
-        earlier = earlier.where(*mine, other, harmful, ~sa.func.coalesce(OVERTURNED, False))
-        first = sa.select(_M.sent_at).where(*mine).order_by(_M.id).limit(1)
+        earlier = earlier.where(*by_author, other, harmful, ~sa.func.coalesce(OVERTURNED, False))
+        first = sa.select(_M.sent_at).where(*by_author).order_by(_M.id).limit(1)
         watched = sa.select(_M.sent_at).where(_M.community == event.key.community).order_by(_M.seen_at).limit(1)
-        harmless = sa.exists().where(*mine, _M.decision["band"].as_string() == "clear", other)
+        harmless = sa.exists().where(*by_author, _M.decision["band"].as_string() == "clear", other)
         asked = sa.select(earlier, first.scalar_subquery(), watched.scalar_subquery(), harmless)
         has_case, first_at, watched_at, was_harmless = (await connection.execute(asked)).one()
         before = now - KNOWN_AFTER

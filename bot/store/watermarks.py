@@ -84,8 +84,8 @@ class Watermarks:
     async def rooms(self, platform: str) -> frozenset[str]:
         """Every room in which reading has begun."""
         async with self._engine.connect() as connection:
-            found = await connection.execute(sa.select(_W.room).where(_W.platform == platform))
-            return frozenset(found.scalars())
+            rooms = await connection.execute(sa.select(_W.room).where(_W.platform == platform))
+            return frozenset(rooms.scalars())
 
     async def _change(self, change: sa.Executable) -> None:
         def work(connection: sa.Connection) -> None:

@@ -84,10 +84,10 @@ class Writer:
         def turn() -> None:
             if self._in_doubt is not None:
                 self._settle(self._last())  # while the log it would be taken out of is open
-            new = work()
+            log_file = work()
             if self._log is not None:
                 self._log.close()
-            self._log = new
+            self._log = log_file
 
         await asyncio.get_running_loop().run_in_executor(self._thread, turn)
 

@@ -93,9 +93,9 @@ def words_of(message: Json, *, forwarded_from_here: bool = False) -> tuple[str, 
 
     own = {name: value for name, value in message.items() if name != "author"}
     own["content"], repeated = _without_repeated(str(message.get("content") or ""), message)
-    found = list(pieces(Rules(UNWRITTEN, whose), own, "message"))
-    found += [Piece(line, Whose.QUOTED) for line in repeated]
-    return joined(found, Whose.AUTHOR), joined(found, Whose.QUOTED)
+    text_pieces = list(pieces(Rules(UNWRITTEN, whose), own, "message"))
+    text_pieces += [Piece(line, Whose.QUOTED) for line in repeated]
+    return joined(text_pieces, Whose.AUTHOR), joined(text_pieces, Whose.QUOTED)
 
 
 def attached_to(message: Json) -> tuple[Attached, ...]:
@@ -105,9 +105,9 @@ def attached_to(message: Json) -> tuple[Attached, ...]:
     embeds = [_EMBEDS[kind] for one in message.get("embeds", ()) if (kind := one.get("type")) in _EMBEDS]
     pictures = [_PICTURES[kind] for kind in _types(message.get("components", ())) if kind in _PICTURES]
     stickers = message.get("sticker_items") or message.get("stickers") or ()
-    found = [Attached(_kind_of(file), str(file.get("filename") or "")) for file in files]
-    found += [Attached("sticker", str(sticker.get("name") or "")) for sticker in stickers]
-    return (*found, *(Attached(kind) for kind in embeds + pictures))
+    attached = [Attached(_kind_of(file), str(file.get("filename") or "")) for file in files]
+    attached += [Attached("sticker", str(sticker.get("name") or "")) for sticker in stickers]
+    return (*attached, *(Attached(kind) for kind in embeds + pictures))
 
 
 def unknown_in(message: Json) -> str:

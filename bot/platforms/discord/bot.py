@@ -102,8 +102,8 @@ class DiscordBot(ABC):
 
     def look(self, guild: discord.Guild, setup: Setup, policy: Policy) -> list[Missing]:
         """The self-check: which rights are missing now."""
-        self.problems[community_of(guild.id)] = found = self_check(guild, setup, policy)
-        return found
+        self.problems[community_of(guild.id)] = missing = self_check(guild, setup, policy)
+        return missing
 
     @property
     def invite(self) -> str:

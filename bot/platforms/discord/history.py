@@ -38,9 +38,9 @@ async def pages(channel: Room, after: int) -> AsyncIterator[Page]:
         if not isinstance(answer, list):
             raise Unreadable("Discord's history is no list")
         numbered = [(number, one) for one in answer if (number := _number(one)) > after]
-        found = [(number, read(channel, one)) for number, one in sorted(numbered, key=lambda pair: pair[0])]
-        messages = [message for _, message in found if message is not None]
-        skipped = [number for number, message in found if message is None]
+        read_messages = [(number, read(channel, one)) for number, one in sorted(numbered, key=lambda pair: pair[0])]
+        messages = [message for _, message in read_messages if message is not None]
+        skipped = [number for number, message in read_messages if message is None]
         skipped += [0 for one in answer if not _number(one)]
         if not numbered:
             if answer and len(answer) >= PAGE:

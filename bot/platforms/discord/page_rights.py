@@ -16,9 +16,9 @@ ROLES = {Level.MANAGER: Role.OWNER, Level.MODERATOR: Role.MODERATOR}
 async def standing(bot: DiscordBot, community: str, person: int) -> Standing:
     """Returns the standing of an account. An account that may only look into the audit log is a viewer. Raises
     `Unreachable`."""
-    if (found := await _member(bot, community, person)) is None:
+    if (guild_and_member := await _member(bot, community, person)) is None:
         return STRANGER
-    _, member = found
+    _, member = guild_and_member
     may, setup = member.guild_permissions, await bot.setup(community)
     role = ROLES.get(level_of(may, member, setup), Role.VIEWER if may.view_audit_log else Role.NOBODY)
     return Standing(
@@ -28,8 +28,8 @@ async def standing(bot: DiscordBot, community: str, person: int) -> Standing:
 
 async def may_read_message(bot: DiscordBot, key: MessageKey, person: int) -> bool:
     """Raises `Unreachable`."""
-    found = await _member(bot, key.community, person)
-    return found is not None and await may_read(*found, key)
+    guild_and_member = await _member(bot, key.community, person)
+    return guild_and_member is not None and await may_read(*guild_and_member, key)
 
 
 async def _member(bot: DiscordBot, community: str, person: int) -> tuple[discord.Guild, discord.Member] | None:

@@ -223,19 +223,19 @@ async def still_manages(bot: DiscordBot, guild: int, member: int) -> bool:
         return False
     try:
         async with refusals(there, None, 0):
-            found = await there.fetch_member(member)
+            current = await there.fetch_member(member)
     except PlatformError:
         return False
-    return level_of(found.guild_permissions, found, await bot.setup(community_of(guild))) >= Level.MANAGER
+    return level_of(current.guild_permissions, current, await bot.setup(community_of(guild))) >= Level.MANAGER
 
 
 def parse_reference(text: str, guild: int, channel: int | None) -> tuple[int | None, int] | None:
     """Returns (channel, message) of a link or an id; None for a foreign link and for anything else."""
     text = text.strip().strip("<>")
-    if found := _LINK.search(text):
-        return (int(found[2]), int(found[3])) if int(found[1]) == guild else None
-    if found := _PAIR.fullmatch(text):
-        return int(found[1]), int(found[2])
+    if match := _LINK.search(text):
+        return (int(match[2]), int(match[3])) if int(match[1]) == guild else None
+    if match := _PAIR.fullmatch(text):
+        return int(match[1]), int(match[2])
     return (channel, int(text)) if text.isdecimal() and 15 <= len(text) <= 20 else None
 
 

@@ -99,9 +99,9 @@ def readable(guild: discord.Guild) -> list[Readable]:
 
 
 def _missing(guild: discord.Guild, setup: Setup, policy: Policy) -> Iterator[Missing]:
-    mine, acting = guild.me.guild_permissions, in_use(policy)
+    own_rights, acting = guild.me.guild_permissions, in_use(policy)
     wanted = [right for right in NEEDED if right in READING or right in acting]
-    lacking = {right for right in wanted if not getattr(mine, right)}
+    lacking = {right for right in wanted if not getattr(own_rights, right)}
     for right in wanted:
         if right in lacking:
             yield Missing(right, 0, missing_right(guild, right))

@@ -412,8 +412,8 @@ class Discord(DiscordBot):
         if guild.unavailable:
             return
         before = {(missing.right, missing.channel) for missing in self.problems.get(community, [])}
-        found = self.look(guild, await self.setup(community), await self.pipeline.policy(community))
-        fresh = tuple(missing.why for missing in found if (missing.right, missing.channel) not in before)
+        lacking = self.look(guild, await self.setup(community), await self.pipeline.policy(community))
+        fresh = tuple(missing.why for missing in lacking if (missing.right, missing.channel) not in before)
         if fresh:
             listed = fresh[:MOST_MISSING]
             self.notify(Notice("notice-rights", {"count": len(fresh), "list": listed}, community))

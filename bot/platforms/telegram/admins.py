@@ -28,15 +28,15 @@ class Admins:
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
         try:
-            found = _ids(await bot.ask("getChatAdministrators", chat_id=chat))
+            ids = _ids(await bot.ask("getChatAdministrators", chat_id=chat))
         except (BadRequest, Forbidden):  # the group is gone, or the bot is
-            found = frozenset()
+            ids = frozenset()
         except TelegramError:
             if known is None:
                 raise
-            found = known[1]
-        self._lists[chat] = (time.monotonic(), found)
-        return found
+            ids = known[1]
+        self._lists[chat] = (time.monotonic(), ids)
+        return ids
 
     async def is_one(self, bot: BotApi, chat: int, user: int) -> bool:
         """Says whether a user administers the group, with whatever rights; raises Telegram's errors."""
@@ -54,12 +54,12 @@ class Admins:
         if known is not None and time.monotonic() - known[0] < KEPT_S:
             return known[1]
         try:
-            found = _rights_of(await bot.object("getChatMember", chat_id=chat, user_id=user))
+            rights = _rights_of(await bot.object("getChatMember", chat_id=chat, user_id=user))
         except (BadRequest, Forbidden):
-            found = None
+            rights = None
         self._single = {key: kept for key, kept in self._single.items() if time.monotonic() - kept[0] < KEPT_S}
-        self._single[chat, user] = (time.monotonic(), found)
-        return found
+        self._single[chat, user] = (time.monotonic(), rights)
+        return rights
 
     def changed(self, chat: int) -> None:
         """A user's standing in the group changed, so Telegram is asked again."""
@@ -84,7 +84,7 @@ def _ids(answer: Any) -> frozenset[int]:
     """Reads the one field that is needed from each entry that has it; an answer without such an entry tells nothing."""
     members = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
     numbers = [(one.get("user") or {}).get("id") for one in members if isinstance(one.get("user"), dict)]
-    found = frozenset(number for number in numbers if isinstance(number, int))
-    if not found and answer != []:
+    ids = frozenset(number for number in numbers if isinstance(number, int))
+    if not ids and answer != []:
         raise UnreadableAnswer("getChatAdministrators: the answer names nobody")
-    return found
+    return ids

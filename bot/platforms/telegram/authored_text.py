@@ -90,8 +90,8 @@ _MEDIA_MORE = ("live_photo", "dice", "location", "game", "gift", "unique_gift", 
 
 def words_of(message: Json) -> tuple[str, str]:
     """(what the author wrote, what others wrote and the author shows), one piece a line."""
-    found = list(_pieces(message))
-    return joined(found, Whose.AUTHOR), joined(found, Whose.QUOTED)
+    text_pieces = list(_pieces(message))
+    return joined(text_pieces, Whose.AUTHOR), joined(text_pieces, Whose.QUOTED)
 
 
 def names_in(message: Json) -> list[str]:
@@ -126,15 +126,15 @@ def doers_in(message: Json) -> Iterator[Json]:
 
 def attached_to(message: Json) -> tuple[Attached, ...]:
     """Returns the parts of a message beside words: a sticker by its emoji, a file by its name."""
-    found = []
+    attached = []
     for kind in _MEDIA + _MEDIA_MORE:
         part = message.get(kind)
         if kind == "document" and "animation" in message:  # the same file under its former name
             continue
         if part:
             about = part if isinstance(part, Mapping) else {}
-            found.append(Attached(kind, str(about.get("emoji") or about.get("file_name") or "")))
-    return tuple(found)
+            attached.append(Attached(kind, str(about.get("emoji") or about.get("file_name") or "")))
+    return tuple(attached)
 
 
 def unknown_in(message: Json) -> str:

@@ -139,11 +139,11 @@ class TelegramBot(ABC):
     async def check(self, chat: int) -> list[Notice]:
         """Returns the rights that the bot lacks in a group; the last known ones where Telegram does not answer."""
         try:
-            mine = await self.api.object("getChatMember", chat_id=chat, user_id=self.api.id)
+            own_member = await self.api.object("getChatMember", chat_id=chat, user_id=self.api.id)
         except (Unreachable, TelegramError):
             return self.problems.get(self.groups.community_of(chat), [])
-        self.problems[self.groups.community_of(chat)] = found = _missing(mine)
-        return found
+        self.problems[self.groups.community_of(chat)] = missing = _missing(own_member)
+        return missing
 
     async def moderators(self, chat: int, message: Json) -> frozenset[int]:
         """Returns the ids of the group's moderators: its administrators and, where a channel wrote the message, the

@@ -26,10 +26,10 @@ Work = Callable[[TelegramRequest, str], Awaitable[None]]
 
 def command_of(message: Json, username: str) -> tuple[str, str] | None:
     """Returns (command, what follows it) if the message is a command for this bot."""
-    found = _COMMAND.fullmatch(str(message.get("text") or "").strip())
-    if found is None or (found[2] or username).casefold() != username.casefold():
+    match = _COMMAND.fullmatch(str(message.get("text") or "").strip())
+    if match is None or (match[2] or username).casefold() != username.casefold():
         return None
-    return (found[1], (found[3] or "").strip()) if found[1] in COMMANDS else None
+    return (match[1], (match[3] or "").strip()) if match[1] in COMMANDS else None
 
 
 class Commands:

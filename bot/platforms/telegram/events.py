@@ -91,11 +91,11 @@ def other_events(message: Json, community: str, admins: frozenset[int]) -> list[
     """Returns events of the names of people who wrote, joined or changed something, and of titles: a topic's, the
     group's."""
     chat, now = message["chat"]["id"], moment(message.get("edit_date") or message.get("date"))
-    author, found = author_of(message, admins), []
+    author, events = author_of(message, admins), []
 
     def read(person: Author, room: str, number: str, text: str) -> None:
         key = MessageKey(PLATFORM, community, room, f"{chat}:{number}", _hash(text))
-        found.append(Message(key, person, text, now))
+        events.append(Message(key, person, text, now))
 
     for person in dict.fromkeys([author, *(_user(user, admins) for user in doers_in(message))]):
         if person.name and not person.is_bot:
@@ -105,7 +105,7 @@ def other_events(message: Json, community: str, admins: frozenset[int]) -> list[
     for title, of_topic in titles_in(message):
         number = (message.get("message_thread_id") or 0) if of_topic else 0
         read(author, f"{chat}/{number}" if number else str(chat), f"{TITLE}{number}", title)
-    return found
+    return events
 
 
 def author_of(message: Json, admins: frozenset[int]) -> Author:

@@ -42,8 +42,8 @@ class Groups:
         for chat, community in self._links.items():
             if community.startswith(f"{PLATFORM}-") and own_chat(community) != int(chat):
                 self._moves[own_chat(community)], self._moved_from[int(chat)] = int(chat), own_chat(community)
-        for new, old in (await self._store.chats.moves(PLATFORM)).items():
-            self._moves[int(old)], self._moved_from[int(new)] = int(new), int(old)
+        for to_chat, from_chat in (await self._store.chats.moves(PLATFORM)).items():
+            self._moves[int(from_chat)], self._moved_from[int(to_chat)] = int(to_chat), int(from_chat)
         for one in await self._store.communities.all(PLATFORM):
             self._titles[one.community] = one.name
             self._setups[one.community] = Setup.model_validate(one.setup)

@@ -32,9 +32,9 @@ class LinkedChannels:
             if known is None:
                 raise
             linked = known[1]
-        found = linked if isinstance(linked, int) else 0
-        self._known[chat] = (time.monotonic(), found)
-        return found
+        channel = linked if isinstance(linked, int) else 0
+        self._known[chat] = (time.monotonic(), channel)
+        return channel
 
     def changed(self, chat: int) -> None:
         """Something about the group changed: ask again."""

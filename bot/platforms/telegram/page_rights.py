@@ -32,8 +32,8 @@ async def standing(bot: TelegramBot, community: str, person: int) -> Standing:
 async def communities(bot: TelegramBot, person: int) -> list[str]:
     """Returns groups in which a user was seen, or which they are known to administer; makes no call."""
     chats = [chat for chat, _ in await bot.groups_with(person)] + bot.admins.of_whom(person)
-    found = dict.fromkeys(bot.groups.community_of(chat) for chat in chats)
-    return [community for community in found if community.startswith(f"{PLATFORM}-")]
+    own = dict.fromkeys(bot.groups.community_of(chat) for chat in chats)
+    return [community for community in own if community.startswith(f"{PLATFORM}-")]
 
 
 def _chat(bot: TelegramBot, community: str) -> int | None:

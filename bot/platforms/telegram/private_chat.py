@@ -38,8 +38,8 @@ class PrivateChat:
 
     async def message(self, message: Json) -> None:
         """A command, a deep link, or a forwarded message."""
-        found = command_of(message, self._bot.api.username)
-        if found is None:
+        command = command_of(message, self._bot.api.username)
+        if command is None:
             if message.get("forward_origin"):
                 await self._commands.forwarded(message)
             else:
@@ -47,7 +47,7 @@ class PrivateChat:
                 language = language_of(str(sender.get("language_code") or "en"))
                 await self._bot.answers.send(message["chat"]["id"], say(language, "telegram-hello"), language)
             return
-        name, rest = found
+        name, rest = command
         if name == "start" and rest:
             verb, chat, number = payload(rest)
             chat = None if chat is None else self._bot.groups.now_at(chat)

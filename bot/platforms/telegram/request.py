@@ -138,13 +138,13 @@ class TelegramRequest(RequestContext):
 
     async def recent_messages(self, limit: int) -> tuple[Markup, list[Message]]:
         """Returns messages from the journal: Telegram lets no bot read earlier messages."""
-        found = [
+        messages = [
             message
             for _, community in self.own
             for message in await self.bot.store.recent(PLATFORM, community, limit)
             if await self.may_read(message.key)
         ]
-        newest = sorted(found, key=lambda message: message.sent_at, reverse=True)
+        newest = sorted(messages, key=lambda message: message.sent_at, reverse=True)
         return self.reply.quote(self.community_name), newest[:limit]
 
     async def post_back(self, case: Case, text: Markup) -> None:
@@ -159,8 +159,8 @@ class TelegramRequest(RequestContext):
     def troubles(self) -> list[Notice]:
         """Names troubles of the connection and of refused calls."""
         breaker = self.bot.circuit_breaker
-        found = (self.bot.trouble, breaker.trouble(), breaker.trouble(self.community))
-        return [trouble for trouble in found if trouble is not None]
+        troubles = (self.bot.trouble, breaker.trouble(), breaker.trouble(self.community))
+        return [trouble for trouble in troubles if trouble is not None]
 
     def faults(self) -> list[Notice]:
         """See `health`."""

@@ -75,8 +75,8 @@ REFUSALS: Mapping[Right, str] = {
 
 def rights_from(rights: frozenset[str]) -> Right:
     """Returns the bot's rights that follow from these rights of Telegram's."""
-    found = Right.MODERATE if rights & {DELETE, RESTRICT} else EVERYBODY
-    return found | Right.MANAGE if rights & {CHANGE_INFO, PROMOTE} else found
+    rights_of_bot = Right.MODERATE if rights & {DELETE, RESTRICT} else EVERYBODY
+    return rights_of_bot | Right.MANAGE if rights & {CHANGE_INFO, PROMOTE} else rights_of_bot
 
 
 def right_for(action: Action) -> str | None:

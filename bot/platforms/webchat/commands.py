@@ -257,10 +257,10 @@ class ChatCommands:
 
     def command_of(self, text: str) -> tuple[str, str] | None:
         """Returns (command, what follows it); None for a message."""
-        found = _COMMAND.fullmatch(text.strip())
-        if found is None or (found[1] not in self._own and found[1] not in self._conversation.typed):
+        match = _COMMAND.fullmatch(text.strip())
+        if match is None or (match[1] not in self._own and match[1] not in self._conversation.typed):
             return None
-        return found[1], (found[2] or "").strip()
+        return match[1], (match[2] or "").strip()
 
     async def run(self, event: Message, name: str, typed: str) -> None:
         """Answers in the room. `event` is the message that the command was typed as."""
