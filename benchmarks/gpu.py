@@ -335,11 +335,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for way in options.ways
     ]
     capped = check_memory_caps(machine, shape, corpus.encode, min(options.batch_tokens, 2048))
-    for what, said in capped.items():
-        console.print(f"{what} in int8 under a cap: {said}", soft_wrap=True, highlight=False)
+    for name, result in capped.items():
+        console.print(f"{name} in int8 under a cap: {result}", soft_wrap=True, highlight=False)
     if options.out:
         when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-        caps = "".join(f"- {what} in int8 under a cap: {said}\n" for what, said in capped.items())
+        caps = "".join(f"- {name} in int8 under a cap: {result}\n" for name, result in capped.items())
         with options.out.open("a", encoding="utf-8") as file:
             file.write(f"\n## GPT-J-6B's shape on a GPU, {when}\n\n{text}\n{''.join(sections)}\n### Memory\n\n{caps}")
     return 0

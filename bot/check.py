@@ -33,9 +33,9 @@ async def check(config: Config, path: Path) -> AsyncIterator[tuple[bool, str]]:
 
 def write_into(folder: Path, setting: str) -> None:
     """Writes a file into a folder that is there or can be made, and takes it away again; raises `BadConfig`."""
-    there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
+    existing = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise BadConfig(
@@ -89,5 +89,5 @@ def _device(config: Config) -> Iterator[str]:
 
 def _page(config: Config) -> Iterator[str]:
     ways = [way.title for way in sign_in_providers(config)]
-    who = f"people sign in with {' or '.join(ways)}" if ways else "for whoever runs the service alone"
-    yield f"page on {config.service.host}:{config.service.port}: {who}"
+    readers = f"people sign in with {' or '.join(ways)}" if ways else "for whoever runs the service alone"
+    yield f"page on {config.service.host}:{config.service.port}: {readers}"

@@ -221,10 +221,10 @@ def read_config(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path}: not TOML: {error}") from error
     for section, names in (("discord", ("api", "gateway")), ("telegram", ("api",))):
-        if isinstance(there := data.setdefault(section, {}), dict):
+        if isinstance(values := data.setdefault(section, {}), dict):
             for name in names:
                 if override := os.environ.get(f"DOMOVOI_{section.upper()}_{name.upper()}"):
-                    there[name] = override
+                    values[name] = override
     service = data.setdefault("service", {})
     if isinstance(service, dict):
         if folder := os.environ.get("DOMOVOI_DATA"):
@@ -263,6 +263,6 @@ def _secret(name: str, file: str, setting: str, section: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(f'{setting} = "{file}" under [{section}] cannot be read ({error}); or set {name}') from None
     if not secret.isascii() or len(secret.split()) != 1:
-        what = "token" if setting == "token_file" else "secret"
-        raise BadConfig(f'{setting} = "{file}" under [{section}] must hold the {what} and nothing else; or set {name}')
+        kind = "token" if setting == "token_file" else "secret"
+        raise BadConfig(f'{setting} = "{file}" under [{section}] must hold the {kind} and nothing else; or set {name}')
     return secret

@@ -213,8 +213,8 @@ def _acted_on(before: Tensor, after: Tensor, check: CommunityCheck) -> tuple[flo
 def _false_actions_reason(was: float, now: float, check: CommunityCheck) -> str:
     if now <= max(FALSE_ACTION_BUDGET, was + FALSE_ACTION_MARGIN):
         return ""
-    where = f" at the thresholds of {check.community}" if check.community else ""
-    return f"harmless texts acted on{where}: {now:.1%} instead of {was:.1%}"
+    place = f" at the thresholds of {check.community}" if check.community else ""
+    return f"harmless texts acted on{place}: {now:.1%} instead of {was:.1%}"
 
 
 def _describe_drift(first: Tensor, after: Tensor, labels: Tensor, slices: Mapping[str, list[int]]) -> list[str]:

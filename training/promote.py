@@ -24,9 +24,9 @@ from model.serving.scorer import Scorer
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 with one line."""
     parser = argparse.ArgumentParser(prog="python -m training.promote", description=(__doc__ or "").splitlines()[0])
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("version", nargs="?")
-    what.add_argument("--rollback", action="store_true")
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("version", nargs="?")
+    choice.add_argument("--rollback", action="store_true")
     parser.add_argument("--adapters", type=Path, default=Path("data/adapters"))
     parser.add_argument("--scope", default=GLOBAL)
     parser.add_argument("--base", default=EMBEDDED, metavar="NAME", help="the base of the adapters")

@@ -95,9 +95,9 @@ def refresh_all(
     statuses = [one(snapshot.trusting(trusted), GLOBAL, quietly(""))]
     for name in own:
         try:
-            theirs = snapshot.for_community(name, trusted)
-            theirs = replace(theirs, corrections=theirs.corrections[-MAX_OWN_CORRECTIONS:])
-            statuses.append(one(theirs, scope_of(name), quietly(f"{name}: ")))
+            own_corrections = snapshot.for_community(name, trusted)
+            own_corrections = replace(own_corrections, corrections=own_corrections.corrections[-MAX_OWN_CORRECTIONS:])
+            statuses.append(one(own_corrections, scope_of(name), quietly(f"{name}: ")))
         except (BadData, AdapterRejected) as error:  # does not stop the others
             results.append(f"{name}: {error}")
     results += [note for note in (describe_unknown_communities(trusted, snapshot),) if note]

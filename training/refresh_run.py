@@ -194,8 +194,8 @@ class RefreshRun:
         serving = self._attached("serving", name)
         origin_name, why = find_clean_origin(registry, name, self._snapshot.standing, refused), ""
         if origin_name != name:
-            gone = len(set(serving.model.manifest.examples) - self._snapshot.standing)
-            why = f"{gone} examples of {name} were taken back or are not trusted"
+            withdrawn = len(set(serving.model.manifest.examples) - self._snapshot.standing)
+            why = f"{withdrawn} examples of {name} were taken back or are not trusted"
         ancestor_name = find_ancestor(registry, name)
         ancestor = serving if ancestor_name == name else self._attached("first", ancestor_name)
         origin = serving if origin_name == name else self._attached("origin", origin_name)
@@ -223,8 +223,11 @@ class RefreshRun:
     def _choose_origin(self) -> None:
         """Starts from the ancestor if the origin is worse than it: many refreshes may each be a little worse."""
         origin, ancestor = self._adapters.origin, self._adapters.ancestor
-        said, at_first = origin.model.probabilities(self._test), ancestor.model.probabilities(self._test)
-        if drift := judge(said, said, self._test, [NEW_COMMUNITY], at_first).reasons:
+        origin_answers, ancestor_answers = (
+            origin.model.probabilities(self._test),
+            ancestor.model.probabilities(self._test),
+        )
+        if drift := judge(origin_answers, origin_answers, self._test, [NEW_COMMUNITY], ancestor_answers).reasons:
             why = f"{origin.name} is worse than it: {'; '.join(drift)}"
             self._adapters = replace(self._adapters, origin=ancestor, why=why)
         folder = self._registry.folder(self._adapters.origin.name)

@@ -148,12 +148,14 @@ def done_text(case: Case, language: Language) -> str:
     state, unsure = case.message.state, case.message.unsure
     left = {one.action.name for one in case.message.unchanged if not one.undoes}
     sure = [action for action in wanted if action.name != unsure and action.name not in left]
-    said = [say(language, "done-unsure", actions=action_text(language, one)) for one in wanted if one.name == unsure]
+    unsure_texts = [
+        say(language, "done-unsure", actions=action_text(language, one)) for one in wanted if one.name == unsure
+    ]
     if sure:
         names = ", ".join(action_text(language, action) for action in sure)
         known = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
-        said.insert(0, say(language, known, actions=names))
-    return " ".join([*said, *(unchanged_text(one, language) for one in case.message.unchanged)])
+        unsure_texts.insert(0, say(language, known, actions=names))
+    return " ".join([*unsure_texts, *(unchanged_text(one, language) for one in case.message.unchanged)])
 
 
 def unchanged_text(one: UnchangedAction, language: Language) -> str:

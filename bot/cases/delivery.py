@@ -290,9 +290,9 @@ class CardDelivery:
         for first, digest in dict.fromkeys(state.asked[case.id] for case in fresh if case.id in state.asked):
             numbers = sorted(number for number, group in state.asked.items() if group == (first, digest))
             again = await self._store.cases_of(numbers)
-            where = await self._send(community, setup, state, again, digest=digest)
-            if where[1] != SOMEWHERE:
-                await self._edit(community, setup, where, again, digest=digest)
+            card = await self._send(community, setup, state, again, digest=digest)
+            if card[1] != SOMEWHERE:
+                await self._edit(community, setup, card, again, digest=digest)
             fresh = [case for case in fresh if case.id not in numbers]
         return list(fresh)
 
@@ -312,7 +312,7 @@ class CardDelivery:
             again = not self._twice.isdisjoint(numbers)
             drawing = await self._board.draw(setup, cases, digest=digest, again=again)
             nonce = f"{'digest' if digest else 'case'}-{cases[0].id}"
-            where = await self._board.post(community, setup, drawing, nonce)
+            card = await self._board.post(community, setup, drawing, nonce)
         except (Gone, MissingPermission, RateLimited, NotConnected):
             self._unsent |= numbers
             for number in numbers:
@@ -323,14 +323,14 @@ class CardDelivery:
                 self._unread |= numbers
                 raise
             log.error("whether a card was posted is not known", community=community, cases=sorted(numbers))
-            where = setup.alert_room, SOMEWHERE
+            card = setup.alert_room, SOMEWHERE
         self._unread -= numbers
         mark = drawing.mark if is_first else None  # else the platform may have answered with the first post
-        await self._posted(state, cases, where, digest=digest, mark=mark)
-        if digest and where[1] != SOMEWHERE:
-            state.digest, state.taken = where, len(cases)
+        await self._posted(state, cases, card, digest=digest, mark=mark)
+        if digest and card[1] != SOMEWHERE:
+            state.digest, state.taken = card, len(cases)
             state.began = state.redrawn = time.monotonic()
-        return where
+        return card
 
     async def _posted(
         self,

@@ -76,7 +76,10 @@ class Outcome:
         for name, those in named.items():
             if those:
                 parts.append(say(language, name, actions=", ".join(action_text(language, one) for one in those)))
-        parts += [unchanged_text(UnchangedAction(action, what, True), language) for action, what in self.back.unchanged]
+        parts += [
+            unchanged_text(UnchangedAction(action, restriction, True), language)
+            for action, restriction in self.back.unchanged
+        ]
         return " ".join(parts)
 
 
@@ -166,9 +169,9 @@ class CaseService:
         own, *vectors = await self._vectors_of(classifier, [text, *(old for old, *_ in past)])
         near: list[tuple[str, Label, float]] = []
         for place, share in await asyncio.to_thread(find_nearest, own, vectors, LOOKED_AT):
-            old, said, key = past[place]
+            old, corrected_label, key = past[place]
             if len(near) < NEAREST and await may_read(key):
-                near.append((old, Label(said), round(share, 3)))
+                near.append((old, Label(corrected_label), round(share, 3)))
         return near
 
     async def _vectors_of(self, classifier: Classifier, texts: Sequence[str]) -> list[Sequence[float]]:

@@ -59,8 +59,8 @@ class Access:
         remote = self._remotes.get(person.platform)
         if remote is None or key.platform != person.platform:
             return False
-        asked = ("may_read", person.key, key.community, key.room)
-        return bool(await self._remembered(asked, lambda: remote.may_read(key, person.id)))
+        cache_key = ("may_read", person.key, key.community, key.room)
+        return bool(await self._remembered(cache_key, lambda: remote.may_read(key, person.id)))
 
     async def granted(self, person: Person) -> list[Granted]:
         """Returns the communities that this person may at least look at, the try-out chat first, then by name. Raises

@@ -62,7 +62,7 @@ def card_json(card: Card, language: Language) -> dict[str, Any]:
     """A card as the page shows it."""
     fields = [(say(language, "card-author"), [card.author]), (say(language, "card-why"), card.lines)]
     if card.words:
-        fields.append((say(language, "card-said"), [f"{who}: {said}" for who, said in card.words]))
+        fields.append((say(language, "card-said"), [f"{moderator}: {answer}" for moderator, answer in card.words]))
     return {
         "language": language,
         **{name: getattr(card, name) for name in ("label", "title", "text", "footer")},

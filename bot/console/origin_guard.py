@@ -36,12 +36,12 @@ def guard(origin: str = "") -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            asked = urlsplit(f"//{request.host}")
-            port = asked.port or public.port
-            is_public = bool(origin) and (asked.hostname, port) == (public.hostname, public.port)
+            requested = urlsplit(f"//{request.host}")
+            port = requested.port or public.port
+            is_public = bool(origin) and (requested.hostname, port) == (public.hostname, public.port)
         except ValueError:
             return refused("the Host header names no host", 400)
-        if not is_public and asked.hostname not in LOCAL:
+        if not is_public and requested.hostname not in LOCAL:
             fix = 'name the address people use as origin under [console] in config.toml, such as "https://mod.example.org"'
             return refused(f"this page is not served for the host {request.host!r}; {fix}", 421)
         if request.method not in ("GET", "HEAD"):

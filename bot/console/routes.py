@@ -84,12 +84,12 @@ def _preloads() -> str:
 @routes.post("/api/sign-out")
 async def sign_out(request: web.Request) -> web.Response:
     """This browser, all browsers of this account, or everybody: `{"whose": "this" | "mine" | "everybody"}`."""
-    session, whose = request[SESSION], (await body(request)).get("whose", "this")
-    if whose not in ("this", "mine", "everybody"):
+    session, sessions = request[SESSION], (await body(request)).get("whose", "this")
+    if sessions not in ("this", "mine", "everybody"):
         return error_json('"whose" is one of this, mine, everybody', 400)
-    if whose == "everybody" and not request.app[COMPONENTS].access.is_operator(session.person):
+    if sessions == "everybody" and not request.app[COMPONENTS].access.is_operator(session.person):
         return error_json("only whoever runs this service may do that", 403)
-    await request.app[DOOR].end(session, whose)
+    await request.app[DOOR].end(session, sessions)
     return answer_json({})
 
 
@@ -263,8 +263,8 @@ def _trouble(parts: Components, community: str, *, is_operator: bool) -> str:
     repaired = Notice("notice-store-repaired", {"found": str(recovery)}) if recovery and recovery.is_repair else None
     paused = Notice("page-paused") if parts.pipeline.cap.is_paused(community) else None
     own = (parts.model_trouble(), parts.learning.problem) if is_operator else ()
-    said = (waiting or (repaired if is_operator else None), paused, *own)
-    return next((one if isinstance(one, str) else one.text() for one in said if one), "")
+    troubles = (waiting or (repaired if is_operator else None), paused, *own)
+    return next((one if isinstance(one, str) else one.text() for one in troubles if one), "")
 
 
 async def _policy(request: web.Request) -> Policy:

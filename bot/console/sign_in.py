@@ -113,8 +113,8 @@ class SignIn:
         )
 
     def _is_public(self, request: web.Request) -> bool:
-        asked = urlsplit(f"//{request.host}")
-        return bool(self._origin.netloc) and (asked.hostname, asked.port or self._origin.port) == (
+        requested = urlsplit(f"//{request.host}")
+        return bool(self._origin.netloc) and (requested.hostname, requested.port or self._origin.port) == (
             self._origin.hostname,
             self._origin.port,
         )

@@ -26,7 +26,7 @@ class LinkCodes:
 
     async def redeem(self, code: str) -> str | None:
         """The community, or None for a code that is unknown, used or too old, or whose maker lost the right to it."""
-        made, community, still = self._codes.pop(code.strip().upper(), (-CODE_HOLDS_S, "", None))
-        if still is None or time.monotonic() - made >= CODE_HOLDS_S or not await still():
+        made, community, still_allowed = self._codes.pop(code.strip().upper(), (-CODE_HOLDS_S, "", None))
+        if still_allowed is None or time.monotonic() - made >= CODE_HOLDS_S or not await still_allowed():
             return None
         return community

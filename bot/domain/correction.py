@@ -34,5 +34,5 @@ def compare(before: Sequence[Correction], moderator: str, label: str) -> Correct
         return CorrectionOutcome.SAME if last.label == label else CorrectionOutcome.CHANGED
     if last.label != label:
         return CorrectionOutcome.OVERRODE
-    own = [said.label for said in before if said.moderator == moderator]
+    own = [earlier.label for earlier in before if earlier.moderator == moderator]
     return CorrectionOutcome.SAME if own[-1:] == [label] else CorrectionOutcome.AGREED

@@ -95,7 +95,7 @@ def to_restrict(standing: Restriction, wanted: OwnRestriction, own: Sequence[Own
     this member."""
     standing = standing.at(now)
     again = next((one for one in own if _names(one) == _names(wanted)), None)
-    ours = _set_by_bot(standing, own)
+    own_restriction = _set_by_bot(standing, own)
     if again is not None and again.restriction.is_same(standing):
         return Change(keep=replace(again, is_set=True))
     if again is not None and again.is_set:
@@ -103,20 +103,20 @@ def to_restrict(standing: Restriction, wanted: OwnRestriction, own: Sequence[Own
     superseded: tuple[OwnRestriction, ...] = ()
     if again is not None:
         before = again.before
-    elif ours is not None:
-        before = ours.before
+    elif own_restriction is not None:
+        before = own_restriction.before
     else:
         superseded = tuple(one for one in own if one.is_set and one.restriction.at(now).kind != "none")
         over = [one for one in own if one.is_set and one.restriction.at(now).kind == "none"]
         before = standing if standing.kind != "none" else remaining([], now, before=over)
-    if ours is not None:
-        standing = ours.restriction  # with its end, which not every platform knows
+    if own_restriction is not None:
+        standing = own_restriction.restriction  # with its end, which not every platform knows
     put = wanted.restriction
-    if put.mark and ours is not None and standing.kind == put.kind:  # one ban, under the first one's mark
+    if put.mark and own_restriction is not None and standing.kind == put.kind:  # one ban, under the first one's mark
         put = replace(put, mark=standing.mark)
     if _covers(standing, put):
-        kept = None if ours is None else replace(wanted, restriction=put, before=before, is_set=True)
-        return Change(None, Unchanged(standing, "person" if ours is None else "bot"), kept, superseded)
+        kept = None if own_restriction is None else replace(wanted, restriction=put, before=before, is_set=True)
+        return Change(None, Unchanged(standing, "person" if own_restriction is None else "bot"), kept, superseded)
     return Change(put, None, replace(wanted, restriction=put, before=before, is_set=False), superseded)
 
 

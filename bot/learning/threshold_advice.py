@@ -77,11 +77,11 @@ def answered(cases: Sequence[Case]) -> list[Answered]:
     cards = []
     for case in cases:
         decision = case.decision
-        said = decision.label if case.state == "confirmed" else case.corrected_label
+        label = decision.label if case.state == "confirmed" else case.corrected_label
         if BESIDE & set(decision.flags):
             continue
-        if case.state in ("confirmed", "corrected") and said and decision.label in HARMFUL:
-            cards.append(Answered(decision.label, decision.score, Label(said)))
+        if case.state in ("confirmed", "corrected") and label and decision.label in HARMFUL:
+            cards.append(Answered(decision.label, decision.score, Label(label)))
     return cards
 
 

@@ -61,8 +61,8 @@ class CircuitBreaker:
         """Returns the trouble to show; None while all is well. With a community, only what concerns it alone."""
         if not (wait_s := self._rest_s(community)):
             return None
-        said = {"calls": self._most, "minutes": math.ceil(wait_s / 60)}
-        return Notice("breaker-open-here" if community else "breaker-open", said, community)
+        values = {"calls": self._most, "minutes": math.ceil(wait_s / 60)}
+        return Notice("breaker-open-here" if community else "breaker-open", values, community)
 
     def check(self) -> None:
         """Raises `RateLimited` while nothing is to be asked."""

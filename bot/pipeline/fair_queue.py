@@ -197,11 +197,11 @@ class FairQueue(Generic[T]):
             self.shed += 1
             own_length = self._lengths.of(community)
             busiest = community if self._lengths.most <= own_length + 1 else self._lengths.longest
-            there = self._communities.get(busiest)
-            own = there.lengths.of(author) if there is not None and busiest == community else None
-            if there is None or not there.size or (own is not None and there.lengths.most <= own + 1):
+            queue = self._communities.get(busiest)
+            own = queue.lengths.of(author) if queue is not None and busiest == community else None
+            if queue is None or not queue.size or (own is not None and queue.lengths.most <= own + 1):
                 return entry
-            dropped = there.shed()
+            dropped = queue.shed()
             self._one_less(busiest)
         if community not in self._communities:
             self._communities[community] = _Community()

@@ -264,8 +264,8 @@ class Pipeline:
         return (await self.judge(event, policy)).decision
 
     async def _is_left_alone(self, key: MessageKey) -> bool:
-        asked = self.leave_alone.get(key.platform)
-        return asked is not None and await self._store_retry(lambda: asked(key))
+        is_left_alone = self.leave_alone.get(key.platform)
+        return is_left_alone is not None and await self._store_retry(lambda: is_left_alone(key))
 
     async def _unreadable(self, row: int, event: Message) -> None:
         """Nobody knows its shape: moderators are told once of each kind."""
@@ -291,8 +291,8 @@ class Pipeline:
     async def _set_aside(self, row: int, event: Message, why: str) -> None:
         """Nobody could score it: moderators are shown it, and nothing else is done."""
         log.error("a message could not be scored", row=row, why=why)
-        said, now = unread_decision(why), datetime.now(UTC)
-        case = await self._store_retry(lambda: self._store.record_unread(row, said, now))
+        decision, now = unread_decision(why), datetime.now(UTC)
+        case = await self._store_retry(lambda: self._store.record_unread(row, decision, now))
         if case is not None:
             await self._show(case)
         self._notices.tell_paced(Notice("notice-unread", community=event.key.community))

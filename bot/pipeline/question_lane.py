@@ -253,23 +253,25 @@ class _Slices:
         return [self._waiting.popleft() for _ in _fitting(texts, self._questions.slice_tokens)]
 
     async def _answer(self, some: list[_Waiting]) -> None:
-        if not (asked := [one for one in some if not one.answer.done()]):
+        if not (waiting := [one for one in some if not one.answer.done()]):
             return
         try:
-            async with self._questions.turn(self._asker, self._charge([one.item.text for one in asked])) as classifier:
-                verdicts = await classifier.classify([one.item for one in asked])
+            async with self._questions.turn(
+                self._asker, self._charge([one.item.text for one in waiting])
+            ) as classifier:
+                verdicts = await classifier.classify([one.item for one in waiting])
         except Unscorable as error:
-            for place in error.places or range(len(asked)):
-                _fail(asked[place], Unscorable(str(error), frozenset()))
-            self._waiting.extendleft(one for one in reversed(asked) if not one.answer.done())
+            for place in error.places or range(len(waiting)):
+                _fail(waiting[place], Unscorable(str(error), frozenset()))
+            self._waiting.extendleft(one for one in reversed(waiting) if not one.answer.done())
         except asyncio.CancelledError:
-            self._waiting.extendleft(reversed(asked))  # the callers of the other items ask again
+            self._waiting.extendleft(reversed(waiting))  # the callers of the other items ask again
             raise
         except Exception as error:
-            for one in asked:
+            for one in waiting:
                 _fail(one, error)
         else:
-            for one, verdict in zip(asked, verdicts, strict=True):
+            for one, verdict in zip(waiting, verdicts, strict=True):
                 if not one.answer.done():
                     one.answer.set_result(verdict)
 

@@ -67,15 +67,15 @@ class WarningPace:
             author.warned = None
 
     async def _author(self, event: Message) -> _Author:
-        who = _who(event)
-        if who not in self._authors:
+        author = _who(event)
+        if author not in self._authors:
             since = datetime.now(UTC) - timedelta(seconds=EVERY_S)
             was_warned = await self._store.standings.was_warned(event, since)
-            self._authors.setdefault(who, _Author(warned=self._clock() if was_warned else None))
-        self._authors.move_to_end(who)
+            self._authors.setdefault(author, _Author(warned=self._clock() if was_warned else None))
+        self._authors.move_to_end(author)
         while len(self._authors) > AUTHORS_KEPT:
             self._authors.popitem(last=False)
-        return self._authors[who]
+        return self._authors[author]
 
 
 def _who(event: Message) -> tuple[str, str, str]:

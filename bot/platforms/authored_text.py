@@ -64,10 +64,10 @@ def pieces(rules: Rules, value: Any, name: str = "", part: str = "", whose: Whos
     if isinstance(value, str):
         yield Piece(value, whose)
     elif isinstance(value, Mapping):
-        theirs = rules.whose(name, value, whose)
-        if theirs is not None:
+        authorship = rules.whose(name, value, whose)
+        if authorship is not None:
             for key in in_order(value):
-                yield from pieces(rules, value[key], key, name, theirs)
+                yield from pieces(rules, value[key], key, name, authorship)
     elif isinstance(value, list):
         inner_pieces = [piece for inner in value for piece in pieces(rules, inner, name, part, whose)]
         kinds = {isinstance(inner, str) for inner in value if isinstance(inner, str | Mapping)}
@@ -84,8 +84,8 @@ def joined(found: Iterable[Piece], whose: Whose) -> str:
     lines = list(dict.fromkeys(piece.text for piece in found if piece.whose is whose and piece.text.strip()))
     whole = "\n".join(line for line in lines if not _is_address(line))
     addresses = [line for line in lines if _is_address(line)]
-    said = {line for line in addresses[:MOST_ADDRESSES] if line in whole}
-    return "\n".join(line for line in lines if line not in said)
+    already_there = {line for line in addresses[:MOST_ADDRESSES] if line in whole}
+    return "\n".join(line for line in lines if line not in already_there)
 
 
 def _running(found: list[Piece]) -> Iterator[Piece]:

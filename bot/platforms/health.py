@@ -58,7 +58,7 @@ class Health:
             if now - self._faults[fault].last > FORGOTTEN_AFTER:
                 del self._faults[fault]
         faults = {str(fault): ailing for fault, ailing in self._faults.items()}
-        if cards := [ailing for where, ailing in self._cards.items() if community in ("", where)]:
+        if cards := [ailing for cards_of, ailing in self._cards.items() if community in ("", cards_of)]:
             faults["cards"] = OngoingFault(sum(one.count for one in cards), min(one.since for one in cards), now)
         if held := self._held():
             self._held_since = self._held_since or now

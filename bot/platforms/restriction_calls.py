@@ -72,8 +72,8 @@ class RestrictionCalls:
         """Sets it, unless as much stands already: then that is returned. Done twice it looks like done once."""
         own = await self._own(about)
         standing, now = await member.standing(), datetime.now(UTC)
-        asked = OwnRestriction(about.message, about.revision, about.action, wanted)
-        change = to_restrict(standing, asked, own, now)
+        planned = OwnRestriction(about.message, about.revision, about.action, wanted)
+        change = to_restrict(standing, planned, own, now)
         for old in change.superseded:
             await self._kept.forget(self._platform, about.place, about.member, old.message, old.action)
         if (keep := change.keep) is None:

@@ -100,14 +100,14 @@ def hidden(text: str) -> str:
 
 def watch(loop: asyncio.AbstractEventLoop) -> None:
     """Logs complaints of the event loop, the same one once in `REPEATED_S`."""
-    said: dict[str, float] = {}
+    logged_at: dict[str, float] = {}
 
     def complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        what = f"{context.get('message', '')} {type(error).__name__}"
+        content = f"{context.get('message', '')} {type(error).__name__}"
         now = time.monotonic()
-        if now - said.get(what, -REPEATED_S) >= REPEATED_S:
-            said[what] = now
+        if now - logged_at.get(content, -REPEATED_S) >= REPEATED_S:
+            logged_at[content] = now
             info = (type(error), error, error.__traceback__) if isinstance(error, Exception) else None
             structlog.get_logger().error(
                 context.get("message", "the event loop"), **({"exc_info": info} if info else {})

@@ -90,8 +90,8 @@ class CaseRecords(Queries):
         `todo` is to be taken back: the message is "undoing" from now on, and what was still to be done about it is not
         done any more.
         """
-        still = sa.and_(t.case.c.id == case, t.case.c.undone.is_(False))
-        undone = sa.update(t.case).where(still).values(undone=True, moderator=moderator)
+        not_undone = sa.and_(t.case.c.id == case, t.case.c.undone.is_(False))
+        undone = sa.update(t.case).where(not_undone).values(undone=True, moderator=moderator)
         closed = sa.update(t.case).where(t.case.c.id == case, t.case.c.state == "open").values(state="undone")
         listed = [to_json(action) for action in todo]
 

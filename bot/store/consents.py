@@ -48,8 +48,8 @@ class Consents:
 
 def withdrawal(community: str, author: str, now: datetime) -> sa.Update:
     """The statement that ends an author's consent, where one is in force."""
-    given = sa.and_(t.consent.c.community == community, t.consent.c.author == author)
-    return sa.update(t.consent).where(given, t.consent.c.withdrawn_at.is_(None)).values(withdrawn_at=t.naive(now))
+    of_author = sa.and_(t.consent.c.community == community, t.consent.c.author == author)
+    return sa.update(t.consent).where(of_author, t.consent.c.withdrawn_at.is_(None)).values(withdrawn_at=t.naive(now))
 
 
 def _active(community: str, author: str) -> sa.Select[int]:

@@ -39,12 +39,12 @@ def _revisions() -> tuple[str, ...]:
 def migrate(connection: sa.Connection) -> None:
     """Brings the schema to this version; raises `NewerStore` for one from the future."""
     known = _revisions()
-    there = MigrationContext.configure(connection).get_current_revision()
-    if there == known[0]:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision == known[0]:
         return
-    if there is not None and there not in known:
+    if revision is not None and revision not in known:
         raise NewerStore(
-            f"the store has schema {there}, this version knows up to {max(known)}; "
+            f"the store has schema {revision}, this version knows up to {max(known)}; "
             f"install the newer version or restore an older backup; nothing was changed"
         )
     command.upgrade(_config(connection), "head")

@@ -145,8 +145,8 @@ class MessageQueries:
         in_room = sa.and_(t.message.c.platform == platform, t.message.c.community == community, here)
         named = sa.or_(*(t.message.c.message.contains(one, autoescape=True) for one in (NAME, TITLE)))
         p = t.past_room.c
-        there = sa.or_(p.room == room, p.room.startswith(f"{room}/", autoescape=True))
-        past = sa.exists().where(p.platform == platform, p.community == community, there, p.messages > 0)
+        in_past_room = sa.or_(p.room == room, p.room.startswith(f"{room}/", autoescape=True))
+        past = sa.exists().where(p.platform == platform, p.community == community, in_past_room, p.messages > 0)
         query = sa.select(sa.or_(sa.exists().where(in_room, ~named, t.message.c.state != RowState.EXEMPT), past))
         async with self._engine.connect() as connection:
             return bool(await connection.scalar(query))

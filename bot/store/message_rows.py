@@ -60,8 +60,8 @@ def unchanged_json(action: Action, what: Unchanged, *, undoes: bool) -> dict[str
 
 
 def _unchanged(data: Mapping[str, Any]) -> UnchangedAction:
-    what = Unchanged(restrictions.from_json(data["standing"]), data["by"])
-    return UnchangedAction(actions.from_json(data["action"]), what, data["undoes"])
+    standing = Unchanged(restrictions.from_json(data["standing"]), data["by"])
+    return UnchangedAction(actions.from_json(data["action"]), standing, data["undoes"])
 
 
 def beside_json(event: Message) -> str | None:

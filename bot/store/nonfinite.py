@@ -26,10 +26,10 @@ def mend(connection: sa.Connection) -> int:
     A message with one counts as not scored. Its decision stays, with 0 for the number: an action can still be undone. A
     policy gets the default for that section, and its community is in shadow mode, because its intent is not known.
     """
-    there = set(sa.inspect(connection).get_table_names())
+    tables = set(sa.inspect(connection).get_table_names())
     mended = set[tuple[str, Any]]()
     for table, (key, columns) in _COLUMNS.items():
-        for column in columns if table in there else ():
+        for column in columns if table in tables else ():
             condition = f"instr({column}, '{WRITTEN[0]}') OR instr({column}, '{WRITTEN[1]}')"
             for row, text in connection.exec_driver_sql(f"SELECT {key}, {column} FROM {table} WHERE {condition}").all():  # noqa: S608
                 data = json.loads(text)

@@ -53,9 +53,9 @@ class Restrictions:
 
     async def forget(self, platform: str, place: str, member: str, message: str, action: str) -> None:
         """Forgets a restriction that was taken back, whichever revision of the message set it."""
-        whose = self._whose(platform, place, member)
-        this = sa.and_(whose, t.restriction.c.message == message, t.restriction.c.action == action)
-        await self._change(sa.delete(t.restriction).where(this))
+        of_member = self._whose(platform, place, member)
+        one = sa.and_(of_member, t.restriction.c.message == message, t.restriction.c.action == action)
+        await self._change(sa.delete(t.restriction).where(one))
 
     async def forget_before(self, platform: str, place: str, member: str, moment: datetime) -> None:
         """Records that a person decided about this member in this second: earlier restrictions of the bot are no longer

@@ -70,12 +70,12 @@ class Retention:
         deleted, after = 0, 0
         columns = t.message.c
         old = sa.and_(columns.seen_at < t.naive(before), columns.text_sealed.is_not(None))
-        gone = {"text_sealed": None, "author_sealed": None, "beside_sealed": None}
+        emptied = {"text_sealed": None, "author_sealed": None, "beside_sealed": None}
         while True:
             due = sa.select(columns.id).where(old, columns.id > after).order_by(columns.id).limit(AT_ONCE)
             if not (ids := await self._ids(due, {})):
                 return deleted
-            change = sa.update(t.message).where(columns.id.in_(ids), old).values(gone)
+            change = sa.update(t.message).where(columns.id.in_(ids), old).values(emptied)
             deleted += await self._writer.write(lambda connection: connection.execute(change).rowcount)  # noqa: B023
             after = ids[-1]
 

@@ -32,9 +32,9 @@ def is_transient(error: BaseException) -> bool:
 
 def is_corruption(error: BaseException) -> bool:
     """Whether the store's file is damaged: waiting does not help, a new start does."""
-    said = str(error).lower()
+    lowered = str(error).lower()
     return isinstance(error, sa.exc.DatabaseError | sqlite3.DatabaseError) and (
-        "malformed" in said or "not a database" in said
+        "malformed" in lowered or "not a database" in lowered
     )
 
 
@@ -83,8 +83,8 @@ class StoreRetry:
         return answer
 
     def _fails(self, error: Exception) -> None:
-        said = str(getattr(error, "orig", None) or error)
+        text = str(getattr(error, "orig", None) or error)
         if not self.trouble:
-            log.error("the store does not answer", error=said)
-            self.trouble = said
-            self._told(said)
+            log.error("the store does not answer", error=text)
+            self.trouble = text
+            self._told(text)

@@ -86,8 +86,8 @@ class Standings:
         first = sa.select(_M.sent_at).where(*by_author).order_by(_M.id).limit(1)
         watched = sa.select(_M.sent_at).where(_M.community == event.key.community).order_by(_M.seen_at).limit(1)
         harmless = sa.exists().where(*by_author, _M.decision["band"].as_string() == "clear", other)
-        asked = sa.select(earlier, first.scalar_subquery(), watched.scalar_subquery(), harmless)
-        has_case, first_at, watched_at, was_harmless = (await connection.execute(asked)).one()
+        query = sa.select(earlier, first.scalar_subquery(), watched.scalar_subquery(), harmless)
+        has_case, first_at, watched_at, was_harmless = (await connection.execute(query)).one()
         before = now - KNOWN_AFTER
         if has_case:
             return False

@@ -186,12 +186,12 @@ class Store(CaseRecords):
     async def record_unchanged(self, row: int, action: Action, unchanged: Unchanged, *, undoes: bool = False) -> None:
         """What an action, or its undoing, left as it stood: the card says so. Recorded again it replaces itself."""
         one = unchanged_json(action, unchanged, undoes=undoes)
-        this, column = t.message.c.id == row, t.message.c.unchanged
+        row_wanted, column = t.message.c.id == row, t.message.c.unchanged
 
         def work(connection: sa.Connection) -> None:
-            known = connection.execute(sa.select(column).where(this)).scalar_one_or_none() or []
+            known = connection.execute(sa.select(column).where(row_wanted)).scalar_one_or_none() or []
             others = [other for other in known if (other["action"], other["undoes"]) != (one["action"], undoes)]
-            connection.execute(sa.update(t.message).where(this).values(unchanged=[*others, one]))
+            connection.execute(sa.update(t.message).where(row_wanted).values(unchanged=[*others, one]))
 
         await self._writer.write(work)
 
@@ -235,11 +235,11 @@ class Store(CaseRecords):
         but for a text that was forgotten or erased. Nothing is done by this, so it is no strike.
         """
         key, scored = columns_of(event.key), _scored(verdict, decision) | {"enforced": False}
-        this = sa.and_(*(t.message.c[name] == value for name, value in key.items()))
+        revision = sa.and_(*(t.message.c[name] == value for name, value in key.items()))
         added = insert(t.message).values(self._sealed(event, now) | {"state": RowState.DONE, **scored})
-        decided = sa.update(t.message).where(this, t.message.c.decision.is_(None)).values(scored)
+        decided = sa.update(t.message).where(revision, t.message.c.decision.is_(None)).values(scored)
         known = sa.update(t.message).where(
-            this, t.message.c.text_sealed.is_not(None), t.message.c.author_sealed.is_(None)
+            revision, t.message.c.text_sealed.is_not(None), t.message.c.author_sealed.is_(None)
         )
         statements = (
             added.on_conflict_do_nothing(),
@@ -250,7 +250,7 @@ class Store(CaseRecords):
         def work(connection: sa.Connection) -> int:
             for statement in statements:
                 connection.execute(statement)
-            row = connection.execute(sa.select(t.message.c.id).where(this)).scalar_one()
+            row = connection.execute(sa.select(t.message.c.id).where(revision)).scalar_one()
             return open_case(connection, row, now)
 
         return await self._writer.write(work)

@@ -286,13 +286,13 @@ class RestrictedMember:
 
     async def put(self, restriction: Restriction, instead_of: Restriction) -> None:
         """Discord keeps a timeout and sets it again when the user comes back, so an absent user cannot be timed out."""
-        who = discord.Object(int(self._author.id))
+        member = discord.Object(int(self._author.id))
         if restriction.kind == "ban":
             if instead_of.kind != "ban":
-                await self._guild.ban(who, reason=restriction.mark, delete_message_seconds=0)
+                await self._guild.ban(member, reason=restriction.mark, delete_message_seconds=0)
             return
         if instead_of.kind == "ban":
-            await self._guild.unban(who, reason=self._reason)
+            await self._guild.unban(member, reason=self._reason)
         elif self._member is not None:
             await self._member.timeout(restriction.until, reason=self._reason)
 

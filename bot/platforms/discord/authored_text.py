@@ -123,12 +123,12 @@ def unknown_in(message: Json) -> str:
 def _without_repeated(content: str, message: Json) -> tuple[str, list[str]]:
     """The content without the lines that only repeat what it answers, and those lines."""
     answered = message.get("referenced_message")
-    said = str(answered.get("content") or "") if isinstance(answered, Mapping) else ""
+    answered_text = str(answered.get("content") or "") if isinstance(answered, Mapping) else ""
     kept: list[str] = []
     repeated: list[str] = []
     for line in content.split("\n"):
         inside = line.lstrip("> ").strip() if line.startswith("> ") else ""
-        (repeated if inside and inside in said else kept).append(line)
+        (repeated if inside and inside in answered_text else kept).append(line)
     return "\n".join(kept), [line.lstrip("> ").strip() for line in repeated]
 
 

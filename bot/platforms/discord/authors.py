@@ -32,13 +32,13 @@ class Authors:
         guild, author = message.guild, message.author
         if guild is None or message.webhook_id is not None or isinstance(author, discord.Member):
             return
-        who = (guild.id, author.id)
-        async with self._turns.setdefault(who, asyncio.Lock()):
-            known = self._known.get(who)
+        key = (guild.id, author.id)
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            known = self._known.get(key)
             if known is None or time.monotonic() - known[0] > KEPT_S:
                 known = time.monotonic(), await self._member(guild, author.id)
-                self._known[who] = known
-                self._known.move_to_end(who)
+                self._known[key] = known
+                self._known.move_to_end(key)
                 while time.monotonic() - next(iter(self._known.values()))[0] > KEPT_S:
                     self._known.popitem(last=False)  # the oldest stand first
         message.author = known[1] or author

@@ -40,11 +40,11 @@ def embed(card: Card, case: Case, language: Language) -> discord.Embed:
     author = f"<@{card.author_id}> {inline(card.author)}" if card.author_id.isdecimal() else inline(card.author)
     shown.add_field(name=say(language, "card-author"), value=author)
     if channel := channel_of(card.room):
-        where = f"<#{channel}> · [{say(language, 'card-jump')}]({link(case)})"
-        shown.add_field(name=say(language, "card-where"), value=where)
+        place = f"<#{channel}> · [{say(language, 'card-jump')}]({link(case)})"
+        shown.add_field(name=say(language, "card-where"), value=place)
     shown.add_field(name=say(language, "card-why"), value="\n".join(card.lines)[:1024], inline=False)
     if card.words:
-        words = "\n".join(f"{who(moderator)}: {said}" for moderator, said in card.words)
+        words = "\n".join(f"{who(moderator)}: {answer}" for moderator, answer in card.words)
         shown.add_field(name=say(language, "card-said"), value=words[-1024:], inline=False)
     shown.set_footer(text=card.footer)
     return shown

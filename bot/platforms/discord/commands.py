@@ -159,8 +159,8 @@ def _managers_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> 
     @hint
     async def link_command(interaction: Click) -> None:
         if (request := await checked_request(bot, interaction, COMMANDS["link"])) is not None:
-            still = lambda: still_manages(bot, request.guild.id, request.member.id)  # noqa: E731
-            await request.tell(request.say("link-code", code=bot.link_codes.code(request.community, still)))
+            still_allowed = lambda: still_manages(bot, request.guild.id, request.member.id)  # noqa: E731
+            await request.tell(request.say("link-code", code=bot.link_codes.code(request.community, still_allowed)))
 
 
 def _members_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> None:

@@ -14,12 +14,12 @@ async def can_see_channel(guild: discord.Guild, member: discord.Member, channel:
     """Says whether a member can read in a channel. A private thread is read by its members and by members who manage
     threads."""
     try:
-        theirs = channel.permissions_for(member)
+        permissions = channel.permissions_for(member)
     except discord.ClientException:  # a thread in a channel that I do not see
         return False
-    if not (theirs.view_channel and theirs.read_message_history):
+    if not (permissions.view_channel and permissions.read_message_history):
         return False
-    if isinstance(channel, discord.Thread) and channel.is_private() and not theirs.manage_threads:
+    if isinstance(channel, discord.Thread) and channel.is_private() and not permissions.manage_threads:
         try:
             async with refusals(guild, "view_channel", channel.id):
                 await channel.fetch_member(member.id)
@@ -59,5 +59,5 @@ def _sees_all(guild: discord.Guild, member: discord.Member, room: str) -> bool:
     channel = guild.get_channel(int(parent)) if thread and parent.isdecimal() else None
     if channel is None:
         return False
-    theirs = channel.permissions_for(member)
-    return theirs.view_channel and theirs.read_message_history and theirs.manage_threads
+    permissions = channel.permissions_for(member)
+    return permissions.view_channel and permissions.read_message_history and permissions.manage_threads

@@ -23,8 +23,8 @@ class ReferredMessage(Reference):
     @property
     def number(self) -> str:
         """The message's id; "0", which no message has, for an unreadable reference."""
-        where = parse_reference(self._reference, self._request.guild.id, self._request.interaction.channel_id)
-        return str(where[1]) if where is not None else "0"
+        place = parse_reference(self._reference, self._request.guild.id, self._request.interaction.channel_id)
+        return str(place[1]) if place is not None else "0"
 
     async def fetch(self) -> tuple[Message, bool] | None:
         """Fetches the message, if the asker may see it."""
@@ -52,15 +52,15 @@ def reported_message(request: DiscordRequest, message: discord.Message) -> Repor
 
 async def fetched_message(request: DiscordRequest, reference: str) -> discord.Message | None:
     """Fetches the message, if it exists and the asker may see it."""
-    where = parse_reference(reference, request.guild.id, request.interaction.channel_id)
-    if where is None or where[0] is None:
+    place = parse_reference(reference, request.guild.id, request.interaction.channel_id)
+    if place is None or place[0] is None:
         return None
-    channel = request.guild.get_channel_or_thread(where[0])
+    channel = request.guild.get_channel_or_thread(place[0])
     if not isinstance(channel, Readable) or not await can_see_channel(request.guild, request.member, channel):
         return None
     try:
         async with refusals(request.guild, "read_message_history", channel.id):
-            message = await channel.fetch_message(where[1])
+            message = await channel.fetch_message(place[1])
             await request.bot.authors.complete(message)
             return message
     except PlatformError:

@@ -78,7 +78,7 @@ class DiscordReply(Reply):
 
     def link(self, case: Case) -> Markup:
         """An arrow."""
-        return Markup(f"[↗]({there})" if (there := link(case)) else "")
+        return Markup(f"[↗]({address})" if (address := link(case)) else "")
 
     async def send(
         self,

@@ -218,12 +218,12 @@ def refusal(needed: Level, setup: Setup) -> str:
 
 async def still_manages(bot: DiscordBot, guild: int, member: int) -> bool:
     """Asks Discord now whether a member manages the server; False where it does not answer."""
-    there = bot.guild(community_of(guild))
-    if there is None:
+    server = bot.guild(community_of(guild))
+    if server is None:
         return False
     try:
-        async with refusals(there, None, 0):
-            current = await there.fetch_member(member)
+        async with refusals(server, None, 0):
+            current = await server.fetch_member(member)
     except PlatformError:
         return False
     return level_of(current.guild_permissions, current, await bot.setup(community_of(guild))) >= Level.MANAGER

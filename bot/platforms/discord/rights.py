@@ -69,8 +69,8 @@ def missing_right(guild: discord.Guild, right: str, channel: int = 0) -> Notice:
     role = inline(guild.self_role.name if guild.self_role else guild.me.display_name)
     name = Notice(f"right-{right}")
     fix = Notice("fix-channel" if channel else "fix-role", {"role": role, "right": name})
-    where = Notice("missing-where", {"channel": f"<#{channel}>"}) if channel else Notice("missing-where-server")
-    return Notice("missing-right", {"right": name, "where": where, "fix": fix})
+    place = Notice("missing-where", {"channel": f"<#{channel}>"}) if channel else Notice("missing-where-server")
+    return Notice("missing-right", {"right": name, "where": place, "fix": fix})
 
 
 def in_use(policy: Policy) -> frozenset[str]:

@@ -221,11 +221,11 @@ class Discord(DiscordBot):
         """Counts an unreadable event. If it was about a message, the room is read again from there, or from shortly
         before now."""
         self.health.fails("events")
-        where = data if isinstance(data, dict) and event.startswith("MESSAGE_") else {}
-        channel = str(where.get("channel_id"))
+        fields = data if isinstance(data, dict) and event.startswith("MESSAGE_") else {}
+        channel = str(fields.get("channel_id"))
         if self.client is None or not channel.isdecimal():
             return
-        room, number = self.client.get_channel(int(channel)), str(where.get("id"))
+        room, number = self.client.get_channel(int(channel)), str(fields.get("id"))
         if room is None:
             return
         recent = discord.utils.time_snowflake(datetime.now(UTC) - A_LITTLE)

@@ -59,8 +59,8 @@ class Titles:
         self._bot.begin_work()
         creator = await self._member(guild, int(occasion.get("creator_id") or 0)) if is_new else None
         setup = await self._bot.setup(community_of(guild.id))
-        who = NOBODY if creator is None else author_of(creator, setup.moderator_roles, is_bot=creator.bot)
-        if (event := occasion_event(occasion, who)) is not None:
+        author = NOBODY if creator is None else author_of(creator, setup.moderator_roles, is_bot=creator.bot)
+        if (event := occasion_event(occasion, author)) is not None:
             await self._bot.pipeline.receive(event)
 
     async def _read_title(self, thread: discord.Thread, owner: discord.Member | None) -> None:

@@ -208,8 +208,8 @@ class ActionCalls:
                 await self._say(int(author.id), text)
                 return
         name = html.escape(one_line(author.name, 64) or "…")
-        who = name if is_channel(author) else f'<a href="tg://user?id={author.id}">{name}</a>'
-        text = say(setup.language, "warn-author-here", author=who, messages=messages)
+        mention = name if is_channel(author) else f'<a href="tg://user?id={author.id}">{name}</a>'
+        text = say(setup.language, "warn-author-here", author=mention, messages=messages)
         await self._say(chat, text, topic_of(key.room))
 
     async def _title(self, bot: BotApi, chat: int) -> str:
@@ -274,16 +274,16 @@ def right_for(action: Action) -> str | None:
 
 def refused(message: str, right: str | None) -> Exception:
     """Which of our errors one of Telegram's sentences is."""
-    said = message.lower()
-    if any(part in said for part in _IMMUNE):
+    lowered = message.lower()
+    if any(part in lowered for part in _IMMUNE):
         return MissingPermission(Notice("missing-immune-telegram"))
-    if any(part in said for part in _SUPERGROUP):
+    if any(part in lowered for part in _SUPERGROUP):
         return MissingPermission(Notice("missing-supergroup"))
-    if any(part in said for part in _NO_RIGHT) and right is not None:
+    if any(part in lowered for part in _NO_RIGHT) and right is not None:
         return MissingPermission(missing_right(right))
-    if "can't be deleted" in said:
+    if "can't be deleted" in lowered:
         return MissingPermission(Notice("missing-48-hours"))
-    if any(part in said for part in _GONE):
+    if any(part in lowered for part in _GONE):
         return Gone(message)
     return MissingPermission(Notice("missing-refused-telegram", {"text": message}))
 

@@ -61,11 +61,11 @@ def card_text(card: Card, case: Case, language: Language) -> str:
     if card.author_id.isdecimal():
         author = f'<a href="tg://user?id={card.author_id}">{html.escape(one_line(card.author, 64)) or "…"}</a>'
     parts = [f"<b>{html.escape(card.title)}</b>", block(card.text, language)]
-    where = link(case)
-    jump = f' · <a href="{where}">{say(language, "card-jump")}</a>' if where else ""
+    address = link(case)
+    jump = f' · <a href="{address}">{say(language, "card-jump")}</a>' if address else ""
     parts.append(f"{say(language, 'card-author')}: {author}{jump}")
     parts += [html.escape(line) for line in card.lines]
-    parts += [f"{who(moderator)}: {html.escape(said)}" for moderator, said in card.words[-8:]]
+    parts += [f"{who(moderator)}: {html.escape(answer)}" for moderator, answer in card.words[-8:]]
     parts.append(f"<i>{html.escape(card.footer)}</i>")
     return "\n".join(parts)
 

@@ -55,8 +55,8 @@ class Clicks:
         message, sender = query.get("message") or {}, query["from"]
         if not message or not number.isdecimal() or len(number) > 6 or asker != str(sender["id"]):
             return
-        where = message["chat"]["id"]
-        if where != sender["id"] and not self._bot.groups.watched_from(where):
+        chat = message["chat"]["id"]
+        if chat != sender["id"] and not self._bot.groups.watched_from(chat):
             return
         groups = await choices(self._bot, {**message, "from": sender})
         language = language_of(str(sender.get("language_code") or "en"))

@@ -46,8 +46,8 @@ def choice(
         InlineKeyboardButton(sign, callback_data=_fitting(f"page:{other % pages}:{user}:", command, verb))
         for sign, other in (("◀", page - 1), ("▶", page + 1))
     ]
-    said = {"count": len(groups), "page": page + 1, "pages": pages}
-    return say(language, "telegram-which-of-many", **said), InlineKeyboardMarkup([*rows, turns])
+    values = {"count": len(groups), "page": page + 1, "pages": pages}
+    return say(language, "telegram-which-of-many", **values), InlineKeyboardMarkup([*rows, turns])
 
 
 def _fitting(first: str, command: str, verb: str) -> str:

@@ -75,44 +75,44 @@ class PrivateChat:
 
     async def click(self, query: Json, verb: str, rest: str) -> str:
         """Handles a button of the private chat; returns the words that Telegram shows for a moment."""
-        chat_text, _, what = rest.partition(":")
+        chat_text, _, deed = rest.partition(":")
         chat = self._bot.groups.now_at(int(chat_text)) if _CHAT.fullmatch(chat_text) else 0
         if not self._bot.groups.knows(chat) or not query.get("message"):
             return ""
         message = {**query["message"], "from": query["from"], "sender_chat": None}
-        needed = BUTTONS[RESUME if what == RESUME else verb]
+        needed = BUTTONS[RESUME if deed == RESUME else verb]
         request = await checked_request(self._bot, message, chat, fresh=needed is Right.MANAGE, click=query)
         if request is None:
             return ""
         if not request.is_in_place:
             return say(request.language, "telegram-elsewhere")
         if verb == "in":
-            asker, _, what = what.partition(":")
+            asker, _, deed = deed.partition(":")
             if asker != str(request.user):
                 return say(request.language, "telegram-asked-by-another")
             if not await self._bot.is_with(chat, request.user):
                 return say(request.language, "telegram-not-with")
             self._bot.groups.choose(request.user, chat)
-            name, _, rest = what.partition(" ")
+            name, _, rest = deed.partition(" ")
             await self._commands.run(name, rest, message, chat)
             return ""
         if verb == "mine":
             if request.where != request.user:
                 return say(request.language, "telegram-elsewhere")
-            if what in ("export", "erase"):
-                await self._bot.conversation.privacy.mydata(request, what)
-            elif what in ("yes", "no"):
-                await self._bot.conversation.privacy.consent(request, what)
+            if deed in ("export", "erase"):
+                await self._bot.conversation.privacy.mydata(request, deed)
+            elif deed in ("yes", "no"):
+                await self._bot.conversation.privacy.consent(request, deed)
             return ""
         if not request.may_with(needed):
             return request.refusal_for(needed)
-        if what == RESUME:  # below a notice, not on the screen of the set-up
+        if deed == RESUME:  # below a notice, not on the screen of the set-up
             await self._bot.conversation.cases.resume(request)
             return request.reply.note_text
         policy = await self._bot.pipeline.policy(request.community)
-        if too_much := request.beyond(request.lacks(_after(policy, what))):
+        if too_much := request.beyond(request.lacks(_after(policy, deed))):
             return html.unescape(too_much)
-        await self._change(request, what)
+        await self._change(request, deed)
 
         async def draw(_: bool) -> None:
             after = await checked_request(self._bot, message, chat)
@@ -137,8 +137,10 @@ class PrivateChat:
         if here is None or not bot.groups.knows(chat):
             return False
         needed, language = DEEDS["start mods_…"], bot.groups.setup_of_chat(where).language
-        there = await checked_request(bot, message, chat, fresh=True) if here.may_with(needed) and here.user else None
-        if there is None or not there.may_with(needed):
+        own_request = (
+            await checked_request(bot, message, chat, fresh=True) if here.may_with(needed) and here.user else None
+        )
+        if own_request is None or not own_request.may_with(needed):
             refusal = "telegram-link-both" if here.user else "not-anonymous"
             await bot.answers.send(where, html.escape(say(language, refusal)), language)
             return False
@@ -146,7 +148,7 @@ class PrivateChat:
             await bot.answers.send(where, html.escape(say(language, "telegram-link-moderated")), language)
             return False
         await bot.change_setup(chat, alert_room=str(where), done=True)
-        await bot.answers.send(where, there.say("setup-test-card"), there.language)
+        await bot.answers.send(where, own_request.say("setup-test-card"), own_request.language)
         return True
 
     async def _change(self, request: TelegramRequest, what: str) -> None:

@@ -96,7 +96,7 @@ class TelegramReply(Reply):
 
     def link(self, case: Case) -> Markup:
         """An arrow."""
-        return Markup(f'<a href="{there}">↗</a>' if (there := link(case)) else "")
+        return Markup(f'<a href="{address}">↗</a>' if (address := link(case)) else "")
 
     async def send(
         self,

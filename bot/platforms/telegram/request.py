@@ -133,8 +133,8 @@ class TelegramRequest(RequestContext):
         its managers to teach. A text of another chat of a linked community is not shown."""
         if key.platform != PLATFORM or key.community not in self.bot.groups.communities_of(self.chat):
             return False
-        where = key.message.partition(":")[0]
-        return key.room == EXAMPLES or self.bot.groups.now_at(int(where)) == self.chat
+        chat = key.message.partition(":")[0]
+        return key.room == EXAMPLES or self.bot.groups.now_at(int(chat)) == self.chat
 
     async def recent_messages(self, limit: int) -> tuple[Markup, list[Message]]:
         """Returns messages from the journal: Telegram lets no bot read earlier messages."""

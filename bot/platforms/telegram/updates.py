@@ -272,10 +272,10 @@ class Polling:
     async def _updates(self, bot: BotApi) -> list[Any]:
         """Returns the updates as JSON, as they came: an update that the library cannot parse must not block the
         others."""
-        asked: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": list(ALLOWED)}
+        parameters: dict[str, Any] = {"timeout": LONG_POLL_S, "limit": AT_ONCE, "allowed_updates": list(ALLOWED)}
         if self.offset is not None:
-            asked["offset"] = self.offset
-        answer = await bot.ask("getUpdates", timeout_s=LONG_POLL_S + 10, **asked)
+            parameters["offset"] = self.offset
+        answer = await bot.ask("getUpdates", timeout_s=LONG_POLL_S + 10, **parameters)
         if not isinstance(answer, list):
             raise UnreadableAnswer("getUpdates: the answer is no list")
         return answer
@@ -295,8 +295,8 @@ class Webhook:
         """Until cancelled. What is not on disk is answered with 500, so that Telegram brings it again."""
 
         async def take(request: web.Request) -> web.Response:
-            given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
-            if not hmac.compare_digest(given.encode(), self.secret.encode()):
+            secret = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+            if not hmac.compare_digest(secret.encode(), self.secret.encode()):
                 return web.Response(status=403)
             try:
                 async with asyncio.timeout(BODY_WITHIN_S):

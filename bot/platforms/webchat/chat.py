@@ -130,8 +130,8 @@ class WebChat:
 
     def _restrict(self, key: MessageKey, author: Author, action: Action, wanted: Restriction) -> Unchanged | None:
         now, own = datetime.now(UTC), self._own.setdefault(author.id, [])
-        asked = OwnRestriction(key.message, key.revision, action.name, wanted)
-        change = to_restrict(self._standing(author.id, now), asked, own, now)
+        planned = OwnRestriction(key.message, key.revision, action.name, wanted)
+        change = to_restrict(self._standing(author.id, now), planned, own, now)
         if change.keep is not None:
             kept = others(own, key.message, action.name)
             self._own[author.id] = [*kept, replace(change.keep, is_set=True)]

@@ -96,8 +96,8 @@ class PlainReply(Reply):
 
     async def send_card(self, card: Card, case: Case) -> None:
         """Shows the card's lines; its buttons are on the card beside the chat."""
-        said = [f"{moderator}: {words}" for moderator, words in card.words]
-        self._chat.answer("\n".join([card.title, self.block(card.text), *card.lines, *said, card.footer]))
+        answers = [f"{moderator}: {words}" for moderator, words in card.words]
+        self._chat.answer("\n".join([card.title, self.block(card.text), *card.lines, *answers, card.footer]))
 
     async def send_next(self, card: Card, case: Case, first: int, remaining: int) -> None:
         """The card, and how many are left."""
