@@ -60,10 +60,10 @@ LINES = [
     (made(WORDLESS), ["There are no words in it"]),
     (
         made(replace(HATE, flags=("disguised", "moderator"))),
-        ["its disguise is undone", "A moderator wrote it"],
+        ["only after undoing a disguise", "A moderator wrote it"],
     ),
-    (made(case={"edited": "clear"}), ["now it would not be flagged"]),
-    (made(case={"edited": "action"}), ["Edited since; what is new"]),
+    (made(case={"edited": "clear"}), ["I would not flag the new text"]),
+    (made(case={"edited": "action"}), ["Edited since. The new text"]),
 ]
 
 

@@ -99,7 +99,7 @@ async def test_an_edit_that_makes_it_better_is_noted_on_the_card(store: Store) -
         await scene.edits(message, "sorry")
         case = await scene.case()
         assert case.message.text == "HATE" and case.edited == "clear"
-        assert any("would not be flagged" in line for line in (await scene.case_service.card(case, "en")).lines)
+        assert any("would not flag the new text" in line for line in (await scene.case_service.card(case, "en")).lines)
 
 
 async def test_in_shadow_mode_too_there_is_one_case(store: Store) -> None:

@@ -65,7 +65,7 @@ async def test_a_server_that_refuses_everything_rests_and_nobody_else(scene: Sce
     here, there = overview.places
     assert overview.trouble is None and not any("refused" in problem.text() for problem in there.problems)
     assert "500 calls were refused within ten minutes, most of them here" in here.problems[0].text()
-    told = "nobody else waits for it"
+    told = "other communities do not wait"
     await scene.server.until(lambda: any(told in one.content for one in scene.alerts.messages.values()))
     assert told in (await scene.runs(scene.mod, "status")).content
     left = [row for row in await unfinished(scene.store, "discord") if row.state in ("intended", "sent")]

@@ -64,7 +64,7 @@ async def test_a_group_that_refuses_everything_rests_and_no_other(scene: Scene) 
     overview = await scene.telegram.overview()
     resting = [place.community for place in overview.places if any("refused" in one.text() for one in place.problems)]
     assert overview.trouble is None and resting == [scene.community]
-    told = "nobody else waits for it"
+    told = "other communities do not wait"
     await scene.server.until(lambda: any(told in one.text for one in scene.server.by_bot(scene.board)), timeout_s=60)
     left = [row for row in await unfinished(scene.store, "telegram") if row.state in ("intended", "sent")]
     assert left, "what was not asked for waits in the journal"
