@@ -62,7 +62,7 @@ async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path)
         assert done.returncode in (module.PROMOTED, module.NOTHING), done.stderr
         told = " ".join(done.stderr.split())
         assert f"{end} corrections teach only the norms of their own communities" in told
-        assert f"{OUTSIDE} ({end})" in told and "name under [learning] trusted in config.toml" in told
+        assert f"{OUTSIDE} ({end})" in told and "add it to [learning] trusted in config.toml" in told
         assert f"{end} × community not trusted" in told
         folder = registry.folder(registry.current())
         assert same_weights(folder, SHIPPED) and not read_manifest(folder).examples

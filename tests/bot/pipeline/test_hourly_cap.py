@@ -6,6 +6,7 @@ import pytest
 
 from bot.domain.event import Message
 from bot.domain.policy import LabelPolicy, Mode, Strikes
+from bot.domain.row_state import RowState
 from bot.store import Store
 from model.labels import Label
 from tests.bot.scenes import COMMUNITY, Room, room
@@ -50,14 +51,14 @@ async def test_decisions_already_in_hand_are_not_carried_out_either(store: Store
         await scene.enforce(
             hate=LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "warn")), max_actions_per_hour=2
         )
-        for name in ("ann", "ben", "cem"):  # ann's and ben's warnings wait for more to name
+        for name in ("ann", "ben", "cem"):  # the first two warnings wait for more to name
             await scene.says(name, "HATE", wait=False)
         await scene.settled()
         assert not scene.chat.did("warn")
-        states = {case.author.name: case.message.state for case in await store.cases(COMMUNITY)}
-        assert states["Ann"] == states["Ben"] == "stopped"
-        case = next(case for case in await store.cases(COMMUNITY) if case.author.name == "Ann")
-        assert any("acting was paused" in line for line in (await scene.case_service.card(case, "en")).lines)
+        stopped = [case for case in await store.cases(COMMUNITY) if case.message.state is RowState.STOPPED]
+        assert len(stopped) >= 2  # whichever come first; the third may be decided when acting is paused already
+        for case in stopped:
+            assert any("acting was paused" in line for line in (await scene.case_service.card(case, "en")).lines)
 
 
 async def test_one_flooder_and_a_raid_of_new_accounts_do_not_use_it_up(store: Store) -> None:
