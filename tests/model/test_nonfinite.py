@@ -27,9 +27,9 @@ OVERFLOW = "kumquat"
 def test_there_is_no_verdict_with_such_a_probability(label: Label, number: float) -> None:
     """A verdict with NaN is refused, because NaN is below every threshold."""
     shares = {**dict.fromkeys(Label, 1 / 3), label: number}
-    with pytest.raises(ValueError, match="no probabilities"):
+    with pytest.raises(ValueError, match="are not probabilities"):
         Verdict(shares, "stub", "global/stub")
-    with pytest.raises(ValueError, match="no probabilities"):
+    with pytest.raises(ValueError, match="are not probabilities"):
         Verdict(dict.fromkeys(Label, 1 / 3), "stub", "global/stub", categories={"spam": number})
 
 
