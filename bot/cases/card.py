@@ -9,7 +9,7 @@ from typing import Literal
 
 from bot.cases.explanation import Explanation
 from bot.domain.action import action_text, is_reversible
-from bot.domain.case import Case, Journalled, UnchangedAction
+from bot.domain.case import Case, CaseState, Journalled, UnchangedAction
 from bot.domain.correction import Correction
 from bot.domain.decision import UNREAD, WORDLESS, Band, Decision
 from bot.domain.event import Attached
@@ -184,7 +184,7 @@ def digest_title(cases: Sequence[Case], language: Language) -> str:
 
 def digest_line(case: Case, language: Language) -> str:
     """One case in a digest, without its text."""
-    state = say(language, f"state-{case.state}") if case.state != "open" else done_text(case, language)
+    state = say(language, f"state-{case.state}") if case.state is not CaseState.OPEN else done_text(case, language)
     return say(language, "digest-line", title=title(case, language), state=state, case=case.id)
 
 
@@ -196,7 +196,7 @@ def _said(case: Case, words: Sequence[Correction], language: Language) -> tuple[
         answers.append(
             (said.moderator, say(language, "said-right" if said.label == shown_text else "said-wrong", label=label))
         )
-    if case.undone and case.moderator and case.state == "undone":
+    if case.undone and case.moderator and case.state is CaseState.UNDONE:
         answers.append((case.moderator, say(language, "said-undone")))
     return tuple(answers)
 

@@ -5,7 +5,7 @@ from bot.cases.service import CaseService, Outcome
 from bot.conversation.context import Markup, RequestContext
 from bot.conversation.explain import Explain
 from bot.domain.action import Delete, action_text
-from bot.domain.case import Case
+from bot.domain.case import Case, CaseState
 from bot.domain.platform import MissingPermission, PlatformError, Unreachable
 from bot.pipeline.pipeline import Pipeline
 from bot.store import Store
@@ -88,7 +88,7 @@ class CaseAnswers:
             case
             for number in numbers
             if (case := await self.case(context, number)) is not None
-            and case.state == "open"
+            and case.state is CaseState.OPEN
             and await context.may_read(case.message.key)
         ]
         if not waiting:

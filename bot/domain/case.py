@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from bot.domain.action import Action
 from bot.domain.decision import Decision
@@ -50,6 +51,15 @@ class UnchangedAction:
     undoes: bool
 
 
+class CaseState(StrEnum):
+    """What moderators have said of a case. The values are what the store keeps."""
+
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    CORRECTED = "corrected"
+    UNDONE = "undone"
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One alert card and its history, with the message it is about."""
@@ -57,7 +67,7 @@ class Case:
     id: int
     message: Journalled
     author: Author
-    state: str
+    state: CaseState
     moderator: str | None
     corrected_label: str | None
     undone: bool

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.domain.case import Case
+from bot.domain.case import Case, CaseState
 from bot.domain.decision import QUOTED
 from bot.domain.event import Kind
 from bot.domain.policy import Policy
@@ -77,10 +77,10 @@ def answered(cases: Sequence[Case]) -> list[Answered]:
     cards = []
     for case in cases:
         decision = case.decision
-        label = decision.label if case.state == "confirmed" else case.corrected_label
+        label = decision.label if case.state is CaseState.CONFIRMED else case.corrected_label
         if BESIDE & set(decision.flags):
             continue
-        if case.state in ("confirmed", "corrected") and label and decision.label in HARMFUL:
+        if case.state in (CaseState.CONFIRMED, CaseState.CORRECTED) and label and decision.label in HARMFUL:
             cards.append(Answered(decision.label, decision.score, Label(label)))
     return cards
 

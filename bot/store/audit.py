@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.case import CaseState
 from bot.domain.decision import Band
 from bot.store import tables as t
 from bot.store.writer import Writer
@@ -34,7 +35,7 @@ class Audit:
             .order_by(sa.func.random())
             .limit(count)
         )
-        card = {"state": "open", "undone": False, "created_at": t.naive(now)}
+        card = {"state": CaseState.OPEN, "undone": False, "created_at": t.naive(now)}
 
         def work(connection: sa.Connection) -> list[int]:
             rows = connection.execute(clear).scalars().all()

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.domain.case import Case
+from bot.domain.case import Case, CaseState
 from bot.domain.correction import Correction
 from bot.domain.decision import Band
 from bot.domain.event import Author, MessageKey
@@ -95,7 +95,7 @@ class CaseQueries:
             id=row["case_id"],
             message=from_row(row, self.sealer),
             author=author,
-            state=row["case_state"],
+            state=CaseState(row["case_state"]),
             moderator=row["moderator"],
             corrected_label=row["corrected_label"],
             undone=row["undone"],

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.domain.action import Action, to_json
+from bot.domain.case import CaseState
 from bot.domain.correction import CorrectionOutcome, compare
 from bot.domain.decision import example
 from bot.domain.event import EXAMPLES, MessageKey
@@ -41,7 +42,7 @@ class CaseRecords(Queries):
         last = sa.select(t.correction.c.basis).where(t.correction.c.case_id == case)
         last = last.order_by(t.correction.c.id.desc()).limit(1)
         values = {"moderator": moderator, "corrected_label": None if confirms else label}
-        values["state"] = "confirmed" if confirms else "corrected"
+        values["state"] = CaseState.CONFIRMED if confirms else CaseState.CORRECTED
         changed = sa.update(t.case).where(t.case.c.id == case).values(values)
 
         def work(connection: sa.Connection) -> CorrectionOutcome:
@@ -72,7 +73,7 @@ class CaseRecords(Queries):
             decision=example(Label(label)).to_json(),
             enforced=False,
         )
-        card = {"state": "confirmed", "moderator": moderator, "undone": False, "created_at": t.naive(now)}
+        card = {"state": CaseState.CONFIRMED, "moderator": moderator, "undone": False, "created_at": t.naive(now)}
         word = {"moderator": moderator, "label": label, "basis": "authored", "created_at": t.naive(now)}
 
         def work(connection: sa.Connection) -> int:
@@ -92,7 +93,11 @@ class CaseRecords(Queries):
         """
         not_undone = sa.and_(t.case.c.id == case, t.case.c.undone.is_(False))
         undone = sa.update(t.case).where(not_undone).values(undone=True, moderator=moderator)
-        closed = sa.update(t.case).where(t.case.c.id == case, t.case.c.state == "open").values(state="undone")
+        closed = (
+            sa.update(t.case)
+            .where(t.case.c.id == case, t.case.c.state == CaseState.OPEN)
+            .values(state=CaseState.UNDONE)
+        )
         listed = [to_json(action) for action in todo]
 
         def work(connection: sa.Connection) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from bot.domain.case import CaseState
 from bot.domain.row_state import ACTING, DECIDED, UNDECIDED, RowState, sql_list
 from bot.store import tables as t
 
@@ -135,7 +136,7 @@ def score(connection: sa.Connection, rows: Sequence[Scored]) -> list[int | None]
     for row in rows:
         if row.takes is not None:
             _take_over(connection, row.takes, row.row)
-        values = {"message_id": row.row, "state": "open", "undone": False, "created_at": t.naive(row.now)}
+        values = {"message_id": row.row, "state": CaseState.OPEN, "undone": False, "created_at": t.naive(row.now)}
         opened = connection.execute(_OPENED, values).scalar_one_or_none() if row.opens else None
         cases.append(connection.execute(_THERE, values).scalar_one() if row.opens and opened is None else opened)
     last = list({row.row: row for row in rows}.values())
@@ -194,7 +195,7 @@ def _take_over(connection: sa.Connection, case: int, row: int) -> None:
     """An open case is about a later revision of its message from now on; the one before is without a case then, so its
     author is forgotten. What members reported goes with it."""
     query = sa.select(t.case.c.message_id).where(t.case.c.id == case)
-    open_ = query.where(t.case.c.state == "open", t.case.c.undone.is_(False))
+    open_ = query.where(t.case.c.state == CaseState.OPEN, t.case.c.undone.is_(False))
     if (before := connection.execute(open_).scalar_one_or_none()) is None:
         return
     if connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row)).first() is not None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from bot.domain.case import CaseState
 from bot.domain.policy import Policy, valid_parts
 from bot.domain.row_state import RowState
 from bot.store import tables as t
@@ -36,7 +37,7 @@ class Queries(CaseQueries, MessageQueries):
         queries = (
             count.select_from(t.message).where(seen, t.message.c.state != RowState.UNCHANGED, without_examples()),
             count.select_from(cases).where(opened, without_examples()),
-            count.select_from(cases).where(opened, without_examples(), t.case.c.state != "open"),
+            count.select_from(cases).where(opened, without_examples(), t.case.c.state != CaseState.OPEN),
             sa.select(sa.func.count(t.message.c.message.distinct()))
             .select_from(t.message.outerjoin(t.case))
             .where(acted),

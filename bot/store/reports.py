@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.case import CaseState
 from bot.store import tables as t
 from bot.store.writer import Writer
 
@@ -37,7 +38,7 @@ class Reports:
 
 def open_case(connection: sa.Connection, row: int, now: datetime) -> int:
     """Returns the journal row's case, within the caller's transaction; opens one if there was none."""
-    values = {"message_id": row, "state": "open", "undone": False, "created_at": t.naive(now)}
+    values = {"message_id": row, "state": CaseState.OPEN, "undone": False, "created_at": t.naive(now)}
     connection.execute(insert(t.case).values(values).on_conflict_do_nothing())
     numbers = connection.execute(sa.select(t.case.c.id).where(t.case.c.message_id == row))
     number: int = numbers.scalar_one()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.domain.case import Journalled
+from bot.domain.case import CaseState, Journalled
 from bot.domain.event import MessageKey
 from bot.store import tables as t
 from bot.store.message_rows import from_row
@@ -56,5 +56,5 @@ class Revisions:
 
     def _revision(self, row: sa.RowMapping) -> Revision:
         undone = bool(row["undone"])
-        answered = row["case_id"] is not None and (row["case_state"] != "open" or undone)
+        answered = row["case_id"] is not None and (row["case_state"] != CaseState.OPEN or undone)
         return Revision(from_row(row, self._sealer), row["case_id"], answered, undone)

@@ -8,7 +8,7 @@ import pytest
 
 from bot.cases.card import card, digest_line, digest_title
 from bot.domain.action import Ban, Delete, Timeout, Warn
-from bot.domain.case import Case, Journalled, UnchangedAction
+from bot.domain.case import Case, CaseState, Journalled, UnchangedAction
 from bot.domain.correction import Correction
 from bot.domain.decision import Band, Decision
 from bot.domain.event import Attached, Author, MessageKey
@@ -28,7 +28,7 @@ def made(decision: Decision = HATE, *, case: dict[str, Any] | None = None, **mes
     """A case about a message of Ann's."""
     key = MessageKey("stub", "friends", "lounge", "1")
     row = Journalled(1, key, RowState.DONE, "you vermin", decision, {}, "global/v1", NOON)
-    fields = {"state": "open", "moderator": None, "corrected_label": None, "undone": False, "teaches": None}
+    fields = {"state": CaseState.OPEN, "moderator": None, "corrected_label": None, "undone": False, "teaches": None}
     return Case(7, replace(row, **message), Author("42", "Ann"), created_at=NOON, **{**fields, **(case or {})})
 
 
@@ -119,7 +119,7 @@ def test_a_cards_buttons(case: Case, verbs: list[str]) -> None:
 
 def test_what_moderators_said_and_reports() -> None:
     """In order, the undo last; the number of reports first."""
-    case = made(case={"state": "undone", "undone": True, "moderator": "eve"})
+    case = made(case={"state": CaseState.UNDONE, "undone": True, "moderator": "eve"})
     words = [Correction("dana", "hate", NOON), Correction("eve", "neutral", NOON)]
     shown = card(case, "en", words=words, reports=2)
     assert shown.words == (("dana", "👍 correct (hate)"), ("eve", "👎 it is neutral"), ("eve", "undone"))
@@ -136,6 +136,6 @@ def test_a_card_speaks_every_language(case: Case, language: Any) -> None:
 
 def test_a_digest_counts_messages_and_authors() -> None:
     """And names each case's state."""
-    cases = [made(author="a"), made(author="a"), made(author="b", case={"state": "corrected"})]
+    cases = [made(author="a"), made(author="a"), made(author="b", case={"state": CaseState.CORRECTED})]
     assert digest_title(cases, "en") == "3 messages by 2 authors need a look"
     assert digest_line(cases[2], "en") == "hate 91 % · corrected · case 7"

@@ -8,7 +8,7 @@ import pytest
 
 from bot.console.event_feed import Feed
 from bot.console.feed_events import follow
-from bot.domain.case import Case, Journalled
+from bot.domain.case import Case, CaseState, Journalled
 from bot.domain.decision import Band, Decision
 from bot.domain.event import NOBODY, MessageKey
 from bot.domain.notice import Notice
@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY = MessageKey("webchat", "town", "lounge", "1")
 DECISION = Decision(Band.ALERT, Label.HATE, 0.6, 0.5)
 MESSAGE = Journalled(7, KEY, RowState.DONE, "text", DECISION, {"hate": 0.6}, "global/1", NOW)
-CASE = Case(3, MESSAGE, NOBODY, "open", None, None, False, None, NOW)
+CASE = Case(3, MESSAGE, NOBODY, CaseState.OPEN, None, None, False, None, NOW)
 RAID = Notice("notice-flood")
 
 
