@@ -68,6 +68,23 @@ def conservative_view(text: str) -> str:
     Joiners stay beside scripts and emoji that need them. The work is linear in the text, and the view has at most
     `MAX_CHARACTERS` characters.
     """
+    return " ".join(_cleaned(text).split())
+
+
+def line_view(text: str) -> str:
+    """The conservative view with a line break between lines that are not empty: a line's end is a sentence's end."""
+    lines = (" ".join(line.split()) for line in _cleaned(text).splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def views(text: str) -> tuple[str, str]:
+    """Both views of a text: (conservative with its line breaks, aggressive)."""
+    plain = line_view(text)
+    return plain, _undisguised(plain.replace("\n", " "))
+
+
+def _cleaned(text: str) -> str:
+    """The conservative view with all its white space."""
     text = _shortened(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # replaces lone surrogates
@@ -77,15 +94,7 @@ def conservative_view(text: str) -> str:
         text = _shortened(_compatible(text))
         text = _drop_joiners(_INVISIBLE.sub("", text))
         text = _thin_marks(text) if _POSSIBLE_MARKS.search(text) else text
-    if not text.isprintable():
-        text = _CONTROL.sub("", text)
-    return " ".join(text.split())
-
-
-def views(text: str) -> tuple[str, str]:
-    """Both views of a text: (conservative, aggressive)."""
-    plain = conservative_view(text)
-    return plain, _undisguised(plain)
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def _undisguised(text: str) -> str:
