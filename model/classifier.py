@@ -32,6 +32,7 @@ class Verdict:
     stop it.
 
     `windows` is the number of overlapping pieces that a long text was read in; the most harmful piece decides.
+    `part` is the sentence or short window that decided, "" where the whole did (`model.serving.reading`).
     `stand_in` is True where another base answered for the configured one: such a verdict may flag, never punish.
     `categories` has the probability of each of the item's own categories (they sum to 1); empty where the base does
     not read instructions.
@@ -42,6 +43,7 @@ class Verdict:
     adapter: str
     prompt: str = ""
     windows: int = 1
+    part: str = ""
     stand_in: bool = False
     categories: Mapping[str, float] = field(default_factory=dict)
 
