@@ -25,8 +25,8 @@ SHORT_WINDOWS = (6, 12)
 """Widths in words of the short windows within a sentence."""
 READ_WINDOW = 16
 """Width in words of the short windows that a base without spans reads, in longer sentences."""
-READ_PARTS, READ_SHARE = 16, 2.0
-"""Parts that a base without spans reads, at most, and about how much longer than the whole they may be together."""
+READ_PARTS, READ_SHARE = 16, 1.0
+"""Parts that a base without spans reads, at most, and about their length together in relation to the whole."""
 
 WHOLE_SHARE = 0.9
 """A sentence with so much of the text is the whole to a base without spans."""
@@ -110,36 +110,22 @@ class Reading:
 
 
 def read(base: Base, text: str, *, with_parts: bool = True) -> Reading:
-    """Cuts a text for this base; an empty text is one empty window."""
+    """Cuts a text for this base; an empty text is one empty window.
+
+    A base that answers prompts also reads the whole without words that imitate the prompt's answers.
+    """
     lines = line_view(text)
-    view, size = lines.replace("\n", " "), base.window_tokens
-    places = _spans(lines) if with_parts else []
-    if places and isinstance(base, ReadsSpans):
-        ids, starts = base.encode_with_starts(view)
-        spans = [
-            (bisect_left(starts, start), bisect_left(starts, end)) for start, end in (place for place, _ in places)
-        ]
-    else:
-        ids, spans = base.encode(view), []
-    cuts = [(start, min(start + size, len(ids))) for start in _starts(len(ids), size, view)]
-    of_cut: list[list[int]] = [[] for _ in cuts]
-    firsts = [start for start, _ in cuts]
-    for number, (start, end) in enumerate(spans):
-        cut = bisect_right(firsts, start) - 1
-        if cut >= 0 and start < end <= cuts[cut][1]:
-            of_cut[cut].append(number)
-    windows = tuple(
-        Window(
-            base.frame(ids[start:end]),
-            tuple((spans[number][0] - start, spans[number][1] - start) for number in numbers),
-            tuple(places[number][0] for number in numbers),
-            tuple(places[number][1] for number in numbers),
-        )
-        for (start, end), numbers in zip(cuts, of_cut, strict=True)
-    )
-    if not with_parts or isinstance(base, ReadsSpans):
+    view = lines.replace("\n", " ")
+    if not with_parts:
+        return Reading(view, _windows(base, view))
+    if isinstance(base, ReadsSpans) and (places := _spans(lines)):
+        return Reading(view, _windows(base, view, places))
+    windows = _windows(base, view)
+    if isinstance(base, ReadsSpans):
         return Reading(view, windows)
-    return Reading(view, windows, tuple(_parts_to_read(lines, view, unforged=isinstance(base, ReadsInstructions))))
+    if isinstance(base, ReadsInstructions) and (plain := without_forged_answers(view)) not in ("", view):
+        windows += _windows(base, plain)
+    return Reading(view, windows, _parts_to_read(lines))
 
 
 def frame_part(base: Base, part: str) -> Encoded:
@@ -176,7 +162,35 @@ def _spans(lines: str) -> list[tuple[parts.Span, bool]]:
     return spans
 
 
-def _parts_to_read(lines: str, view: str, *, unforged: bool) -> list[str]:
+def _windows(base: Base, view: str, places: Sequence[tuple[parts.Span, bool]] = ()) -> tuple[Window, ...]:
+    """The windows of a view. Each place is a span of the last window that begins before it, if it lies within."""
+    size = base.window_tokens
+    if places and isinstance(base, ReadsSpans):
+        ids, characters = base.encode_with_starts(view)
+    else:
+        ids, characters = base.encode(view), []
+    starts = [0]
+    if len(ids) > size:
+        starts = parts.spread([*range(0, len(ids) - size, size - OVERLAP), len(ids) - size], MAX_WINDOWS, view)
+    spans: list[list[tuple[Span, parts.Span, bool]]] = [[] for _ in starts]
+    for (first, last), is_sentence in places:
+        start, end = bisect_left(characters, first), bisect_left(characters, last)
+        number = bisect_right(starts, start) - 1
+        if start < end <= starts[number] + size:
+            span = start - starts[number], end - starts[number]
+            spans[number].append((span, (first, last), is_sentence))
+    return tuple(
+        Window(
+            base.frame(ids[start : start + size]),
+            tuple(span for span, _, _ in of_window),
+            tuple(place for _, place, _ in of_window),
+            tuple(is_sentence for _, _, is_sentence in of_window),
+        )
+        for start, of_window in zip(starts, spans, strict=True)
+    )
+
+
+def _parts_to_read(lines: str) -> tuple[str, ...]:
     """The sentences and short windows that are read by themselves, within the budget."""
     sentences = parts.find_sentences(lines)
     places = [place for place in sentences if place[1] - place[0] < WHOLE_SHARE * len(lines)]
@@ -184,13 +198,5 @@ def _parts_to_read(lines: str, view: str, *, unforged: bool) -> list[str]:
         places += parts.find_windows(lines, sentence, READ_WINDOW)
     characters = sum(end - start for start, end in places)
     most = min(READ_PARTS, int(len(places) * READ_SHARE * len(lines) / max(characters, 1)))
-    chosen = [view[start:end] for start, end in parts.spread(sorted(places), most, view)]
-    plain = without_forged_answers(view) if unforged else view
-    return [text for text in dict.fromkeys([plain, *chosen]) if text and text != view]
-
-
-def _starts(tokens: int, size: int, view: str) -> list[int]:
-    """Where the windows of the whole begin."""
-    if tokens <= size:
-        return [0]
-    return parts.spread([*range(0, tokens - size, size - OVERLAP), tokens - size], MAX_WINDOWS, view)
+    chosen = (lines[start:end].replace("\n", " ") for start, end in parts.spread(sorted(places), most, lines))
+    return tuple(dict.fromkeys(chosen))
