@@ -1,14 +1,17 @@
 """Two normalised forms of a text.
 
 The *conservative* view removes only what never has meaning (entities, compatibility forms, invisible characters,
-stacked marks); the model reads it. The *aggressive* view also undoes disguises (look-alike letters, leetspeak, spaced
-or stretched words). It can damage harmless texts, so it may only raise a score, for flagging.
+stacked marks) and writes emoji as their names; the model reads it. The *aggressive* view also undoes disguises
+(look-alike letters, leetspeak, spaced or stretched words). It can damage harmless texts, so it may only raise a score,
+for flagging.
 """
 
 import html
 import re
 import unicodedata
 from functools import lru_cache
+
+from model.emoji import name_emoji
 
 MAX_MARKS = 2
 """Combining marks kept after one base character. Real orthographies stack two or three at most, zalgo text dozens."""
@@ -65,9 +68,20 @@ _ABBREVIATION = re.compile(r"^(?:[^\W\d_]\.){2,}$")
 def conservative_view(text: str) -> str:
     """The text for the model: HTML entities, NFKC, line breaks, invisible characters and zalgo undone; meaning kept.
 
-    Joiners stay beside scripts and emoji that need them. The work is linear in the text, and the view has at most
-    `MAX_CHARACTERS` characters.
+    Joiners stay beside scripts that need them, and emoji become their names (`model.emoji`). The work is linear in the
+    text, and the view has at most `MAX_CHARACTERS` characters.
     """
+    return _with_names(_cleaned(text))
+
+
+def _with_names(text: str) -> str:
+    """The cleaned text with the names of its emoji."""
+    named = name_emoji(text)
+    return text if named == text else _shortened(" ".join(named.split()))
+
+
+def _cleaned(text: str) -> str:
+    """The conservative view, but with emoji as they are."""
     text = _shortened(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # replaces lone surrogates
@@ -84,8 +98,8 @@ def conservative_view(text: str) -> str:
 
 def views(text: str) -> tuple[str, str]:
     """Both views of a text: (conservative, aggressive)."""
-    plain = conservative_view(text)
-    return plain, _undisguised(plain)
+    cleaned = _cleaned(text)
+    return _with_names(cleaned), _with_names(_undisguised(cleaned))
 
 
 def _undisguised(text: str) -> str:

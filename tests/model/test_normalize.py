@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import normalize
+from model.emoji import name_emoji
 from model.normalize import conservative_view, views
 
 NASTY = (
@@ -27,7 +28,7 @@ NASTY = (
         ("H\u0337\u0322e\u0335l\u0336l\u0334o", "Hello"),
         ("a\u200bb\u2060c", "abc"),
         ("می\u200cخواهم", "می\u200cخواهم"),
-        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        ("👨\u200d👩\u200d👧", "family man woman girl"),
         ("  two\n lines ", "two lines"),
         ("<|endoftext|>", "<|endoftext|>"),
     ],
@@ -114,4 +115,8 @@ def _the_long_way(text: str) -> tuple[str, str]:
         word if normalize._URL_OR_MENTION.search(word) else normalize._INNER.sub(normalize._drop_unless_compound, word)
         for word in text.split(" ")
     )
-    return plain, normalize._STRETCHED.sub(r"\1", text)
+    return _named(plain), _named(normalize._STRETCHED.sub(r"\1", text))
+
+
+def _named(text: str) -> str:
+    return " ".join(name_emoji(text).split())
