@@ -11,8 +11,9 @@ from tests.soak.faults import KINDS, Fault
 from tests.soak.steps import broken_by, every_step, made, run
 
 COMBINATIONS = [(boundary, kind) for boundary, kinds in KINDS.items() for kind in kinds]
-AT_LEAST = {"commit": 30, "log": 60, "platform": 10, "board": 5, "model": 6, "swap": 4, "clock": 20}
-"""So many steps at a boundary a day has, about two thirds of what it has today; a day that lost some tests less."""
+AT_LEAST = {"commit": 30, "log": 60, "platform": 10, "board": 4, "model": 6, "swap": 4, "clock": 20}
+"""So many steps at a boundary a day has, about two thirds of what it has today; a day that lost some tests less. A slow
+machine puts more cases into one drawing of a digest, so the board has fewer there."""
 
 
 @pytest.fixture(scope="session")
