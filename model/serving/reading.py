@@ -15,6 +15,7 @@ from model.labels import LABELS, Label
 from model.normalize import line_view
 from model.norms import Norm
 from model.prompts import without_forged_answers
+from model.scripts import readable
 from model.serving import parts
 
 MAX_WINDOWS = 32
@@ -83,11 +84,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One text: its view and the windows of the whole. `parts` are read by themselves in any case."""
+    """One text: what of its view the base can read, and the windows of that. `parts` are read by themselves in any
+    case. `unread_script` is that of most letters if the base cannot read it."""
 
     view: str
     windows: tuple[Window, ...]
     parts: tuple[str, ...] = ()
+    unread_script: str = ""
 
     def choose_parts(self, rows: Sequence[Sequence[Sequence[float]]], rule: Rule) -> list[str]:
         """The parts to be read by themselves, the most suspicious first.
@@ -115,17 +118,17 @@ def read(base: Base, text: str, *, with_parts: bool = True) -> Reading:
     A base that answers prompts also reads the whole without words that imitate the prompt's answers.
     """
     lines = line_view(text)
-    view = lines.replace("\n", " ")
-    if not with_parts:
-        return Reading(view, _windows(base, view))
-    if isinstance(base, ReadsSpans) and (places := _spans(lines)):
-        return Reading(view, _windows(base, view, places))
-    windows = _windows(base, view)
-    if isinstance(base, ReadsSpans):
-        return Reading(view, windows)
+    whole = readable(lines.replace("\n", " "), base.scripts)
+    view, unread_script = whole.text, whole.unread_script
+    if len(view) < len(lines):
+        lines = "\n".join(line for each in lines.split("\n") if (line := readable(each, base.scripts).text))
+    places = _spans(lines) if with_parts and isinstance(base, ReadsSpans) else []
+    windows = _windows(base, view, places)
+    if not with_parts or isinstance(base, ReadsSpans):
+        return Reading(view, windows, unread_script=unread_script)
     if isinstance(base, ReadsInstructions) and (plain := without_forged_answers(view)) not in ("", view):
         windows += _windows(base, plain)
-    return Reading(view, windows, _parts_to_read(lines))
+    return Reading(view, windows, _parts_to_read(lines), unread_script)
 
 
 def frame_part(base: Base, part: str) -> Encoded:

@@ -23,7 +23,7 @@ from model.base import Base, Encoded, LoraSpec, ReadsInstructions, ReadsSpans, S
 from model.calibration import apply_temperature
 from model.choice import ADAPTER_MIB
 from model.classifier import AdapterRejected, Item, Unscorable, Verdict
-from model.labels import LABELS
+from model.labels import LABELS, Label
 from model.normalize import conservative_view
 from model.norms import Norm, norm_of
 from model.prompts import Prompt, category_prompt
@@ -31,6 +31,7 @@ from model.serving.reading import RULE, Reading, Rule, combine, frame_part, read
 
 log = logging.getLogger(__name__)
 
+_NO_HARM = {label: float(label is Label.NEUTRAL) for label in LABELS}
 NOT_FINITE = "the model's scores for the text are not finite numbers"
 _ONEDNN = "could not create a "
 """How oneDNN's out-of-memory message begins. It caches the failure, so the same shapes fail again in that process."""
@@ -128,13 +129,13 @@ class Scorer:
         verdicts: dict[Item, Verdict] = {}
         too_large: set[Item] = set()
         not_finite: set[Item] = set()
-        for item, whole, parts, part_rows in zip(unique, wholes, chosen, of_parts, strict=True):
+        for item, reading, whole, parts, part_rows in zip(unique, readings, wholes, chosen, of_parts, strict=True):
             if not all(whole) or not all(part_rows):
                 too_large.add(item)
             elif not _are_finite([*whole, *part_rows]):
                 not_finite.add(item)
             else:
-                verdicts[item] = self._verdict(item, whole, dict(zip(parts, part_rows, strict=True)))
+                verdicts[item] = self._verdict(item, reading, whole, dict(zip(parts, part_rows, strict=True)))
         if too_large:
             places = frozenset(place for place, item in enumerate(items) if item in too_large)
             raise Unscorable("the text does not fit into the model's memory, even alone", places)
@@ -151,13 +152,23 @@ class Scorer:
             return []
         return reading.choose_parts(rows, self._rule)
 
-    def _verdict(self, item: Item, whole: Sequence[Rows], of_parts: Mapping[str, Rows]) -> Verdict:
+    def _verdict(self, item: Item, reading: Reading, whole: Sequence[Rows], of_parts: Mapping[str, Rows]) -> Verdict:
         """The verdict from the rows of the whole's windows and of the parts that were read by themselves."""
         norm = norm_of(self._loaded[item.adapter].norms, item.community)
         rule, singles = self._rule or RULE, [(part, rows[0]) for part, rows in of_parts.items()]
         shares, part = combine(rule, norm, [rows[0] for rows in whole], singles)
         probabilities = dict(zip(LABELS, shares, strict=True))
-        return Verdict(probabilities, self.base.name, item.adapter, self.base.prompt, len(whole), part)
+        if reading.unread_script and not any(map(str.isalpha, reading.view)):
+            probabilities = _NO_HARM
+        return Verdict(
+            probabilities,
+            self.base.name,
+            item.adapter,
+            self.base.prompt,
+            windows=len(whole),
+            part=part,
+            unread_script=reading.unread_script,
+        )
 
     def categorise(self, texts: Sequence[str], prompt: Prompt) -> list[dict[str, float]]:
         """For each text the probability of each of the prompt's answers, by name, from the bare base without training.

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import normalize
+from model.emoji import name_emoji
 from model.normalize import conservative_view, line_view, views
 
 NASTY = (
@@ -27,7 +28,7 @@ NASTY = (
         ("H\u0337\u0322e\u0335l\u0336l\u0334o", "Hello"),
         ("a\u200bb\u2060c", "abc"),
         ("می\u200cخواهم", "می\u200cخواهم"),
-        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        ("👨\u200d👩\u200d👧", "family man woman girl"),
         ("  two\n lines ", "two lines"),
         ("<|endoftext|>", "<|endoftext|>"),
     ],
@@ -99,6 +100,13 @@ def test_a_line_view_keeps_the_ends_of_lines(end: str) -> None:
     assert line_view(f" you  fool{end}have a nice day ") == "you fool\nhave a nice day"
 
 
+def test_the_name_of_an_emoji_is_a_line_of_its_own() -> None:
+    """Emoji between two sentences are what a full stop is; the view has the same words in the same order."""
+    text = "you fool😊 😊 have a nice day"
+    assert line_view(text).split("\n")[::3] == ["you fool", "have a nice day"]
+    assert line_view(text).replace("\n", " ") == conservative_view(text)
+
+
 def test_no_mark_is_overlooked() -> None:
     """The blocks that count as free of combining marks have none."""
     marks = (chr(number) for number in range(sys.maxunicode + 1) if unicodedata.category(chr(number)) in ("Mn", "Me"))
@@ -122,4 +130,8 @@ def _the_long_way(text: str) -> tuple[str, str]:
         word if normalize._URL_OR_MENTION.search(word) else normalize._INNER.sub(normalize._drop_unless_compound, word)
         for word in text.split(" ")
     )
-    return plain, normalize._STRETCHED.sub(r"\1", text)
+    return _named(plain), _named(normalize._STRETCHED.sub(r"\1", text))
+
+
+def _named(text: str) -> str:
+    return " ".join(name_emoji(text).split())
