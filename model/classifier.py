@@ -33,6 +33,8 @@ class Verdict:
 
     `windows` is the number of overlapping pieces that a long text was read in; the most harmful piece decides.
     `stand_in` is True where another base answered for the configured one: such a verdict may flag, never punish.
+    `unread_script` names the script of most letters where the base cannot read that script; then the probabilities are
+    about the remaining words alone, and a text without any is neutral: no score says anything about it.
     `categories` has the probability of each of the item's own categories (they sum to 1); empty where the base does
     not read instructions.
     """
@@ -44,6 +46,7 @@ class Verdict:
     windows: int = 1
     stand_in: bool = False
     categories: Mapping[str, float] = field(default_factory=dict)
+    unread_script: str = ""
 
     def __post_init__(self) -> None:
         shares = [self.probabilities[label] for label in LABELS]

@@ -1,8 +1,8 @@
 """Two normalised forms of a text.
 
 The *conservative* view removes only what never has meaning (entities, compatibility forms, styled letters, invisible
-characters, stacked marks); the model reads it. The *aggressive* view also undoes disguises (`model.disguises`). It can
-damage harmless texts, so it may only raise a score, for flagging.
+characters, stacked marks) and writes emoji as their names; the model reads it. The *aggressive* view also undoes
+disguises (`model.disguises`). It can damage harmless texts, so it may only raise a score, for flagging.
 """
 
 import html
@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 from model.disguises import undisguised
+from model.emoji import name_emoji
 from model.styled import plain_letters, plain_small_capitals, turn_overrides
 
 MAX_MARKS = 2
@@ -48,24 +49,25 @@ def conservative_view(text: str) -> str:
     """The text for the model: HTML entities, NFKC, styled letters, line breaks, invisible characters and zalgo undone;
     meaning kept.
 
-    Joiners stay beside scripts and emoji that need them. The work is linear in the text, and the view has at most
-    `MAX_CHARACTERS` characters.
+    Joiners stay beside scripts that need them, and emoji become their names (`model.emoji`). The work is linear in the
+    text, and the view has at most `MAX_CHARACTERS` characters.
     """
-    return _one_line(_legible(text))
+    return _with_names(_legible(text))
 
 
 def views(text: str) -> tuple[str, str]:
     """Both views of a text: (conservative, aggressive)."""
     legible = _legible(text)
-    return _one_line(legible), _shortened(_one_line(undisguised(legible)))
+    return _with_names(legible), _with_names(undisguised(legible))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _with_names(text: str) -> str:
+    """The text in one line, with the names of its emoji."""
+    return _shortened(" ".join(name_emoji(text).split()))
 
 
 def _legible(text: str) -> str:
-    """The conservative view with its line breaks and double spaces, which part the words of a disguise."""
+    """The conservative view with its emoji, line breaks and double spaces: they part the words of a disguise."""
     text = _shortened(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()  # replaces lone surrogates

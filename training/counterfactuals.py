@@ -12,6 +12,7 @@ uses.
 
 import itertools
 import json
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ from training.examples import Example
 
 REPEATS = 4
 """Repetitions of a sentence that has few fillings; each differs in spelling and style."""
+
+MAX_WAYS = 4000
+"""Ways to fill a template that are listed and shuffled; of more, some are drawn."""
+SHORTEST_MISSPELT = 8
+"""Characters: a shorter text with a typo would be another word."""
 
 TEMPLATES_FILE = Path(__file__).with_name("templates.json")
 
@@ -54,7 +60,8 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
             text = _styled(template.format(**filling), chance)
             if text not in seen and len(seen) < wanted:
                 seen.add(text)
-                made.append((name, Example(text, Label(entry["label"]), "template")))
+                votes = tuple(entry.get("votes", ()))
+                made.append((name, Example(text, Label(entry["label"]), "template", votes=votes)))
     return made
 
 
@@ -63,8 +70,11 @@ def _fillings(
 ) -> list[dict[str, str]]:
     """`limit` ways to fill the template's blanks; if there are fewer, each is repeated up to `REPEATS` times."""
     blanks = [name for name in words if "{" + name + "}" in template]
-    ways = list(itertools.islice(itertools.product(*(words[name] for name in blanks)), 4000))
-    chance.shuffle(ways)
+    if math.prod(len(words[name]) for name in blanks) > MAX_WAYS:
+        ways = [tuple(chance.choice(words[name]) for name in blanks) for _ in range(limit)]
+    else:
+        ways = list(itertools.product(*(words[name] for name in blanks)))
+        chance.shuffle(ways)
     return [dict(zip(blanks, way, strict=True)) for way in (ways * REPEATS)[:limit]]
 
 
@@ -103,7 +113,7 @@ def _styled(text: str, chance: random.Random) -> str:
         text = text.lower()
     elif draw < 0.73:
         text = text.upper()
-    return _misspelt(text, chance) if chance.random() < 0.12 else text
+    return _misspelt(text, chance) if len(text) >= SHORTEST_MISSPELT and chance.random() < 0.12 else text
 
 
 def _misspelt(text: str, chance: random.Random) -> str:

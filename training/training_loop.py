@@ -15,6 +15,7 @@ from model.base import Base, Encoded, TrainingModule
 from model.gptj.int8 import load_bitsandbytes
 from model.labels import LABELS
 from model.normalize import conservative_view
+from model.scripts import readable
 from training.checkpoint import Checkpoint
 from training.examples import Example
 
@@ -179,7 +180,7 @@ def _logits(base: Base, texts: Sequence[str], compute: Callable[[list[Encoded]],
 
 def encode(base: Base, text: str, max_tokens: int) -> Encoded:
     """One window of the text for training; a long text keeps its start and its end."""
-    ids = base.encode(conservative_view(text))
+    ids = base.encode(readable(conservative_view(text), base.scripts).text)
     size = min(max_tokens, base.window_tokens)
     if len(ids) > size:
         ids = ids[: size - size // 3] + ids[-(size // 3) :]

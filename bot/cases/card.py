@@ -92,6 +92,8 @@ def reason_text(decision: Decision, language: Language) -> str:
     flags = decision.flags
     score, threshold = round(100 * decision.score), round(100 * decision.threshold)
     name = say(language, f"label-{decision.label}")
+    if decision.unread_script:
+        return say(language, "why-not-read", script=decision.unread_script)
     if decision.band is Band.CLEAR:
         first = say(language, "why-clear", score=score)
     elif "category" in flags:
@@ -109,6 +111,8 @@ def explanation_lines(
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """(sentences of ours, (sentence, hostile text) pairs) that say why a text got its label."""
     lines = [reason_text(decision, language)]
+    if decision.unread_script:
+        return lines, []
     heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
     label = say(language, f"label-{found.label}")
     lines.append(say(language, "explain-words" if heavy else "explain-no-words", label=label))
@@ -131,6 +135,8 @@ def title(case: Case, language: Language) -> str:
     label, score = decision.label, round(100 * decision.score)
     if decision.is_unread:
         return say(language, "card-title-wordless" if WORDLESS in decision.flags else "card-title-unread")
+    if decision.unread_script:
+        return say(language, "card-title-not-read", script=decision.unread_script)
     if label not in HARMFUL:
         return say(language, "card-title-neutral", score=score)
     return say(language, "card-title", label=say(language, f"label-{label}"), score=score)

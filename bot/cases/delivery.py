@@ -101,6 +101,8 @@ class _Community:
     began: float = 0.0
     taken: int = 0
     redrawn: float = 0.0
+    undrawn: set[int] = field(default_factory=set)
+    """Cases that the open digest took in and does not show yet."""
     asked: dict[int, tuple[int, bool]] = field(default_factory=dict)
     """By unacknowledged case: the first case it was sent with, and whether as a digest."""
     lately: dict[str, float] = field(default_factory=dict)
@@ -246,9 +248,10 @@ class CardDelivery:
 
     async def _edit(
         self, community: str, setup: Setup, card: tuple[str, str], cases: Sequence[Case], *, digest: bool
-    ) -> None:
-        """Edits a card; a card that a person has removed stays removed. Where the answer cannot be read, the edit is
-        tried once more."""
+    ) -> bool:
+        """Edits a card. Returns False for one that a person has removed: it stays removed. Where the answer cannot be
+        read, the edit is tried once more."""
+        is_there = True
         try:
             again = not self._twice.isdisjoint(case.id for case in cases)
             drawing = await self._board.draw(setup, cases, digest=digest, again=again)
@@ -257,12 +260,14 @@ class CardDelivery:
                 await self._store.cards.record_drawn(self._board.name, *card, drawing.mark)
         except Gone:
             log.info("a card is gone", community=community)
+            is_there = False
         except Unreadable as error:
             if card not in self._undrawn:
                 self._undrawn.add(card)
                 raise
             log.warning("whether a card was drawn is not known", community=community, error=str(error))
         self._undrawn.discard(card)
+        return is_there
 
     async def _post(self, community: str, setup: Setup, state: _Community, fresh: list[Case]) -> None:
         fresh = await self._asked_again(community, setup, state, sorted(fresh, key=lambda case: case.id))
@@ -282,6 +287,7 @@ class CardDelivery:
             else:
                 await self._posted(state, taken, state.digest, digest=True)
                 state.taken += len(taken)
+                state.undrawn |= {case.id for case in taken}
                 await self._redraw(community, setup, state, state.digest, taken[0].id)
 
     async def _asked_again(self, community: str, setup: Setup, state: _Community, fresh: Sequence[Case]) -> list[Case]:
@@ -329,6 +335,7 @@ class CardDelivery:
         await self._posted(state, cases, card, digest=digest, mark=mark)
         if digest and card[1] != SOMEWHERE:
             state.digest, state.taken = card, len(cases)
+            state.undrawn = set()
             state.began = state.redrawn = time.monotonic()
         return card
 
@@ -354,15 +361,24 @@ class CardDelivery:
         await asyncio.gather(*(post(case.id, name, *card, digest, now, mark) for case in cases))
 
     async def _redraw(self, community: str, setup: Setup, state: _Community, where: tuple[str, str], case: int) -> None:
-        """The whole digest as it is now, or a little later if it was redrawn just before."""
+        """The whole digest as it is now, or a little later if it was redrawn just before. If a person has removed it,
+        the cases that it was to show for the first time are posted anew."""
         wait_s = state.redrawn + self._pace.redraw_s - time.monotonic()
         if wait_s > 0:
             self._later([case], wait_s)
             return
         state.redrawn = time.monotonic()
         numbers = await self._store.cards.cases_of(self._board.name, *where)
-        if cases := await self._store.cases_of(numbers):
-            await self._edit(community, setup, where, cases, digest=True)
+        cases = await self._store.cases_of(numbers)
+        if not cases or await self._edit(community, setup, where, cases, digest=True):
+            if where == state.digest:
+                state.undrawn -= set(numbers)
+            return
+        if where == state.digest:
+            unseen = [each for each in cases if each.id in state.undrawn]
+            state.digest, state.taken, state.undrawn = None, 0, set()
+            if unseen:
+                await self._post(community, setup, state, unseen)
 
     async def _notices(self, told: Sequence[Notice]) -> None:
         now = time.monotonic()

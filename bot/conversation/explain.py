@@ -157,7 +157,7 @@ class Explain:
         shares = probabilities(judged.verdict.probabilities, context.language)
         lines = [context.reply.block(shows)] if shows else []
         lines += [] if is_stored else [context.say("explain-not-stored")]
-        lines.append(context.say("explain-verdict", probabilities=shares))
+        lines += [] if judged.decision.unread_script else [context.say("explain-verdict", probabilities=shares)]
         lines += _lines(context, *explanation_lines(explanation, judged.decision, context.language))
         await context.tell(*lines)
 

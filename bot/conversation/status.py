@@ -37,6 +37,7 @@ class Status:
                 answered=counts.answered,
                 acted=counts.acted,
             ),
+            *([context.say("status-not-read", count=counts.not_read)] if counts.not_read else []),
             context.cards_line(),
         ]
         troubles = [trouble for trouble in (self._pipeline.trouble, *context.troubles()) if trouble is not None]

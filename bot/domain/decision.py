@@ -30,7 +30,8 @@ class Decision:
 
     `actions` is what would be done; `enforced` says whether it will be. `threshold` is the bound that fired and
     `score` what was compared with it (0 and the harm where none fired). `trips` asks to pause acting and is not kept in
-    the journal; `counts` says that an ordinary member is acted on.
+    the journal; `counts` says that an ordinary member is acted on. `unread_script` names the script of a message that the
+    model could not read: its band is `CLEAR`, but nothing is known about it.
     """
 
     band: Band
@@ -43,6 +44,7 @@ class Decision:
     trips: bool = False
     counts: bool = False
     flags: tuple[str, ...] = ()
+    unread_script: str = ""
 
     @property
     def touching_actions(self) -> tuple[Action, ...]:
@@ -71,6 +73,7 @@ class Decision:
             "reason": self.reason,
             "flags": list(self.flags),
             "counts": self.counts,
+            **({"unread_script": self.unread_script} if self.unread_script else {}),
         }
 
     @classmethod
@@ -90,6 +93,7 @@ class Decision:
             reason=str(data.get("reason", "")),
             counts=bool(data.get("counts", False)),
             flags=tuple(data.get("flags", ())),
+            unread_script=str(data.get("unread_script", "")),
         )
 
 

@@ -261,6 +261,8 @@ def decide(
         reason = f'category "{name}" {score:.2f} ≥ alert threshold {threshold:.2f}'
         flags = ("category", *flags)
         return Decision(Band.ALERT, Label.NEUTRAL, score, threshold, (Alert(),), True, reason, flags=flags)
+    if script := verdict.unread_script:
+        return Decision(Band.CLEAR, Label.NEUTRAL, 0.0, 0.0, reason=f"not read: {script}", unread_script=script)
     return Decision(Band.CLEAR, Label.NEUTRAL, verdict.harm, 0.0, reason="below every threshold")
 
 

@@ -16,12 +16,14 @@ from bot.store.message_queries import MessageQueries
 @dataclass(frozen=True, slots=True)
 class Counts:
     """A community since a moment: messages seen (each revision that says something else is one), cards opened and how
-    many of those are answered, messages acted on and not undone."""
+    many of those are answered, messages acted on and not undone, and messages whose script the model cannot
+    read."""
 
     messages: int
     opened: int
     answered: int
     acted: int
+    not_read: int
 
 
 class Queries(CaseQueries, MessageQueries):
@@ -41,6 +43,7 @@ class Queries(CaseQueries, MessageQueries):
             sa.select(sa.func.count(t.message.c.message.distinct()))
             .select_from(t.message.outerjoin(t.case))
             .where(acted),
+            count.select_from(t.message).where(seen, t.message.c.decision["unread_script"].as_string().is_not(None)),
         )
         async with self._engine.connect() as connection:
             numbers = (await connection.execute(sa.select(*(query.scalar_subquery() for query in queries)))).one()

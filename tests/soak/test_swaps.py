@@ -13,6 +13,7 @@ PROMISED_S = 5.0
 SEED = int(os.environ.get("DOMOVOI_SEED", "1"))
 
 
+@pytest.mark.minds_time
 async def test_every_score_is_of_one_version(tmp_path: Path) -> None:
     """Promotions and rollbacks while a hundred ask; then the operator's command."""
     result = await swaps(SCORES, SWAPS, SEED, tmp_path)

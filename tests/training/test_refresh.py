@@ -66,7 +66,7 @@ def run(module_name: str, *options: str) -> subprocess.CompletedProcess[str]:
 async def test_fifty_corrections_are_promoted_and_rolled_back(tmp_path: Path) -> None:
     """The new adapter names its origin, answers the corrections, and one command rolls it back."""
     options = await correction_examples(tmp_path, [(JARGON.format(n), Label.NEUTRAL) for n in range(50)])
-    done = run("training.refresh", *options)
+    done = run("training.refresh", *options, "--replay-rows", "150")
     assert done.returncode == 0, done.stderr
     assert "50 of 50 corrections are answered as you said" in " ".join(done.stderr.split())
     registry = Registry(tmp_path / "adapters", SHIPPED)
@@ -117,7 +117,7 @@ async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Pat
     """After SIGKILL in any stage the shipped adapter serves, nothing is left over, and the next refresh works."""
     options = await correction_examples(tmp_path, LEARNED)
     with subprocess.Popen(
-        command("training.refresh", *options, "--replay-rows", "150", "--progress", "json"),
+        command("training.refresh", *options, "--replay-rows", "30", "--progress", "json"),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -131,7 +131,7 @@ async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Pat
     assert process.returncode == -signal.SIGKILL and registry.current() == SHIPPED_NAME
     (tmp_path / "adapters" / ".staged-abandoned").mkdir()
     if stage == "saving":  # the other stages leave no more behind than this one
-        assert run("training.refresh", *options, "--replay-rows", "500").returncode == 0
+        assert run("training.refresh", *options, "--replay-rows", "150").returncode == 0
         assert not list((tmp_path / "adapters").glob(".staged-*"))
 
 
@@ -139,7 +139,7 @@ async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
     """If the adapter cannot be saved, one line says so and no partial files stay."""
     options = await correction_examples(tmp_path, LEARNED)
     limited = ["bash", "-c", 'ulimit -f 1024; exec "$@"', "refresh", *command("training.refresh", *options)]
-    done = subprocess.run([*limited, "--replay-rows", "150"], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*limited, "--replay-rows", "30"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "cannot write" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert Registry(tmp_path / "adapters", SHIPPED).current() == SHIPPED_NAME
     assert not list((tmp_path / "adapters").glob(".staged-*"))

@@ -22,6 +22,7 @@ action-ban-hours = ban for { $hours ->
 card-title = { $label } { $score } %
 card-title-unread = could not be read by the model
 card-title-wordless = nothing to read in it
+card-title-not-read = not read ({ $script })
 card-title-neutral = a closer look ({ $score } % harm)
 card-reports = { $count ->
     [one] One member has reported this.
@@ -37,6 +38,7 @@ card-nobody = not known
 why-alert = { $label }: { $score } %, at or above the alert threshold of { $threshold } %.
 why-action = { $label }: { $score } %, at or above the action threshold of { $threshold } %.
 why-clear = Below every threshold ({ $score } % harm), so I did not show it by myself.
+why-not-read = Not read ({ $script }): the model does not know this script, so nothing is said or done about it.
 why-example = Written by a moderator as an example.
 why-unread = The model could not read it: please judge it yourselves.
 why-wordless = There are no words in it that could be read: please look at it yourselves.
@@ -259,6 +261,10 @@ status-mode-enforce = Mode: **enforce**. I act by the policy.
 status-mode-paused = Mode: **enforce, but paused**: too many members were acted on within an hour, so I only show. I go on by myself after an hour without such a message; `/mode enforce` goes on now.
 status-model = Model: { $adapter }.
 status-counts = Last 24 hours: messages read { $seen }, cards { $cases }, answered { $answered }, acted on { $acted }.
+status-not-read = { $count ->
+        [one] { $count } of these messages was not read: the model does not know its script.
+       *[other] { $count } of these messages were not read: the model does not know their script.
+    }
 status-alerts = Cards go to { $room }.
 status-no-alerts = Cards go nowhere yet: run `/setup` and choose a channel.
 status-rights-fine = I have every right I need.

@@ -24,6 +24,21 @@ action-ban-hours = забанить на { $hours ->
 card-title = { $label } { $score } %
 card-title-unread = модель не смогла прочитать
 card-title-wordless = читать в нём нечего
+card-title-not-read = не прочитано ({ $script ->
+        [Cyrillic] кириллица
+        [Greek] греческий
+        [Georgian] грузинский
+        [Armenian] армянский
+        [Hebrew] еврейский
+        [Arabic] арабский
+        [Devanagari] деванагари
+        [Bengali] бенгальский
+        [Thai] тайский
+        [Chinese] китайский
+        [Japanese] японский
+        [Korean] корейский
+       *[other] { $script }
+    })
 card-title-neutral = посмотреть внимательнее (вред { $score } %)
 card-reports = { $count ->
     [one] Пожаловался { $count } участник.
@@ -40,6 +55,21 @@ card-nobody = неизвестен
 why-alert = { $label }: { $score } %, порог карточки { $threshold } % достигнут.
 why-action = { $label }: { $score } %, порог действия { $threshold } % достигнут.
 why-clear = Ниже всех порогов (вред { $score } %), поэтому сам я это не показывал.
+why-not-read = Не прочитано ({ $script ->
+        [Cyrillic] кириллица
+        [Greek] греческий
+        [Georgian] грузинский
+        [Armenian] армянский
+        [Hebrew] еврейский
+        [Arabic] арабский
+        [Devanagari] деванагари
+        [Bengali] бенгальский
+        [Thai] тайский
+        [Chinese] китайский
+        [Japanese] японский
+        [Korean] корейский
+       *[other] { $script }
+    }): модель не знает этой письменности, поэтому ничего не сказано и не сделано.
 why-example = Пример, написанный модератором.
 why-unread = Модель не смогла это прочитать: решите, пожалуйста, сами.
 why-wordless = В нём нет слов, которые можно прочитать: пожалуйста, посмотрите сами.
@@ -258,6 +288,10 @@ status-mode-enforce = Режим: **enforce**. Действую по прави�
 status-mode-paused = Режим: **enforce, но приостановлен**: за час затронуто слишком много участников, поэтому только показываю. Продолжу сам через час без таких сообщений; `/mode enforce` продолжит сейчас.
 status-model = Модель: { $adapter }.
 status-counts = За 24 часа: прочитано сообщений { $seen }, карточек { $cases }, с ответом { $answered }, действий { $acted }.
+status-not-read = { $count ->
+        [one] { $count } из этих сообщений не прочитано: модель не знает его письменности.
+       *[other] { $count } из этих сообщений не прочитаны: модель не знает их письменности.
+    }
 status-alerts = Карточки идут в { $room }.
 status-no-alerts = Карточки пока никуда не идут: выполните `/setup` и выберите канал.
 status-rights-fine = Все нужные права у меня есть.

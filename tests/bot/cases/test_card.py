@@ -56,6 +56,7 @@ LINES = [
         ["Taken back for this message: timeout for 60 minutes.", "may not write until 2026-01-02 12:00 UTC"],
     ),
     (made(CLEAR), ["Below every threshold (12 % harm)", "Nothing was done to it."]),
+    (made(replace(CLEAR, unread_script="Georgian")), ["Not read (Georgian)", "does not know this script"]),
     (made(UNREAD), ["The model could not read it"]),
     (made(WORDLESS), ["There are no words in it"]),
     (

@@ -123,6 +123,29 @@ async def test_a_burst_is_one_digest_that_takes_in_what_follows(store: Store) ->
         assert len(board.posts) == 1
 
 
+async def test_a_case_never_joins_a_digest_that_a_person_has_removed(store: Store) -> None:
+    """What it was to show for the first time is posted anew; what moderators had seen and removed stays removed."""
+    board = Board()
+    async with room(store) as scene, delivering(store, board) as delivery:
+        numbers = await cases(scene, store, 5)
+        for number in numbers:
+            delivery.show(number)
+        await until(lambda: board.posts)
+        await scene.says("late", "HATE too")
+        newest = max(case.id for case in await store.cases(COMMUNITY))
+        board.errors = [Gone("removed")]
+        delivery.show(newest)
+        await until(lambda: len(board.posts) > 1)
+        await asyncio.sleep(0.1)
+        assert [shown for _, shown, _ in board.posts] == [tuple(numbers), (newest,)] and not board.edits
+        await scene.says("later", "HATE again")
+        last = max(case.id for case in await store.cases(COMMUNITY))
+        delivery.show(last)
+        await until(lambda: len(board.posts) > 2 or board.edits)
+        shown = [*(cases for _, cases, _ in board.posts[1:]), *(cases for _, cases in board.edits)]
+        assert any(last in one for one in shown) and not any(name == "card-1" for name, _ in board.edits)
+
+
 @pytest.mark.parametrize("error", [RateLimited(0.01), NotConnected("stub"), Gone("stub")])
 async def test_a_card_that_was_certainly_not_posted_comes_again_unmarked(error: Exception, store: Store) -> None:
     """It cannot stand there twice, so it does not say so."""

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bot.domain.action import Alert, Ban, Delete, Timeout, Warn, from_json, to_json
-from bot.domain.decision import Band
+from bot.domain.decision import Band, Decision
 from bot.domain.policy import Category, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
 from model.labels import Label
 from tests.conftest import said, verdict
@@ -181,3 +181,14 @@ def test_categories_that_cannot_be_asked_are_refused(names: tuple[str, ...]) -> 
     """Fewer than two, the same name again, no name, a name that is no line: said when the policy is saved."""
     with pytest.raises(ValidationError):
         Policy(categories=tuple(Category(name=name) for name in names))
+
+
+@pytest.mark.parametrize("harm", [0.0, 0.05])
+def test_an_unread_text_is_left_alone_and_says_so(harm: float) -> None:
+    """A script that the model cannot read is no score below a threshold; what is read beside it still counts."""
+    unread = replace(verdict(0.0, harm), unread_script="Georgian")
+    decision = decide(said("გამარჯობა"), unread, Standing(), ENFORCE)
+    assert decision.band is Band.CLEAR and decision.unread_script == "Georgian" and decision.score == 0.0
+    assert Decision.from_json(decision.to_json()) == decision
+    harmful = decide(said("გამარჯობა idiot"), replace(verdict(0.99), unread_script="Georgian"), Standing(), ENFORCE)
+    assert harmful.band is Band.ACTION and not harmful.unread_script

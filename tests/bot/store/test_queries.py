@@ -90,12 +90,15 @@ async def test_a_status_line_has_its_counts(store: Store) -> None:
     for number in "234":
         row = (await store.record_seen(said("x", number), later)).row
         case = await store.record_decision(row or 0, verdict(0.9), DELETED, RowState.DONE, later, case=True)
+    foreign = (await store.record_seen(said("გამარჯობა", "5"), later)).row
+    not_read = Decision(Band.CLEAR, Label.NEUTRAL, 0.0, 0.0, unread_script="Georgian")
+    await store.record_decision(foreign or 0, verdict(), not_read, RowState.DONE, later, case=False)
     await store.record_undone(case or 0, "dana")
     await store.record_correction(before, "dana", "neutral", None, later, confirms=False)
     await store.record_example("try-out", "webchat", "dana", "such vermin", "hate", later)
-    assert await store.counts("try-out", later) == Counts(messages=3, opened=3, answered=1, acted=2)
-    assert await store.counts("try-out", NOW) == Counts(messages=4, opened=4, answered=2, acted=2)
-    assert await store.counts("elsewhere", NOW) == Counts(0, 0, 0, 0)
+    assert await store.counts("try-out", later) == Counts(messages=4, opened=3, answered=1, acted=2, not_read=1)
+    assert await store.counts("try-out", NOW) == Counts(messages=5, opened=4, answered=2, acted=2, not_read=1)
+    assert await store.counts("elsewhere", NOW) == Counts(0, 0, 0, 0, 0)
 
 
 async def test_what_a_moderator_types_teaches_and_counts_nowhere(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Writes emoji as their names, so that a base without pieces for them reads what they show.
+
+`emoji_names.tsv` has each emoji of Unicode 17 without skin tones and its English name from the Unicode Common Locale
+Data Repository (Unicode License V3). A name stands between spaces and has no other mark: a model that knows words
+knows it.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+MAX_EQUAL, MAX_IN_A_ROW = 2, 12
+"""Equal emoji in a row that are written, and emoji in a row altogether (half of them the first, half the last): more
+of them say nothing new and would push the words out of the window."""
+
+_NAMES_FILE = Path(__file__).with_name("emoji_names.tsv")
+_TONES = "\U0001f3fb-\U0001f3ff"
+_PRESENTATION = "\ufe0e\ufe0f"
+_ROW = re.compile(
+    "(?:[\u2190-\u21ff\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935\u2b05-\u2b55\u3030\u303d\u3297\u3299"
+    "\U0001f004-\U0001faff][\u200d\u20e3" + _PRESENTATION + _TONES + "\U000e0020-\U000e007f \n]*)+"
+)
+"""One or more emoji with what may stand between and behind them."""
+_TONE = re.compile(f"[{_TONES}]")
+_IGNORED = re.compile(f"[{_PRESENTATION}]")
+_KEYCAP = re.compile("([0-9#*])[\ufe0e\ufe0f]?\u20e3")
+_CUSTOM = re.compile(r"<a?:(\w{2,32}):[0-9]{15,21}>")
+_WORDS_OF_NAME = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+|[^\W\d_]+")
+
+
+def name_emoji(text: str) -> str:
+    """The text with the names of its emoji in place of them, and of Discord's custom emoji (`<:party_blob:123…>`).
+
+    Letters, digits and signs of text stay, such as keycaps (their digit), "©" and emoji that are letters. The work is
+    linear in the text, and the result at most 20 times as long.
+    """
+    if "<" in text:
+        text = _CUSTOM.sub(lambda match: f" {_spoken(match[1])} ", text)
+    if text.isascii():
+        return text
+    return _ROW.sub(_name_row, _KEYCAP.sub(r"\1", text))
+
+
+def _spoken(name: str) -> str:
+    """ "party_blobDance2" -> "party blob dance"; the name itself if it has no letters."""
+    return " ".join(_WORDS_OF_NAME.findall(name)).lower() or name
+
+
+def _name_row(match: re.Match[str]) -> str:
+    row = match.group()
+    parts: list[tuple[str, bool]] = list(_split(_IGNORED.sub("", row)))
+    if not any(is_name for _, is_name in parts):
+        return row
+    kept = _bounded(parts)
+    return "".join(f" {part} " if is_name else part for part, is_name in kept)
+
+
+def _bounded(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Without repeats above `MAX_EQUAL` in a row, and with the first and the last of more than `MAX_IN_A_ROW` names."""
+    kept: list[tuple[str, bool]] = []
+    last, equal = "", 0
+    for part, is_name in parts:
+        if is_name:
+            last, equal = part, equal + 1 if part == last else 1
+        elif not part.isspace():
+            last = ""
+        if not is_name or equal <= MAX_EQUAL:
+            kept.append((part, is_name))
+    names = [number for number, (_, is_name) in enumerate(kept) if is_name]
+    if len(names) <= MAX_IN_A_ROW:
+        return kept
+    half = MAX_IN_A_ROW // 2
+    return [*kept[: names[half]], *kept[names[-half] :]]
+
+
+def _split(row: str) -> Iterator[tuple[str, bool]]:
+    """(name, True) for each emoji of the row, the longest sequence first, and (characters, False) for the rest."""
+    names, longest = _names()
+    place = 0
+    while place < len(row):
+        if _TONE.match(row, place) and row[place] in names:
+            yield names[row[place]], True
+            place += 1
+            continue
+        sequence, end, tone = _longest(row, place, names, longest)
+        if sequence:
+            yield (f"{names[sequence]} {names[tone]}" if tone else names[sequence]), True
+            place = end
+        else:
+            if row[place] != "\u200d":
+                yield row[place], False
+            place += 1
+
+
+def _longest(row: str, start: int, names: dict[str, str], longest: int) -> tuple[str, int, str]:
+    """(the longest known sequence at `start`, where it ends in the row, the last skin tone within it)."""
+    best, sequence, tone = ("", start, ""), "", ""
+    for place in range(start, min(len(row), start + 2 * longest)):
+        if _TONE.match(row, place):
+            tone = row[place]
+            if sequence == best[0]:
+                best = (sequence, place + 1, tone)
+            continue
+        sequence += row[place]
+        if len(sequence) > longest:
+            break
+        if sequence in names:
+            best = (sequence, place + 1, tone)
+    return best
+
+
+@cache
+def _names() -> tuple[dict[str, str], int]:
+    """({emoji: name}, the length of the longest emoji)."""
+    rows = [line.split("\t") for line in _NAMES_FILE.read_text(encoding="utf-8").splitlines()]
+    return {emoji: name for emoji, name in rows}, max(len(emoji) for emoji, _ in rows)
