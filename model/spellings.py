@@ -215,7 +215,7 @@ def _respelled(written: str, core: str, everywhere: bool) -> str | None:
     for spelled, heard in _SOUNDS:
         if spelled in core and (respelled := core.replace(spelled, heard)) in lexicon.INSULTS:
             return respelled
-    return core[::-1] if core[::-1] in lexicon.INSULTS else None
+    return core[::-1] if len(core) > 4 and core[::-1] in lexicon.INSULTS else None
 
 
 def _closed_up(written: str, core: str, everywhere: bool) -> str | None:
