@@ -94,8 +94,10 @@ async def service(config: Config) -> AsyncIterator[Running]:
     logs.configure([config.discord.token, config.telegram.token, console.discord_secret, console.telegram_secret])
     providers = sign_in_providers(config)  # before anything is written: it may refuse the configuration
     with lock_data_folder(config.service.data):
-        if left := await asyncio.to_thread(close_to_others, config.service.data):
-            log.warning("others may be able to read these, and their rights cannot be changed", first=str(left[0]))
+        if open_to_others := await asyncio.to_thread(close_to_others, config.service.data):
+            log.warning(
+                "others may be able to read these, and their rights cannot be changed", first=str(open_to_others[0])
+            )
         async with build_service(config, providers) as built:
             tasks = [built.parts.group.create_task(work) for work in built.work]
             try:

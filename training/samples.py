@@ -33,6 +33,12 @@ def read_handwritten() -> list[Example]:
     return read_examples(SAMPLES / "handwritten.csv")
 
 
+def read_everyday() -> list[Example]:
+    """Everyday chat written by hand: emoji, names, short words, greetings and ordinary lines, and beside them threats,
+    insults and hate. `source` is the kind of each. They are never trained on."""
+    return read_examples(SAMPLES / "everyday.csv")
+
+
 def write_samples(learn: Sequence[Example], tests: Mapping[str, Sequence[Example]]) -> None:
     """Writes the samples, so that a refresh works without the full data."""
     SAMPLES.mkdir(exist_ok=True)

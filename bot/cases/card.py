@@ -152,15 +152,15 @@ def done_text(case: Case, language: Language) -> str:
         is_paused = "cap" in case.decision.flags
         return say(language, "done-paused" if is_paused else "done-shadow", actions=names)
     state, unsure = case.message.state, case.message.unsure
-    left = {one.action.name for one in case.message.unchanged if not one.undoes}
-    sure = [action for action in wanted if action.name != unsure and action.name not in left]
+    not_done = {one.action.name for one in case.message.unchanged if not one.undoes}
+    sure = [action for action in wanted if action.name != unsure and action.name not in not_done]
     unsure_texts = [
         say(language, "done-unsure", actions=action_text(language, one)) for one in wanted if one.name == unsure
     ]
     if sure:
         names = ", ".join(action_text(language, action) for action in sure)
-        known = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
-        unsure_texts.insert(0, say(language, known, actions=names))
+        wording = f"done-{state if state in DONE_WORDINGS else RowState.DONE}"
+        unsure_texts.insert(0, say(language, wording, actions=names))
     return " ".join([*unsure_texts, *(unchanged_text(one, language) for one in case.message.unchanged)])
 
 

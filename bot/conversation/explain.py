@@ -74,19 +74,25 @@ class Explain:
         if case and (case.message.text or case.message.quoted) and await context.may_read(case.message.key):
             await self.case(context, case)
             return
-        known = await self._store.journalled(*address)
+        journalled = await self._store.journalled(*address)
         fetched = await reference.fetch()
-        is_own = (fetched is not None and fetched[1]) or (known is not None and known.author == context.pseudonym)
+        is_own = (fetched is not None and fetched[1]) or (
+            journalled is not None and journalled.author == context.pseudonym
+        )
         if not moderates and not is_own:
             is_there = fetched is not None or not reference.finds_all
-            is_there = is_there or (known is not None and await context.may_read(known.key))
+            is_there = is_there or (journalled is not None and await context.may_read(journalled.key))
             refused = context.reply.ours(context.refusal(OTHERS))
             await context.tell(refused if is_there else context.say("no-message"), again=again)
         elif fetched is not None and (fetched[0].text or fetched[0].quoted):
-            await self._text(context, fetched[0], is_stored=known is not None and known.text == fetched[0].text)
-        elif known is not None and known.text and await context.may_read(known.key):
+            await self._text(
+                context, fetched[0], is_stored=journalled is not None and journalled.text == fetched[0].text
+            )
+        elif journalled is not None and journalled.text and await context.may_read(journalled.key):
             author = Author(context.person if is_own else "", context.name if is_own else "")
-            await self._text(context, Message(known.key, author, known.text, known.sent_at), is_stored=True)
+            await self._text(
+                context, Message(journalled.key, author, journalled.text, journalled.sent_at), is_stored=True
+            )
         else:
             await context.tell(context.say("explain-nothing" if fetched else "no-message"), again=again)
 

@@ -30,8 +30,8 @@ class Decision:
 
     `actions` is what would be done; `enforced` says whether it will be. `threshold` is the bound that fired and
     `score` what was compared with it (0 and the harm where none fired). `trips` asks to pause acting and is not kept in
-    the journal; `counts` says that an ordinary member is acted on. `unread_script` names the script of a message that the
-    model could not read: its band is `CLEAR`, but nothing is known about it.
+    the journal; `counts` says that an ordinary member is acted on. `unread_script` names the script of a message that
+    the model could not read: its band is `CLEAR`, but nothing is known about it.
     """
 
     band: Band

@@ -126,9 +126,9 @@ def valid_parts(saved: Mapping[str, Any]) -> Policy:
         return Policy.model_validate(saved)
     except ValidationError as error:
         wrong = {first["loc"][0] for first in error.errors() if first["loc"]}
-        rest = {name: value for name, value in saved.items() if name not in wrong}
+        valid = {name: value for name, value in saved.items() if name not in wrong}
     try:
-        policy = Policy.model_validate(rest)
+        policy = Policy.model_validate(valid)
     except ValidationError:
         policy = Policy()
     return policy.model_copy(update={"mode": Mode.SHADOW})

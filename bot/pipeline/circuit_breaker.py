@@ -82,8 +82,8 @@ class CircuitBreaker:
             self._rest(community, [at for at, asked_for in self._refused if asked_for == community])
             if (trouble := self.trouble(community)) is not None:
                 self._told(trouble)
-        others = [call for call in self._refused if call[1] not in few]
-        self._refused = deque(others, maxlen=self._most)
+        kept = [call for call in self._refused if call[1] not in few]
+        self._refused = deque(kept, maxlen=self._most)
 
     def _rest(self, community: str, refused: list[float]) -> None:
         self._until[community] = refused[len(refused) // 2] + self._within_s

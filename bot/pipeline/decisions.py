@@ -121,8 +121,8 @@ class Decisions:
         with self._pending_decisions.reading() as began:
             past = await self._past(event, policy, now)
             await self._authors.before(author_of(event), row)
-            others = self._pending_decisions.since(began, community)
-        standing = self._standing(event, author, past, others, now)
+            pending = self._pending_decisions.since(began, community)
+        standing = self._standing(event, author, past, pending, now)
         decision = decided(standing)
         if decision.enforced:
             self._pending_decisions.write(row, Acted(community, author, event.key.message, now, decision.counts))

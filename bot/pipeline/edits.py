@@ -49,11 +49,11 @@ def shown_revision(earlier: Sequence[Revision]) -> Revision | None:
 async def has_same_flagged_words(before: str, after: str, band_of: Callable[[str], Awaitable[Band]]) -> bool:
     """Whether what is flagged in `after` was in `before` already: the new words are harmless by themselves, and the
     rest is flagged without them."""
-    known = {word.casefold() for word in _WORD.findall(before)}
-    added = [word for word in _WORD.findall(after) if word.casefold() not in known]
+    words_before = {word.casefold() for word in _WORD.findall(before)}
+    added = [word for word in _WORD.findall(after) if word.casefold() not in words_before]
     if not added:
         return True
-    without = _WORD.sub(lambda found: found[0] if found[0].casefold() in known else "", after)
+    without = _WORD.sub(lambda match: match[0] if match[0].casefold() in words_before else "", after)
     if RANK[await band_of(without)] < RANK[await band_of(after)]:
         return False
     return await band_of(" ".join(added)) is Band.CLEAR
@@ -74,10 +74,10 @@ def outcome_of_edit(decision: Decision, earlier: Sequence[Revision]) -> EditOutc
         return EditOutcome(decision, (), opens=False)
     done = _done(earlier)
     wanted = decision.actions if decision.enforced else ()
-    rest = tuple(action for action in wanted if not ACTIONS.is_covered(action, done))
-    touching = tuple(action for action in rest if not isinstance(action, Alert))
+    remaining = tuple(action for action in wanted if not ACTIONS.is_covered(action, done))
+    touching = tuple(action for action in remaining if not isinstance(action, Alert))
     if before is None:
-        return EditOutcome(decision, rest, opens=True)
+        return EditOutcome(decision, remaining, opens=True)
     previous = before.row.decision
     previous_rank, previous_score = (RANK[previous.band], previous.score) if previous is not None else (0, 0.0)
     worse = touching or before.answered or RANK[decision.band] > previous_rank
@@ -85,10 +85,10 @@ def outcome_of_edit(decision: Decision, earlier: Sequence[Revision]) -> EditOutc
     is_kept = bool(done) and not decision.enforced and not before.answered  # its card can still undo what was done
     if is_kept or (not worse and not (as_bad and decision.score >= previous_score - ABOUT)):
         return EditOutcome(replace(decision, actions=(), counts=False), (), opens=False)
-    whole = decision
+    combined = decision
     if decision.enforced:
-        whole = replace(decision, actions=ACTIONS.together(done, decision.actions))
-    return EditOutcome(whole, rest, opens=True, takes=None if before.answered else before.case)
+        combined = replace(decision, actions=ACTIONS.together(done, decision.actions))
+    return EditOutcome(combined, remaining, opens=True, takes=None if before.answered else before.case)
 
 
 def _done(earlier: Sequence[Revision]) -> tuple[Action, ...]:

@@ -219,16 +219,16 @@ class Enforcement:
         while todo:
             if row in self._undone:
                 return
-            action, rest = todo[0], todo[1:] + later
+            action, later_actions = todo[0], todo[1:] + later
             touches = enforced and not isinstance(action, actions.Alert)
             if touches and self._is_paused(event.key.community):
                 log.warning("not done: acting is paused", row=row, action=action.name)
                 await self._progress(row, RowState.STOPPED, [], RowState.STOPPED)
                 return
             try:
-                paced = await self._paced(action, rest, event) if touches else action
+                paced = await self._paced(action, later_actions, event) if touches else action
                 if touches and paced is not None:
-                    await self._progress(row, RowState.SENT, [action, *rest], state)
+                    await self._progress(row, RowState.SENT, [action, *later_actions], state)
                 if paced is not None:
                     await self._given(performer, row, paced, event)
             except Gone:
@@ -238,20 +238,20 @@ class Enforcement:
                 if isinstance(action, actions.Warn) and len(todo) > 1:
                     later.append(action)
                 else:
-                    await self._progress(row, RowState.INTENDED, [action, *rest], state)
-                    put_off([action, *rest], pause_s, wait_s)
+                    await self._progress(row, RowState.INTENDED, [action, *later_actions], state)
+                    put_off([action, *later_actions], pause_s, wait_s)
                     return
             except Unreadable as error:  # it has perhaps done it; the others need not wait for that
                 log.warning("an action may have been done", row=row, action=action.name, error=str(error))
                 if isinstance(action, actions.Warn):
-                    await self._progress(row, RowState.INTENDED, rest, state, unsure=action)
+                    await self._progress(row, RowState.INTENDED, later_actions, state, unsure=action)
                 else:
                     later.append(action)
                     pause_s = max(pause_s, wait_s)
             except Unreachable as error:
                 log.warning("platform does not answer", row=row, action=action.name, error=str(error))
                 perhaps = isinstance(action, actions.Warn) and not isinstance(error, NotConnected)
-                again = rest if perhaps else [action, *rest]
+                again = later_actions if perhaps else [action, *later_actions]
                 await self._progress(row, RowState.INTENDED, again, state, unsure=action if perhaps else None)
                 put_off(again, wait_s, min(2 * wait_s, LONGEST_WAIT_S))
                 return
@@ -320,7 +320,7 @@ class Enforcement:
 
 def _left(row: Journalled) -> tuple[list[Action], RowState]:
     """What is still to be done about a row, and what has come of the rest."""
-    left = row.todo
-    if left is None:
-        left = RemainingActions(row.decision.actions if row.decision is not None else ())
-    return list(left.actions), left.outcome
+    remaining = row.todo
+    if remaining is None:
+        remaining = RemainingActions(row.decision.actions if row.decision is not None else ())
+    return list(remaining.actions), remaining.outcome

@@ -62,16 +62,16 @@ class Turns:
 
     def next(self, waits: Callable[[str], bool], forget: Callable[[str], object]) -> str:
         """Returns the next waiting flow; there must be one. `forget` is called with each flow whose place is gone."""
-        left = len(self._old)
+        old_left = len(self._old)
         while True:
-            is_new = bool(self._new) and (self._new_in_a_row < NEW_IN_A_ROW or not self._old or left <= 0)
+            is_new = bool(self._new) and (self._new_in_a_row < NEW_IN_A_ROW or not self._old or old_left <= 0)
             key, _ = (self._new if is_new else self._old).popitem(last=False)
-            left -= not is_new
+            old_left -= not is_new
             is_there = waits(key)
             if self._credit[key] <= 0:
                 self._credit[key] += TURN_TOKENS
                 self._old[key] = None
-                self._new_in_a_row = 0 if is_there or left <= 0 else self._new_in_a_row  # that was its turn
+                self._new_in_a_row = 0 if is_there or old_left <= 0 else self._new_in_a_row  # that was its turn
             elif is_there:
                 self._new_in_a_row = self._new_in_a_row + 1 if is_new else 0
                 self._old[key] = None

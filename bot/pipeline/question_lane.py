@@ -95,14 +95,14 @@ class Questions:
         now, limit, spent = time.monotonic(), LIMITS[asker.rank], self._spent.get(asker.person, deque())
         if (wait_s := _wait_s(spent, limit, now)) > 0:
             raise AskLater(wait_s)
-        here, everywhere = self._under_way.get(asker.community, 0), sum(self._under_way.values())
+        in_community, everywhere = self._under_way.get(asker.community, 0), sum(self._under_way.values())
         room = {Rank.MEMBER: 1.0, Rank.MODERATOR: 1.5, Rank.OPERATOR: math.inf}[asker.rank]
-        if here >= room * MOST_OF_ONE_COMMUNITY or everywhere >= room * MOST_UNDER_WAY:
+        if in_community >= room * MOST_OF_ONE_COMMUNITY or everywhere >= room * MOST_UNDER_WAY:
             raise AskLater(WITHIN_S / 2)
         spent.append(cost := _Spent(now))
         self._spent[asker.person] = spent
         self._spent.move_to_end(asker.person)
-        self._under_way[asker.community] = here + 1
+        self._under_way[asker.community] = in_community + 1
         try:
             yield _Slices(self, asker, cost)
         finally:
@@ -149,12 +149,12 @@ def _wait_s(spent: deque[_Spent], limit: Limit, now: float) -> float:
     """Returns the seconds until the person may ask again; 0 for now."""
     while spent and spent[0].at <= now - WITHIN_S:
         spent.popleft()
-    tokens, left, wait_s = sum(one.tokens for one in spent), len(spent), 0.0
+    tokens, questions, wait_s = sum(one.tokens for one in spent), len(spent), 0.0
     for one in spent:
-        if left < limit.questions and tokens < limit.tokens:
+        if questions < limit.questions and tokens < limit.tokens:
             break
         wait_s = one.at + WITHIN_S - now
-        tokens, left = tokens - one.tokens, left - 1
+        tokens, questions = tokens - one.tokens, questions - 1
     return wait_s
 
 

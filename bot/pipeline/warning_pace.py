@@ -61,8 +61,8 @@ class WarningPace:
         """The platform did not take it: the next one is for these messages, too."""
         author = self._authors.get(_who(event))
         if author is not None:
-            others = (f"{event.key.message} {number}" for number in range(1, warning.messages))
-            author.waiting |= {event.key.message, *others}
+            later_messages = (f"{event.key.message} {number}" for number in range(1, warning.messages))
+            author.waiting |= {event.key.message, *later_messages}
             author.began = author.due = self._clock()
             author.warned = None
 

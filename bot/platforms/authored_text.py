@@ -47,9 +47,9 @@ class Rules:
 
     def why_unwritten(self, part: str, name: str) -> str | None:
         """Returns the reason why a field is not read; None for a field that is read."""
-        for known in (f"{part}.{name}", name):
-            if known in self.unwritten:
-                return self.unwritten[known]
+        for field in (f"{part}.{name}", name):
+            if field in self.unwritten:
+                return self.unwritten[field]
         ends = (f"*{name[at:]}" for at in range(1, len(name)) if name[at] == "_")
         return next((self.unwritten[end] for end in ends if end in self.unwritten), None)
 
@@ -82,9 +82,9 @@ def in_order(fields: Iterable[str]) -> list[str]:
 def joined(found: Iterable[Piece], whose: Whose) -> str:
     """Joins their pieces, one a line, each once; an address that stands in another piece is not repeated."""
     lines = list(dict.fromkeys(piece.text for piece in found if piece.whose is whose and piece.text.strip()))
-    whole = "\n".join(line for line in lines if not _is_address(line))
+    words = "\n".join(line for line in lines if not _is_address(line))
     addresses = [line for line in lines if _is_address(line)]
-    already_there = {line for line in addresses[:MOST_ADDRESSES] if line in whole}
+    already_there = {line for line in addresses[:MOST_ADDRESSES] if line in words}
     return "\n".join(line for line in lines if line not in already_there)
 
 

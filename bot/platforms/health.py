@@ -46,8 +46,8 @@ class Health:
         """Records how many cards or notices of a community were refused or not answered; 0 when they go through
         again."""
         if count:
-            known = self._cards.get(community)
-            self._cards[community] = OngoingFault(count, known.since if known else self._clock(), self._clock())
+            fault = self._cards.get(community)
+            self._cards[community] = OngoingFault(count, fault.since if fault else self._clock(), self._clock())
         else:
             self._cards.pop(community, None)
 

@@ -82,8 +82,8 @@ class RestrictionCalls:
         if change.put is not None:
             keep = replace(keep, is_set=True)
             if about.action != "kick":
-                rest = [one for one in _without(own, keep) if one not in change.superseded]
-                await self._plan_end(about, [*rest, keep], change.put, member)
+                remaining = [one for one in _without(own, keep) if one not in change.superseded]
+                await self._plan_end(about, [*remaining, keep], change.put, member)
             await member.put(change.put, standing)
             await self._kept.keep(self._platform, about.place, about.member, keep, now)
         return change.unchanged
@@ -93,12 +93,12 @@ class RestrictionCalls:
         own = await self._own(about)
         standing, now = await member.standing(), datetime.now(UTC)
         change = to_release(standing, own, about.message, about.action, now)
-        rest = others(own, about.message, about.action)
+        remaining = others(own, about.message, about.action)
         if change.put is not None:
-            await self._plan_end(about, rest, change.put, member)
+            await self._plan_end(about, remaining, change.put, member)
             await member.put(change.put, standing)
         elif change.unchanged is not None and change.unchanged.by == "bot":
-            await self._plan_end(about, rest, change.unchanged.standing, member)
+            await self._plan_end(about, remaining, change.unchanged.standing, member)
         elif standing.at(now).kind == "none":
             await self._lifts.forget(self._platform, about.place, about.member)
         await self._kept.forget(self._platform, about.place, about.member, about.message, about.action)

@@ -36,8 +36,8 @@ class Albums:
     async def remove(self, key: MessageKey) -> list[str]:
         """Marks the message's album as removed; returns the keys of the other items, [] where there is none."""
         same = _same_album(key)
-        others = sa.select(_I.message).where(same, _I.message != key.message).order_by(_I.message)
-        return await self._mark(key, others, removed=True)
+        other_parts = sa.select(_I.message).where(same, _I.message != key.message).order_by(_I.message)
+        return await self._mark(key, other_parts, removed=True)
 
     async def keep(self, key: MessageKey) -> None:
         """It is not to go any more: what arrives of it stays."""
@@ -64,9 +64,9 @@ class Albums:
 
 
 def _same_album(key: MessageKey) -> sa.ColumnElement[bool]:
-    here = sa.and_(_I.platform == key.platform, _I.community == key.community)
+    in_community = sa.and_(_I.platform == key.platform, _I.community == key.community)
     own = t.album_item.alias()
     album = sa.select(own.c.album).where(
         own.c.platform == key.platform, own.c.community == key.community, own.c.message == key.message
     )
-    return sa.and_(here, _I.album.in_(album))
+    return sa.and_(in_community, _I.album.in_(album))

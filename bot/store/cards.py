@@ -63,8 +63,8 @@ class Cards:
 
     async def record_drawn(self, platform: str, room: str, message: str, mark: str) -> None:
         """Returns what a posted message shows, by its mark."""
-        here = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
-        drawn = sa.update(t.card).where(here).values(drawn=mark)
+        this_card = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
+        drawn = sa.update(t.card).where(this_card).values(drawn=mark)
 
         def work(connection: sa.Connection) -> None:
             connection.execute(drawn)
@@ -73,16 +73,16 @@ class Cards:
 
     async def shows(self, platform: str, room: str, message: str, mark: str) -> bool:
         """Whether that is what a posted message shows already: a case that joined it since has no mark yet."""
-        here = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
+        this_card = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
         async with self._engine.connect() as connection:
-            marks = set((await connection.execute(sa.select(t.card.c.drawn).where(here).distinct())).scalars())
+            marks = set((await connection.execute(sa.select(t.card.c.drawn).where(this_card).distinct())).scalars())
         return marks == {mark}
 
     async def cases_of(self, platform: str, room: str, message: str) -> list[int]:
         """The cases that a posted message shows, oldest first: many for a digest, none where it is no card."""
-        here = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
+        this_card = sa.and_(t.card.c.platform == platform, t.card.c.room == room, t.card.c.message == message)
         async with self._engine.connect() as connection:
-            rows = await connection.execute(sa.select(t.card.c.case_id).where(here).order_by(t.card.c.case_id))
+            rows = await connection.execute(sa.select(t.card.c.case_id).where(this_card).order_by(t.card.c.case_id))
             return list(rows.scalars())
 
     async def unposted(self, platform: str, since: datetime) -> list[int]:

@@ -89,8 +89,8 @@ class CaseQueries:
             return [self._case(row._mapping) async for row in in_pieces(await connection.execute(query))]
 
     def _case(self, row: sa.RowMapping) -> Case:
-        known = self.sealer.legible(row["author_sealed"]) if row["author_sealed"] else ""
-        author = author_from(known) if known else Author("", row["author"][:8])
+        unsealed = self.sealer.legible(row["author_sealed"]) if row["author_sealed"] else ""
+        author = author_from(unsealed) if unsealed else Author("", row["author"][:8])
         return Case(
             id=row["case_id"],
             message=from_row(row, self.sealer),

@@ -20,8 +20,8 @@ class Consents:
         """Gives consent and returns the basis; giving it twice changes nothing."""
 
         def work(connection: sa.Connection) -> int:
-            if (there := connection.scalar(_active(community, author))) is not None:
-                return there
+            if (given := connection.scalar(_active(community, author))) is not None:
+                return given
             values = {"community": community, "author": author, "given_at": t.naive(now)}
             inserted = sa.insert(t.consent).values(values).returning(t.consent.c.id)
             number: int = connection.execute(inserted).scalar_one()

@@ -38,13 +38,13 @@ def _revisions() -> tuple[str, ...]:
 
 def migrate(connection: sa.Connection) -> None:
     """Brings the schema to this version; raises `NewerStore` for one from the future."""
-    known = _revisions()
+    revisions = _revisions()
     revision = MigrationContext.configure(connection).get_current_revision()
-    if revision == known[0]:
+    if revision == revisions[0]:
         return
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in revisions:
         raise NewerStore(
-            f"the store has schema {revision}, this version knows up to {max(known)}; "
+            f"the store has schema {revision}, this version knows up to {max(revisions)}; "
             f"install the newer version or restore an older backup; nothing was changed"
         )
     command.upgrade(_config(connection), "head")

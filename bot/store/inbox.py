@@ -78,8 +78,8 @@ class Inbox:
 
     async def tried(self, platform: str, number: int) -> None:
         """Counts a try on disk before it begins, so that an update that kills the process is counted."""
-        here = sa.and_(_I.platform == platform, _I.number == number)
-        await self._change(sa.update(t.inbox).where(here).values(tries=_I.tries + 1))
+        this_update = sa.and_(_I.platform == platform, _I.number == number)
+        await self._change(sa.update(t.inbox).where(this_update).values(tries=_I.tries + 1))
 
     async def waiting(self, platform: str) -> list[Waiting]:
         """Returns updates that are not handled yet, in the order of their numbers; "null" for a damaged one."""
@@ -104,8 +104,8 @@ class Inbox:
         values: dict[str, object] = {"state": state}
         if text:
             values["update_sealed"] = None
-        here = sa.and_(_I.platform == platform, _I.number.in_(list(numbers)))
-        await self._change(sa.update(t.inbox).where(here).values(values))
+        these_updates = sa.and_(_I.platform == platform, _I.number.in_(list(numbers)))
+        await self._change(sa.update(t.inbox).where(these_updates).values(values))
 
     async def _change(self, change: sa.Executable) -> None:
         def work(connection: sa.Connection) -> None:
@@ -119,8 +119,12 @@ def _places(connection: sa.Connection, platform: str, digests: Mapping[int, str]
     places, wanted = dict[int, int](), {number: number for number in digests}
     while wanted:
         query = sa.select(_I.number, _I.digest).where(_I.platform == platform, _I.number.in_(list(wanted.values())))
-        known = {row.number: row.digest for row in connection.execute(query)}
-        places |= {number: place for number, place in wanted.items() if place not in known}
-        others = {number: place for number, place in wanted.items() if place in known and known[place] is not None}
-        wanted = {number: place + ANEW for number, place in others.items() if known[place] != digests[number]}
+        digests_kept = {row.number: row.digest for row in connection.execute(query)}
+        places |= {number: place for number, place in wanted.items() if place not in digests_kept}
+        changed = {
+            number: place
+            for number, place in wanted.items()
+            if place in digests_kept and digests_kept[place] is not None
+        }
+        wanted = {number: place + ANEW for number, place in changed.items() if digests_kept[place] != digests[number]}
     return places

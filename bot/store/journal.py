@@ -173,9 +173,9 @@ def undo(connection: sa.Connection, case: int, todo: Sequence[Mapping[str, Any]]
     outcome = RowState.FAILED if row.state in ACTING else RowState(row.state)
     listed = [*todo, {"outcome": outcome}]
     connection.execute(sa.update(t.message).where(t.message.c.id == row.id).values(state=RowState.UNDOING, todo=listed))
-    others = sa.and_(*(t.message.c[name] == row._mapping[name] for name in names), t.message.c.id != row.id)
+    same_message = sa.and_(*(t.message.c[name] == row._mapping[name] for name in names), t.message.c.id != row.id)
     at_work = t.message.c.state.in_(ACTING)
-    connection.execute(sa.update(t.message).where(others, at_work).values(state=RowState.STOPPED))
+    connection.execute(sa.update(t.message).where(same_message, at_work).values(state=RowState.STOPPED))
 
 
 def tried(connection: sa.Connection, rows: Sequence[tuple[int, int]]) -> list[None]:

@@ -141,8 +141,8 @@ class MessageQueries:
     async def has_messages(self, platform: str, community: str, room: str) -> bool:
         """Whether a message was read in a room, or in a thread of it. Names and titles are none, nor is what was left
         alone."""
-        here = sa.or_(t.message.c.room == room, t.message.c.room.startswith(f"{room}/", autoescape=True))
-        in_room = sa.and_(t.message.c.platform == platform, t.message.c.community == community, here)
+        this_room = sa.or_(t.message.c.room == room, t.message.c.room.startswith(f"{room}/", autoescape=True))
+        in_room = sa.and_(t.message.c.platform == platform, t.message.c.community == community, this_room)
         named = sa.or_(*(t.message.c.message.contains(one, autoescape=True) for one in (NAME, TITLE)))
         p = t.past_room.c
         in_past_room = sa.or_(p.room == room, p.room.startswith(f"{room}/", autoescape=True))

@@ -12,7 +12,7 @@ def close_to_others(folder: Path) -> list[Path]:
 
     Returns what could not be changed, because it is another user's.
     """
-    left = []
+    still_open = []
     for top, folders, files in os.walk(folder):
         for path in (Path(top), *(Path(top, name) for name in (*folders, *files))):
             try:
@@ -20,5 +20,5 @@ def close_to_others(folder: Path) -> list[Path]:
                 if mode & OTHERS and not stat.S_ISLNK(mode):
                     path.chmod(stat.S_IMODE(mode) & ~OTHERS)
             except OSError:
-                left.append(path)
-    return left
+                still_open.append(path)
+    return still_open

@@ -34,14 +34,14 @@ class Authors:
             return
         key = (guild.id, author.id)
         async with self._turns.setdefault(key, asyncio.Lock()):
-            known = self._known.get(key)
-            if known is None or time.monotonic() - known[0] > KEPT_S:
-                known = time.monotonic(), await self._member(guild, author.id)
-                self._known[key] = known
+            kept = self._known.get(key)
+            if kept is None or time.monotonic() - kept[0] > KEPT_S:
+                kept = time.monotonic(), await self._member(guild, author.id)
+                self._known[key] = kept
                 self._known.move_to_end(key)
                 while time.monotonic() - next(iter(self._known.values()))[0] > KEPT_S:
                     self._known.popitem(last=False)  # the oldest stand first
-        message.author = known[1] or author
+        message.author = kept[1] or author
 
     async def _member(self, guild: discord.Guild, user: int) -> discord.Member | None:
         try:

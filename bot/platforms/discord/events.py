@@ -75,10 +75,10 @@ def event_of(message: discord.Message, moderators: frozenset[str], *, wordless: 
     if guild is None or message.type in _REPEATED | _TITLED:
         return None
     origin = message.reference
-    here = origin is not None and (
+    from_here = origin is not None and (
         origin.guild_id == guild.id or guild.get_channel_or_thread(origin.channel_id) is not None
     )
-    text, quoted = words_of(raw, forwarded_from_here=here)
+    text, quoted = words_of(raw, forwarded_from_here=from_here)
     attached = attached_to(raw)
     unreadable = "" if text or quoted or attached else unknown_in(raw)
     if not (text or quoted or unreadable or (wordless and attached)):

@@ -208,9 +208,9 @@ class Gateway(discord.Client):
     def _member_updated(self, data: Any) -> None:
         """The library reports only members that it has seen before, and it has seen none."""
         guild, number = self.get_guild(int(data["guild_id"])), int(data["user"]["id"])
-        known = guild is not None and guild.get_member(number) is not None
+        was_cached = guild is not None and guild.get_member(number) is not None
         self._connection.parse_guild_member_update(data)
-        if guild is not None and not known and (member := guild.get_member(number)) is not None:
+        if guild is not None and not was_cached and (member := guild.get_member(number)) is not None:
             self.dispatch("member_update", member, member)
 
     def _occasion(self, parse: Callable[[Any], None], is_new: bool, data: Any) -> None:

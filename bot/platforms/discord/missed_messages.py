@@ -101,13 +101,13 @@ class MissedMessages:
                     await self._room(room, channel, after, since[channel.guild.id])
 
             since = {guild.id: await self._since(guild) for guild in guilds}
-            known = await self._store.watermarks.rooms(PLATFORM)
+            known_rooms = await self._store.watermarks.rooms(PLATFORM)
             async with asyncio.TaskGroup() as group:
                 for guild in guilds:
                     for room, channel in rooms_of(guild):
                         if room in gaps:
                             group.create_task(read(room, channel, gaps[room]))
-                        elif room not in known:
+                        elif room not in known_rooms:
                             missed = newest if newest and opened_at(channel) > newest else None
                             group.create_task(self._new(room, channel, missed, read))
 
@@ -149,8 +149,8 @@ class MissedMessages:
             await self._skipped(channel, [message.id])
 
     async def _room(self, room: str, channel: Room, after: int, since: int) -> None:
-        here = channel.permissions_for(channel.guild.me)
-        if not (here.view_channel and here.read_message_history):
+        own_rights = channel.permissions_for(channel.guild.me)
+        if not (own_rights.view_channel and own_rights.read_message_history):
             self.on_hold.add(room)
             return
         overlap = int(OVERLAP.total_seconds() * 1000) << 22

@@ -154,8 +154,8 @@ class Discord(DiscordBot):
 
     async def communities(self, person: Person) -> list[str]:
         """See `Remote.communities`: the servers that Discord named when the account signed in."""
-        here = {community_of(guild.id) for guild in self.guilds}
-        return [community for community in person.places if community in here]
+        served = {community_of(guild.id) for guild in self.guilds}
+        return [community for community in person.places if community in served]
 
     async def standing(self, community: str, person: str) -> Standing:
         """See `standings`."""
@@ -208,12 +208,12 @@ class Discord(DiscordBot):
         """A name is read once for each author until it changes."""
         self.begin_work()
         community = community_of(member.guild.id)
-        known = (community, str(member.id))
-        if self._names.get(known) == member.display_name or member.id == self.own:
+        member_key = (community, str(member.id))
+        if self._names.get(member_key) == member.display_name or member.id == self.own:
             return
         setup = await self.setup(community)
         await self.pipeline.receive(name_event(member, setup.moderator_roles))
-        self._names[known] = member.display_name
+        self._names[member_key] = member.display_name
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
 

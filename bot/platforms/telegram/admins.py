@@ -24,17 +24,17 @@ class Admins:
     async def of(self, bot: BotApi, chat: int) -> frozenset[int]:
         """Returns the administrators' user ids. An older list serves while Telegram does not answer. Without any list
         Telegram's error is raised, so that a moderator is never taken for a member."""
-        known = self._lists.get(chat)
-        if known is not None and time.monotonic() - known[0] < KEPT_S:
-            return known[1]
+        cached = self._lists.get(chat)
+        if cached is not None and time.monotonic() - cached[0] < KEPT_S:
+            return cached[1]
         try:
             ids = _ids(await bot.ask("getChatAdministrators", chat_id=chat))
         except (BadRequest, Forbidden):  # the group is gone, or the bot is
             ids = frozenset()
         except TelegramError:
-            if known is None:
+            if cached is None:
                 raise
-            ids = known[1]
+            ids = cached[1]
         self._lists[chat] = (time.monotonic(), ids)
         return ids
 
@@ -50,9 +50,9 @@ class Admins:
         return await self._rights(bot, chat, user) or frozenset()
 
     async def _rights(self, bot: BotApi, chat: int, user: int) -> frozenset[str] | None:
-        known = self._single.get((chat, user))
-        if known is not None and time.monotonic() - known[0] < KEPT_S:
-            return known[1]
+        cached = self._single.get((chat, user))
+        if cached is not None and time.monotonic() - cached[0] < KEPT_S:
+            return cached[1]
         try:
             rights = _rights_of(await bot.object("getChatMember", chat_id=chat, user_id=user))
         except (BadRequest, Forbidden):

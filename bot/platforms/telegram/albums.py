@@ -37,8 +37,8 @@ class Albums:
     async def remove(self, key: MessageKey) -> None:
         """The other items of the album that a message is in, before the message itself, so that a crash in between
         does it again. Raises what the platform raises."""
-        others = await self._store.albums.remove(key)
-        deleted = (self._gone(replace(key, message=message)) for message in others)
+        other_parts = await self._store.albums.remove(key)
+        deleted = (self._gone(replace(key, message=message)) for message in other_parts)
         for error in await asyncio.gather(*deleted, return_exceptions=True):
             if error is not None:
                 raise error

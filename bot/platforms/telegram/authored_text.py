@@ -187,8 +187,8 @@ def _is_from_here(shown: Any, message: Json) -> bool:
     if not isinstance(shown, Mapping):
         return False
     chats = (shown.get("chat"), shown.get("sender_chat"))
-    here = _object(message.get("chat")).get("id")
-    return any(isinstance(chat, Mapping) and chat.get("id") == here for chat in chats)
+    own_chat = _object(message.get("chat")).get("id")
+    return any(isinstance(chat, Mapping) and chat.get("id") == own_chat for chat in chats)
 
 
 def _object(value: Any) -> Json:

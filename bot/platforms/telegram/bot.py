@@ -133,8 +133,12 @@ class TelegramBot(ABC):
         except TelegramError:
             return False
         restricted_out = member.get("is_member") is False
-        here = member.get("status") in list(ChatMemberStatus)
-        return here and member["status"] not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED) and not restricted_out
+        is_listed = member.get("status") in list(ChatMemberStatus)
+        return (
+            is_listed
+            and member["status"] not in (ChatMemberStatus.LEFT, ChatMemberStatus.BANNED)
+            and not restricted_out
+        )
 
     async def check(self, chat: int) -> list[Notice]:
         """Returns the rights that the bot lacks in a group; the last known ones where Telegram does not answer."""

@@ -51,5 +51,5 @@ def choice(
 
 
 def _fitting(first: str, command: str, verb: str) -> str:
-    whole = first + command
-    return whole if len(whole.encode("utf-8", "replace")) <= LONGEST_DATA else first + verb
+    full = first + command
+    return full if len(full.encode("utf-8", "replace")) <= LONGEST_DATA else first + verb

@@ -30,13 +30,13 @@ class LikelyGroups:
         counts."""
         groups, seal = self._bot.groups, self._bot.store.sealer.author
         chats = dict(groups.chats)
-        known = {groups.now_at(chat) for chat in self._met.get(user, ())} | set(self._bot.admins.of_whom(user))
+        likely = {groups.now_at(chat) for chat in self._met.get(user, ())} | set(self._bot.admins.of_whom(user))
         communities = {groups.community_of(chat) for chat in chats}
         pairs = [(community, seal(PLATFORM, community, str(user))) for community in communities]
         wrote = await self._bot.store.written_in(pairs)
-        known |= {chat for chat in chats if groups.community_of(chat) in wrote}
+        likely |= {chat for chat in chats if groups.community_of(chat) in wrote}
         if len(chats) <= FEW:
-            known |= {chat for chat in chats.keys() - known if await self._bot.is_with(chat, user)}
+            likely |= {chat for chat in chats.keys() - likely if await self._bot.is_with(chat, user)}
         return sorted(
-            ((chat, chats[chat]) for chat in known & chats.keys()), key=lambda one: (one[1].casefold(), one[0])
+            ((chat, chats[chat]) for chat in likely & chats.keys()), key=lambda one: (one[1].casefold(), one[0])
         )

@@ -21,17 +21,17 @@ class LinkedChannels:
     async def of(self, bot: BotApi, chat: int) -> int:
         """Returns the linked channel's id, 0 for none. An older answer serves while Telegram does not answer. Without
         any answer Telegram's error is raised, so that the channel is not punished by mistake."""
-        known = self._known.get(chat)
-        if known is not None and time.monotonic() - known[0] < KEPT_S:
-            return known[1]
+        cached = self._known.get(chat)
+        if cached is not None and time.monotonic() - cached[0] < KEPT_S:
+            return cached[1]
         try:
             linked = (await bot.object("getChat", chat_id=chat)).get("linked_chat_id")
         except (BadRequest, Forbidden):  # the group is gone, or the bot is
             linked = None
         except TelegramError:
-            if known is None:
+            if cached is None:
                 raise
-            linked = known[1]
+            linked = cached[1]
         channel = linked if isinstance(linked, int) else 0
         self._known[chat] = (time.monotonic(), channel)
         return channel

@@ -133,15 +133,17 @@ class PrivateChat:
         """
         bot, where = self._bot, int(message["chat"]["id"])
         chat = bot.groups.now_at(chat)
-        here = await checked_request(bot, message, where, fresh=True)
-        if here is None or not bot.groups.knows(chat):
+        board_request = await checked_request(bot, message, where, fresh=True)
+        if board_request is None or not bot.groups.knows(chat):
             return False
         needed, language = DEEDS["start mods_…"], bot.groups.setup_of_chat(where).language
         own_request = (
-            await checked_request(bot, message, chat, fresh=True) if here.may_with(needed) and here.user else None
+            await checked_request(bot, message, chat, fresh=True)
+            if board_request.may_with(needed) and board_request.user
+            else None
         )
         if own_request is None or not own_request.may_with(needed):
-            refusal = "telegram-link-both" if here.user else "not-anonymous"
+            refusal = "telegram-link-both" if board_request.user else "not-anonymous"
             await bot.answers.send(where, html.escape(say(language, refusal)), language)
             return False
         if where == chat or await bot.groups.is_moderated(where):
@@ -226,8 +228,8 @@ def _alerts(request: TelegramRequest) -> Markup:
 
 def payload(text: str) -> tuple[str, int | None, str]:
     """(verb, chat, number) of a deep link "explain_-100123_45"."""
-    verb, _, rest = text.partition("_")
-    chat, _, number = rest.partition("_")
+    verb, _, numbers = text.partition("_")
+    chat, _, number = numbers.partition("_")
     if not _CHAT.fullmatch(chat):
         return verb, None, ""
     return verb, int(chat), number if number.isdecimal() else ""

@@ -204,7 +204,7 @@ class TelegramReply(Reply):
 def bold(text: str) -> Markup:
     """Turns the marks ** and ` of our own texts into tags and escapes the rest."""
     escaped = html.escape(text, quote=False)
-    return Markup(_MARKED.sub(lambda found: f"<b>{found[1]}</b>" if found[1] else f"<code>{found[2]}</code>", escaped))
+    return Markup(_MARKED.sub(lambda match: f"<b>{match[1]}</b>" if match[1] else f"<code>{match[2]}</code>", escaped))
 
 
 def _following(message: Json) -> int | None:

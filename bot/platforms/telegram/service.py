@@ -268,10 +268,10 @@ class Telegram(TelegramBot):
         if late:
             await self.albums.too_late(key_of(message, community))
         for named in other_events(message, community, admins):
-            known = (named.key.community, named.key.message)
-            if self._names.get(known) != named.key.revision:
+            name_key = (named.key.community, named.key.message)
+            if self._names.get(name_key) != named.key.revision:
                 await self.pipeline.receive(named)
-                self._names[known] = named.key.revision
+                self._names[name_key] = named.key.revision
         while len(self._names) > NAMES_KEPT:
             del self._names[next(iter(self._names))]
 

@@ -99,11 +99,11 @@ class Updates:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                left = await self._store.inbox.waiting(PLATFORM)
-                for waiting in left:
+                waiting_updates = await self._store.inbox.waiting(PLATFORM)
+                for waiting in waiting_updates:
                     if waiting.tries < ALONE:
                         group.create_task(self._one(waiting.number, json.loads(waiting.text), 0, again=True))
-                group.create_task(self._suspects([waiting for waiting in left if waiting.tries >= ALONE]))
+                group.create_task(self._suspects([waiting for waiting in waiting_updates if waiting.tries >= ALONE]))
                 while True:
                     await asyncio.sleep(FLUSH_S)
                     await self._flush()

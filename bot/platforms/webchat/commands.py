@@ -40,7 +40,7 @@ class PlainReply(Reply):
 
     def ours(self, text: str) -> Markup:
         """Removes the marks."""
-        return Markup(_MARKS.sub(lambda found: found[1] or found[2], text))
+        return Markup(_MARKS.sub(lambda match: match[1] or match[2], text))
 
     def bold(self, text: Markup) -> Markup:
         """Returns the title unchanged."""
