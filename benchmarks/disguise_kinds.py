@@ -396,6 +396,7 @@ def words_read(clean: Sequence[str], seen: Sequence[str]) -> float:
 
 
 def is_damaged(clean: str, seen: str) -> bool:
-    """Whether a quarter of a harmless text's words is no longer in what is seen."""
-    words, kept = Counter(conservative_view(clean).casefold().split()), Counter(seen.casefold().split())
-    return (words & kept).total() < 0.75 * words.total()
+    """Whether more than a quarter of a harmless text's words, as written or as the model reads them, is not seen."""
+    kept = Counter(seen.casefold().split())
+    texts = (Counter(text.casefold().split()) for text in (clean, conservative_view(clean)))
+    return all((words & kept).total() < 0.75 * words.total() for words in texts)

@@ -10,6 +10,7 @@ its order, which is about that of their frequency; peoples among them also in th
 import argparse
 import re
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from training.samples import read_handwritten, read_held_out
 _SHORT = "a am an as at be by do go ha he hi i id if im in is it me my no of oh ok on or so to up ur us we ya yo"
 SHORT_WORDS = frozenset(_SHORT.split())
 """All words of one and two letters. Any two letters are somebody's abbreviation, so no others count as words."""
-LEAST_COUNT, LONGEST_WORD = 5, 15
+LEAST_COUNT, LONGEST_WORD, LINE_CHARACTERS = 5, 15, 119
 _MASKED = re.compile(r"@user\b|\bURL\b")
 _WORD = re.compile(r"[a-z]+")
 _VOWEL = re.compile(r"[aeiouy]")
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labelled = [example.text for example in exclude_texts(corpus.labelled, held_out)]
     words = count_words([*labelled, *(text for text in corpus.plain if text.casefold() not in forbidden)])
     words = with_vocabulary(words, vocabulary)
-    options.out.write_text("\n".join(words) + "\n", encoding="utf-8")
+    options.out.write_text(textwrap.fill(" ".join(words), LINE_CHARACTERS) + "\n", encoding="ascii")
     console.print(f"{len(words):,} words written to {options.out}", soft_wrap=True)
     return 0
 
