@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
-
 _DIGIT_LETTERS: Mapping[str, str] = {
     "0": "o",
     "1": "il",
