@@ -1,18 +1,18 @@
 """The views undo disguises and leave harmless texts unchanged."""
 
 import html
-import re
 import sys
 import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import normalize
 from model.emoji import name_emoji
 from model.normalize import conservative_view, line_view, views
+from model.styled import plain_letters, plain_small_capitals, turn_overrides
 
 NASTY = (
     "aAbz05$@!|+.-_*'’ \t\n\r\x0b\x1c\x1f\x7f\x85\xa0\u2028&#;x<>"
@@ -86,12 +86,12 @@ def test_work_is_linear_in_the_text() -> None:
     assert time.monotonic() - started < 20
 
 
+@settings(deadline=None)  # the first text loads the lexicon
 @given(st.one_of(st.text(), st.text(NASTY), st.text(st.characters(max_codepoint=0x7F))))
 def test_short_cuts_change_nothing(text: str) -> None:
-    """Both views are what the long way round makes of a text."""
-    plain, undisguised = views(text)
-    assert (plain.replace("\n", " "), undisguised) == _the_long_way(text)
-    assert plain.replace("\n", " ") == conservative_view(text)
+    """The conservative view is what the long way round makes of a text."""
+    plain = views(text)[0].replace("\n", " ")
+    assert plain == conservative_view(text) == _the_long_way(text)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\u2028", " \n \n\t", "&#10;"])
@@ -113,25 +113,13 @@ def test_no_mark_is_overlooked() -> None:
     assert not [mark for mark in marks if not normalize._POSSIBLE_MARKS.match(mark)]
 
 
-def _the_long_way(text: str) -> tuple[str, str]:
-    """The slow reference: every step on every text and word."""
+def _the_long_way(text: str) -> str:
+    """The slow reference: every step on every text."""
     text = text.encode("utf-8", "replace").decode()
     for _ in range(2):
         text = html.unescape(text)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", plain_letters(turn_overrides(text)))
         text = normalize._thin_marks(normalize._drop_joiners(normalize._INVISIBLE.sub("", text)))
-    text = plain = re.sub(r"\s+", " ", normalize._CONTROL.sub("", text)).strip()
-    if not text.isascii():
-        text = normalize._fold_confusables(text)
-    text = " ".join(normalize._unleet(word) for word in text.split(" "))
-    text = normalize._SPACED.sub(normalize._close_up, text)
-    text = " ".join(
-        word if normalize._URL_OR_MENTION.search(word) else normalize._INNER.sub(normalize._drop_unless_compound, word)
-        for word in text.split(" ")
-    )
-    return _named(plain), _named(normalize._STRETCHED.sub(r"\1", text))
-
-
-def _named(text: str) -> str:
-    return " ".join(name_emoji(text).split())
+        text = plain_small_capitals(text)
+    return " ".join(name_emoji(normalize._CONTROL.sub("", text)).split())
