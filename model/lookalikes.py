@@ -263,13 +263,13 @@ def without_look_alikes(text: str) -> str:
     return "".join([letters_for(char)[:1] or char if char > "\x7f" else char for char in without_marks(text)])
 
 
-def reads_braille(text: str) -> str:
+def read_braille(text: str) -> str:
     """Letters for the signs of braille; the signs for capitals and numbers go."""
     if not _BRAILLE_SIGN.search(text):
         return text
     return _BRAILLE_SIGN.sub("", text.translate(_BRAILLE))
 
 
-def turned_upside_down(text: str) -> str:
+def turn_upside_down(text: str) -> str:
     """The text with its page turned by 180 degrees, if a letter of it is upside down."""
     return text[::-1].translate(_TURNED) if _TURNED_SIGN.search(text) else text
