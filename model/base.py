@@ -17,6 +17,9 @@ MAX_ALPHA = 10_000.0
 Encoded: TypeAlias = list[int]
 """Token ids of one text (or one window of it) as `Base.frame` made them, never longer than `Base.max_tokens`."""
 
+Span: TypeAlias = tuple[int, int]
+"""(start, end) of a run of tokens, counted in a text's ids without its frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoraSpec:
@@ -140,6 +143,20 @@ class ReadsInstructions(Protocol):
 
     def category_probabilities(self, texts: Sequence[str], prompt: Prompt, adapter: str = "") -> Tensor:
         """(len(texts), len(prompt.answers)) float32; raises ValueError for a prompt that does not fit."""
+        ...
+
+
+@runtime_checkable
+class ReadsSpans(Protocol):
+    """A base that judges spans of a text in the pass that reads the whole, at next to no cost."""
+
+    def encode_with_starts(self, text: str) -> tuple[Encoded, list[int]]:
+        """The ids of `Base.encode` and, for each, the character of the text where it begins."""
+        ...
+
+    def span_logits(self, batch: Sequence[Encoded], spans: Sequence[Sequence[Span]], adapter: str) -> list[Tensor]:
+        """For each text (1 + its spans, 3) float32 logits: of the whole as in `Base.label_logits`, and of each span,
+        read in the text around it."""
         ...
 
 

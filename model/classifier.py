@@ -32,6 +32,7 @@ class Verdict:
     stop it.
 
     `windows` is the number of overlapping pieces that a long text was read in; the most harmful piece decides.
+    `part` is the sentence or short window that decided, "" where the whole did (`model.serving.reading`).
     `stand_in` is True where another base answered for the configured one: such a verdict may flag, never punish.
     `unread_script` names the script of most letters where the base cannot read that script; then the probabilities are
     about the remaining words alone, and a text without any is neutral: no score says anything about it.
@@ -44,6 +45,7 @@ class Verdict:
     adapter: str
     prompt: str = ""
     windows: int = 1
+    part: str = ""
     stand_in: bool = False
     categories: Mapping[str, float] = field(default_factory=dict)
     unread_script: str = ""

@@ -29,17 +29,18 @@ _CUSTOM = re.compile(r"<a?:(\w{2,32}):[0-9]{15,21}>")
 _WORDS_OF_NAME = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+|[^\W\d_]+")
 
 
-def name_emoji(text: str) -> str:
+def name_emoji(text: str, *, around: str = " ") -> str:
     """The text with the names of its emoji in place of them, and of Discord's custom emoji (`<:party_blob:123…>`).
 
-    Letters, digits and signs of text stay, such as keycaps (their digit), "©" and emoji that are letters. The work is
-    linear in the text, and the result at most 20 times as long.
+    Each name stands between white space, for emoji that `around`. Letters, digits and signs of text stay, such as
+    keycaps (their digit), "©" and emoji that are letters. The work is linear in the text, and the result at most 20
+    times as long.
     """
     if "<" in text:
         text = _CUSTOM.sub(lambda match: f" {_spoken(match[1])} ", text)
     if text.isascii():
         return text
-    return _ROW.sub(_name_row, _KEYCAP.sub(r"\1", text))
+    return _ROW.sub(lambda row: _name_row(row, around), _KEYCAP.sub(r"\1", text))
 
 
 def _spoken(name: str) -> str:
@@ -47,13 +48,13 @@ def _spoken(name: str) -> str:
     return " ".join(_WORDS_OF_NAME.findall(name)).lower() or name
 
 
-def _name_row(match: re.Match[str]) -> str:
+def _name_row(match: re.Match[str], around: str) -> str:
     row = match.group()
     parts: list[tuple[str, bool]] = list(_split(_IGNORED.sub("", row)))
     if not any(is_name for _, is_name in parts):
         return row
     kept = _bounded(parts)
-    return "".join(f" {part} " if is_name else part for part, is_name in kept)
+    return "".join(f"{around}{part}{around}" if is_name else part for part, is_name in kept)
 
 
 def _bounded(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:

@@ -2,14 +2,16 @@
 
 Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2, applied to words. A short
 text is scored once without each word. A long text is scored in pieces, and then the strongest pieces without each of
-their words, so the cost of an explanation does not grow with the text.
+their words, so the cost of an explanation does not grow with the text. Where a part of the text decided, only its words
+are weighed, without the text around it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model.classifier import Classifier, Item, Verdict
 from model.labels import Label
+from model.normalize import conservative_view
 
 MAX_TEXTS = 48
 """Texts that the model scores for one explanation, at most."""
@@ -36,9 +38,16 @@ async def find_evidence(
 ) -> list[Evidence]:
     """One entry per word or group of words, in text order. Together they are the whole text, or its start and its end.
 
-    At most `MAX_TEXTS` texts are scored. In a long text a word's weight is the fall of its own piece's probability
-    without it, and a piece that is not split into words has the weight 0.
+    At most `MAX_TEXTS` texts are scored, and one more for the part that decided (`Verdict.part`). In a long text a
+    word's weight is the fall of its own piece's probability without it, and a piece that is not split into words has
+    the weight 0, as has the text around the part.
     """
+    if verdict.part:
+        before, part, after = conservative_view(text).partition(verdict.part)
+        (alone,) = await classifier.classify([Item(verdict.part, verdict.adapter, community=community)])
+        found = await find_evidence(classifier, verdict.part, replace(alone, part=""), label, community)
+        around = [[Evidence(piece.strip(), 0.0)] if piece.strip() else [] for piece in (before, after)]
+        return [*around[0], *found, *around[1]] if part else found
 
     async def shares(texts: Sequence[str]) -> list[float]:
         items = [Item(text, verdict.adapter, community=community) for text in texts]

@@ -55,15 +55,27 @@ def conservative_view(text: str) -> str:
     return _with_names(_legible(text))
 
 
+def line_view(text: str) -> str:
+    """The conservative view with a line break between lines that are not empty, and around the names of emoji: there a
+    sentence ends."""
+    return _with_line_breaks(_legible(text))
+
+
 def views(text: str) -> tuple[str, str]:
-    """Both views of a text: (conservative, aggressive)."""
+    """Both views of a text: (conservative with its line breaks, aggressive)."""
     legible = _legible(text)
-    return _with_names(legible), _with_names(undisguise(legible))
+    return _with_line_breaks(legible), _with_names(undisguise(legible))
 
 
 def _with_names(text: str) -> str:
     """The text in one line, with the names of its emoji."""
     return _shortened(" ".join(name_emoji(text).split()))
+
+
+def _with_line_breaks(text: str) -> str:
+    """`line_view` of a text whose emoji are still there."""
+    lines = (" ".join(line.split()) for line in name_emoji(text, around="\n").splitlines())
+    return _shortened("\n".join(line for line in lines if line))
 
 
 def _legible(text: str) -> str:

@@ -7,6 +7,7 @@ can neither merge with the instruction nor forge the separator's tokens.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -88,3 +89,29 @@ INSTRUCTION = Prompt(
 
 RAW = Prompt("", "\n\n###\n\n", ANSWERS)
 """The message alone, as in fine-tuning without an instruction; it needs an adapter trained with this prompt."""
+
+FORGED_RUN = 3
+"""So many words of the prompt in a row are no sentence, wherever they stand in a message."""
+_PROMPT_WORDS = frozenset(("label", "labels", "message", "category", "answer", *map(str, LABELS)))
+_WORD = re.compile(r"[^\W_]+")
+
+
+def without_forged_answers(text: str) -> str:
+    """The text without words that imitate the prompt: a run of labels and headings ("Label: neutral") at its end, and
+    longer runs anywhere. Equal to the text if it has none.
+
+    Such words cannot forge the separator's ids, but at the end they stand where the model looks for the answer.
+    """
+    kept: list[str] = []
+    run: list[re.Match[str]] = []
+    start = 0
+    for word in _WORD.finditer(text):
+        if word.group().casefold() in _PROMPT_WORDS:
+            run.append(word)
+            continue
+        if len(run) >= FORGED_RUN:
+            kept.append(text[start : run[0].start()])
+            start = word.start()
+        run = []
+    kept.append(text[start : run[0].start() if run else len(text)])
+    return " ".join("".join(kept).rstrip(" #*>|-–—:\"'`[({<").split()) if run or len(kept) > 1 else text

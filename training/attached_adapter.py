@@ -8,7 +8,7 @@ from torch import Tensor
 from model.adapters.registry import Manifest, Registry
 from model.base import Base
 from model.calibration import apply_temperature
-from model.classifier import AdapterRejected
+from model.classifier import AdapterRejected, Item, Unscorable
 from model.labels import LABELS
 from model.norms import Norm
 from model.serving.scorer import NOT_FINITE, Scorer
@@ -16,6 +16,8 @@ from training.corrections import Correction
 from training.examples import Example
 from training.quarantine import normed
 from training.training_loop import compute_logits
+
+TEXTS_PER_CALL = 256
 
 
 def find_serving(base: Base, registry: Registry, scope: str, tries_adapters: bool = True) -> tuple[str, dict[str, str]]:
@@ -36,6 +38,24 @@ def find_serving(base: Base, registry: Registry, scope: str, tries_adapters: boo
             return adapter, refused
 
 
+def serve(base: Base, adapter: str, manifest: Manifest, texts: Sequence[str]) -> Tensor:
+    """(N, 3) calibrated probabilities of an attached adapter, by the same code that serves; before any norm.
+
+    Raises `AdapterRejected` if a score is not a finite number.
+    """
+    scorer = Scorer(base)
+    scorer.adopt(adapter, manifest)
+    try:
+        verdicts = [
+            verdict
+            for start in range(0, len(texts), TEXTS_PER_CALL)
+            for verdict in scorer.classify([Item(text, adapter) for text in texts[start : start + TEXTS_PER_CALL]])
+        ]
+    except Unscorable as error:
+        raise AdapterRejected(f"{adapter} adapter: {error}") from error
+    return torch.tensor([[verdict.probabilities[label] for label in LABELS] for verdict in verdicts])
+
+
 class AttachedAdapter:
     """An attached adapter with its temperature and norms."""
 
@@ -45,13 +65,18 @@ class AttachedAdapter:
         self.manifest = manifest
         self.norms: Mapping[str, Norm] = manifest.learned_norms() if norms is None else norms
         self._known: dict[str, Tensor] = {}
+        self._served: dict[str, Tensor] = {}
 
     def probabilities(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3) calibrated probabilities, before any norm."""
-        return apply_temperature(self._logits(examples), self.manifest.temperature)
+        """(N, 3) calibrated probabilities as they would be served, before any norm: parts are read, too."""
+        texts = [example.text for example in examples]
+        if missing := list(dict.fromkeys(text for text in texts if text not in self._served)):
+            rows = serve(self._base, self._name, self.manifest, missing)
+            self._served |= dict(zip(missing, rows, strict=True))
+        return torch.stack([self._served[text] for text in texts]) if texts else torch.zeros(0, len(LABELS))
 
     def uncalibrated_probabilities(self, examples: Sequence[Example]) -> Tensor:
-        """(N, 3) probabilities at temperature 1: training towards these does not change the adapter."""
+        """(N, 3) probabilities of whole texts at temperature 1: training towards these does not change the adapter."""
         return apply_temperature(self._logits(examples), 1.0)
 
     def correction_probabilities(self, corrections: Sequence[Correction]) -> Tensor:

@@ -116,7 +116,8 @@ def explanation_lines(
     heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
     label = say(language, f"label-{found.label}")
     lines.append(say(language, "explain-words" if heavy else "explain-no-words", label=label))
-    quoted = [(f"{100 * piece.weight:+.0f} %", piece.word) for piece in heavy[:MOST_WORDS]]
+    quoted = [(say(language, "explain-part"), found.part)] if found.part else []
+    quoted += [(f"{100 * piece.weight:+.0f} %", piece.word) for piece in heavy[:MOST_WORDS]]
     near = [
         (say(language, "explain-near", label=say(language, f"label-{said}"), share=round(100 * share)), text)
         for text, said, share in found.nearest

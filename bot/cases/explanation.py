@@ -9,8 +9,12 @@ from model.labels import Label
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a text got its label: how much each word carried, and the past corrections it is most like."""
+    """Why a text got its label: how much each word carried, and the past corrections it is most like.
+
+    `part` is the sentence or the few words that decided; "" where the whole text did.
+    """
 
     label: Label
     words: Sequence[Evidence]
     nearest: Sequence[tuple[str, Label, float]]
+    part: str = ""

@@ -5,7 +5,7 @@ import asyncio
 from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -22,7 +22,7 @@ from bot.pipeline.pipeline import Judgement, Pipeline
 from bot.pipeline.question_lane import Asker, Questions
 from bot.store import Store
 from bot.text.language import Language, say
-from model.classifier import Classifier, Unavailable, Unscorable, Verdict
+from model.classifier import Classifier, Item, Unavailable, Unscorable, Verdict
 from model.explain import find_evidence, find_nearest
 from model.labels import LABELS, Label
 
@@ -154,11 +154,13 @@ class CaseService:
         others: bool,
     ) -> Explanation:
         try:
+            (scored,) = await classifier.classify([Item(text, verdict.adapter, community=community)])
+            verdict = replace(verdict, part=scored.part)  # the journal keeps the numbers, not the part
             evidence = await find_evidence(classifier, text, verdict, label, community)
         except Unscorable as error:
             raise Unavailable(str(error)) from error
         return Explanation(
-            label, evidence, await self._nearest(classifier, text, community, may_read) if others else ()
+            label, evidence, await self._nearest(classifier, text, community, may_read) if others else (), verdict.part
         )
 
     async def _nearest(

@@ -63,6 +63,7 @@ async def explain(request: web.Request) -> web.Response:
         {
             "words": [asdict(piece) for piece in explanation.words],
             "label": explanation.label,
+            "part": explanation.part,
             "sentence": case.decision.reason,
             "nearest": [
                 {"text": text, "label": label, "similarity": share} for text, label, share in explanation.nearest

@@ -56,7 +56,7 @@ class Reader:
         adapter = self.adapter_of(event.key.community)
         plain, undisguised = await self._views(event.text)
         items = [Item(plain, adapter, policy.asked, event.key.community, alone)]
-        if differs := undisguised.casefold() != plain.casefold():
+        if differs := undisguised.casefold() != plain.replace("\n", " ").casefold():
             items.append(Item(undisguised, adapter, community=event.key.community, alone=alone))
         if event.quoted:
             quoted_view, _ = await self._views(event.quoted)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from model.base import MAX_ALPHA, BaseNotFound, Encoded, LoraSpec
+from model.base import MAX_ALPHA, BaseNotFound, Encoded, LoraSpec, Span
 from model.labels import LABELS
 from model.scripts import LATIN
 
@@ -27,6 +27,7 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 384, 6, 12, 1536
 HEAD_DIM = HIDDEN // HEADS
 CLS, SEP, PAD, UNKNOWN = 101, 102, 0, 100
+_LEFT_OUT = frozenset((CLS, SEP, PAD, UNKNOWN))
 SMALL_PASS_TOKENS, SMALL_STEP, LARGE_STEP = 64, 8, 32
 """A pass of at most `SMALL_PASS_TOKENS` is padded to a multiple of `SMALL_STEP`, a larger one of `LARGE_STEP`."""
 
@@ -106,8 +107,15 @@ class MiniLM:
         A word without pieces is left out: [UNK] would stand for all such words alike, and what it stands next to in
         training would become its meaning.
         """
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return [i for i in ids if i not in (CLS, SEP, PAD, UNKNOWN)]
+        return self.encode_with_starts(text)[0]
+
+    def encode_with_starts(self, text: str) -> tuple[Encoded, list[int]]:
+        """The ids and, for each, the character of the text where it begins."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        if not _LEFT_OUT.isdisjoint(encoding.ids):
+            kept = [place for place, i in enumerate(encoding.ids) if i not in _LEFT_OUT]
+            return [encoding.ids[place] for place in kept], [encoding.offsets[place][0] for place in kept]
+        return encoding.ids, [start for start, _ in encoding.offsets]
 
     def frame(self, ids: Sequence[int]) -> Encoded:
         """[CLS] ids [SEP]."""
@@ -122,6 +130,27 @@ class MiniLM:
             raise ValueError("MiniLM merges an adapter into its weights: a batch has one adapter")
         head = self._heads[adapter]
         return _head(self._pooled(batch, adapter), head)
+
+    @torch.inference_mode()
+    def span_logits(self, batch: Sequence[Encoded], spans: Sequence[Sequence[Span]], adapter: str) -> list[Tensor]:
+        """See `ReadsSpans`: the head on the mean over a span's last hidden states, instead of over all of the text's.
+
+        Günther et al. 2024, "Late Chunking". A span costs about a hundredth of what a token costs.
+        """
+        head = self._heads[adapter]
+        hidden, row, lengths = self._hidden(batch, adapter)
+        sums = F.pad(hidden.cumsum(0), (0, 0, 1, 0))  # (T + 1, 384)
+        ends = lengths.cumsum(0)
+        places = [
+            (offset + 1 + start, offset + 1 + end)  # after [CLS]
+            for offset, of_text in zip((ends - lengths).tolist(), spans, strict=True)
+            for start, end in of_text
+        ]
+        first, last = torch.tensor(places, dtype=torch.long, device=self._device).view(-1, 2).unbind(1)
+        means = (sums[last] - sums[first]) / (last - first)[:, None]
+        whole = _head(self._mean(hidden, row, lengths), head)
+        parts = torch.split(_head(means, head), [len(of_text) for of_text in spans])
+        return [torch.cat([one[None], rows]) for one, rows in zip(whole, parts, strict=True)]
 
     @torch.inference_mode()
     def embed(self, batch: Sequence[Encoded]) -> Tensor:
@@ -179,6 +208,14 @@ class MiniLM:
 
     def _pooled(self, batch: Sequence[Encoded], adapter: str) -> Tensor:
         """(B, 384) float32 means of the last hidden states over each text's tokens."""
+        return self._mean(*self._hidden(batch, adapter))
+
+    def _mean(self, hidden: Tensor, row: Tensor, lengths: Tensor) -> Tensor:
+        sums = torch.zeros(len(lengths), HIDDEN, device=self._device).index_add_(0, row, hidden)
+        return sums / lengths[:, None]
+
+    def _hidden(self, batch: Sequence[Encoded], adapter: str) -> tuple[Tensor, Tensor, Tensor]:
+        """(T, 384) float32 last hidden states of all tokens, (T,) the text of each, (B,) tokens of each text."""
         lengths = torch.tensor([len(ids) for ids in batch], device=self._device)
         longest = int(lengths.max())
         real = torch.arange(longest, device=self._device) < lengths[:, None]  # (B, L)
@@ -191,9 +228,7 @@ class MiniLM:
         mask = None if len(slot) == real.numel() else real[:, None, None, :]
         for layer in self._layers[adapter]:
             hidden = layer.forward(hidden, slot, mask, len(batch), longest)
-        row = slot // longest
-        sums = torch.zeros(len(batch), HIDDEN, device=self._device).index_add_(0, row, hidden[: len(slot)])
-        return sums / lengths[:, None]
+        return hidden[: len(slot)], slot // longest, lengths
 
 
 class _Layer:

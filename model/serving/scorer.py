@@ -1,4 +1,4 @@
-"""Scores texts with any base: views, windows, duplicates, batches of similar lengths, adapters loaded on demand.
+"""Scores texts with any base: wholes and parts, duplicates, batches of similar lengths, adapters loaded on demand.
 
 Synchronous and single-threaded: the worker process and `python -m model.score` each own one.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 from model.adapters import canaries
 from model.adapters.files import WEIGHTS_FILE
 from model.adapters.registry import Manifest, check_tensor, read_manifest, read_weights
-from model.base import Base, Encoded, LoraSpec, ReadsInstructions
+from model.base import Base, Encoded, LoraSpec, ReadsInstructions, ReadsSpans, Span
 from model.calibration import apply_temperature
 from model.choice import ADAPTER_MIB
 from model.classifier import AdapterRejected, Item, Unscorable, Verdict
@@ -27,13 +27,10 @@ from model.labels import LABELS, Label
 from model.normalize import conservative_view
 from model.norms import Norm, norm_of
 from model.prompts import Prompt, category_prompt
-from model.scripts import Readable, readable
+from model.serving.reading import RULE, Reading, Rule, combine, frame_part, read
 
 log = logging.getLogger(__name__)
 
-MAX_WINDOWS = 32
-"""Windows of one text at most; a longer text is read at its start and its end."""
-_OVERLAP = 32
 _NO_HARM = {label: float(label is Label.NEUTRAL) for label in LABELS}
 NOT_FINITE = "the model's scores for the text are not finite numbers"
 _ONEDNN = "could not create a "
@@ -41,8 +38,11 @@ _ONEDNN = "could not create a "
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", _ONEDNN)
 
 T = TypeVar("T")
-Job = tuple[str, Encoded]
-"""(adapter, one window of a text)."""
+R = TypeVar("R")
+Job = tuple[str, Encoded, tuple[Span, ...]]
+"""(adapter, a window of a text or a part of it, the spans of it to be judged in the same pass)."""
+Rows = list[list[float]]
+"""Probabilities of a window, then of each of its spans; empty if the window does not fit into memory."""
 
 
 @dataclass(slots=True)
@@ -61,17 +61,28 @@ class Scorer:
 
     Adapters of at most `max_adapter_mib` together stay attached. Beyond that the least recently used are detached; an
     adapter that is needed again is checked and attached again. A batch with more adapters is computed in several
-    passes. With `tries_adapters`, an adapter must pass `model.adapters.canaries` before it scores anything.
+    passes. With `tries_adapters`, an adapter must pass `model.adapters.canaries` before it scores anything. `rule` says
+    when the parts of a text are read and count; with None texts are read as wholes only.
     """
 
-    def __init__(self, base: Base, max_adapter_mib: float = ADAPTER_MIB, *, tries_adapters: bool = False) -> None:
+    def __init__(
+        self,
+        base: Base,
+        max_adapter_mib: float = ADAPTER_MIB,
+        *,
+        tries_adapters: bool = False,
+        rule: Rule | None = RULE,
+    ) -> None:
         self.base = base
+        self._rule = rule
         self._tries_adapters = tries_adapters
         self._passed: set[str] = set()
         self._limit_bytes = max_adapter_mib * 2**20
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self.needs_restart = False
         """Whether memory ran out in a way that only a new process can repair."""
+        self.parts_read = 0
+        """Parts of texts that were read by themselves since the start."""
 
     def load(self, adapter: str, folder: Path) -> Manifest:
         """Validates and attaches an adapter unless it is attached already; raises `AdapterRejected`."""
@@ -85,6 +96,10 @@ class Scorer:
         self._evict(keep={adapter})
         return loaded.manifest
 
+    def adopt(self, adapter: str, manifest: Manifest) -> None:
+        """Scores with an adapter that the base holds already, without norms: for a candidate that is not served yet."""
+        self._loaded[adapter] = _Loaded(Path(), manifest, {}, self.base.held_bytes(adapter))
+
     @property
     def attached_mib(self) -> float:
         """MiB of the attached adapters."""
@@ -95,39 +110,32 @@ class Scorer:
 
         Raises KeyError for an adapter that was never loaded, `AdapterRejected` if a detached adapter cannot be loaded
         again, and `Unscorable` for items that do not fit into memory even alone or whose scores are not finite numbers.
-        The verdict on a text of several windows is that of the window with the most harm by the community's norm.
+        First all wholes are read in one batch, then the parts of all texts that could change a verdict in another; see
+        `model.serving.reading`. The parts count by the community's norm.
         """
         unique = list(dict.fromkeys(items))
-        texts = [self._readable(item.text) for item in unique]
-        windows = [self._windows(text.text) for text in texts]
-        jobs = [(item.adapter, window) for item, pieces in zip(unique, windows, strict=True) for window in pieces]
-        rows = self._probabilities(jobs)
-        verdicts, start = {}, 0
+        readings = [read(self.base, item.text, with_parts=self._rule is not None) for item in unique]
+        wholes = self._in_order(
+            [[(item.adapter, w.ids, w.spans) for w in r.windows] for item, r in zip(unique, readings, strict=True)]
+        )
+        chosen = [self._choose_parts(r, rows) for r, rows in zip(readings, wholes, strict=True)]
+        self.parts_read += sum(map(len, chosen))
+        of_parts = self._in_order(
+            [
+                [(item.adapter, frame_part(self.base, part), ()) for part in parts]
+                for item, parts in zip(unique, chosen, strict=True)
+            ]
+        )
+        verdicts: dict[Item, Verdict] = {}
         too_large: set[Item] = set()
         not_finite: set[Item] = set()
-        for item, text, pieces in zip(unique, texts, windows, strict=True):
-            norm = norm_of(self._loaded[item.adapter].norms, item.community)
-            window_rows = rows[start : start + len(pieces)]
-            start += len(pieces)
-            if not all(window_rows):
+        for item, reading, whole, parts, part_rows in zip(unique, readings, wholes, chosen, of_parts, strict=True):
+            if not all(whole) or not all(part_rows):
                 too_large.add(item)
-                continue
-            if not all(map(math.isfinite, (share for row in window_rows for share in row))):
+            elif not _are_finite([*whole, *part_rows]):
                 not_finite.add(item)
-                continue
-            normed = [norm.apply(row) for row in window_rows]
-            worst = min(normed, key=lambda row: row[LABELS.index(Label.NEUTRAL)])
-            probabilities = dict(zip(LABELS, worst, strict=True))
-            if text.unread_script and not any(map(str.isalpha, text.text)):
-                probabilities = _NO_HARM
-            verdicts[item] = Verdict(
-                probabilities,
-                self.base.name,
-                item.adapter,
-                self.base.prompt,
-                len(pieces),
-                unread_script=text.unread_script,
-            )
+            else:
+                verdicts[item] = self._verdict(item, reading, whole, dict(zip(parts, part_rows, strict=True)))
         if too_large:
             places = frozenset(place for place, item in enumerate(items) if item in too_large)
             raise Unscorable("the text does not fit into the model's memory, even alone", places)
@@ -137,6 +145,30 @@ class Scorer:
         if isinstance(self.base, ReadsInstructions):
             verdicts |= self._with_categories(verdicts)
         return [verdicts[item] for item in items]
+
+    def _choose_parts(self, reading: Reading, rows: Sequence[Rows]) -> list[str]:
+        """None without a rule, and none of a text that is unscorable."""
+        if self._rule is None or not all(rows) or not _are_finite(rows):
+            return []
+        return reading.choose_parts(rows, self._rule)
+
+    def _verdict(self, item: Item, reading: Reading, whole: Sequence[Rows], of_parts: Mapping[str, Rows]) -> Verdict:
+        """The verdict from the rows of the whole's windows and of the parts that were read by themselves."""
+        norm = norm_of(self._loaded[item.adapter].norms, item.community)
+        rule, singles = self._rule or RULE, [(part, rows[0]) for part, rows in of_parts.items()]
+        shares, part = combine(rule, norm, [rows[0] for rows in whole], singles)
+        probabilities = dict(zip(LABELS, shares, strict=True))
+        if reading.unread_script and not any(map(str.isalpha, reading.view)):
+            probabilities = _NO_HARM
+        return Verdict(
+            probabilities,
+            self.base.name,
+            item.adapter,
+            self.base.prompt,
+            windows=len(whole),
+            part=part,
+            unread_script=reading.unread_script,
+        )
 
     def categorise(self, texts: Sequence[str], prompt: Prompt) -> list[dict[str, float]]:
         """For each text the probability of each of the prompt's answers, by name, from the bare base without training.
@@ -180,32 +212,23 @@ class Scorer:
         its numbers are not finite."""
         if not texts:
             return []
-        vectors = self.base.embed([self._windows(self._readable(text).text)[0] for text in texts])
+        vectors = self.base.embed([read(self.base, text, with_parts=False).windows[0].ids for text in texts])
         finite = torch.isfinite(vectors).all(dim=-1, keepdim=True)
         rows: list[list[float]] = torch.where(finite, vectors, torch.zeros_like(vectors)).tolist()
         return rows
 
-    def _readable(self, text: str) -> Readable:
-        """The words of the text that the base can read."""
-        return readable(conservative_view(text), self.base.scripts)
+    def _in_order(self, jobs: Sequence[Sequence[Job]]) -> list[list[Rows]]:
+        """The rows of each text's jobs, all computed together."""
+        rows = iter(self._probabilities([job for of_text in jobs for job in of_text]))
+        return [[next(rows) for _ in of_text] for of_text in jobs]
 
-    def _windows(self, text: str) -> list[Encoded]:
-        """The readable text's ids in overlapping windows, each framed; an empty text is one empty window."""
-        ids, size = self.base.encode(text), self.base.window_tokens
-        if len(ids) <= size:
-            return [self.base.frame(ids)]
-        starts = [*range(0, len(ids) - size, size - _OVERLAP), len(ids) - size]
-        if len(starts) > MAX_WINDOWS:
-            starts = starts[: MAX_WINDOWS // 2] + starts[-MAX_WINDOWS // 2 :]
-        return [self.base.frame(ids[start : start + size]) for start in starts]
-
-    def _probabilities(self, jobs: Sequence[Job]) -> list[list[float]]:
-        """(len(jobs), 3) calibrated probabilities. Equal windows are computed once, and windows of similar length
-        together. A row is empty if its window does not fit into memory."""
-        first: dict[tuple[str, tuple[int, ...]], int] = {}
-        same = [first.setdefault((adapter, tuple(ids)), i) for i, (adapter, ids) in enumerate(jobs)]
+    def _probabilities(self, jobs: Sequence[Job]) -> list[Rows]:
+        """(1 + spans, 3) calibrated probabilities for each job. Equal jobs are computed once, and jobs of similar
+        length together."""
+        first: dict[tuple[str, tuple[int, ...], tuple[Span, ...]], int] = {}
+        same = [first.setdefault((adapter, tuple(ids), spans), i) for i, (adapter, ids, spans) in enumerate(jobs)]
         order = sorted(set(same), key=lambda i: (jobs[i][0], len(jobs[i][1])))
-        rows: list[list[float]] = [[] for _ in jobs]
+        rows: list[Rows] = [[] for _ in jobs]
         for chunk in self._passes(order, jobs):
             adapters = [jobs[i][0] for i in chunk]
             self._attach(set(adapters))
@@ -218,14 +241,24 @@ class Scorer:
     def _record_out_of_memory(self, error: Exception) -> None:
         self.needs_restart = self.needs_restart or _ONEDNN in str(error)
 
-    def _rows(self, jobs: Sequence[Job]) -> list[list[float]]:
-        """Computes one pass: (len(jobs), 3) calibrated probabilities."""
-        adapters = [adapter for adapter, _ in jobs]
-        windows = [window for _, window in jobs]
-        logits = self.base.label_logits(windows, adapters if self.base.mixes_adapters else adapters[0])
-        temperatures = torch.tensor([[self._loaded[adapter].manifest.temperature] for adapter in adapters])
-        rows: list[list[float]] = apply_temperature(logits, temperatures).tolist()
-        return rows
+    def _rows(self, jobs: Sequence[Job]) -> list[Rows]:
+        """Computes one pass: (1 + spans, 3) calibrated probabilities for each job."""
+        adapters, windows = [adapter for adapter, _, _ in jobs], [ids for _, ids, _ in jobs]
+        spans = [spans for _, _, spans in jobs]
+        if any(spans) and isinstance(self.base, ReadsSpans):
+            logits = self.base.span_logits(windows, spans, adapters[0])
+        else:
+            logits = list(self.base.label_logits(windows, adapters if self.base.mixes_adapters else adapters[0]))
+        sizes = [1 + len(of_window) for of_window in spans]
+        temperatures = torch.tensor(
+            [
+                [self._loaded[adapter].manifest.temperature]
+                for adapter, size in zip(adapters, sizes, strict=True)
+                for _ in range(size)
+            ]
+        )
+        shares = apply_temperature(torch.cat([of_window.view(-1, len(LABELS)) for of_window in logits]), temperatures)
+        return [of_window.tolist() for of_window in torch.split(shares, sizes)]
 
     def _passes(self, order: Sequence[int], jobs: Sequence[Job]) -> list[list[int]]:
         """Cuts sorted job numbers into passes of at most `batch_tokens` tokens (at least one job).
@@ -235,7 +268,7 @@ class Scorer:
         passes: list[list[int]] = []
         tokens, held = 0, 0
         for i in order:
-            adapter, ids = jobs[i]
+            adapter, ids, _ = jobs[i]
             size = self._loaded[adapter].held_bytes
             is_new = not passes or adapter != jobs[passes[-1][-1]][0]
             full = tokens + len(ids) > self.base.batch_tokens or (is_new and held + size > self._limit_bytes)
@@ -280,11 +313,15 @@ class Scorer:
                 loaded.attached = False
 
 
+def _are_finite(rows: Sequence[Rows]) -> bool:
+    return all(math.isfinite(share) for of_job in rows for row in of_job for share in row)
+
+
 def compute_in_halves(
-    compute: Callable[[Sequence[T]], list[list[float]]],
+    compute: Callable[[Sequence[T]], list[list[R]]],
     jobs: Sequence[T],
     on_out_of_memory: Callable[[Exception], None] = lambda error: None,
-) -> list[list[float]]:
+) -> list[list[R]]:
     """Computes one row for each job. If memory runs out, the jobs are halved, down to single jobs.
 
     The row of a job that does not fit alone is empty. `on_out_of_memory` is called each time memory runs out.

@@ -57,19 +57,26 @@ def test_finite_weights_whose_scores_overflow(tmp_path: Path) -> None:
 
 _SCRIPT = f"""
 import os, runpy, sys
+import torch
 sys.path.insert(0, os.getcwd())
 from model.encoder import minilm
 
-label_logits, encode = minilm.MiniLM.label_logits, minilm.MiniLM.encode
+label_logits, span_logits = minilm.MiniLM.label_logits, minilm.MiniLM.span_logits
 
-def overflowing(base, batch, adapter):
-    logits, word = label_logits(base, batch, adapter).clone(), encode(base, {OVERFLOW!r})
+def overflow(base, batch, logits):
+    logits, word = [row.clone() for row in logits], base.encode({OVERFLOW!r})
     for row, ids in enumerate(batch):
         if word == list(ids)[1:1 + len(word)]:
-            logits[row, 2] = float("inf")
+            logits[row].view(-1, 3)[0, 2] = float("inf")
     return logits
 
-minilm.MiniLM.label_logits = overflowing
+def overflowing(base, batch, adapter):
+    return torch.stack(overflow(base, batch, label_logits(base, batch, adapter)))
+
+def overflowing_spans(base, batch, spans, adapter):
+    return overflow(base, batch, span_logits(base, batch, spans, adapter))
+
+minilm.MiniLM.label_logits, minilm.MiniLM.span_logits = overflowing, overflowing_spans
 runpy.run_module("model.serving.worker", run_name="__main__")
 """
 

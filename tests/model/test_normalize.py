@@ -6,12 +6,12 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import normalize
 from model.emoji import name_emoji
-from model.normalize import conservative_view, views
+from model.normalize import conservative_view, line_view, views
 from model.styled import plain_letters, plain_small_capitals, turn_overrides
 
 NASTY = (
@@ -86,10 +86,25 @@ def test_work_is_linear_in_the_text() -> None:
     assert time.monotonic() - started < 20
 
 
+@settings(deadline=None)  # the first text loads the lexicon
 @given(st.one_of(st.text(), st.text(NASTY), st.text(st.characters(max_codepoint=0x7F))))
 def test_short_cuts_change_nothing(text: str) -> None:
     """The conservative view is what the long way round makes of a text."""
-    assert views(text)[0] == conservative_view(text) == _the_long_way(text)
+    plain = views(text)[0].replace("\n", " ")
+    assert plain == conservative_view(text) == _the_long_way(text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\u2028", " \n \n\t", "&#10;"])
+def test_a_line_view_keeps_the_ends_of_lines(end: str) -> None:
+    """Each line that is not empty stays a line of its own."""
+    assert line_view(f" you  fool{end}have a nice day ") == "you fool\nhave a nice day"
+
+
+def test_the_name_of_an_emoji_is_a_line_of_its_own() -> None:
+    """Emoji between two sentences are what a full stop is; the view has the same words in the same order."""
+    text = "you fool😊 😊 have a nice day"
+    assert line_view(text).split("\n")[::3] == ["you fool", "have a nice day"]
+    assert line_view(text).replace("\n", " ") == conservative_view(text)
 
 
 def test_no_mark_is_overlooked() -> None:

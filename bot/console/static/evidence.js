@@ -14,10 +14,11 @@ export function Evidence({ item, explanation }) {
   `;
 }
 
-function Found({ text, label, words, sentence, nearest }) {
+function Found({ text, label, words, part, sentence, nearest }) {
   return html`
     <h4>${sentences.wordsFor(label)}</h4>
     <p class="marked">${marked(text, words).map(Piece)}</p>
+    ${part ? html`<p class="muted">${sentences.PART_DECIDED} <q>${part}</q></p>` : null}
     <p class="key muted"><mark class="up-3">raises</mark>${" "}<mark class="down-3">lowers</mark></p>
     <h4>Threshold</h4>
     <p>${sentence}</p>

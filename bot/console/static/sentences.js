@@ -18,6 +18,7 @@ export const NOT_SHOWN = "Nobody was shown this message.";
 export const WHICH_LABEL = "The right label is";
 export const EXPLAINING = "Looking for the evidence …";
 export const NONE_YET = "None yet.";
+export const PART_DECIDED = "This part decided:";
 export const newCard = (item) => `New card: ${item.title}, from ${item.author}. ${done(item)}`;
 export const done = (item) => (item.is_audit ? NOT_SHOWN : item.done);
 export const wordsFor = (label) => `Words that speak for or against “${label}”`;

@@ -151,6 +151,7 @@ text-forgotten = The text is no longer kept.
 # Explain
 explain-words = These words speak for { $label } (how much less likely it is without them):
 explain-no-words = No single word speaks for { $label }; only the whole text does.
+explain-part = This part decided:
 explain-near = { $share } % alike, called { $label } by a moderator:
 explain-verdict = { $probabilities }.
 explain-not-stored = I have not read this message before: scored now, nothing is kept.

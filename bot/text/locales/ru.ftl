@@ -180,6 +180,7 @@ text-forgotten = Текст больше не хранится.
 # Explain
 explain-words = За метку «{ $label }» говорят эти слова (насколько менее вероятна она без них):
 explain-no-words = Ни одно слово само по себе не говорит за метку «{ $label }», только весь текст.
+explain-part = Решила эта часть:
 explain-near = похоже на { $share } %, модератор назвал «{ $label }»:
 explain-verdict = { $probabilities }.
 explain-not-stored = Этого сообщения я раньше не читал: оценено сейчас, ничего не сохранено.
