@@ -42,7 +42,6 @@ _SIGN_LETTERS: Mapping[str, str] = {
     "#": "h",
     "¡": "i",
     "†": "t",
-    "?": "",
 }
 LEET: Mapping[str, str] = {**_DIGIT_LETTERS, **_SIGN_LETTERS}
 """Digit or sign -> the letters it may stand for, the likeliest first."""
