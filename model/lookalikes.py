@@ -8,8 +8,6 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
-from decancer_py import parse
-
 _DIGIT_LETTERS: Mapping[str, str] = {
     "0": "o",
     "1": "il",
@@ -237,6 +235,8 @@ def letters_for(char: str) -> str:
         return letters_for(base)
     if named := _NAMED.match(unicodedata.name(char, "")):
         return named[1].lower()
+    from decancer_py import parse  # only disguises need it: a machine that trains or measures has no such package
+
     likeness = str(parse(char))
     if likeness == low or not likeness.isascii():
         return ""
