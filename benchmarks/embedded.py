@@ -3,11 +3,11 @@
     python -m benchmarks.embedded [--data FILE.csv] [--record]
 
 Baselines: transformers and peft in float32, one message at a time, and in batches of 32 padded to 128 tokens. Ours:
-the same adapter in float32, in the processor's best precision, and through the batcher and the model's process as in
-the service. Every round runs every path on the same messages, in a rotated order; a ratio is the median over the
-rounds. With `--threads 1`, "ms each" of the last but one path is the cost of a message on one core. Then messages
-arrive in an open loop (Poisson) at half the rate that the service path sustained, and each latency counts from the
-moment the message was due. `--record` appends to benchmarks/RESULTS.md.
+the same adapter in float32, in the processor's best precision, with and without the parts of a text, and through the
+batcher and the model's process as in the service. Every round runs every path on the same messages, in a rotated order;
+a ratio is the median over the rounds. With `--threads 1`, "ms each" of the last but one path is the cost of a message
+on one core. Then messages arrive in an open loop (Poisson) at half the rate that the service path sustained, and each
+latency counts from the moment the message was due. `--record` appends to benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from model.classifier import Item
 from model.encoder.minilm import PAD, MiniLM, MiniLMTraining
 from model.normalize import conservative_view
 from model.serving.batcher import Batcher
+from model.serving.reading import RULE, Rule
 from model.serving.scorer import Scorer
 from model.serving.worker import Worker
 from model.table import BadData, open_rows
@@ -60,10 +61,12 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The results of one run; latencies in seconds, `saturation` and `offered` in messages a second."""
+    """The results of one run; latencies in seconds, `saturation` and `offered` in messages a second, `parts` read by
+    themselves for each message."""
 
     messages: int
     mean_tokens: float
+    parts: float
     rungs: Sequence[Rung]
     saturation: float
     offered: float
@@ -116,11 +119,16 @@ class TransformersBaseline:
 
 
 class ProcessScorer:
-    """The project's scorer in this process, in one precision."""
+    """The project's scorer in this process, in one precision; without a rule it reads wholes only."""
 
-    def __init__(self, precision: str) -> None:
-        self._scorer = Scorer(MiniLM(precision=precision))
+    def __init__(self, precision: str, rule: Rule | None = RULE) -> None:
+        self._scorer = Scorer(MiniLM(precision=precision), rule=rule)
         self._scorer.load(ADAPTER, SHIPPED)
+
+    @property
+    def parts_read(self) -> int:
+        """Parts read by themselves since the start."""
+        return self._scorer.parts_read
 
     def one_at_a_time(self, texts: Sequence[str]) -> list[list[float]]:
         """A pass for each message, as at low traffic."""
@@ -140,11 +148,13 @@ async def measure(
 ) -> Results:
     """Runs every path in every round, then the open loop for `seconds`."""
     torch.set_num_threads(threads)
-    plain, best = TransformersBaseline(), ProcessScorer("auto")
+    plain, best, wholes = TransformersBaseline(), ProcessScorer("auto"), ProcessScorer("auto", None)
     inside: list[tuple[Rung, Scores]] = [
         (Rung("transformers + peft, one at a time"), plain.one_at_a_time),
         (Rung("transformers + peft, 32 padded to 128"), plain.padded),
-        (Rung("ours, float32"), ProcessScorer("fp32")),
+        (Rung("ours, float32, wholes only"), ProcessScorer("fp32", None)),
+        (Rung("ours, best precision, wholes only"), wholes),
+        (Rung("ours, wholes only, one at a time"), wholes.one_at_a_time),
         (Rung("ours, best precision here"), best),
         (Rung("ours, best precision, one at a time"), best.one_at_a_time),
     ]
@@ -173,12 +183,15 @@ async def measure(
                 exact = zip(answers[inside[0][0].name], answers[rung.name], strict=True)
                 apart = max(abs(a - b) for one, other in exact for a, b in zip(one, other, strict=True))
                 rung.furthest = max(rung.furthest, apart)
+        before = best.parts_read
+        best(texts)
+        parts = (best.parts_read - before) / len(texts)
         saturation = len(texts) / statistics.median(service.seconds)
         advance("open loop")
         latencies = await _open_loop(batcher, texts, saturation / 2, seconds)
         running.cancel()
     rungs = [*(rung for rung, _ in inside), service]
-    return Results(len(texts), mean_tokens, rungs, saturation, saturation / 2, latencies)
+    return Results(len(texts), mean_tokens, parts, rungs, saturation, saturation / 2, latencies)
 
 
 async def _through(batcher: Batcher, texts: Sequence[str]) -> list[list[float]]:
@@ -206,7 +219,9 @@ async def _open_loop(batcher: Batcher, texts: Sequence[str], per_second: float, 
 
 def show(results: Results, console: Console) -> None:
     """Prints the table and the line of the open loop."""
-    table = Table(title=f"{results.messages} messages, {results.mean_tokens:.0f} tokens on average")
+    table = Table(
+        title=f"{results.messages} messages, {results.mean_tokens:.0f} tokens and {results.parts:.2f} parts on average"
+    )
     for column in ("path", "messages/s", "ms each", "× one", "× padded", "furthest p"):
         table.add_column(column, justify="left" if column == "path" else "right", no_wrap=True)
     for row in _rows(results):
@@ -224,7 +239,8 @@ def record(results: Results, threads: int, source: str, path: Path = RESULTS) ->
     machine = f"{os.cpu_count()} cores ({platform.machine()}), {threads} threads, torch {torch.__version__}"
     text = (
         f"\n## Embedded model, {when}\n\n{machine}; {results.messages} messages of {source}, "
-        f"{results.mean_tokens:.0f} tokens on average, median of {len(results.rungs[0].seconds)} interleaved rounds.\n"
+        f"{results.mean_tokens:.0f} tokens and {results.parts:.2f} parts on average, median of "
+        f"{len(results.rungs[0].seconds)} interleaved rounds.\n"
         f"\n{head}{body}\n{_open_loop_line(results)}\n"
     )
     old = path.read_text(encoding="utf-8") if path.exists() else "# Results\n\nMade by the commands in each file.\n"
@@ -280,7 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 2
     with Progress(console=errors) as bar:
-        task = bar.add_task("measuring", total=options.rounds * 6 + 1)
+        task = bar.add_task("measuring", total=options.rounds * 8 + 1)
         results = asyncio.run(
             measure(
                 texts,

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Int8: TypeAlias = Literal["off", "weight-only", "threshold-0", "threshold-6"]
 EMBEDDED = "minilm"
 ADAPTER_MIB = 256.0

@@ -73,7 +73,8 @@ def verified_weights(folder: Path) -> Path:
 
 
 class MiniLM:
-    """The embedded base. `precision` "auto" uses bfloat16 matrix products if the processor has them, else float32."""
+    """The embedded base. `precision` "auto" uses the fastest matrix products that the processor has: 8-bit, bfloat16 or
+    float32."""
 
     name = "minilm"
     fingerprint = WEIGHTS_SHA256
@@ -175,7 +176,7 @@ class MiniLM:
         return shapes
 
     def attach(self, adapter: str, lora: LoraSpec, tensors: Mapping[str, Tensor]) -> None:
-        """Merges the adapter into its own copy of the layers: about 21 MB in bfloat16, 42 MB in float32."""
+        """Merges the adapter into its own copy of the layers: about 11 MB in 8 bit, 21 in bfloat16, 42 in float32."""
         tensors = {name: t.to(self._device, torch.float32) for name, t in tensors.items()}
         layers = _merge(self._weights, lora, tensors, self._dtype)
         self._heads[adapter] = {name: tensors[name] for name in HEAD_SHAPES}
@@ -231,28 +232,55 @@ class MiniLM:
         return hidden[: len(slot)], slot // longest, lengths
 
 
+class _Linear:
+    """A linear layer in float32 or bfloat16, or with 8-bit products.
+
+    In 8 bit each row of the weights and each token has its own scale (Dettmers et al. 2022, "LLM.int8()", section 2),
+    so a text's numbers do not depend on the texts beside it.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
+        self._int8 = dtype == torch.int8
+        if self._int8:
+            self._scale = weight.abs().amax(1).clamp(min=1e-12) / 127  # (out,)
+            weight = (weight / self._scale[:, None]).round().to(torch.int8).t().contiguous()  # (in, out)
+        self._weight, self._bias = (weight, bias) if self._int8 else (weight.to(dtype), bias.to(dtype))
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of weights, bias and scales."""
+        return self._weight.nbytes + self._bias.nbytes + (self._scale.nbytes if self._int8 else 0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(T, in) -> (T, out), in float32 with 8-bit products."""
+        if not self._int8:
+            return F.linear(x.to(self._weight.dtype), self._weight, self._bias)
+        scale = x.abs().amax(1, keepdim=True).float().clamp(min=1e-12) / 127  # (T, 1)
+        whole = (x / scale).round_().to(torch.int8)
+        return torch.addcmul(self._bias, torch._int_mm(whole, self._weight) * scale, self._scale)
+
+
 class _Layer:
     """One transformer layer with its adapter merged in. Matrix products in `dtype`; sums and norms in float32."""
 
     def __init__(self, linears: Mapping[str, tuple[Tensor, Tensor]], norms: Sequence[Tensor], dtype: torch.dtype):
         qkv = [linears[name] for name in ("query", "key", "value")]
-        self._qkv = torch.cat([w for w, _ in qkv]).to(dtype), torch.cat([b for _, b in qkv]).to(dtype)
+        self._qkv = _Linear(torch.cat([w for w, _ in qkv]), torch.cat([b for _, b in qkv]), dtype)
         self._out, self._up, self._down = (
-            (linears[name][0].to(dtype), linears[name][1].to(dtype)) for name in ("attention_output", "up", "down")
+            _Linear(*linears[name], dtype) for name in ("attention_output", "up", "down")
         )
         self._norms = list(norms)
-        self._dtype = dtype
 
     @property
     def held_bytes(self) -> int:
         """Bytes of the linear layers; the norms belong to the base."""
-        return sum(t.nbytes for pair in (self._qkv, self._out, self._up, self._down) for t in pair)
+        return sum(linear.held_bytes for linear in (self._qkv, self._out, self._up, self._down))
 
     def forward(self, hidden: Tensor, slot: Tensor, mask: Tensor | None, rows: int, longest: int) -> Tensor:
         """(T', 384) -> (T', 384). T' is the T real tokens and spare rows; only attention uses the (rows, longest)
         grid."""
         spare = len(hidden) - len(slot)
-        qkv = F.linear(hidden.to(self._dtype), *self._qkv)[: len(slot)]  # (T, 3 * 384)
+        qkv = self._qkv(hidden)[: len(slot)]  # (T, 3 * 384)
         grid = qkv if mask is None else qkv.new_zeros(rows * longest, 3 * HIDDEN).index_copy_(0, slot, qkv)
         query, key, value = grid.view(rows, longest, 3, HEADS, HEAD_DIM).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)  # (B, 12, L, 32)
@@ -260,9 +288,8 @@ class _Layer:
         if mask is not None:
             mixed = mixed.index_select(0, slot)
         mixed = F.pad(mixed, (0, 0, 0, spare))
-        hidden = self._norm(0, hidden + F.linear(mixed, *self._out))
-        inner = F.gelu(F.linear(hidden.to(self._dtype), *self._up))
-        return self._norm(2, hidden + F.linear(inner, *self._down))
+        hidden = self._norm(0, hidden + self._out(mixed))
+        return self._norm(2, hidden + self._down(F.gelu(self._up(hidden))))
 
     def _norm(self, first: int, x: Tensor) -> Tensor:
         return F.layer_norm(x, (HIDDEN,), self._norms[first], self._norms[first + 1], 1e-12)
@@ -297,7 +324,7 @@ class MiniLMTraining(nn.Module):
             )
             self.head.load_state_dict({n.removeprefix("head."): tensors[n] for n in HEAD_SHAPES})
         self._device = device
-        self._bfloat16 = _matmul_dtype("auto", device) == torch.bfloat16
+        self._bfloat16 = _multiplies_bfloat16(device)
         self.to(device)
 
     @property
@@ -337,16 +364,24 @@ class MiniLMTraining(nn.Module):
 
 
 def _matmul_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 if the hardware multiplies it (about 4x faster on such CPUs), else float32."""
+    """ "auto" is 8-bit on a CPU with VNNI (1.4 times as fast as bfloat16), else bfloat16 where the hardware multiplies
+    it (about twice as fast as float32), else float32."""
     if precision == "auto":
-        if device.type == "cpu":
-            fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        else:
-            fast = torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
-    if precision not in ("bf16", "fp32"):
-        raise BaseNotFound(f"the embedded model does not support {precision}; set precision to auto, bf16 or fp32")
-    return torch.bfloat16 if precision == "bf16" else torch.float32
+        if device.type == "cpu" and torch.cpu._is_vnni_supported():
+            return torch.int8
+        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
+    dtypes = {"bf16": torch.bfloat16, "fp32": torch.float32, "int8": torch.int8}
+    if precision not in dtypes:
+        raise BaseNotFound(
+            f"the embedded model does not support {precision}; set precision to auto, bf16, fp32 or int8"
+        )
+    return dtypes[precision]
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return bool(torch.cuda.is_bf16_supported())
 
 
 def _embedding(weights: Mapping[str, Tensor], ids: Tensor, position: Tensor) -> Tensor:

@@ -42,9 +42,11 @@ class Rule:
     A sentence or clause is read by itself from the harm `sentence_at` on, a short window from `window_at` on, and both
     from P(hate) `hate_at` on. These are the numbers of the pass over the whole, which sees the words around the part:
     a quoted insult stays a quoted one there. The most suspicious parts are read: `min_parts`, or more of a long text,
-    up to `max_parts` and `max_share` of its length. None is read beside a whole with `sure_hate`, which no part could
-    make worse. A part counts only if by itself it reaches `counts_hate` or `counts_harm`: of many parts of a harmless
-    text one is often suspicious.
+    up to `max_parts` and `max_share` of its length.
+
+    Beside a whole with `sure_hate` none is read, and beside one with `sure_harm` only what looks more hateful: no other
+    part could make the verdict worse. A part counts only if by itself it reaches `counts_hate` or `counts_harm`: of
+    many parts of a harmless text one is often suspicious.
     """
 
     sentence_at: float = 0.5
@@ -53,7 +55,8 @@ class Rule:
     min_parts: int = 4
     max_parts: int = 16
     max_share: float = 0.5
-    sure_hate: float = 0.97
+    sure_hate: float = 0.9
+    sure_harm: float = 0.96
     counts_hate: float = 0.8
     counts_harm: float = 0.93
 
@@ -97,18 +100,20 @@ class Reading:
 
         `rows` has the probabilities of each window: those of the whole window, then those of each of its spans.
         """
-        if any(of_window[0][_HATE] >= rule.sure_hate for of_window in rows):
+        hate = max(of_window[0][_HATE] for of_window in rows)
+        harm = max(1 - of_window[0][_NEUTRAL] for of_window in rows)
+        if hate >= rule.sure_hate:
             return []
         suspicious = [
             (1 - row[_NEUTRAL] + row[_HATE] / 2, place)
             for window, (_, *of_spans) in zip(self.windows, rows, strict=True)
             for place, is_sentence, row in zip(window.places, window.is_sentence, of_spans, strict=True)
             if rule.is_suspicious(row, is_sentence=is_sentence)
+            and (harm < rule.sure_harm or row[_HATE] > max(hate, 0.5))
         ]
         suspicious.sort(key=lambda pair: -pair[0])
         chosen = list(dict.fromkeys(self.view[start:end] for _, (start, end) in suspicious))
-        lengths = accumulate(map(len, chosen))
-        most = sum(length <= rule.max_share * len(self.view) for length in lengths)
+        most = sum(length <= rule.max_share * len(self.view) for length in accumulate(map(len, chosen)))
         return list(dict.fromkeys([*self.parts, *chosen[: max(rule.min_parts, min(most, rule.max_parts))]]))
 
 

@@ -13,7 +13,10 @@ from model.classifier import AdapterRejected, Item
 from model.encoder.minilm import MiniLM, verified_weights
 from model.labels import LABELS
 from model.open import open_base
-from model.serving.scorer import Scorer
+from model.serving.scorer import Scorer, attach_adapter
+from training.evaluation import measure
+from training.samples import read_held_out
+from training.training_loop import compute_logits
 
 TEXTS = ["hello there", "you are a complete idiot and I never want to see you here again", "ok", "a b c " * 30]
 
@@ -48,6 +51,25 @@ def test_a_score_does_not_depend_on_its_neighbours(exact: MiniLM) -> None:
     for text, verdict in zip(TEXTS, together, strict=True):
         alone = scorer.classify([Item(text, "s")])[0]
         assert all(abs(alone.probabilities[label] - verdict.probabilities[label]) <= 1e-5 for label in LABELS)
+
+
+def test_8_bit_products_change_next_to_nothing(exact: MiniLM) -> None:
+    """On the held-out texts they keep the label of 995 of 1,000 and the balanced accuracy, whatever stands beside."""
+    examples = [example for examples in read_held_out() for example in examples]
+    texts, labels = [e.text for e in examples], torch.tensor([LABELS.index(e.label) for e in examples])
+    rounded = MiniLM(precision="int8")
+    logits = {}
+    for base in (exact, rounded):
+        attach_adapter(base, "s", SHIPPED)
+        logits[base] = compute_logits(base, "s", texts)
+    agree = float((logits[exact].argmax(-1) == logits[rounded].argmax(-1)).float().mean())
+    accuracies = {base: measure(rows.softmax(-1), labels).balanced_accuracy for base, rows in logits.items()}
+    assert agree >= 0.995 and accuracies[rounded] >= accuracies[exact] - 0.002
+    batch = [rounded.frame(rounded.encode(text)) for text in TEXTS]
+    together = rounded.label_logits(batch, "s")
+    for ids, row in zip(batch, together, strict=True):
+        assert (rounded.label_logits([ids], "s")[0] - row).abs().max() <= 0.05  # bfloat16's own error is 0.06
+    assert rounded.held_bytes("s") < exact.held_bytes("s") / 3
 
 
 def test_the_shipped_adapter_tells_hate_from_its_harmless_twin() -> None:

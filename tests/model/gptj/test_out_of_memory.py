@@ -1,12 +1,11 @@
 """A batch that does not fit into memory is halved; a text that never fits is reported, the others are scored."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from model.adapters.registry import SHIPPED
 from model.choice import BaseChoice
@@ -33,15 +32,19 @@ def scorer() -> Scorer:
 
 def too_small_for(scorer: Scorer, monkeypatch: pytest.MonkeyPatch, rows: int, tokens: int) -> list[int]:
     """Makes the real base run out of memory for more than `rows` texts or a text of more than `tokens` tokens."""
-    real, batch_sizes = scorer.base.label_logits, list[int]()
+    batch_sizes: list[int] = []
 
-    def label_logits(batch: Sequence[Any], adapter: Any) -> Tensor:
-        batch_sizes.append(len(batch))
-        if len(batch) > rows or max(map(len, batch)) > tokens:
-            torch.empty(10**15)  # a real refusal of the real allocator
-        return real(batch, adapter)
+    def limited(real: Callable[..., Any]) -> Callable[..., Any]:
+        def compute(batch: Sequence[Any], *others: Any) -> Any:
+            batch_sizes.append(len(batch))
+            if len(batch) > rows or max(map(len, batch)) > tokens:
+                torch.empty(10**15)  # a real refusal of the real allocator
+            return real(batch, *others)
 
-    monkeypatch.setattr(scorer.base, "label_logits", label_logits)
+        return compute
+
+    for name in ("label_logits", "span_logits"):
+        monkeypatch.setattr(scorer.base, name, limited(getattr(scorer.base, name)))
     return batch_sizes
 
 
