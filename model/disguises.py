@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from model import lexicon
-from model.lookalikes import is_foreign, reads_braille, turned_upside_down, without_look_alikes
+from model.lookalikes import is_foreign, read_braille, turn_upside_down, without_look_alikes
 from model.mixed_words import undo_word_by_word
 from model.spellings import (
     ANY_SIGN,
@@ -53,7 +53,7 @@ class Reading(NamedTuple):
     """The share of its letters that are in words which read backwards are English."""
 
 
-def undisguised(text: str) -> str:
+def undisguise(text: str) -> str:
     """The text without its disguises. `text` still has its line breaks and double spaces, which may part words."""
     if len(text) <= _PART_CHARACTERS:
         return _undisguised(text)
@@ -97,7 +97,7 @@ def _turned(text: str, reading: Reading) -> Iterator[str]:
         yield text[::-1]
     if text.isascii():
         return
-    for turn in (indicators_as_letters, reads_braille, turned_upside_down):
+    for turn in (indicators_as_letters, read_braille, turn_upside_down):
         if (turned := turn(text)) != text:
             yield turned
 

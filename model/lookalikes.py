@@ -40,7 +40,6 @@ _SIGN_LETTERS: Mapping[str, str] = {
     "#": "h",
     "¡": "i",
     "†": "t",
-    "?": "",
 }
 LEET: Mapping[str, str] = {**_DIGIT_LETTERS, **_SIGN_LETTERS}
 """Digit or sign -> the letters it may stand for, the likeliest first."""
@@ -93,7 +92,7 @@ _LIKELIER: Mapping[str, str] = {
     "մ": "umd",
     "յ": "jy",
     "ն": "un",
-    "շ": "z",
+    "շ": "zt",
     "ո": "nro",
     "պ": "uyw",
     "ջ": "g",
@@ -147,6 +146,7 @@ _LIKELIER: Mapping[str, str] = {
     "Ꮃ": "w",
     "Ꮞ": "y",
     "Ꮽ": "g",
+    "ƚ": "tl",
     "ß": "sb",
     "ᔕ": "s",
     "ᔑ": "s",
@@ -262,13 +262,13 @@ def without_look_alikes(text: str) -> str:
     return "".join([letters_for(char)[:1] or char if char > "\x7f" else char for char in without_marks(text)])
 
 
-def reads_braille(text: str) -> str:
+def read_braille(text: str) -> str:
     """Letters for the signs of braille; the signs for capitals and numbers go."""
     if not _BRAILLE_SIGN.search(text):
         return text
     return _BRAILLE_SIGN.sub("", text.translate(_BRAILLE))
 
 
-def turned_upside_down(text: str) -> str:
+def turn_upside_down(text: str) -> str:
     """The text with its page turned by 180 degrees, if a letter of it is upside down."""
     return text[::-1].translate(_TURNED) if _TURNED_SIGN.search(text) else text

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from model.disguises import undisguised
+from model.disguises import undisguise
 from model.emoji import name_emoji
 from model.styled import plain_letters, plain_small_capitals, turn_overrides
 
@@ -64,7 +64,7 @@ def line_view(text: str) -> str:
 def views(text: str) -> tuple[str, str]:
     """Both views of a text: (conservative with its line breaks, aggressive)."""
     legible = _legible(text)
-    return _with_line_breaks(legible), _with_names(undisguised(legible))
+    return _with_line_breaks(legible), _with_names(undisguise(legible))
 
 
 def _with_names(text: str) -> str:

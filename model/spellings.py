@@ -15,6 +15,8 @@ _MOST_STEPS = 300
 """Beginnings of words that are tried for one disguised word."""
 _COSTLIEST_LETTER = 3.1
 """The mean cost of a letter in words that were put together; chance makes costlier ones."""
+_GLUED_LETTER = 2.4
+"""The same for words without any sign between them."""
 _RARE = 10.0
 """The cost of a word from which on it may be a part of an insult that a space broke."""
 
@@ -45,7 +47,17 @@ _EVEN_RUNS = re.compile(r"(?:(.)\1)+")
 _PAIR = re.compile(r"(.)\1")
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-z]+")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-_SOUNDS = (("ph", "f"), ("zz", "ss"), ("z", "s"), ("kk", "ck"), ("ck", "k"), ("k", "ck"), ("k", "c"), ("x", "cks"))
+_SOUNDS = (
+    ("ph", "f"),
+    ("zz", "ss"),
+    ("z", "s"),
+    ("kk", "ck"),
+    ("ck", "k"),
+    ("k", "ck"),
+    ("k", "c"),
+    ("x", "cks"),
+    ("q", "g"),
+)
 _SINGLE = {"4": "a", "@": "a", "*": "a", "1": "i", "!": "i", "|": "i"}
 _STROKE = re.compile(r"[|/\\()\[\]{}<>^]")
 _DRAWN_LETTER = re.compile("|".join(re.escape(drawn) for drawn in sorted(DRAWN, key=len, reverse=True)))
@@ -94,6 +106,8 @@ def look(written: str, *, everywhere: bool = False) -> Word:
     """Reads one word. `everywhere`: most of the text is disguised, so digits and signs in it stand for letters even if
     it looks like a number, and insults are no likelier than elsewhere."""
     if _LINK.search(written[:_LONGEST_WORD]) or (_NAME.match(written) and not everywhere):
+        if written[0] == "@" and (insult := _insult_of(_core(written))):
+            return Word(written, punctuated(insult, written), insult, True, int(Sign.LEET))
         signs = {"#": int(Sign.MASKED), "@": Sign.MASKED | Sign.SIGNED}.get(written[0], 0)
         return Word(written, written, "", False, signs)
     if len(written) > _LONGEST_WORD:
@@ -213,9 +227,23 @@ def _respelled(written: str, core: str, everywhere: bool) -> str | None:
         if (single := lexicon.of_single_letters(core)) is not None:
             return single
     for spelled, heard in _SOUNDS:
-        if spelled in core and (respelled := core.replace(spelled, heard)) in lexicon.INSULTS:
-            return respelled
+        if spelled in core:
+            respelled = core.replace(spelled, heard)
+            if (meant := lexicon.SPELLINGS.get(respelled, respelled)) in lexicon.INSULTS:
+                return meant
+    if len(core) > 7 and (glued := _glued(core)):
+        return glued
     return core[::-1] if len(core) > 4 and core[::-1] in lexicon.INSULTS else None
+
+
+def _glued(core: str) -> str | None:
+    """ "youareanidiot": three words or more without spaces, an insult among them."""
+    words, cost = lexicon.split_words(core)
+    return " ".join(words) if len(words) > 2 and cost < _GLUED_LETTER * len(core) and _has_insult(words) else None
+
+
+def _has_insult(words: list[str]) -> bool:
+    return any(len(word) > 3 and word in lexicon.INSULTS for word in words)
 
 
 def _closed_up(written: str, core: str, everywhere: bool) -> str | None:
@@ -243,8 +271,10 @@ def _is_abbreviation(written: str) -> bool:
 
 def _unleeted(written: str, core: str, everywhere: bool) -> str | None:
     """ "1d10t", "|)1(|<", "ідіот": letters drawn with digits, signs and other letters."""
-    if not everywhere and ((not core and not _STROKE.search(written)) or _PLAIN_NUMBER.fullmatch(written)):
+    if not everywhere and not core and not _STROKE.search(written):
         return None
+    if not everywhere and _PLAIN_NUMBER.fullmatch(written):
+        return _insult_of(core)
     word = without_marks(written)
     drawn = _DRAWN_LETTER.sub(lambda match: DRAWN[match.group()], word) if _STROKE.search(word) else word
     if drawn == written and not _LEET_SIGN.search(word) and not any(map(is_foreign, word)):
@@ -304,6 +334,12 @@ def _decoded(letters: str) -> str | None:
         return None
     options = [letters_for(char) for char in letters]
     return lexicon.likeliest_spelling(options, _MOST_STEPS) if all(options) else None
+
+
+def _insult_of(letters: str) -> str | None:
+    """The insult that the characters stand for, if the likeliest word is one."""
+    word = _decoded(letters)
+    return word if word in lexicon.INSULTS else None
 
 
 def _decoded_repeats(letters: str) -> str | None:

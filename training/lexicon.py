@@ -4,7 +4,7 @@
 
 The counts come from `public_mix.csv.gz` and `lm_text.txt.gz`. No text of the held-out samples is counted, so no
 figure is measured on texts whose words were learned. The other words are those of the embedded base's vocabulary in
-its order, which is about that of their frequency; peoples among them also in the plural.
+its order, which is about that of their frequency (all-MiniLM-L6-v2, Apache-2.0); peoples among them also in the plural.
 """
 
 import argparse

@@ -56,7 +56,12 @@ EVERYDAY = "the meeting is in the park at six so bring something to drink"
         ("phuck you biotch azzhole", "fuck you bitch asshole"),
         ("y0u 4r3 4n !d!07", "you are an idiot"),
         (r"|)1(|< |-|3@|)", "dick head"),
-        ("b!tch @$$hole", "bitch asshole"),
+        ("b!tch @$$hole @ss", "bitch asshole ass"),
+        ("phagit niqqers", "faggot niggers"),
+        ("youareanidiot", "you are an idiot"),
+        ("you 🅱it©h", "you bitch"),
+        ("you 1️⃣d1️⃣0️⃣t", "you idiot"),
+        ("คภ๔ ყσυ αɾҽ αɳ ιԃισƚ", "and you are an idiot"),
         # two at once
         ("ᎩᎾᏌ ᎪᏒᎬ і-ԁ-і-о-т", "you are idiot"),
         ("1.d.1.0.t yy00uu", "idiot you"),
@@ -108,6 +113,8 @@ def test_a_word_has_no_part_in_a_disguise_by_chance() -> None:
     """Two halves that are words stay apart, unless they make up an insult and are rare."""
     assert views("my pen is mightier in to day")[1] == "my pen is mightier in to day"
     assert views("you ver min")[1] == "you vermin"
+    for text in ("tihs is a cocktailbar in scunthorpe", "the mp3 of @dave on cockburn street", "saturdaynightfever"):
+        assert views(text)[1] == text
 
 
 @given(st.text(), st.text("aeiotu .*|-_31!@(яаіу\u0301\u2800🇸👏\n"))
