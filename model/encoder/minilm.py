@@ -73,8 +73,10 @@ def verified_weights(folder: Path) -> Path:
 
 
 class MiniLM:
-    """The embedded base. `precision` "auto" uses the fastest matrix products that the processor has: 8-bit, bfloat16 or
-    float32."""
+    """The embedded base. `precision` "auto" uses bfloat16 matrix products if the processor has them, else float32.
+
+    "int8" is faster where the processor has VNNI, and changes about one label of 130 to 400 (docs/LOG.md).
+    """
 
     name = "minilm"
     fingerprint = WEIGHTS_SHA256
@@ -364,11 +366,8 @@ class MiniLMTraining(nn.Module):
 
 
 def _matmul_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """ "auto" is 8-bit on a CPU with VNNI (1.4 times as fast as bfloat16), else bfloat16 where the hardware multiplies
-    it (about twice as fast as float32), else float32."""
+    """ "auto" is bfloat16 if the hardware multiplies it (about twice as fast as float32), else float32."""
     if precision == "auto":
-        if device.type == "cpu" and torch.cpu._is_vnni_supported():
-            return torch.int8
         return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
     dtypes = {"bf16": torch.bfloat16, "fp32": torch.float32, "int8": torch.int8}
     if precision not in dtypes:

