@@ -79,6 +79,7 @@ class Base(Protocol):
     fingerprint: str  # SHA-256 of the frozen weights: an adapter is valid only for the base it was trained on
     prompt: str  # version of the prompt, "" if the base reads only the message
     scripts: frozenset[str] | None  # the scripts it reads (`model.scripts`), None for all
+    short_text_odds: tuple[float, ...]  # see `model.calibration.apply_prior`: for a text of one word, of two, ...
     max_tokens: int
     batch_tokens: int  # tokens of one forward pass: more would be slower or not fit
     mixes_adapters: bool  # whether each text of a batch may have its own adapter

@@ -33,7 +33,8 @@ TEMPLATES_FILE = Path(__file__).with_name("templates.json")
 
 
 def training_sentences(count: int, seed: int) -> list[Example]:
-    """Makes about `count` different sentences, evenly from all classes; their source is `template`."""
+    """Makes about `count` different sentences from all classes, evenly or by a class's `share`; their source is
+    `template`."""
     return [example for _, example in _generate("train", count, seed)]
 
 
@@ -50,9 +51,10 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
         **source["groups"][part],
     }
     classes = source["classes"]
+    shares = sum(entry.get("share", 1) for entry in classes.values()) if part == "train" else len(classes)
     made: list[tuple[str, Example]] = []
     for name, entry in classes.items():
-        wanted = count // len(classes)
+        wanted = count * (entry.get("share", 1) if part == "train" else 1) // shares
         seen: set[str] = set()
         pool = [(t, f) for t in entry[part] for f in _fillings(t, words, chance, 1 + 3 * wanted // len(entry[part]))]
         chance.shuffle(pool)

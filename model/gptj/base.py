@@ -42,6 +42,7 @@ class GPTJ:
     """A frozen GPT-J and its adapters. The adapter "" is the bare base."""
 
     mixes_adapters = True
+    short_text_odds: tuple[float, ...] = ()
     default_lora = DEFAULT_LORA
     default_learning_rate = 1e-3
 

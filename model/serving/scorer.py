@@ -20,7 +20,7 @@ from model.adapters import canaries
 from model.adapters.files import WEIGHTS_FILE
 from model.adapters.registry import Manifest, check_tensor, read_manifest, read_weights
 from model.base import Base, Encoded, LoraSpec, ReadsInstructions, ReadsSpans, Span
-from model.calibration import apply_temperature
+from model.calibration import apply_prior, apply_temperature
 from model.choice import ADAPTER_MIB
 from model.classifier import AdapterRejected, Item, Unscorable, Verdict
 from model.labels import LABELS, Label
@@ -157,6 +157,8 @@ class Scorer:
         norm = norm_of(self._loaded[item.adapter].norms, item.community)
         rule, singles = self._rule or RULE, [(part, rows[0]) for part, rows in of_parts.items()]
         shares, part = combine(rule, norm, [rows[0] for rows in whole], singles)
+        if 0 < (words := len(reading.view.split())) <= len(self.base.short_text_odds):
+            shares = apply_prior(shares, self.base.short_text_odds[words - 1])
         probabilities = dict(zip(LABELS, shares, strict=True))
         if reading.unread_script and not any(map(str.isalpha, reading.view)):
             probabilities = _NO_HARM
