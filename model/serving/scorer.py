@@ -155,10 +155,9 @@ class Scorer:
     def _verdict(self, item: Item, reading: Reading, whole: Sequence[Rows], of_parts: Mapping[str, Rows]) -> Verdict:
         """The verdict from the rows of the whole's windows and of the parts that were read by themselves."""
         norm = norm_of(self._loaded[item.adapter].norms, item.community)
-        rule, singles = self._rule or RULE, [(part, rows[0]) for part, rows in of_parts.items()]
+        rule, singles = self._rule or RULE, [(p, self._with_prior(p, rows[0])) for p, rows in of_parts.items()]
         shares, part = combine(rule, norm, [rows[0] for rows in whole], singles)
-        if 0 < (words := len(reading.view.split())) <= len(self.base.short_text_odds):
-            shares = apply_prior(shares, self.base.short_text_odds[words - 1])
+        shares = self._with_prior(reading.view, shares)
         probabilities = dict(zip(LABELS, shares, strict=True))
         if reading.unread_script and not any(map(str.isalpha, reading.view)):
             probabilities = _NO_HARM
@@ -171,6 +170,11 @@ class Scorer:
             part=part,
             unread_script=reading.unread_script,
         )
+
+    def _with_prior(self, text: str, shares: list[float]) -> list[float]:
+        """The probabilities, with the prior of a text of a word or two; a part has it, too."""
+        words, odds = len(text.split()), self.base.short_text_odds
+        return apply_prior(shares, odds[words - 1]) if 0 < words <= len(odds) else shares
 
     def categorise(self, texts: Sequence[str], prompt: Prompt) -> list[dict[str, float]]:
         """For each text the probability of each of the prompt's answers, by name, from the bare base without training.
