@@ -122,7 +122,10 @@ class ProcessScorer:
     """The project's scorer in this process, in one precision; without a rule it reads wholes only."""
 
     def __init__(self, precision: str, rule: Rule | None = RULE) -> None:
-        self._scorer = Scorer(MiniLM(precision=precision), rule=rule)
+        base = MiniLM(precision=precision)
+        if rule is None:
+            base.short_text_odds = ()  # the baseline has no prior for short texts
+        self._scorer = Scorer(base, rule=rule)
         self._scorer.load(ADAPTER, SHIPPED)
 
     @property

@@ -78,20 +78,21 @@ def _bounded(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
 def _split(row: str) -> Iterator[tuple[str, bool]]:
     """(name, True) for each emoji of the row, the longest sequence first, and (characters, False) for the rest."""
     names, longest = _names()
-    place = 0
+    place, after_name = 0, False
     while place < len(row):
         if _TONE.match(row, place) and row[place] in names:
             yield names[row[place]], True
-            place += 1
+            place, after_name = place + 1, True
             continue
         sequence, end, tone = _longest(row, place, names, longest)
         if sequence:
             yield (f"{names[sequence]} {names[tone]}" if tone else names[sequence]), True
-            place = end
+            place, after_name = end, True
+        elif row[place] == "\u200d" and (after_name or _longest(row, place + 1, names, longest)[0]):
+            place += 1  # it joined an emoji to something
         else:
-            if row[place] != "\u200d":
-                yield row[place], False
-            place += 1
+            yield row[place], False
+            place, after_name = place + 1, False
 
 
 def _longest(row: str, start: int, names: dict[str, str], longest: int) -> tuple[str, int, str]:

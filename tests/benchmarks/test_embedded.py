@@ -19,7 +19,7 @@ def test_a_small_run_prints_exact_rungs() -> None:
     assert [row[0] for row in rows][:3] == [
         "transformers + peft, one at a time",
         "transformers + peft, 32 padded to 128",
-        "ours, float32",
+        "ours, float32, wholes only",
     ]
     assert all(float(row[5]) <= 1e-5 for row in rows[:3]) and float(rows[5][5]) < 0.1
     assert "p99" in done.stdout and "kernels" not in done.stderr
@@ -28,7 +28,7 @@ def test_a_small_run_prints_exact_rungs() -> None:
 def test_a_recorded_ratio_is_that_of_each_round(tmp_path: Path) -> None:
     """The recorded ratio is the median of the rounds' ratios, not the ratio of medians."""
     slow, fast = Rung("slow", [10.0, 40.0, 12.0]), Rung("fast", [2.0, 8.0, 4.0])
-    results = Results(100, 20.0, [slow, slow, fast], 50.0, 25.0, [0.01] * 98 + [0.5] * 2)
+    results = Results(100, 20.0, 0.5, [slow, slow, fast], 50.0, 25.0, [0.01] * 98 + [0.5] * 2)
     record(results, 2, "file.csv", tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
     assert "| fast | 25 | 40.0 | 5.0 | 5.0 |" in text and "p50 10 ms, p99 500 ms" in text
