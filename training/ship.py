@@ -5,8 +5,8 @@
 Two stages: first all sources and our own sentences, to learn hate and its harmless look-alikes; then mostly Davidson's
 data at a lower rate, because other sources draw the line between hate and offence elsewhere and Davidson's line is the
 target. With `--start` the first stage continues from an adapter's weights and takes one pass instead of 1.7; with
-`--finish` it is left out. Writes `model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. It takes about
-half an hour on one core.
+`--finish` it is left out. With `--average` the mean of the result's and of another adapter's weights is shipped. Writes
+`model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. It takes about half an hour on one core.
 
 `mini` was pretrained on all sources except Davidson's, so its adapter needs only the second stage.
 """
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--start", type=Path, help="an adapter's folder: continue from its weights")
     parser.add_argument("--finish", action="store_true", help="with --start: the second stage alone")
+    parser.add_argument("--average", type=Path, help="another adapter's folder: ship the mean of both weights")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     first_stage, second_stage, tune, tests = split_data(options.data)
@@ -73,6 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         broad = CONTINUED_RECIPE if options.start else BROAD_RECIPE
         stages = [(first_stage, broad), (second_stage, FINISH_RECIPE)][options.finish :]
     trained = train_in_stages(base, begun, stages, console)
+    averaged: dict[str, str] = {}
+    if options.average:
+        other, averaged["averaged_with"] = _read_start(base, options.average)
+        trained = average(trained, other)
     if base.name == EMBEDDED:
         trained = replace(trained, tensors=correct_bias(base, trained, tune))
         write_samples(first_stage, tests)
@@ -86,7 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metrics[name] = measure(apply_temperature(logits, temperature), labels).to_json()
     metrics |= measure_own_sentences(base, "candidate", temperature)
     metrics |= measure_everyday(base, "candidate", temperature)
-    out, recipes = options.out or SHIPPED_FOLDER / base.name, {"stages": [asdict(recipe) for _, recipe in stages]}
+    out, recipes = (
+        options.out or SHIPPED_FOLDER / base.name,
+        {"stages": [asdict(recipe) for _, recipe in stages], **averaged},
+    )
     learned, recipe = stages[0][0], stages[-1][1]
     named = VERSIONS[base.name]
     manifest = save_adapter(
@@ -101,6 +109,12 @@ def _read_start(base: Base, folder: Path) -> tuple[TrainedAdapter, str]:
     manifest, lora, tensors = read_adapter(base, folder)
     start = {name: tensor.float() for name, tensor in tensors.items()}
     return TrainedAdapter(start, lora, TrainingHistory()), manifest.version
+
+
+def average(one: TrainedAdapter, other: TrainedAdapter) -> TrainedAdapter:
+    """The mean of the weights of two adapters that began with the same ones: better on texts like neither's training
+    than each (Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models ...")."""
+    return replace(one, tensors={name: (one.tensors[name] + other.tensors[name]) / 2 for name in one.tensors})
 
 
 def train_in_stages(

@@ -81,7 +81,7 @@ class MiniLM:
     name = "minilm"
     fingerprint = WEIGHTS_SHA256
     prompt = ""
-    short_text_odds: tuple[float, ...] = (0.4, 0.6)
+    short_text_odds: tuple[float, ...] = (0.5, 0.7)
     scripts: frozenset[str] | None = frozenset({LATIN})  # it has single letters of others, and is at chance there
     max_tokens = 256  # all-MiniLM-L6-v2 was trained with this length
     batch_tokens = 768  # on a CPU larger passes fall out of the cache and are slower
