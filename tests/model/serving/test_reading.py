@@ -138,7 +138,7 @@ def test_parts_of_a_call_are_read_together_and_equal_ones_once(base: MiniLM, mon
     texts = [f"{friendly}. You stupid bitch. Bye everybody {n}" for n in range(2) for friendly in FRIENDLY]
     verdicts = classify(scorer, texts)
     assert sum(verdict.part == "You stupid bitch." for verdict in verdicts) > len(texts) / 2
-    assert len(passes) == 1 and passes[0] < len(texts) <= scorer.parts_read
+    assert len(passes) == 1 and passes[0] < 0.8 * len(texts) <= scorer.parts_read
 
 
 def test_an_endless_text_has_a_bounded_price(base: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:

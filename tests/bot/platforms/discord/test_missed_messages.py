@@ -20,10 +20,12 @@ from tests.bot.platforms.discord.conftest import Scene, ago, serving
 from tests.journal import unfinished
 from tests.simulators.discord_server import DiscordServer
 
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
 
 def text(number: int, word: str = "said") -> str:
-    """Letters only: a text with one view."""
-    return f"{word} " + "".join(chr(ord("a") + int(digit) * 2) for digit in f"{number:03}")
+    """Plain words only: a text with one view."""
+    return " ".join([word, *(DIGITS[int(digit)] for digit in f"{number:03}")])
 
 
 def many(count: int, word: str = "said") -> list[str]:
