@@ -26,6 +26,7 @@ from training import refresh as module
 from training import refresh_run
 from training.community_checks import community_checks
 from training.corrections import Correction, Snapshot
+from training.counterfactuals import development_sentences
 from training.examples import Example
 from training.gate import Judgement
 from training.prevalence import Prevalence
@@ -117,7 +118,7 @@ async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Pat
     """After SIGKILL in any stage the shipped adapter serves, nothing is left over, and the next refresh works."""
     options = await correction_examples(tmp_path, LEARNED)
     with subprocess.Popen(
-        command("training.refresh", *options, "--replay-rows", "30", "--progress", "json"),
+        command("training.refresh", *options, "--replay-rows", "150", "--progress", "json"),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -139,7 +140,7 @@ async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
     """If the adapter cannot be saved, one line says so and no partial files stay."""
     options = await correction_examples(tmp_path, LEARNED)
     limited = ["bash", "-c", 'ulimit -f 1024; exec "$@"', "refresh", *command("training.refresh", *options)]
-    done = subprocess.run([*limited, "--replay-rows", "30"], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*limited, "--replay-rows", "150"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "cannot write" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert Registry(tmp_path / "adapters", SHIPPED).current() == SHIPPED_NAME
     assert not list((tmp_path / "adapters").glob(".staged-*"))
@@ -177,8 +178,8 @@ async def test_bad_input_is_named(missing: str, expected: str, tmp_path: Path) -
 
 def test_the_gate_refuses_what_would_flag_harmless_texts(tmp_path: Path) -> None:
     """A moderator who calls every harmless mention of a group hate does not get that adapter."""
-    harmless = [e for e in read_replay() if e.label is Label.NEUTRAL]
-    hostile: list[Example] = [replace(e, label=Label.HATE, votes=()) for e in harmless[-250:]]
+    mentions = [e for name, e in development_sentences(37 * 300, seed=9) if name == "identity_neutral"]
+    hostile: list[Example] = [replace(e, label=Label.HATE) for e in mentions[:250]]
     told: list[str] = []
     registry = Registry(tmp_path, SHIPPED)
     snapshot = Snapshot([Correction(str(n), example, "mod") for n, example in enumerate(hostile)])
@@ -233,7 +234,7 @@ def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: P
     known = [e for e in read_replay() if e.source == "davidson" and len(e.text) > 30]
     words = []
     by_label = [[e for e in known if e.label is label] for label in LABELS]
-    chosen = [e for mine, few in zip(by_label, (10, 40, 10), strict=True) for e in mine[:few]]
+    chosen = [e for mine, few in zip(by_label, (15, 60, 15), strict=True) for e in mine[:few]]
     for n, example in enumerate(chosen):
         meant = norm.counts_as[LABELS.index(example.label)]
         opposite = Label.NEUTRAL if meant is Label.HATE else Label.HATE
@@ -245,7 +246,7 @@ def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: P
     )
     result = told[-1][1]
     assert not any(stage.startswith("learning") for stage, _ in told)
-    assert "one moderator made 60 of 60 corrections in town" in result and "let a second moderator answer" in result
+    assert "one moderator made 90 of 90 corrections in town" in result and "let a second moderator answer" in result
     if norm is PLAIN_NORM:
         assert status == module.REFUSED and result.startswith("refused: one moderator") and "goes on serving" in result
         assert registry.current() == SHIPPED_NAME
