@@ -54,6 +54,7 @@ from bot.store.private_folder import close_to_others
 from bot.store.retry import is_corruption, is_transient, leaves
 from model.adapters.registry import Registry
 from model.classifier import TRIAL, Item
+from model.normalize import load_tables
 from model.serving.batcher import Batcher
 from model.serving.coalescing import Coalescer
 from model.serving.worker import Worker
@@ -122,6 +123,7 @@ async def build_service(config: Config, providers: Sequence[Provider]) -> AsyncI
         asyncio.TaskGroup() as group,
     ):
         log_recovery(store)
+        group.create_task(asyncio.to_thread(load_tables))
         yield _wired(config, providers, store, registry, model, events, group)
 
 

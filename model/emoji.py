@@ -6,7 +6,7 @@ knows it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from pathlib import Path
 
@@ -77,35 +77,37 @@ def _bounded(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
 
 def _split(row: str) -> Iterator[tuple[str, bool]]:
     """(name, True) for each emoji of the row, the longest sequence first, and (characters, False) for the rest."""
-    names, longest = _names()
+    names, beginnings = _names()
     place, after_name = 0, False
     while place < len(row):
         if _TONE.match(row, place) and row[place] in names:
             yield names[row[place]], True
             place, after_name = place + 1, True
             continue
-        sequence, end, tone = _longest(row, place, names, longest)
+        sequence, end, tone = _longest(row, place, names, beginnings)
         if sequence:
             yield (f"{names[sequence]} {names[tone]}" if tone else names[sequence]), True
             place, after_name = end, True
-        elif row[place] == "\u200d" and (after_name or _longest(row, place + 1, names, longest)[0]):
+        elif row[place] == "\u200d" and (after_name or _longest(row, place + 1, names, beginnings)[0]):
             place += 1  # it joined an emoji to something
         else:
             yield row[place], False
             place, after_name = place + 1, False
 
 
-def _longest(row: str, start: int, names: dict[str, str], longest: int) -> tuple[str, int, str]:
+def _longest(row: str, start: int, names: Mapping[str, str], beginnings: Set[str]) -> tuple[str, int, str]:
     """(the longest known sequence at `start`, where it ends in the row, the last skin tone within it)."""
     best, sequence, tone = ("", start, ""), "", ""
-    for place in range(start, min(len(row), start + 2 * longest)):
+    for place in range(start, len(row)):
         if _TONE.match(row, place):
+            if tone and sequence != best[0]:
+                break  # no emoji has two tones in a row
             tone = row[place]
             if sequence == best[0]:
                 best = (sequence, place + 1, tone)
             continue
         sequence += row[place]
-        if len(sequence) > longest:
+        if sequence not in beginnings:
             break
         if sequence in names:
             best = (sequence, place + 1, tone)
@@ -113,7 +115,8 @@ def _longest(row: str, start: int, names: dict[str, str], longest: int) -> tuple
 
 
 @cache
-def _names() -> tuple[dict[str, str], int]:
-    """({emoji: name}, the length of the longest emoji)."""
+def _names() -> tuple[Mapping[str, str], Set[str]]:
+    """({emoji: name}, everything that an emoji begins with)."""
     rows = [line.split("\t") for line in _NAMES_FILE.read_text(encoding="utf-8").splitlines()]
-    return {emoji: name for emoji, name in rows}, max(len(emoji) for emoji, _ in rows)
+    beginnings = {emoji[:end] for emoji, _ in rows for end in range(1, len(emoji) + 1)}
+    return {emoji: name for emoji, name in rows}, beginnings

@@ -51,6 +51,14 @@ def costs() -> Mapping[str, float]:
     return found
 
 
+def load() -> None:
+    """Reads the words and builds every index, so that no text waits for one."""
+    for key in (_unchanged, _single_letters, _masked, _consonants):
+        _index(key)
+    for of_single_letters in (False, True):
+        _beginnings(of_single_letters)
+
+
 def is_word(letters: str) -> bool:
     """Whether lower-case letters are a word of the lexicon."""
     return letters in costs()

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from model import lexicon
 from model.disguises import undisguise
 from model.emoji import name_emoji
 from model.styled import plain_letters, plain_small_capitals, turn_overrides
@@ -65,6 +66,13 @@ def views(text: str) -> tuple[str, str]:
     """Both views of a text: (conservative with its line breaks, aggressive)."""
     legible = _legible(text)
     return _with_line_breaks(legible), _with_names(undisguise(legible))
+
+
+def load_tables() -> None:
+    """Reads the lexicon, its indexes and the tables of emoji and look-alikes, a quarter of a second in all, which the
+    first disguise would wait for otherwise."""
+    lexicon.load()
+    views("\U0001f600 y\u043eu are")  # an emoji, and a Cyrillic letter among Latin ones
 
 
 def _with_names(text: str) -> str:

@@ -1,6 +1,9 @@
 """The aggressive view reads what is disguised, and leaves alone what is not."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -165,3 +168,19 @@ def test_steps_for_one_word_are_bounded() -> None:
     """A word whose letters may be anything is given up."""
     options = ["abcdefghijklmnopqrstuvwxyz"] * 24
     assert lexicon.likeliest_spelling(options, spellings._MOST_STEPS) is None
+
+
+def test_no_text_waits_for_a_table() -> None:
+    """After `load_tables`, the first disguises of each kind read no file and build no index."""
+    code = """
+from model import emoji, lexicon, normalize
+normalize.load_tables()
+tables = [lexicon.costs, lexicon._index, lexicon._beginnings, emoji._names]
+before = [table.cache_info().misses for table in tables]
+texts = ["f*ck th*s", "f.u.c.k y.o.u", "dmb bstrd", "rtd y0u 5h1t", "fuuuuck yoouu"]
+texts += ["y\u043eu \u0430r\u0435 an \u0131di\u043et", "uoy kcuf", "|)i3 n0\\/\\/"]
+for text in (*texts, "\U0001d4f1\U0001d4ee\U0001d502 \U0001f595\U0001f3ff"):
+    normalize.views(text)
+assert [table.cache_info().misses for table in tables] == before and before[1] == 4, before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=Path(__file__).parents[2])
