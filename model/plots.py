@@ -69,6 +69,24 @@ def lines_plot(x: Sequence[float], lines: Mapping[str, Sequence[float]], x_label
     return _image(figure)
 
 
+def curves_plot(
+    curves: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str, marks: Mapping[str, float]
+) -> str:
+    """Named curves of (x, y), and named marks on the x axis."""
+    figure, axes = _figure(height=3.8)
+    for name, points in curves.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], label=name)
+    for name, x in marks.items():
+        axes.axvline(x, color="#999", linewidth=1, linestyle=":")
+        axes.text(x, 0.02, f" {name}", rotation=90, fontsize=8, color="#555", verticalalignment="bottom")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_ylim(0, 1)
+    axes.set_xlim(left=0)
+    axes.legend(loc="lower right", fontsize=8)
+    return _image(figure)
+
+
 def _figure(width: float = 6.0, height: float = 3.2, dpi: int = 90) -> "tuple[Figure, Any]":
     """An empty figure and its axes. The import takes half a second, so it waits until a plot is needed."""
     from matplotlib.figure import Figure
