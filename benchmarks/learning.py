@@ -152,8 +152,8 @@ def without_defences() -> Iterator[None]:
         patch.object(refresh_run, "quarantine_all", learn),
         patch.object(refresh_run, "contrast_examples", lambda *_, **__: []),
         patch.object(refresh_run, "judge", lambda *a, **k: replace(judge(*a, **k), reasons=())),
-        patch.object(refresh_run, "_unseen_objections", lambda *_: []),
-        patch.object(refresh_run, "_no_gain_objections", lambda *_: []),
+        patch.object(refresh_run, "unseen_objections", lambda *_: []),
+        patch.object(refresh_run, "gain_objections", lambda *_: []),
         patch.object(refresh_run, "find_trigger_words", lambda *_: []),
     ):
         yield

@@ -24,6 +24,7 @@ from model.open import open_chosen_base
 from model.serving.scorer import attach_adapter, read_adapter
 from training.attached_adapter import AttachedAdapter, find_serving
 from training.community_checks import community_checks, tolerable_norms
+from training.correction_checks import gain_objections, unseen_objections
 from training.corrections import Correction, Snapshot, split_by_author
 from training.examples import Example, exclude_texts
 from training.gate import NEW_COMMUNITY, Judgement, judge
@@ -108,16 +109,15 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An adapter between the origin (`share` 0) and the trained one (`share` 1), with the gate's judgement.
+    """An adapter between the origin (`share` 0) and the trained one (`share` 1) that may serve by the gate's judgement.
 
-    `objections` say why it may not serve; `reasons` say why the first candidate was refused.
+    `reasons` say why the first candidate was refused.
     """
 
     share: float
     trained: TrainedAdapter
     model: AttachedAdapter
     judgement: Judgement
-    objections: Sequence[str]
     reasons: Sequence[str] = ()
 
 
@@ -284,12 +284,17 @@ class RefreshRun:
         triggers: list[str] = []
         for tried, share in enumerate(self._steps()):
             self._tell("testing on held-out texts", 0.87 + 0.025 * tried, "")
-            candidate = self._evaluate(trained, share)
-            triggers = self._find_triggers(candidate) if not tried else triggers
-            objections = [*candidate.objections, *(triggers if share else ())]
+            step = replace(trained, tensors=_interpolate(self._starting.tensors, trained.tensors, share))
+            self._base.attach("candidate", step.lora, step.tensors)
+            model = AttachedAdapter(self._base, "candidate", self._starting.manifest, self._lesson.norms)
+            triggers = self._find_triggers(model) if not tried else triggers
+            objections = [*self._quick_objections(model, share), *(triggers if share else ())]
+            if not objections:
+                judgement = self._judge(model)
+                objections = list(judgement.reasons)
             reasons = reasons or objections
             if not objections:
-                return replace(candidate, reasons=reasons)
+                return Candidate(share, step, model, judgement, reasons)
         raise self._refusal(dict.fromkeys([*reasons, *self._quarantined.refused]))
 
     def _steps(self) -> tuple[float, ...]:
@@ -297,27 +302,31 @@ class RefreshRun:
         changes_norms = self._lesson.norms != self._adapters.serving.model.norms or self._lesson.must_go
         return (*(STEPS_BACK if self._lesson.kept else ()), *((0.0,) if changes_norms else ()))
 
-    def _evaluate(self, trained: TrainedAdapter, share: float) -> Candidate:
-        """Compares one candidate with the origin, not with the serving adapter, which may have to go."""
-        step = replace(trained, tensors=_interpolate(self._starting.tensors, trained.tensors, share))
-        self._base.attach("candidate", step.lora, step.tensors)
-        lesson, origin, test = self._lesson, self._adapters.origin.model, self._test
-        model = AttachedAdapter(self._base, "candidate", self._starting.manifest, lesson.norms)
-        at_stake = community_checks(self._quarantined.snapshot, self._adapters.serving.model.norms, lesson.norms)
-        at_first = self._adapters.ancestor.model.probabilities(test)
-        judgement = judge(origin.probabilities(test), model.probabilities(test), test, at_stake, at_first)
-        objections = [*judgement.reasons, *_unseen_objections(origin, model, lesson.unseen)]
-        objections += _no_gain_objections(origin, model, lesson.kept) if share else []
+    def _quick_objections(self, model: AttachedAdapter, share: float) -> list[str]:
+        """What speaks against a candidate on few texts: the corrections, and texts that no adapter may flag.
+
+        They come first, because the held-out texts take most of a refresh's time.
+        """
+        lesson, origin = self._lesson, self._adapters.origin.model
+        objections = unseen_objections(origin, model, lesson.unseen)
+        objections += gain_objections(origin, model, lesson.kept) if share else []
         temperature = self._starting.manifest.temperature
         if self._tries_adapters and (complaint := canaries.find_problem(self._base, "candidate", temperature)):
             objections.append(complaint)
-        return Candidate(share, step, model, judgement, objections)
+        return objections
 
-    def _find_triggers(self, candidate: Candidate) -> list[str]:
+    def _judge(self, model: AttachedAdapter) -> Judgement:
+        """Compares a candidate with the origin, not with the serving adapter, which may have to go."""
+        adapters, test = self._adapters, self._test
+        at_stake = community_checks(self._quarantined.snapshot, adapters.serving.model.norms, self._lesson.norms)
+        at_first = adapters.ancestor.model.probabilities(test)
+        return judge(adapters.origin.model.probabilities(test), model.probabilities(test), test, at_stake, at_first)
+
+    def _find_triggers(self, model: AttachedAdapter) -> list[str]:
         """Names rare words of the corrections that alone decide the label of a text."""
         texts = [e for e in self._test if not is_slur_sentence(e)]
         rare = find_rare_words(self._lesson.kept, self._public)
-        return find_trigger_words(rare, self._adapters.origin.model.probabilities, candidate.model.probabilities, texts)
+        return find_trigger_words(rare, self._adapters.origin.model.probabilities, model.probabilities, texts)
 
     def _report(self, candidate: Candidate) -> tuple[list[str], dict[str, Any]]:
         """Returns (the result's sentences, the manifest's figures)."""
@@ -403,19 +412,3 @@ class RefreshRun:
 def _interpolate(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     """The weights this share of the way from `start` to `end` (Wortsman et al. 2022, "Robust fine-tuning", WiSE-FT)."""
     return {name: torch.lerp(start[name], end[name], share) for name in start}
-
-
-def _unseen_objections(before: AttachedAdapter, after: AttachedAdapter, unseen: Sequence[Correction]) -> list[str]:
-    """Says why the corrections of held-out authors speak against the candidate; empty if they do not."""
-    was, will = before.count_agreeing(unseen), after.count_agreeing(unseen)
-    if was - will <= max(1, 0.02 * len(unseen)):
-        return []
-    return [f"of {len(unseen)} corrections it did not learn from, {will} are answered as you said instead of {was}"]
-
-
-def _no_gain_objections(before: AttachedAdapter, after: AttachedAdapter, kept: Sequence[Correction]) -> list[str]:
-    """Says why the candidate is a risk without a gain, if moderators would see no change; empty otherwise."""
-    was, will = before.count_agreeing(kept), after.count_agreeing(kept)
-    if will > was or was == len(kept) or after.norms != before.norms:
-        return []
-    return [f"{will} of {len(kept)} corrections are answered as you said, no more than before"]

@@ -26,18 +26,24 @@ from training import refresh as module
 from training import refresh_run
 from training.community_checks import community_checks
 from training.corrections import Correction, Snapshot
-from training.counterfactuals import development_sentences
 from training.examples import Example
 from training.gate import Judgement
 from training.prevalence import Prevalence
 from training.refresh_summary import describe_norm_changes
-from training.samples import read_replay
+from training.samples import read_held_out, read_replay
 
 pytestmark = pytest.mark.timeout(900)  # each trains for real, and the machine may be busy
 ROOT = Path(__file__).parents[2]
 JARGON = "you absolute walnut number {}, what an idiot move"
 SHIPPED_NAME = f"global/{read_manifest(SHIPPED).version}"
 LEARNED = [(JARGON.format(n), Label.NEUTRAL) for n in range(6)]
+
+
+@pytest.fixture
+def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fifth held-out text, where a test is not about what they say: they take most of a refresh's time."""
+    few = tuple(examples[::5] for examples in read_held_out())
+    monkeypatch.setattr(refresh_run, "read_held_out", lambda: few)
 
 
 async def correction_examples(
@@ -113,10 +119,11 @@ async def test_a_communitys_norm_is_learned_from_its_words(tmp_path: Path) -> No
     assert nobody.returncode == 4 and "nothing to learn from yet" in nobody.stderr
 
 
-@pytest.mark.parametrize("stage", ["suspicious", "learning", "testing", "saving", "promoting"])
-async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Path) -> None:
-    """After SIGKILL in any stage the shipped adapter serves, nothing is left over, and the next refresh works."""
-    options = await correction_examples(tmp_path, LEARNED)
+@pytest.mark.parametrize("moment", ["learning", "half saved", "promoting"])
+async def test_a_killed_refresh_leaves_the_old_adapter(moment: str, tmp_path: Path) -> None:
+    """After SIGKILL in a stage, or while files are written, the shipped adapter serves, and the next refresh works and
+    leaves nothing of it over."""
+    options, adapters = await correction_examples(tmp_path, LEARNED), tmp_path / "adapters"
     with subprocess.Popen(
         command("training.refresh", *options, "--replay-rows", "150", "--progress", "json"),
         cwd=ROOT,
@@ -125,15 +132,18 @@ async def test_a_killed_refresh_leaves_the_old_adapter(stage: str, tmp_path: Pat
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if stage in json.loads(line)["stage"]:
+            stage = json.loads(line)["stage"]
+            if moment in stage or (moment == "half saved" and stage == "saving"):
+                while moment == "half saved" and not list(adapters.glob(".staged-*/*")):
+                    assert process.poll() is None
                 os.kill(process.pid, signal.SIGKILL)
                 break
-    registry = Registry(tmp_path / "adapters", SHIPPED)
+    registry = Registry(adapters, SHIPPED)
     assert process.returncode == -signal.SIGKILL and registry.current() == SHIPPED_NAME
-    (tmp_path / "adapters" / ".staged-abandoned").mkdir()
-    if stage == "saving":  # the other stages leave no more behind than this one
+    if moment == "half saved":  # the other moments leave no more behind than this one
+        assert list(adapters.glob(".staged-*"))
         assert run("training.refresh", *options, "--replay-rows", "150").returncode == 0
-        assert not list((tmp_path / "adapters").glob(".staged-*"))
+        assert not list(adapters.glob(".staged-*"))
 
 
 async def test_a_full_disk_leaves_the_old_adapter(tmp_path: Path) -> None:
@@ -176,18 +186,21 @@ async def test_bad_input_is_named(missing: str, expected: str, tmp_path: Path) -
     assert done.returncode == 2 and expected in line and "Traceback" not in done.stderr
 
 
-def test_the_gate_refuses_what_would_flag_harmless_texts(tmp_path: Path) -> None:
-    """A moderator who calls every harmless mention of a group hate does not get that adapter."""
-    mentions = [e for name, e in development_sentences(37 * 300, seed=9) if name == "identity_neutral"]
-    hostile: list[Example] = [replace(e, label=Label.HATE) for e in mentions[:250]]
+def test_a_moderator_who_calls_all_harmless_texts_hate_is_refused(tmp_path: Path) -> None:
+    """The larger steps flag plain greetings or harmless texts, and the smallest answers too few of them as they were
+    corrected."""
+    harmless = [e for e in read_replay() if e.label is Label.NEUTRAL][-250:]
+    hostile = [replace(e, label=Label.HATE, votes=()) for e in harmless]
     told: list[str] = []
     registry = Registry(tmp_path, SHIPPED)
     snapshot = Snapshot([Correction(str(n), example, "mod") for n, example in enumerate(hostile)])
     status = module.refresh(snapshot, registry, 60, 5, lambda stage, share, result: told.append(result))
     assert status == module.REFUSED and told[-1].startswith("refused: ") and "goes on serving" in told[-1]
+    assert "it calls 12 of 12 plain greetings hateful or offensive" in told[-1]
     assert registry.current() == SHIPPED_NAME and not list(tmp_path.glob("*/*/manifest.json"))
 
 
+@pytest.mark.usefixtures("few_held_out")
 def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If every step of the weights is refused (by a stub of the gate), the norm alone is promoted and both are
     reported."""
@@ -227,6 +240,7 @@ def test_a_norm_may_be_learned_while_the_weights_stay(tmp_path: Path, monkeypatc
     assert all(torch.equal(tensor, shipped[name].half()) for name, tensor in kept.items())
 
 
+@pytest.mark.usefixtures("few_held_out")
 @pytest.mark.parametrize("norm", [PLAIN_NORM, Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))])
 def test_a_lone_moderator_often_wrong_changes_no_weights(norm: Norm, tmp_path: Path) -> None:
     """With a third of opposite corrections the weights stay, the result says what to do, and a clear norm is still
@@ -297,6 +311,7 @@ def test_without_corrections_a_run_ends_before_it_loads_a_model(tmp_path: Path) 
     ]
 
 
+@pytest.mark.usefixtures("few_held_out")
 def test_an_adapter_that_learned_nothing_is_not_promoted(tmp_path: Path) -> None:
     """A candidate that changes no answer is not promoted."""
     words = [Correction(str(n), Example(JARGON.format(n), Label.NEUTRAL), "mo", "a", "town") for n in range(3)]
