@@ -30,8 +30,8 @@ def _thresholds(hate: tuple[float, float], offensive: tuple[float, float]) -> Th
 
 
 PRESET_THRESHOLDS: Mapping[Preset, Thresholds] = {
-    "relaxed": _thresholds((0.6, 0.95), (0.9, 0.99)),
-    "standard": _thresholds((0.5, 0.85), (0.7, 0.95)),
-    "strict": _thresholds((0.35, 0.7), (0.5, 0.85)),
+    "relaxed": _thresholds((0.7, 0.95), (0.9, 0.99)),
+    "standard": _thresholds((0.6, 0.85), (0.7, 0.95)),
+    "strict": _thresholds((0.5, 0.7), (0.5, 0.85)),
 }
 """A new community starts with "standard"."""

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from model.labels import LABELS, Label
+from model.presets import PRESET_THRESHOLDS
 from training.examples import Example
 from training.slur_sentences import SLUR_SOURCE, known_slurs
 
-ACTION_THRESHOLDS: Mapping[Label, float] = {Label.HATE: 0.85, Label.OFFENSIVE: 0.95}
-"""The action thresholds a new community starts with."""
-ALERT_THRESHOLDS: Mapping[Label, float] = {Label.HATE: 0.5, Label.OFFENSIVE: 0.7}
-"""The alert thresholds of a new community: from them on moderators see a message."""
+ALERT_THRESHOLDS, ACTION_THRESHOLDS = PRESET_THRESHOLDS["standard"].alert_at, PRESET_THRESHOLDS["standard"].act_at
+"""What a new community starts with: from the first moderators see a message, from the second the bot acts."""
 SENTENCE_SLICES = ("derogation", "threat", "exclusion", "implicit", "profane_hate")
 TWEET_SLICES, SLURS_IN_TWEETS = ("davidson", "mix"), f"{SLUR_SOURCE} in tweets"
 STEP_ACTED, STEP_SHOWN = 0.15, 0.05

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from bot.conversation.context import Markup, RequestContext
 from bot.conversation.status import mode_line
 from bot.domain.action import action_text
-from bot.domain.policy import PRESETS, Mode, Policy, Preset, preset_of, with_preset, with_section
+from bot.domain.policy import PRESETS, Mode, Policy, preset_of, with_preset, with_section
 from bot.pipeline.pipeline import Pipeline
 from bot.text.inert import one_line
 from bot.text.validation import first_problem
 from model.labels import HARMFUL, Label
+from model.presets import Preset
 
 Changed = Callable[[RequestContext], Awaitable[None]]
 

@@ -1,9 +1,10 @@
 """The set-up of a community: what its screen says, and which choice follows which. Platforms draw the screen."""
 
 from bot.conversation.context import Markup, RequestContext
-from bot.domain.policy import PRESETS, Mode, Policy, Preset, preset_of, with_preset
+from bot.domain.policy import PRESETS, Mode, Policy, preset_of, with_preset
 from bot.domain.setup import Setup
 from bot.text.language import LANGUAGES
+from model.presets import Preset
 
 
 def setup_line(context: RequestContext, setup: Setup, policy: Policy, *, alerts: Markup, moderators: Markup) -> Markup:

@@ -13,6 +13,7 @@ from bot.domain.decision import QUOTED, Band, Decision
 from bot.domain.event import Kind, Message
 from model.classifier import Verdict
 from model.labels import HARMFUL, Label
+from model.presets import PRESET_THRESHOLDS, Preset
 from model.prompts import category_prompt
 
 
@@ -58,6 +59,24 @@ class LabelPolicy(_Frozen):
         return ACTIONS.build(self.actions, dict(self))
 
 
+_PRESET_ACTIONS: Mapping[Preset, tuple[tuple[Punishment, ...], tuple[Punishment, ...]]] = {
+    "relaxed": (("delete",), ()),
+    "standard": (("delete",), ("warn",)),
+    "strict": (("delete", "warn"), ("delete", "warn")),
+}
+
+
+def _preset_section(preset: Preset, label: Label) -> LabelPolicy:
+    at, actions = PRESET_THRESHOLDS[preset], _PRESET_ACTIONS[preset][HARMFUL.index(label)]
+    return LabelPolicy(alert_at=at.alert_at[label], act_at=at.act_at[label], actions=actions)
+
+
+PRESETS: Mapping[Preset, tuple[LabelPolicy, LabelPolicy]] = {
+    name: (_preset_section(name, Label.HATE), _preset_section(name, Label.OFFENSIVE)) for name in PRESET_THRESHOLDS
+}
+"""(hate, offensive) for communities that would rather choose one of three than eight numbers."""
+
+
 class Category(_Frozen):
     """One of a community's own kinds of message, read through GPT-J's instruction; a description says what it means.
 
@@ -86,8 +105,8 @@ class Policy(_Frozen):
     """
 
     mode: Mode = Mode.SHADOW
-    hate: LabelPolicy = LabelPolicy(alert_at=0.5, act_at=0.85)
-    offensive: LabelPolicy = LabelPolicy(alert_at=0.7, act_at=0.95, actions=("warn",))
+    hate: LabelPolicy = PRESETS["standard"][0]
+    offensive: LabelPolicy = PRESETS["standard"][1]
     strikes: Strikes = Strikes()
     exempt_roles: Annotated[frozenset[Name], Field(max_length=MOST_EXEMPT)] = frozenset()
     exempt_rooms: Annotated[frozenset[Name], Field(max_length=MOST_EXEMPT)] = frozenset()
@@ -132,24 +151,6 @@ def valid_parts(saved: Mapping[str, Any]) -> Policy:
     except ValidationError:
         policy = Policy()
     return policy.model_copy(update={"mode": Mode.SHADOW})
-
-
-Preset = Literal["relaxed", "standard", "strict"]
-PRESETS: Mapping[Preset, tuple[LabelPolicy, LabelPolicy]] = {
-    "relaxed": (
-        LabelPolicy(alert_at=0.6, act_at=0.95),
-        LabelPolicy(alert_at=0.9, act_at=0.99, actions=()),
-    ),
-    "standard": (
-        LabelPolicy(alert_at=0.5, act_at=0.85),
-        LabelPolicy(alert_at=0.7, act_at=0.95, actions=("warn",)),
-    ),
-    "strict": (
-        LabelPolicy(alert_at=0.35, act_at=0.7, actions=("delete", "warn")),
-        LabelPolicy(alert_at=0.5, act_at=0.85, actions=("delete", "warn")),
-    ),
-}
-"""(hate, offensive) for communities that would rather choose one of three than eight numbers."""
 
 
 def with_preset(policy: Policy, preset: Preset) -> Policy:

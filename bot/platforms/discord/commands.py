@@ -7,7 +7,7 @@ import structlog
 from discord import app_commands
 
 from bot.conversation.policy import PolicyChange
-from bot.domain.policy import Mode, Preset
+from bot.domain.policy import Mode
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.learning_screen import show_learning
 from bot.platforms.discord.referred_message import ReferredMessage, fetched_message, reported_message
@@ -17,6 +17,7 @@ from bot.platforms.discord.setup_screen import SetupScreen
 from bot.platforms.discord.translations import described
 from bot.platforms.discord.who_may import COMMANDS, DEEDS
 from model.labels import LABELS, Label
+from model.presets import Preset
 
 Click = discord.Interaction[Any]
 log = structlog.get_logger()
