@@ -33,7 +33,8 @@ from model.adapters.registry import SHIPPED, read_manifest, read_weights
 from model.base import LoraSpec
 from model.calibration import apply_temperature
 from model.classifier import Item
-from model.encoder.minilm import PAD, MiniLM, MiniLMTraining
+from model.encoder.minilm import PAD, MiniLM
+from model.encoder.training import EncoderTraining
 from model.normalize import conservative_view
 from model.serving.batcher import Batcher
 from model.serving.reading import RULE, Rule
@@ -92,7 +93,7 @@ class TransformersBaseline:
         module = base.start_training(LoraSpec.from_json(manifest.lora), load(read_weights(SHIPPED, manifest)))
         module.eval()
         module._bfloat16 = False
-        self._module: MiniLMTraining = module
+        self._module: EncoderTraining = module
 
     def _ids(self, text: str) -> list[int]:
         return self._base.frame(self._base.encode(conservative_view(text))[: self._base.window_tokens])

@@ -20,7 +20,7 @@ def open_base(
 ) -> Base:
     """Loads a base by its name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
 
-    `name` is "minilm", "mini", or a GPT-J: a hub id or a folder, each with or without "gptj:" in front. `precision` is
+    `name` is "minilm", "e5", "mini", or a GPT-J: a hub id or a folder, each with or without "gptj:" in front. `precision` is
     "auto", "fp32", "bf16", "int8" (of a GPT-J by `arithmetic`: see `model.gptj.int8`) or, for a GPT-J, "fp16". Memory
     is checked for adapters of `adapter_mib`, or with `training` for the training of one.
     """
@@ -31,6 +31,10 @@ def open_base(
         from model.encoder.minilm import MiniLM
 
         return MiniLM(device=device, precision=precision)
+    if name == "e5":
+        from model.encoder.e5 import E5
+
+        return E5(device=device, precision=precision)
     from model.gptj.base import open_gptj
 
     return open_gptj(
