@@ -11,13 +11,14 @@ from typing import Literal, TypeAlias, get_args
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Int8: TypeAlias = Literal["off", "weight-only", "threshold-0", "threshold-6"]
 EMBEDDED = "minilm"
+E5 = "e5"
 ADAPTER_MIB = 256.0
 """MiB for all attached adapters together: seven or more of the default shape on a 6B, hundreds on a small base."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseChoice:
-    """`base` is "minilm", "mini", or a GPT-J by hub id or folder. `device` "auto" is a GPU if there is one.
+    """`base` is "minilm", "e5", "mini", or a GPT-J by hub id or folder. `device` "auto" is a GPU if there is one.
 
     `int8` other than "off" keeps a GPT-J's linear weights in 8 bit with this arithmetic; see `model.gptj.int8`.
     Attached adapters take at most `adapter_mib`.
@@ -50,7 +51,9 @@ def finite_number(text: str) -> float:
 def add_base_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of a command that loads a base."""
     default = BaseChoice()
-    parser.add_argument("--base", default=default.base, metavar="NAME", help="minilm, mini, or a GPT-J's folder or id")
+    parser.add_argument(
+        "--base", default=default.base, metavar="NAME", help="minilm, e5, mini, or a GPT-J's folder or id"
+    )
     parser.add_argument("--device", default=default.device, help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default=default.precision, choices=get_args(Precision))
     parser.add_argument("--int8", default=default.int8, choices=get_args(Int8), help="8-bit arithmetic of a GPT-J")

@@ -20,9 +20,9 @@ def open_base(
 ) -> Base:
     """Loads a base by its name; raises `BaseNotFound` (or `DeviceTooSmall`) with the fix.
 
-    `name` is "minilm", "e5", "mini", or a GPT-J: a hub id or a folder, each with or without "gptj:" in front. `precision` is
-    "auto", "fp32", "bf16", "int8" (of a GPT-J by `arithmetic`: see `model.gptj.int8`) or, for a GPT-J, "fp16". Memory
-    is checked for adapters of `adapter_mib`, or with `training` for the training of one.
+    `name` is "minilm", "e5", "mini", or a GPT-J: a hub id or a folder, each with or without "gptj:" in front.
+    `precision` is "auto", "fp32", "bf16", "int8" (of a GPT-J by `arithmetic`: see `model.gptj.int8`) or, for a GPT-J,
+    "fp16". Memory is checked for adapters of `adapter_mib`, or with `training` for the training of one.
     """
     for setting, value, known in (("precision", precision, PRECISIONS), ("arithmetic", arithmetic, ARITHMETICS)):
         if value not in known:

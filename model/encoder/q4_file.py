@@ -62,16 +62,16 @@ def read_q4_file(raw: bytes, shape: Shape, device: torch.device) -> Q4File:
     scores = struct.unpack_from(f"<{count}f", raw, at := at + 4 * (count + 1))
     at += 4 * count
     strings = raw[at : at + characters]
-    vocabulary = [
-        (strings[a:b].decode(), score) for a, b, score in zip(offsets, offsets[1:], scores, strict=False)
-    ]
+    vocabulary = [(strings[a:b].decode(), score) for a, b, score in zip(offsets, offsets[1:], scores, strict=False)]
     replacements, size = struct.unpack_from("<iI", raw, at := at + characters)
     at += 8
     replaced = dict(_replaced_characters(raw[at : at + size], replacements))
     tensors = dict(_tensors(raw, at + size, device))
     words = tensors.pop(_WORDS).rows(hidden)
     return Q4File(
-        Weights(shape, _Decoded({_name(key): part for key, part in tensors.items()}, shape), lambda i: decode(words[i])),
+        Weights(
+            shape, _Decoded({_name(key): part for key, part in tensors.items()}, shape), lambda i: decode(words[i])
+        ),
         vocabulary,
         replaced,
     )

@@ -1,4 +1,4 @@
-"""The trainable form of an embedded base: transformers' BERT with peft's LoRA, and the head, over the frozen weights."""
+"""The trainable form of an embedded base: transformers' BERT with peft's LoRA and the head over frozen weights."""
 
 import warnings
 from collections.abc import Mapping, Sequence
