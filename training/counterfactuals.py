@@ -56,7 +56,7 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
     for name, entry in classes.items():
         wanted = max(1, count * (entry.get("share", 1) if part == "train" else 1) // shares)
         seen: set[str] = set()
-        pool = [(t, f) for t in entry[part] for f in _fillings(t, words, chance, 1 + 3 * wanted // len(entry[part]))]
+        pool = [(t, f) for t in entry[part] for f in fillings(t, words, chance, 1 + 3 * wanted // len(entry[part]))]
         chance.shuffle(pool)
         for template, filling in pool:
             text = _styled(template.format(**filling), chance)
@@ -67,7 +67,7 @@ def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
     return made
 
 
-def _fillings(
+def fillings(
     template: str, words: Mapping[str, Sequence[str]], chance: random.Random, limit: int
 ) -> list[dict[str, str]]:
     """`limit` ways to fill the template's blanks; if there are fewer, each is repeated up to `REPEATS` times."""
@@ -115,10 +115,10 @@ def _styled(text: str, chance: random.Random) -> str:
         text = text.lower()
     elif draw < 0.73:
         text = text.upper()
-    return _misspelt(text, chance) if len(text) >= SHORTEST_MISSPELT and chance.random() < 0.12 else text
+    return misspelt(text, chance) if len(text) >= SHORTEST_MISSPELT and chance.random() < 0.12 else text
 
 
-def _misspelt(text: str, chance: random.Random) -> str:
+def misspelt(text: str, chance: random.Random) -> str:
     """Drops, swaps or doubles a letter, drops a space, or disguises a word with digits or spaces."""
     at, words = chance.randrange(len(text) - 1), text.split(" ")
     word = max(range(len(words)), key=lambda i: len(words[i]) * chance.random())

@@ -1,6 +1,6 @@
 """Makes the shipped adapters from public data, and the samples in the repository.
 
-    python -m training.ship --data ../shared/data [--base minilm|mini] [--start ADAPTER]
+    python -m training.ship --data ../shared/data [--base minilm|e5|mini] [--start ADAPTER]
 
 Two stages: first all sources and our own sentences, to learn hate and its harmless look-alikes; then mostly Davidson's
 data at a lower rate, because other sources draw the line between hate and offence elsewhere and Davidson's line is the
@@ -8,6 +8,7 @@ target. With `--start` the first stage continues from an adapter's weights and t
 `--finish` it is left out. With `--average` the mean of the result's and of another adapter's weights is shipped. Writes
 `model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. It takes about half an hour on one core.
 
+`e5` learns in the same two stages, from fewer English texts and, beside them, from those of `training.languages`.
 `mini` was pretrained on all sources except Davidson's, so its adapter needs only the second stage.
 """
 
@@ -26,11 +27,11 @@ from torch import Tensor
 from model.adapters.registry import SHIPPED_FOLDER
 from model.base import Base, LoraSpec
 from model.calibration import apply_temperature
-from model.choice import EMBEDDED
+from model.choice import E5, EMBEDDED
 from model.labels import LABELS, Label
 from model.open import open_base
 from model.serving.scorer import read_adapter
-from training import counterfactuals
+from training import counterfactuals, languages
 from training.evaluation import area_under_curve, flagged_by_slice, flagged_share, measure
 from training.examples import Example, draw_balanced, exclude_texts, read_examples, split
 from training.samples import read_everyday, read_handwritten, read_held_out, write_samples
@@ -48,7 +49,9 @@ HARMLESS_ROWS = {"goemotions_neu": 5000, "paradetox_neu": 1500, "edos_neu": 1000
 HATE_REPEATS = 4
 """Repetitions of Davidson's hateful texts, 5 % of its rows, so that they weigh as much as its other labels."""
 MINI_RECIPE = Recipe(epochs=1.0, batch_rows=24, learning_rate=6e-4, max_tokens=96, balance=False)
-VERSIONS = {EMBEDDED: "shipped-6", "mini": "mini-1"}
+E5_RECIPE = replace(BROAD_RECIPE, epochs=1.0, max_tokens=64)
+E5_FINISH_RECIPE = replace(FINISH_RECIPE, max_tokens=64)
+VERSIONS = {EMBEDDED: "shipped-6", E5: "e5-1", "mini": "mini-1"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,18 +71,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made_from: dict[str, str] = {}  # no parent: an adapter with one was made by a refresh
     if options.start:
         begun, made_from["started_from"] = _read_start(base, options.start)
-    elif base.name == EMBEDDED:
+    elif base.name in (EMBEDDED, E5):
         begun = replace(begun, lora=LoraSpec(32, 64.0, base.default_lora.targets))
     stages = [(second_stage, MINI_RECIPE)]
     if base.name == EMBEDDED:
         broad = CONTINUED_RECIPE if options.start else BROAD_RECIPE
         stages = [(first_stage, broad), (second_stage, FINISH_RECIPE)][options.finish :]
+    elif base.name == E5:
+        mixed = languages.mix_with_english(options.data, first_stage, second_stage)
+        stages = [(mixed.first_stage, E5_RECIPE), (mixed.second_stage, E5_FINISH_RECIPE)][options.finish :]
+        tune, tests = [*tune, *mixed.tune], {**tests, **mixed.tests}
     trained = train_in_stages(base, begun, stages, console)
     if options.average:
         other, made_from["averaged_with"] = _read_start(base, options.average)
         trained = average(trained, other)
-    if base.name == EMBEDDED:
+    if base.name in (EMBEDDED, E5):
         trained = replace(trained, tensors=correct_bias(base, trained, tune))
+    if base.name == EMBEDDED:
         write_samples(first_stage, tests)
     temperature, _ = calibrate(base, trained, tune)
     base.attach("candidate", trained.lora, trained.tensors)
@@ -91,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metrics[name] = measure(apply_temperature(logits, temperature), labels).to_json()
     metrics |= measure_own_sentences(base, "candidate", temperature)
     metrics |= measure_everyday(base, "candidate", temperature)
+    if base.name == E5:
+        metrics |= languages.measure_by_language(base, "candidate", temperature)
     out, recipes = (
         options.out or SHIPPED_FOLDER / base.name,
         {"stages": [asdict(recipe) for _, recipe in stages], **made_from},
