@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from model.kinds import Kind
 from model.labels import LABELS, Label
 
 
@@ -38,6 +39,8 @@ class Verdict:
     about the remaining words alone, and a text without any is neutral: no score says anything about it.
     `categories` has the probability of each of the item's own categories (they sum to 1); empty where the base does
     not read instructions.
+    `kinds` has the probability of each kind of harm (they sum to 1), of the part that decided; empty for a text that is
+    hardly harmful, and where the base does not tell kinds.
     """
 
     probabilities: Mapping[Label, float]
@@ -49,10 +52,11 @@ class Verdict:
     stand_in: bool = False
     categories: Mapping[str, float] = field(default_factory=dict)
     unread_script: str = ""
+    kinds: Mapping[Kind, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shares = [self.probabilities[label] for label in LABELS]
-        if not are_probabilities((*shares, *self.categories.values())):
+        if not are_probabilities((*shares, *self.categories.values(), *self.kinds.values())):
             raise ValueError(f"{shares} are not probabilities")
 
     @property

@@ -35,17 +35,23 @@ TEMPLATES_FILE = Path(__file__).with_name("templates.json")
 def training_sentences(count: int, seed: int) -> list[Example]:
     """Makes about `count` different sentences from all classes, evenly or by a class's `share`; their source is
     `template`."""
-    return [example for _, example in _generate("train", count, seed)]
+    return [example for _, example in generate(read_templates(), "train", count, seed)]
 
 
 def development_sentences(count: int, seed: int) -> list[tuple[str, Example]]:
     """Makes (class name, sentence) pairs from templates and groups that training never uses."""
-    return _generate("dev", count, seed)
+    return generate(read_templates(), "dev", count, seed)
 
 
-def _generate(part: str, count: int, seed: int) -> list[tuple[str, Example]]:
+def read_templates() -> dict[str, Any]:
+    """The templates' file: `words` and `groups` that fill blanks, and `classes` of templates."""
+    templates: dict[str, Any] = json.loads(TEMPLATES_FILE.read_text(encoding="utf-8"))
+    return templates
+
+
+def generate(source: Mapping[str, Any], part: str, count: int, seed: int) -> list[tuple[str, Example]]:
+    """(class name, sentence) pairs, about `count`, from the templates for one part: "train" or "dev"."""
     chance = random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
-    source: dict[str, Any] = json.loads(TEMPLATES_FILE.read_text(encoding="utf-8"))
     words: Mapping[str, Sequence[str]] = {
         **source["words"],
         **source["groups"][part],

@@ -21,8 +21,24 @@ WEIGHTS_FILE = "adapter_model.safetensors"
 MANIFEST_FILE = "manifest.json"
 REPORT_FILE = "report.html"
 PROMOTED_FILE = "current"
-MAX_BYTES = {WEIGHTS_FILE: 256 * 2**20, MANIFEST_FILE: 4 * 2**20, REPORT_FILE: 8 * 2**20, PROMOTED_FILE: 2**20}
-REGISTRY_LEVELS = {WEIGHTS_FILE: 2, MANIFEST_FILE: 2, REPORT_FILE: 2, PROMOTED_FILE: 1}
+KINDS_FILE = "kinds.safetensors"
+KINDS_MANIFEST_FILE = "kinds.json"
+MAX_BYTES = {
+    WEIGHTS_FILE: 256 * 2**20,
+    MANIFEST_FILE: 4 * 2**20,
+    REPORT_FILE: 8 * 2**20,
+    PROMOTED_FILE: 2**20,
+    KINDS_FILE: 64 * 2**20,
+    KINDS_MANIFEST_FILE: 2**20,
+}
+REGISTRY_LEVELS = {
+    WEIGHTS_FILE: 2,
+    MANIFEST_FILE: 2,
+    REPORT_FILE: 2,
+    PROMOTED_FILE: 1,
+    KINDS_FILE: 1,
+    KINDS_MANIFEST_FILE: 1,
+}
 """Folders above each file that belong to the registry, SCOPE/VERSION or SCOPE, and may not be links. The registry's own
 path may contain a link, such as to another disk."""
 MAX_HEADER_BYTES = 2**20

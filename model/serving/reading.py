@@ -6,11 +6,12 @@ within a budget. docs/measurements.md has what the rule gives; `python -m benchm
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from model.base import Base, Encoded, ReadsInstructions, ReadsSpans, Span
+from model.kinds import Kind
 from model.labels import LABELS, Label
 from model.normalize import line_view
 from model.norms import Norm
@@ -142,22 +143,32 @@ def frame_part(base: Base, part: str) -> Encoded:
 
 
 def combine(
-    rule: Rule, norm: Norm, whole: Sequence[Sequence[float]], of_parts: Sequence[tuple[str, Sequence[float]]]
-) -> tuple[list[float], str]:
-    """(a community's probabilities for a text, the part that decided or "").
+    rule: Rule,
+    norm: Norm,
+    whole: Sequence[Sequence[float]],
+    of_parts: Sequence[tuple[str, Sequence[float]]],
+    kinds: Sequence[Mapping[Kind, float]] = (),
+) -> tuple[list[float], str, Mapping[Kind, float]]:
+    """(a community's probabilities for a text, the part that decided or "", its kinds).
 
     P(hate) is that of the most hateful row and P(hate or offensive) that of the most harmful: a text is as bad as its
-    worst part by each label's own scale.
+    worst part by each label's own scale. `kinds` are those of the windows and then of the parts; a community's norm may
+    allow the kind of one part and not that of another.
     """
-    rows = [("", norm.apply(row)) for row in whole]
-    rows += [(part, norm.apply(row)) for part, row in of_parts if rule.counts(row)]
-    hateful = max(rows, key=lambda pair: pair[1][_HATE])
-    harmful = min(rows, key=lambda pair: pair[1][_NEUTRAL])
+    kinds = kinds or [{}] * (len(whole) + len(of_parts))
+    rows = [
+        (part, norm.apply(row, of_row), of_row)
+        for (part, row), of_row in zip([*(("", row) for row in whole), *of_parts], kinds, strict=True)
+        if not part or rule.counts(row)
+    ]
+    hateful = max(rows, key=lambda row: row[1][_HATE])
+    harmful = min(rows, key=lambda row: row[1][_NEUTRAL])
     if hateful is harmful:
-        return hateful[1], hateful[0]
+        return hateful[1], hateful[0], hateful[2]
     hate, neutral = hateful[1][_HATE], harmful[1][_NEUTRAL]
     offensive = max(0.0, 1 - hate - neutral)
-    return [hate, offensive, neutral], (hateful if hate >= offensive else harmful)[0]
+    part, _, of_row = hateful if hate >= offensive else harmful
+    return [hate, offensive, neutral], part, of_row
 
 
 def _spans(lines: str) -> list[tuple[parts.Span, bool]]:

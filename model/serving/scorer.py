@@ -6,10 +6,10 @@ Synchronous and single-threaded: the worker process and `python -m model.score` 
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -23,22 +23,20 @@ from model.base import Base, Encoded, LoraSpec, ReadsInstructions, ReadsSpans, S
 from model.calibration import apply_prior, apply_temperature
 from model.choice import ADAPTER_MIB
 from model.classifier import AdapterRejected, Item, Unscorable, Verdict
+from model.kinds import Kind
 from model.labels import LABELS, Label
 from model.normalize import conservative_view
 from model.norms import Norm, norm_of
 from model.prompts import Prompt, category_prompt
+from model.serving.kind_reader import KindReader, Piece, has_kinds, named
+from model.serving.out_of_memory import ONEDNN, compute_in_halves
 from model.serving.reading import RULE, Reading, Rule, combine, frame_part, read
 
 log = logging.getLogger(__name__)
 
+_NEUTRAL = LABELS.index(Label.NEUTRAL)
 _NO_HARM = {label: float(label is Label.NEUTRAL) for label in LABELS}
 NOT_FINITE = "the model's scores for the text are not finite numbers"
-_ONEDNN = "could not create a "
-"""How oneDNN's out-of-memory message begins. It caches the failure, so the same shapes fail again in that process."""
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", _ONEDNN)
-
-T = TypeVar("T")
-R = TypeVar("R")
 Job = tuple[str, Encoded, tuple[Span, ...]]
 """(adapter, a window of a text or a part of it, the spans of it to be judged in the same pass)."""
 Rows = list[list[float]]
@@ -54,6 +52,26 @@ class _Loaded:
     norms: Mapping[str, Norm]
     held_bytes: int
     attached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A text and its rows: those of the whole's windows, and of the parts that were read by themselves."""
+
+    item: Item
+    reading: Reading
+    whole: Sequence[Rows]
+    of_parts: Mapping[str, Rows]
+
+    @property
+    def rows(self) -> list[Rows]:
+        """Those of the windows, then those of the parts."""
+        return [*self.whole, *self.of_parts.values()]
+
+    def pieces(self, base: Base) -> list[Piece]:
+        """What the rows are of, in the same order."""
+        windows = [(self.reading.view, window.ids) for window in self.reading.windows]
+        return [*windows, *((part, frame_part(base, part)) for part in self.of_parts)]
 
 
 class Scorer:
@@ -75,6 +93,7 @@ class Scorer:
     ) -> None:
         self.base = base
         self._rule = rule
+        self._kind_reader = KindReader(base)
         self._tries_adapters = tries_adapters
         self._passed: set[str] = set()
         self._limit_bytes = max_adapter_mib * 2**20
@@ -118,7 +137,7 @@ class Scorer:
         wholes = self._in_order(
             [[(item.adapter, w.ids, w.spans) for w in r.windows] for item, r in zip(unique, readings, strict=True)]
         )
-        chosen = [self._choose_parts(r, rows) for r, rows in zip(readings, wholes, strict=True)]
+        chosen = [self._choose_parts(i, r, rows) for i, r, rows in zip(unique, readings, wholes, strict=True)]
         self.parts_read += sum(map(len, chosen))
         of_parts = self._in_order(
             [
@@ -126,41 +145,78 @@ class Scorer:
                 for item, parts in zip(unique, chosen, strict=True)
             ]
         )
-        verdicts: dict[Item, Verdict] = {}
         too_large: set[Item] = set()
         not_finite: set[Item] = set()
+        scored: list[_Scored] = []
         for item, reading, whole, parts, part_rows in zip(unique, readings, wholes, chosen, of_parts, strict=True):
             if not all(whole) or not all(part_rows):
                 too_large.add(item)
             elif not _are_finite([*whole, *part_rows]):
                 not_finite.add(item)
             else:
-                verdicts[item] = self._verdict(item, reading, whole, dict(zip(parts, part_rows, strict=True)))
+                scored.append(_Scored(item, reading, whole, dict(zip(parts, part_rows, strict=True))))
         if too_large:
             places = frozenset(place for place, item in enumerate(items) if item in too_large)
             raise Unscorable("the text does not fit into the model's memory, even alone", places)
         if not_finite:
             places = frozenset(place for place, item in enumerate(items) if item in not_finite)
             raise Unscorable(NOT_FINITE, places)
+        verdicts = {
+            each.item: self._verdict(each, kinds) for each, kinds in zip(scored, self._kinds(scored), strict=True)
+        }
         if isinstance(self.base, ReadsInstructions):
             verdicts |= self._with_categories(verdicts)
         return [verdicts[item] for item in items]
 
-    def _choose_parts(self, reading: Reading, rows: Sequence[Rows]) -> list[str]:
+    def _choose_parts(self, item: Item, reading: Reading, rows: Sequence[Rows]) -> list[str]:
         """None without a rule, and none of a text that is unscorable."""
-        if self._rule is None or not all(rows) or not _are_finite(rows):
+        if (rule := self._rule) is None or not all(rows) or not _are_finite(rows):
             return []
-        return reading.choose_parts(rows, self._rule)
+        if self._norm(item).neutral_kinds:  # an allowed kind may hide that a part is worse than the whole
+            rule = replace(rule, sure_harm=math.inf)
+        return reading.choose_parts(rows, rule)
 
-    def _verdict(self, item: Item, reading: Reading, whole: Sequence[Rows], of_parts: Mapping[str, Rows]) -> Verdict:
+    def _norm(self, item: Item) -> Norm:
+        return norm_of(self._loaded[item.adapter].norms, item.community)
+
+    def _kinds(self, scored: Sequence[_Scored]) -> list[list[dict[Kind, float]]]:
+        """For each text the kinds of its windows and then of its parts; empty where they are not needed, and for what
+        does not fit into memory."""
+        harmful = [self._needs_kinds(each) for each in scored]
+        pieces = [
+            piece
+            for each, wanted in zip(scored, harmful, strict=True)
+            for piece in compress(each.pieces(self.base), wanted)
+        ]
+        read = iter(compute_in_halves(self._kind_reader.read, pieces, self._record_out_of_memory))
+        return [[named(next(read)) if wants else {} for wants in wanted] for wanted in harmful]
+
+    def _needs_kinds(self, scored: _Scored) -> list[bool]:
+        """For each row, whether its kinds are read: of the harmful row that decides, or of all harmful rows where the
+        community's norm allows some kinds."""
+        harmful = [has_kinds(rows[0]) for rows in scored.rows]
+        if self._norm(scored.item).neutral_kinds or not any(harmful):
+            return harmful
+        _, part, _ = self._combine(scored, ())
+        wholes = [rows[0] for rows in scored.whole]
+        decides = [row is min(wholes, key=lambda row: row[_NEUTRAL]) and not part for row in wholes]
+        return [a and b for a, b in zip(harmful, [*decides, *(one == part for one in scored.of_parts)], strict=True)]
+
+    def _combine(
+        self, scored: _Scored, kinds: Sequence[Mapping[Kind, float]]
+    ) -> tuple[list[float], str, Mapping[Kind, float]]:
+        singles = [(p, self._with_prior(p, rows[0])) for p, rows in scored.of_parts.items()]
+        wholes = [rows[0] for rows in scored.whole]
+        return combine(self._rule or RULE, self._norm(scored.item), wholes, singles, kinds)
+
+    def _verdict(self, scored: _Scored, kinds: Sequence[Mapping[Kind, float]]) -> Verdict:
         """The verdict from the rows of the whole's windows and of the parts that were read by themselves."""
-        norm = norm_of(self._loaded[item.adapter].norms, item.community)
-        rule, singles = self._rule or RULE, [(p, self._with_prior(p, rows[0])) for p, rows in of_parts.items()]
-        shares, part = combine(rule, norm, [rows[0] for rows in whole], singles)
+        item, reading, whole = scored.item, scored.reading, scored.whole
+        shares, part, of_text = self._combine(scored, kinds)
         shares = self._with_prior(reading.view, shares)
         probabilities = dict(zip(LABELS, shares, strict=True))
         if reading.unread_script and not any(map(str.isalpha, reading.view)):
-            probabilities = _NO_HARM
+            probabilities, of_text = _NO_HARM, {}
         return Verdict(
             probabilities,
             self.base.name,
@@ -169,6 +225,7 @@ class Scorer:
             windows=len(whole),
             part=part,
             unread_script=reading.unread_script,
+            kinds=of_text,
         )
 
     def _with_prior(self, text: str, shares: list[float]) -> list[float]:
@@ -245,7 +302,7 @@ class Scorer:
         return [rows[i] for i in same]
 
     def _record_out_of_memory(self, error: Exception) -> None:
-        self.needs_restart = self.needs_restart or _ONEDNN in str(error)
+        self.needs_restart = self.needs_restart or ONEDNN in str(error)
 
     def _rows(self, jobs: Sequence[Job]) -> list[Rows]:
         """Computes one pass: (1 + spans, 3) calibrated probabilities for each job."""
@@ -321,42 +378,6 @@ class Scorer:
 
 def _are_finite(rows: Sequence[Rows]) -> bool:
     return all(math.isfinite(share) for of_job in rows for row in of_job for share in row)
-
-
-def compute_in_halves(
-    compute: Callable[[Sequence[T]], list[list[R]]],
-    jobs: Sequence[T],
-    on_out_of_memory: Callable[[Exception], None] = lambda error: None,
-) -> list[list[R]]:
-    """Computes one row for each job. If memory runs out, the jobs are halved, down to single jobs.
-
-    The row of a job that does not fit alone is empty. `on_out_of_memory` is called each time memory runs out.
-    """
-    if not jobs:
-        return []
-    try:
-        return compute(jobs)
-    except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        on_out_of_memory(error)
-        log.warning("out of memory with %d texts: %s", len(jobs), "given up" if len(jobs) == 1 else "trying halves")
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()  # not inside `except`, where the traceback still holds the tensors
-    if len(jobs) == 1:
-        return [[]]
-    half = len(jobs) // 2
-    return compute_in_halves(compute, jobs[:half], on_out_of_memory) + compute_in_halves(
-        compute, jobs[half:], on_out_of_memory
-    )
-
-
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """On a GPU the error has its own type; on the CPU and in bitsandbytes only its message tells."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    message = str(error).lower()
-    return any(part in message for part in _OUT_OF_MEMORY)
 
 
 def attach_adapter(base: Base, adapter: str, folder: Path) -> Manifest:

@@ -19,6 +19,7 @@ from typing import Any
 
 from model.choice import BaseChoice, add_base_options, read_base_choice
 from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict, are_probabilities
+from model.kinds import Kind
 from model.labels import LABELS
 from model.open import open_chosen_base
 from model.serving import core_dumps
@@ -83,10 +84,19 @@ class Worker:
         rows_sent = [(item.text, item.adapter, item.categories, item.community) for item in items]
         answer = await self._ask({"items": rows_sent, "adapters": adapters})
         rows = answer["verdicts"]
-        numbers = [(*row["probabilities"], *row.get("categories", {}).values()) for row in rows]
+        numbers = [
+            (*row["probabilities"], *row.get("categories", {}).values(), *row.get("kinds", {}).values()) for row in rows
+        ]
         if places := frozenset(place for place, row in enumerate(numbers) if not are_probabilities(row)):
             raise Unscorable("the model's process answered with numbers that are not probabilities", places)
-        return [Verdict(dict(zip(LABELS, row.pop("probabilities"), strict=True)), **row) for row in rows]
+        return [
+            Verdict(
+                dict(zip(LABELS, row.pop("probabilities"), strict=True)),
+                kinds={Kind(kind): share for kind, share in row.pop("kinds", {}).items()},
+                **row,
+            )
+            for row in rows
+        ]
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Unit vectors of the frozen base."""

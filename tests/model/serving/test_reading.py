@@ -167,11 +167,11 @@ def test_an_insult_anywhere_in_a_long_text_is_found(scorer: Scorer) -> None:
 def test_each_score_is_that_of_the_worst_part() -> None:
     """The most hateful row gives P(hate), the most harmful P(harm); a part below the bar counts for nothing."""
     whole, hateful, mild = [0.1, 0.86, 0.04], [0.9, 0.05, 0.05], [0.3, 0.55, 0.15]
-    shares, part = combine(RULE, PLAIN_NORM, [whole], [("hateful", hateful), ("mild", mild)])
+    shares, part, _ = combine(RULE, PLAIN_NORM, [whole], [("hateful", hateful), ("mild", mild)])
     assert shares == pytest.approx([0.9, 0.06, 0.04]) and part == "hateful"
-    assert combine(RULE, PLAIN_NORM, [whole], [("mild", mild)]) == (whole, "")
+    assert combine(RULE, PLAIN_NORM, [whole], [("mild", mild)]) == (whole, "", {})
     relaxed = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
-    shares, part = combine(RULE, relaxed, [[0.0, 0.2, 0.8]], [("rude", [0.01, 0.98, 0.01])])
+    shares, part, _ = combine(RULE, relaxed, [[0.0, 0.2, 0.8]], [("rude", [0.01, 0.98, 0.01])])
     assert shares[LABELS.index(Label.NEUTRAL)] == pytest.approx(0.99)
 
 
