@@ -39,8 +39,8 @@ class Verdict:
     about the remaining words alone, and a text without any is neutral: no score says anything about it.
     `categories` has the probability of each of the item's own categories (they sum to 1); empty where the base does
     not read instructions.
-    `kinds` has the probability of each kind of harm (they sum to 1), of the part that decided; empty for a text that is
-    hardly harmful, and where the base does not tell kinds.
+    `kinds` has the probability of each kind of harm (they sum to 1), for a text of several harmful parts those of the
+    part with the severest kind; empty for a text that is hardly harmful, and where the base does not tell kinds.
     """
 
     probabilities: Mapping[Label, float]

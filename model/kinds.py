@@ -26,6 +26,10 @@ KINDS: tuple[Kind, ...] = tuple(Kind)
 HARM_BAR = 0.35
 """From this P(hate or offensive) on a text has kinds. No preset shows a text below it."""
 
+SEVERITY: tuple[Kind, ...] = (Kind.SWEARING, Kind.INSULT, Kind.SEXUAL, Kind.SLUR, Kind.DEHUMANISING, Kind.THREAT)
+"""From mild to severe. A text of several harmful parts is of the severest kind among them, so no allowed kind hides
+another."""
+
 DESCRIPTIONS: Mapping[Kind, str] = {
     Kind.SWEARING: "vulgar words aimed at nobody, at things or at oneself",
     Kind.INSULT: "insults a person",
@@ -45,3 +49,9 @@ def likeliest(kinds: Mapping[Kind, float]) -> Kind | None:
 def share_of(kinds: Mapping[Kind, float], some: Iterable[Kind]) -> float:
     """The probability that a text is of one of `some` kinds; 0 where the kinds are unknown."""
     return min(1.0, sum(kinds.get(kind, 0.0) for kind in some))
+
+
+def severest(rows: Iterable[Mapping[Kind, float]]) -> Mapping[Kind, float]:
+    """The row of the severest kind; {} if no row has kinds."""
+    known = [row for row in rows if row]
+    return max(known, key=lambda row: SEVERITY.index(max(row, key=lambda kind: row[kind]))) if known else {}

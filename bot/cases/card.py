@@ -113,6 +113,8 @@ def explanation_lines(
     lines = [reason_text(decision, language)]
     if decision.unread_script:
         return lines, []
+    if decision.kind:
+        lines.append(say(language, "explain-kind", kind=kind_text(decision, language)))
     heavy = sorted((piece for piece in found.words if piece.weight >= CLOSE), key=lambda piece: -piece.weight)
     label = say(language, f"label-{found.label}")
     lines.append(say(language, "explain-words" if heavy else "explain-no-words", label=label))
@@ -130,8 +132,13 @@ def probabilities(shares: Mapping[Label, float], language: Language) -> str:
     return ", ".join(f"{say(language, f'label-{label}')} {100 * shares[label]:.0f} %" for label in LABELS)
 
 
+def kind_text(decision: Decision, language: Language) -> str:
+    """ "sexual harassment": the kind of harm in words; "" if it is unknown."""
+    return say(language, f"kind-{decision.kind}") if decision.kind else ""
+
+
 def title(case: Case, language: Language) -> str:
-    """ "hate 91 %": what a case is about."""
+    """ "offensive 93 % · swearing": what a case is about."""
     decision = case.decision
     label, score = decision.label, round(100 * decision.score)
     if decision.is_unread:
@@ -140,7 +147,8 @@ def title(case: Case, language: Language) -> str:
         return say(language, "card-title-not-read", script=decision.unread_script)
     if label not in HARMFUL:
         return say(language, "card-title-neutral", score=score)
-    return say(language, "card-title", label=say(language, f"label-{label}"), score=score)
+    shown = say(language, "card-title", label=say(language, f"label-{label}"), score=score)
+    return f"{shown} · {kind_text(decision, language)}" if decision.kind else shown
 
 
 def done_text(case: Case, language: Language) -> str:

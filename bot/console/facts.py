@@ -3,16 +3,17 @@ decided."""
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from bot.console.cases import AUDIT_CARDS
 from bot.console.rights import RIGHTS
-from bot.domain.policy import LabelPolicy, Mode, Policy, Strikes
+from bot.domain.policy import KindRule, LabelPolicy, Mode, Policy, Strikes
 from bot.domain.role import Role
 from bot.platforms.webchat import MAX_CHARACTERS
 from bot.text.language import LANGUAGES, say
+from model.kinds import KINDS
 from model.labels import HARMFUL, LABELS
 from model.quality import MIN_AUDITED
 
@@ -23,6 +24,8 @@ def facts() -> dict[str, Any]:
     return {
         "labels": list(LABELS),
         "harmful": list(HARMFUL),
+        "kinds": list(KINDS),
+        "kind_rules": list(get_args(KindRule)),
         "actions": LabelPolicy.model_json_schema()["properties"]["actions"]["items"]["enum"],
         "modes": [{"name": mode, "acts": mode is Mode.ENFORCE} for mode in Mode],
         "policy_numbers": policy_numbers(),

@@ -38,6 +38,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "actions": [action_text("en", action) for action in decision.touching_actions],
         "unread": decision.is_unread,
         "title": cards.title(case, "en"),
+        "kind": cards.kind_text(decision, "en"),
         "done": cards.done_text(case, "en"),
         "edited": cards.edited_text(case, "en"),
         "state": case.state,
@@ -54,7 +55,9 @@ def case_json(case: Case) -> dict[str, Any]:
 def norm_json(norm: Norm) -> dict[str, Any] | None:
     """Encodes how the community counts labels otherwise than the model."""
     return (
-        {"sentence": norm.sentence, "words": norm.corrections, "moderators": norm.moderators} if norm.changes else None
+        {"sentence": norm.sentence, "words": norm.corrections, "moderators": norm.moderators}
+        if not norm.is_plain
+        else None
     )
 
 

@@ -12,6 +12,7 @@ from bot.domain.policy import PRESETS, Mode, Policy, preset_of, with_preset, wit
 from bot.pipeline.pipeline import Pipeline
 from bot.text.inert import one_line
 from bot.text.validation import first_problem
+from model.kinds import KINDS
 from model.labels import HARMFUL, Label
 from model.presets import Preset
 
@@ -123,6 +124,9 @@ def policy_lines(context: RequestContext, policy: Policy) -> list[Markup]:
                 actions=actions or context.say("policy-no-action"),
             )
         )
+    for kind in KINDS:
+        if rule := policy.kinds.get(kind):
+            lines.append(context.say(f"policy-kind-{rule.replace(' ', '-')}", kind=context.say(f"kind-{kind}")))
     alone = context.left_alone(policy)
     lines.append(context.say("policy-names", alert=round(100 * policy.names_alert_at)))
     lines.append(context.say("policy-exempt", what=alone) if alone else context.say("policy-exempt-none"))

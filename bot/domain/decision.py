@@ -8,10 +8,12 @@ from typing import Any, Self
 from bot.domain import action as actions
 from bot.domain.action import Action, Alert
 from model.classifier import Verdict
+from model.kinds import Kind
 from model.labels import HARMFUL, Label
 
-UNREAD, WORDLESS, QUOTED = "unread", "wordless", "quoted"
-"""Flags of a message that nobody could score, of one without a word in it, and of one that is about others' words."""
+UNREAD, WORDLESS, QUOTED, ALERT_ONLY = "unread", "wordless", "quoted", "alert-only"
+"""Flags of a message that nobody could score, of one without a word in it, of one that is about others' words, and of
+one whose kind the policy only shows."""
 
 
 class Band(StrEnum):
@@ -31,7 +33,8 @@ class Decision:
     `actions` is what would be done; `enforced` says whether it will be. `threshold` is the bound that fired and
     `score` what was compared with it (0 and the harm where none fired). `trips` asks to pause acting and is not kept in
     the journal; `counts` says that an ordinary member is acted on. `unread_script` names the script of a message that
-    the model could not read: its band is `CLEAR`, but nothing is known about it.
+    the model could not read: its band is `CLEAR`, but nothing is known about it. `kind` is what kind of harm it is, if
+    the model told.
     """
 
     band: Band
@@ -45,6 +48,7 @@ class Decision:
     counts: bool = False
     flags: tuple[str, ...] = ()
     unread_script: str = ""
+    kind: Kind | None = None
 
     @property
     def touching_actions(self) -> tuple[Action, ...]:
@@ -74,6 +78,7 @@ class Decision:
             "flags": list(self.flags),
             "counts": self.counts,
             **({"unread_script": self.unread_script} if self.unread_script else {}),
+            **({"kind": str(self.kind)} if self.kind else {}),
         }
 
     @classmethod
@@ -81,7 +86,7 @@ class Decision:
         """The inverse of `to_json`. Earlier versions did not write every key: a missing number is 0, a missing label is
         neutral, and the rest is empty or false.
 
-        Raises `ValueError` for a band, a label or an action that does not exist, `KeyError` for a missing band.
+        Raises `ValueError` for a band, a label, a kind or an action that does not exist, `KeyError` for a missing band.
         """
         return cls(
             Band(data["band"]),
@@ -94,6 +99,7 @@ class Decision:
             counts=bool(data.get("counts", False)),
             flags=tuple(data.get("flags", ())),
             unread_script=str(data.get("unread_script", "")),
+            kind=Kind(data["kind"]) if data.get("kind") else None,
         )
 
 

@@ -1,7 +1,7 @@
 """What a community wants done, and the one pure function that applies it. No I/O, no clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bot.domain.action import ACTIONS, LONGEST_TIMEOUT_MINUTES, Action, Alert, Ban, Delete, Timeout
-from bot.domain.decision import QUOTED, Band, Decision
+from bot.domain.decision import ALERT_ONLY, QUOTED, Band, Decision
 from bot.domain.event import Kind, Message
 from model.classifier import Verdict
+from model.kinds import Kind as HarmKind
+from model.kinds import likeliest, share_of
 from model.labels import HARMFUL, Label
 from model.presets import PRESET_THRESHOLDS, Preset
 from model.prompts import category_prompt
@@ -76,6 +78,11 @@ PRESETS: Mapping[Preset, tuple[LabelPolicy, LabelPolicy]] = {
 }
 """(hate, offensive) for communities that would rather choose one of three than eight numbers."""
 
+KindRule = Literal["ignore", "alert only"]
+"""What a policy says for a kind of harm: never show it, or show it and never act on it."""
+KIND_RULE_AT = 0.5
+"""From this probability of the kinds with a rule on, the rule holds for a text."""
+
 
 class Category(_Frozen):
     """One of a community's own kinds of message, read through GPT-J's instruction; a description says what it means.
@@ -114,6 +121,8 @@ class Policy(_Frozen):
     """Names and titles are never acted on, and shown from this score on, or from a message's where that is higher."""
     max_actions_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 60
     categories: tuple[Category, ...] = ()
+    kinds: Mapping[HarmKind, KindRule] = Field(default_factory=dict)
+    """Rules for kinds of harm; for a kind without one the label's bands hold."""
 
     @model_validator(mode="after")
     def _categories_fit(self) -> Self:
@@ -197,6 +206,15 @@ class Standing:
     is_paused: bool = False
 
 
+def kind_rule(verdict: Verdict, policy: Policy) -> KindRule | None:
+    """The rule that holds for a text by its kinds, the milder of two rules only if its own kinds are likely."""
+    for rules in (("ignore",), ("ignore", "alert only")):
+        ruled = [kind for kind, rule in policy.kinds.items() if rule in rules]
+        if ruled and share_of(verdict.kinds, ruled) >= KIND_RULE_AT:
+            return rules[-1]
+    return None
+
+
 def score_of(verdict: Verdict, label: Label) -> float:
     """The number a label's bands are compared with: P(hate), or for `offensive` P(hate or offensive)."""
     return verdict.probabilities[Label.HATE] if label is Label.HATE else verdict.harm
@@ -204,7 +222,9 @@ def score_of(verdict: Verdict, label: Label) -> float:
 
 def band(verdict: Verdict, policy: Policy) -> tuple[Band, LabelPolicy | None]:
     """The band a verdict falls in, and the section whose threshold fires."""
-    for reached in (Band.ACTION, Band.ALERT):
+    rule = kind_rule(verdict, policy)
+    bands = {"ignore": (), "alert only": (Band.ALERT,)}.get(rule or "", (Band.ACTION, Band.ALERT))
+    for reached in bands:
         for label in HARMFUL:
             section = policy.of(label)
             if score_of(verdict, label) >= (section.act_at if reached is Band.ACTION else section.alert_at):
@@ -235,36 +255,43 @@ def decide(
 
     `disguised` is the verdict on the aggressive view, `quoted` that on what others wrote and the author shows: they can
     lift a message into the alert band, never into action. `may_punish=False` (an old message) does the same with
-    everything, and so does a stand-in's verdict. Names and titles only alert. No I/O, no clock.
+    everything, and so does a stand-in's verdict. Names and titles only alert. The policy's rules for kinds hold for
+    each verdict by its own kinds. No I/O, no clock.
     """
     stand_in = verdict.stand_in or (disguised is not None and disguised.stand_in)
     flags = (("stand-in",) if stand_in else ()) + (() if may_punish else ("old",))
     by_whom = ", says the stand-in model: only shown" if stand_in else "" if may_punish else ", but too old to act on"
     kind = event.key.kind
-    may_punish = may_punish and not stand_in and kind is Kind.MESSAGE
+    rule = kind_rule(verdict, policy)
+    may_punish = may_punish and not stand_in and kind is Kind.MESSAGE and rule is None
     flags = flags if kind is Kind.MESSAGE else (str(kind), *flags)
     for label in HARMFUL:
         section, score = policy.of(label), score_of(verdict, label)
         if score >= section.act_at and may_punish:
-            return _act(event, label, score, section, standing, policy)
+            return replace(_act(event, label, score, section, standing, policy), kind=likeliest(verdict.kinds))
     for view, flag, how in (
         (verdict, "", ""),
         (disguised, "disguised", " once its disguise is undone"),
         (quoted, QUOTED, " in what is quoted"),
     ):
-        for label in HARMFUL if view is not None else ():
-            bar, score = _alert_at(policy, label, kind), score_of(view, label)  # type: ignore[arg-type]
+        if view is None or (rule := kind_rule(view, policy)) == "ignore":
+            continue
+        for label in HARMFUL:
+            bar, score = _alert_at(policy, label, kind), score_of(view, label)
             if score >= bar:
                 reason = f"{label} {score:.2f} ≥ alert threshold {bar:.2f}{how}{by_whom}"
-                flags = (flag, *flags) if flag else flags
-                return Decision(Band.ALERT, label, score, bar, (Alert(),), True, reason, flags=flags)
+                is_spared = rule is not None and score >= policy.of(label).act_at
+                flags = (*((flag,) if flag else ()), *((ALERT_ONLY,) if is_spared else ()), *flags)
+                of_kind = likeliest(view.kinds)
+                return Decision(Band.ALERT, label, score, bar, (Alert(),), True, reason, flags=flags, kind=of_kind)
     for score, name, threshold in sorted(_over(verdict, policy), reverse=True):
         reason = f'category "{name}" {score:.2f} ≥ alert threshold {threshold:.2f}'
         flags = ("category", *flags)
         return Decision(Band.ALERT, Label.NEUTRAL, score, threshold, (Alert(),), True, reason, flags=flags)
     if script := verdict.unread_script:
         return Decision(Band.CLEAR, Label.NEUTRAL, 0.0, 0.0, reason=f"not read: {script}", unread_script=script)
-    return Decision(Band.CLEAR, Label.NEUTRAL, verdict.harm, 0.0, reason="below every threshold")
+    reason = "of a kind that is ignored here" if kind_rule(verdict, policy) == "ignore" else "below every threshold"
+    return Decision(Band.CLEAR, Label.NEUTRAL, verdict.harm, 0.0, reason=reason, kind=likeliest(verdict.kinds))
 
 
 def _alert_at(policy: Policy, label: Label, kind: Kind) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from model.base import Base, Encoded, ReadsInstructions, ReadsSpans, Span
-from model.kinds import Kind
+from model.kinds import Kind, severest
 from model.labels import LABELS, Label
 from model.normalize import line_view
 from model.norms import Norm
@@ -149,7 +149,7 @@ def combine(
     of_parts: Sequence[tuple[str, Sequence[float]]],
     kinds: Sequence[Mapping[Kind, float]] = (),
 ) -> tuple[list[float], str, Mapping[Kind, float]]:
-    """(a community's probabilities for a text, the part that decided or "", its kinds).
+    """(a community's probabilities for a text, the part that decided or "", the text's kinds).
 
     P(hate) is that of the most hateful row and P(hate or offensive) that of the most harmful: a text is as bad as its
     worst part by each label's own scale. `kinds` are those of the windows and then of the parts; a community's norm may
@@ -163,12 +163,12 @@ def combine(
     ]
     hateful = max(rows, key=lambda row: row[1][_HATE])
     harmful = min(rows, key=lambda row: row[1][_NEUTRAL])
+    of_text = severest(of_row for _, _, of_row in rows)
     if hateful is harmful:
-        return hateful[1], hateful[0], hateful[2]
+        return hateful[1], hateful[0], of_text
     hate, neutral = hateful[1][_HATE], harmful[1][_NEUTRAL]
     offensive = max(0.0, 1 - hate - neutral)
-    part, _, of_row = hateful if hate >= offensive else harmful
-    return [hate, offensive, neutral], part, of_row
+    return [hate, offensive, neutral], (hateful if hate >= offensive else harmful)[0], of_text
 
 
 def _spans(lines: str) -> list[tuple[parts.Span, bool]]:

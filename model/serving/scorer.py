@@ -34,7 +34,6 @@ from model.serving.reading import RULE, Reading, Rule, combine, frame_part, read
 
 log = logging.getLogger(__name__)
 
-_NEUTRAL = LABELS.index(Label.NEUTRAL)
 _NO_HARM = {label: float(label is Label.NEUTRAL) for label in LABELS}
 NOT_FINITE = "the model's scores for the text are not finite numbers"
 Job = tuple[str, Encoded, tuple[Span, ...]]
@@ -63,13 +62,8 @@ class _Scored:
     whole: Sequence[Rows]
     of_parts: Mapping[str, Rows]
 
-    @property
-    def rows(self) -> list[Rows]:
-        """Those of the windows, then those of the parts."""
-        return [*self.whole, *self.of_parts.values()]
-
     def pieces(self, base: Base) -> list[Piece]:
-        """What the rows are of, in the same order."""
+        """What the rows are of: the windows, then the parts."""
         windows = [(self.reading.view, window.ids) for window in self.reading.windows]
         return [*windows, *((part, frame_part(base, part)) for part in self.of_parts)]
 
@@ -180,9 +174,13 @@ class Scorer:
         return norm_of(self._loaded[item.adapter].norms, item.community)
 
     def _kinds(self, scored: Sequence[_Scored]) -> list[list[dict[Kind, float]]]:
-        """For each text the kinds of its windows and then of its parts; empty where they are not needed, and for what
-        does not fit into memory."""
-        harmful = [self._needs_kinds(each) for each in scored]
+        """For each text the kinds of its windows and then of its parts; empty for what is hardly harmful, for a part
+        that does not count, and for what does not fit into memory."""
+        rule = self._rule or RULE
+        harmful = [
+            [*(has_kinds(rows[0]) for rows in each.whole), *(rule.counts(rows[0]) for rows in each.of_parts.values())]
+            for each in scored
+        ]
         pieces = [
             piece
             for each, wanted in zip(scored, harmful, strict=True)
@@ -191,28 +189,12 @@ class Scorer:
         read = iter(compute_in_halves(self._kind_reader.read, pieces, self._record_out_of_memory))
         return [[named(next(read)) if wants else {} for wants in wanted] for wanted in harmful]
 
-    def _needs_kinds(self, scored: _Scored) -> list[bool]:
-        """For each row, whether its kinds are read: of the harmful row that decides, or of all harmful rows where the
-        community's norm allows some kinds."""
-        harmful = [has_kinds(rows[0]) for rows in scored.rows]
-        if self._norm(scored.item).neutral_kinds or not any(harmful):
-            return harmful
-        _, part, _ = self._combine(scored, ())
-        wholes = [rows[0] for rows in scored.whole]
-        decides = [row is min(wholes, key=lambda row: row[_NEUTRAL]) and not part for row in wholes]
-        return [a and b for a, b in zip(harmful, [*decides, *(one == part for one in scored.of_parts)], strict=True)]
-
-    def _combine(
-        self, scored: _Scored, kinds: Sequence[Mapping[Kind, float]]
-    ) -> tuple[list[float], str, Mapping[Kind, float]]:
-        singles = [(p, self._with_prior(p, rows[0])) for p, rows in scored.of_parts.items()]
-        wholes = [rows[0] for rows in scored.whole]
-        return combine(self._rule or RULE, self._norm(scored.item), wholes, singles, kinds)
-
     def _verdict(self, scored: _Scored, kinds: Sequence[Mapping[Kind, float]]) -> Verdict:
         """The verdict from the rows of the whole's windows and of the parts that were read by themselves."""
         item, reading, whole = scored.item, scored.reading, scored.whole
-        shares, part, of_text = self._combine(scored, kinds)
+        singles = [(p, self._with_prior(p, rows[0])) for p, rows in scored.of_parts.items()]
+        wholes = [rows[0] for rows in whole]
+        shares, part, of_text = combine(self._rule or RULE, self._norm(item), wholes, singles, kinds)
         shares = self._with_prior(reading.view, shares)
         probabilities = dict(zip(LABELS, shares, strict=True))
         if reading.unread_script and not any(map(str.isalpha, reading.view)):

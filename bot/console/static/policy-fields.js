@@ -13,6 +13,7 @@ export function fieldsOf(policy, facts) {
     fields[name] = String(section[key] ?? "");
   }
   for (const label of facts.harmful) fields[`${label}.actions`] = policy[label].actions;
+  for (const kind of facts.kinds) fields[`kinds.${kind}`] = policy.kinds[kind] ?? "";
   fields.exempt_roles = policy.exempt_roles.join(", ");
   fields.exempt_rooms = policy.exempt_rooms.join(", ");
   fields.categories = policy.categories.map(lineOf).join("\n");
@@ -27,6 +28,7 @@ export function policyFrom(policy, fields, facts) {
     section[key] = fields[name] === "" ? null : Number(fields[name]);
   }
   for (const label of facts.harmful) next[label].actions = fields[`${label}.actions`];
+  next.kinds = Object.fromEntries(facts.kinds.map((kind) => [kind, fields[`kinds.${kind}`]]).filter(([, rule]) => rule));
   next.exempt_roles = namesIn(fields.exempt_roles);
   next.exempt_rooms = namesIn(fields.exempt_rooms);
   next.categories = categoriesIn(fields.categories);

@@ -31,6 +31,10 @@ function Fields({ submit, ...state }) {
       <div class="fields">${general.map((name) => html`<${NumberField} key=${name} name=${name} ...${of} />`)}</div>
     </fieldset>
     <fieldset>
+      <legend>Kinds of harm</legend>
+      <div class="fields">${facts.kinds.map((kind) => html`<${KindField} key=${kind} kind=${kind} ...${of} />`)}</div>
+    </fieldset>
+    <fieldset>
       <legend>Left alone</legend>
       <div class="fields">
         <${NamesField} name="exempt_roles" text="Roles" ...${of} />
@@ -109,6 +113,20 @@ function NumberField({ name, fields, facts, isFixed }) {
         value=${fields[name]}
         disabled=${isFixed}
       />
+    </label>
+  `;
+}
+
+/** Without a rule the thresholds of the label hold. */
+function KindField({ kind, fields, facts, isFixed }) {
+  const name = `kinds.${kind}`;
+  const option = (rule) => html`<option key=${rule} value=${rule}>${rule}</option>`;
+  return html`
+    <label>${capital(kind)}${" "}
+      <select name=${name} value=${fields[name]} disabled=${isFixed}>
+        <option value="">as its label</option>
+        ${facts.kind_rules.map(option)}
+      </select>
     </label>
   `;
 }

@@ -15,6 +15,7 @@ from bot.domain.event import Attached, Author, MessageKey
 from bot.domain.restriction import Restriction, Unchanged
 from bot.domain.row_state import RowState
 from bot.text.language import LANGUAGES
+from model.kinds import Kind
 from model.labels import Label
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -82,11 +83,16 @@ def test_a_cards_lines(case: Case, words: list[str]) -> None:
         (made(), "hate 91 %"),
         (made(CLEAR), "a closer look (12 % harm)"),
         (made(UNREAD), "could not be read by the model"),
+        (made(replace(HATE, label=Label.OFFENSIVE, kind=Kind.SWEARING)), "offensive 91 % · swearing"),
     ],
 )
 def test_a_cards_title(case: Case, title: str) -> None:
     """The label and its probability; other words where there is no label to speak about."""
     assert card(case, "en").title == title
+
+
+def test_a_cards_kind_in_russian() -> None:
+    assert card(made(replace(HATE, kind=Kind.SEXUAL)), "ru").title == "ненависть 91 % · сексуальное домогательство"
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,7 @@ POLICIES: list[dict[str, Any]] = [
     {"hate": {"alert_at": 0.1, "act_at": 1, "actions": ["delete", "ban"], "ban_hours": 5}},
     {"strikes": {"timeout_at": None, "ban_at": 7}, "max_actions_per_hour": 3, "names_alert_at": 0.25},
     {"categories": [{"name": "ads", "description": "offers", "alert_at": 0.5}, {"name": "chat", "alert_at": None}]},
+    {"kinds": {"swearing": "ignore", "insult": "alert only"}},
 ]
 
 

@@ -1,11 +1,13 @@
 """A decision in the journal: written once, and read whichever version wrote it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bot.domain.action import Alert, Ban, Delete, Timeout, Warn
 from bot.domain.decision import Band, Decision, example, unread_decision, wordless_decision
+from model.kinds import Kind
 from model.labels import Label
 
 WHOLE = Decision(
@@ -29,6 +31,7 @@ WHOLE = Decision(
         unread_decision("why"),
         wordless_decision(),
         example(Label.OFFENSIVE),
+        replace(WHOLE, kind=Kind.SLUR),
     ],
     ids=lambda decision: str(decision.band),
 )
@@ -98,3 +101,10 @@ def test_what_a_decision_does(enforced: bool, actions: tuple, touching: tuple, c
     """An alert touches nothing; in shadow mode nothing is carried out."""
     decision = Decision(Band.ACTION, Label.HATE, 0.9, 0.8, actions, enforced)
     assert (decision.touching_actions, decision.enforced_actions) == (touching, carried_out)
+
+
+def test_a_row_without_a_kind_is_read() -> None:
+    """Earlier versions wrote none; a kind that does not exist is an error like any other."""
+    assert "kind" not in WHOLE.to_json() and Decision.from_json(WHOLE.to_json()).kind is None
+    with pytest.raises(ValueError, match="spam"):
+        Decision.from_json({**WHOLE.to_json(), "kind": "spam"})

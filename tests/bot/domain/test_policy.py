@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from bot.domain.action import Alert, Ban, Delete, Timeout, Warn, from_json, to_json
 from bot.domain.decision import Band, Decision
-from bot.domain.policy import Category, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
+from bot.domain.policy import Category, KindRule, LabelPolicy, Mode, Policy, Standing, Strikes, decide, exemption
+from model.kinds import Kind
 from model.labels import Label
 from tests.conftest import said, verdict
 
@@ -192,3 +193,42 @@ def test_an_unread_text_is_left_alone_and_says_so(harm: float) -> None:
     assert Decision.from_json(decision.to_json()) == decision
     harmful = decide(said("გამარჯობა idiot"), replace(verdict(0.99), unread_script="Georgian"), Standing(), ENFORCE)
     assert harmful.band is Band.ACTION and not harmful.unread_script
+
+
+INSULT, SWEARING = {Kind.INSULT: 0.8, Kind.SWEARING: 0.2}, {Kind.INSULT: 0.1, Kind.SWEARING: 0.9}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "rules", "band", "flags"),
+    [
+        (SWEARING, {}, Band.ACTION, ()),
+        (SWEARING, {Kind.SWEARING: "ignore"}, Band.CLEAR, ()),
+        (SWEARING, {Kind.SWEARING: "alert only"}, Band.ALERT, ("alert-only",)),
+        (INSULT, {Kind.SWEARING: "ignore"}, Band.ACTION, ()),
+        (INSULT, {Kind.SWEARING: "ignore", Kind.INSULT: "alert only"}, Band.ALERT, ("alert-only",)),
+        ({}, {Kind.SWEARING: "ignore"}, Band.ACTION, ()),
+    ],
+)
+def test_a_policy_per_kind(
+    kinds: dict[Kind, float], rules: dict[Kind, KindRule], band: Band, flags: tuple[str, ...]
+) -> None:
+    """A kind is ignored or only shown; without a rule, and where the kind is unknown, the label's bands hold."""
+    policy = ENFORCE.model_copy(update={"kinds": rules})
+    decision = decide(said("x"), replace(verdict(0.02, 0.97), kinds=kinds), Standing(), policy)
+    assert (decision.band, decision.flags) == (band, flags)
+    assert decision.kind == (max(kinds, key=lambda kind: kinds[kind]) if kinds else None)
+    assert Policy.model_validate_json(policy.model_dump_json()) == policy
+
+
+def test_a_disguised_or_quoted_kind_is_ignored_too() -> None:
+    policy = ENFORCE.model_copy(update={"kinds": {Kind.SWEARING: "ignore"}})
+    hidden = replace(verdict(0.02, 0.97), kinds=SWEARING)
+    assert decide(said("x"), verdict(), Standing(), policy, disguised=hidden).band is Band.CLEAR
+    assert decide(said("x"), verdict(), Standing(), policy, quoted=replace(hidden, kinds=INSULT)).band is Band.ALERT
+
+
+def test_a_kind_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Policy.model_validate({"kinds": {"spam": "ignore"}})
+    with pytest.raises(ValidationError):
+        Policy.model_validate({"kinds": {"insult": "ban"}})
