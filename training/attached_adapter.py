@@ -8,7 +8,8 @@ from torch import Tensor
 from model.adapters.registry import Manifest, Registry
 from model.base import Base
 from model.calibration import apply_temperature
-from model.classifier import AdapterRejected, Item, Unscorable
+from model.classifier import AdapterRejected, Item, Unscorable, Verdict
+from model.kinds import KINDS
 from model.labels import LABELS
 from model.norms import Norm
 from model.serving.scorer import NOT_FINITE, Scorer
@@ -43,17 +44,30 @@ def serve(base: Base, adapter: str, manifest: Manifest, texts: Sequence[str]) ->
 
     Raises `AdapterRejected` if a score is not a finite number.
     """
-    scorer = Scorer(base)
+    verdicts = _classify(Scorer(base, tells_kinds=False), adapter, manifest, texts)
+    return torch.tensor([[verdict.probabilities[label] for label in LABELS] for verdict in verdicts])
+
+
+def serve_with_kinds(base: Base, adapter: str, manifest: Manifest, texts: Sequence[str]) -> Tensor:
+    """(N, 9): the same, with the probabilities of the kinds after them; see `training.norms`."""
+    verdicts = _classify(Scorer(base), adapter, manifest, texts)
+    rows = [
+        [*(each.probabilities[label] for label in LABELS), *(each.kinds.get(kind, 0.0) for kind in KINDS)]
+        for each in verdicts
+    ]
+    return torch.tensor(rows)
+
+
+def _classify(scorer: Scorer, adapter: str, manifest: Manifest, texts: Sequence[str]) -> list[Verdict]:
     scorer.adopt(adapter, manifest)
     try:
-        verdicts = [
+        return [
             verdict
             for start in range(0, len(texts), TEXTS_PER_CALL)
             for verdict in scorer.classify([Item(text, adapter) for text in texts[start : start + TEXTS_PER_CALL]])
         ]
     except Unscorable as error:
         raise AdapterRejected(f"{adapter} adapter: {error}") from error
-    return torch.tensor([[verdict.probabilities[label] for label in LABELS] for verdict in verdicts])
 
 
 class AttachedAdapter:
@@ -66,6 +80,7 @@ class AttachedAdapter:
         self.norms: Mapping[str, Norm] = manifest.learned_norms() if norms is None else norms
         self._known: dict[str, Tensor] = {}
         self._served: dict[str, Tensor] = {}
+        self._with_kinds: dict[str, Tensor] = {}
 
     def probabilities(self, examples: Sequence[Example]) -> Tensor:
         """(N, 3) calibrated probabilities as they would be served, before any norm: parts are read, too."""
@@ -80,8 +95,14 @@ class AttachedAdapter:
         return apply_temperature(self._logits(examples), 1.0)
 
     def correction_probabilities(self, corrections: Sequence[Correction]) -> Tensor:
-        """(N, 3) calibrated probabilities of the corrections' texts, before any norm."""
-        return self.probabilities([each.example for each in corrections])
+        """(N, 9) calibrated probabilities of the corrections' texts and of their kinds, before any norm; see
+        `training.norms`."""
+        texts = [each.example.text for each in corrections]
+        if missing := list(dict.fromkeys(text for text in texts if text not in self._with_kinds)):
+            rows = serve_with_kinds(self._base, self._name, self.manifest, missing)
+            self._with_kinds |= dict(zip(missing, rows, strict=True))
+        width = len(LABELS) + len(KINDS)
+        return torch.stack([self._with_kinds[text] for text in texts]) if texts else torch.zeros(0, width)
 
     def count_agreeing(self, corrections: Sequence[Correction]) -> int:
         """How many corrections' texts get their moderator's label, by their community's norm."""

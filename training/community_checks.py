@@ -44,6 +44,6 @@ def tolerable_norms(
         if reason := false_action_reason(serving.probabilities(test), serving.probabilities(test), test, stake):
             refused.append(f"the norm of {stake.community} stays: {reason}")
             kept.pop(stake.community, None)
-            if stake.before.changes:
+            if not stake.before.is_plain:
                 kept[stake.community] = stake.before
     return kept, refused

@@ -109,15 +109,22 @@ def public_examples(data: Path, seed: int) -> list[KindExample]:
         for line in map(str.strip, file):
             if "\t" not in line and len(line) < 200 and (kind := _kind_of_comment(line)):
                 found[kind].append(line)
-    for example in read_examples(data / "public_mix.csv.gz"):
-        if kind := _kind_of_row(example.text, example.label, example.source):
-            found[kind].append(example.text)
+    for each in public_comments(data):
+        found[each.kind].append(each.text)
     chance = random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
     return [
         KindExample(text, kind)
         for kind, texts in found.items()
         for text in chance.sample(sorted(set(texts)), min(PUBLIC_PER_KIND, len(set(texts))))
     ]
+
+
+def public_comments(data: Path) -> list[KindExample]:
+    """All labelled public texts whose kind is told by their source or their words; raises `BadData`."""
+    rows = (
+        (row.text, _kind_of_row(row.text, row.label, row.source)) for row in read_examples(data / "public_mix.csv.gz")
+    )
+    return [KindExample(text, kind) for text, kind in rows if kind]
 
 
 def _kind_of_comment(line: str) -> Kind | None:

@@ -18,7 +18,7 @@ from model.labels import LABELS, Label
 from model.norms import PLAIN_NORM, Norm
 from training.corrections import Correction
 from training.examples import Example, draw_balanced
-from training.norms import group_by_community, label_priors, mistake_share, vote_weights
+from training.norms import called, group_by_community, label_priors, labels_of, mistake_share, vote_weights
 from training.quarantine import find_rare_words
 
 CORRECTIONS_SHARE, MIN_CORRECTION_WEIGHT = 0.12, 0.25
@@ -59,10 +59,11 @@ def correction_examples(
 ) -> list[Example]:
     """The corrections as examples with the model's labels, weighted and repeated.
 
-    `probabilities` (N, 3) are the model's, calibrated and before any norm, `uncalibrated` the same at temperature 1. If
-    a community counts several of the model's labels as one, the model's probabilities decide which of them a correction
-    means. A correction weighs less if its label is common among the cards, and if it is likely a mistake: that is, if
-    the model is sure of another label and many of the community's corrections look like mistakes. Corrections that
+    `probabilities` (N, 3 or 9, see `training.norms`) are the model's, calibrated and before any norm, `uncalibrated`
+    (N, 3) those of the labels at temperature 1. If a community counts several of the model's labels as one, the model's
+    probabilities decide which of them a correction means. A correction weighs less if its label is common among the
+    cards, and if it is likely a mistake: that is, if the model is sure of another label and many of the community's
+    corrections look like mistakes. Corrections that
     contradict the model are repeated, those that confirm it are learned once.
     """
     targets, weights = torch.zeros(len(corrections), len(LABELS)), torch.ones(len(corrections))
@@ -71,7 +72,8 @@ def correction_examples(
     for community, rows in group_by_community(corrections).items():
         norm = norms.get(community, PLAIN_NORM)
         shares = label_priors(probabilities[rows], labels[rows], norm)
-        meant = torch.tensor(norm.matrix)[:, labels[rows]].T.clamp(min=1e-6) * probabilities[rows].clamp(min=1e-6)
+        of_labels = labels_of(probabilities[rows])
+        meant = called(norm, probabilities[rows], labels[rows]).clamp(min=1e-6) * of_labels.clamp(min=1e-6)
         doubt = mistake_share(probabilities[rows], labels[rows], norm, vote_weights([corrections[i] for i in rows]))
         likely = (1 - doubt) * meant.sum(1)
         meant = meant / meant.sum(1, keepdim=True)
@@ -79,7 +81,7 @@ def correction_examples(
         posterior = posterior / posterior.sum(1, keepdim=True)
         rarity = (posterior / (len(LABELS) * shares)).sum(1).clamp(max=MAX_WEIGHT)
         weights[rows] = rarity * likely / (likely + doubt / len(LABELS))
-        agrees = meant.argmax(1) == probabilities[rows].argmax(1)
+        agrees = meant.argmax(1) == of_labels.argmax(1)
         confirmed |= {i for i, agreed in zip(rows, agrees.tolist(), strict=True) if agreed}
         targets[rows] = torch.where(agrees[:, None], CONFIRMED * meant + (1 - CONFIRMED) * uncalibrated[rows], meant)
     weights = weights / weights.mean()

@@ -24,8 +24,11 @@ from training.norms import (
     MAX_MODERATORS,
     MISTAKE_SHARE,
     PRIOR_CORRECTIONS,
+    counted,
     group_by_community,
+    kinds_of,
     label_priors,
+    labels_of,
     learn_norm,
     mistake_share,
     vote_weights,
@@ -75,8 +78,8 @@ def quarantine(
 ) -> QuarantineResult:
     """Sets aside corrections that look poisoned or careless, and learns the communities' norms from the others.
 
-    `probabilities` (N, 3) are the serving adapter's for the corrections' texts, before any norm; `norms` are the
-    serving ones. A correction that follows a newly learned norm is not a contradiction.
+    `probabilities` (N, 3 or 9, see `training.norms`) are the serving adapter's for the corrections' texts, before any
+    norm; `norms` are the serving ones. A correction that follows a newly learned norm is not a contradiction.
     """
     quarantined = dict(find_triggers(snapshot.corrections, public))
     quarantined |= _apply_to_rest(
@@ -97,7 +100,7 @@ def quarantine(
         probabilities,
         lambda corrections, rows: find_contradictions(corrections, normed(corrections, rows, learned)),
     )
-    changing = {community: norm for community, norm in learned.items() if norm.changes}
+    changing = {community: norm for community, norm in learned.items() if not norm.is_plain}
     return QuarantineResult(snapshot.without(quarantined), changing, [each.sentence for each in unexplained.values()])
 
 
@@ -120,18 +123,17 @@ def quarantine_all(
             community, PLAIN_NORM
         )
         learned.pop(community, None)
-        if norm.changes:
+        if not norm.is_plain:
             learned[community] = norm
     return QuarantineResult(result.snapshot, learned, result.refused)
 
 
 def normed(corrections: Sequence[Correction], probabilities: Tensor, norms: Mapping[str, Norm]) -> Tensor:
     """(N, 3) probabilities of each correction's text by its community's norm."""
-    rows = [
-        norms.get(each.community, PLAIN_NORM).apply(row)
-        for each, row in zip(corrections, probabilities.tolist(), strict=True)
-    ]
-    return torch.tensor(rows).view(-1, len(LABELS))
+    rows = torch.zeros(len(corrections), len(LABELS))
+    for community, numbers in group_by_community(corrections).items():
+        rows[numbers] = counted(norms.get(community, PLAIN_NORM), probabilities[numbers])
+    return rows
 
 
 def _apply_to_rest(
@@ -164,7 +166,8 @@ def find_outvoted(
             labels = torch.tensor([LABELS.index(each.example.label) for each in other_corrections])
             norm = learn_norm(other_corrections, probabilities[other_rows], norms.get(community, PLAIN_NORM))
             shares = label_priors(probabilities[other_rows], labels, norm, vote_weights(other_corrections))
-            expected = ((probabilities * shares) @ torch.tensor(norm.matrix)).argmax(-1).tolist()
+            rows = torch.cat([labels_of(probabilities) * shares, kinds_of(probabilities)], dim=1)
+            expected = counted(norm, rows).argmax(-1).tolist()
             unexpected, others_unexpected = (
                 sum(LABELS[expected[i]] is not corrections[i].example.label for i in rows)
                 for rows in (own_rows, other_rows)
@@ -205,7 +208,7 @@ def find_unexplained(
             continue
         norm = norms.get(community, PLAIN_NORM)
         labels = torch.tensor([LABELS.index(each.example.label) for each in recent_corrections])
-        predicted = (probabilities[recent] @ torch.tensor(norm.matrix)).argmax(-1)
+        predicted = counted(norm, probabilities[recent]).argmax(-1)
         agreed = float((weights * (predicted == labels)).sum())
         # Removes the prior corrections of `mistake_share`.
         odd_weight = (

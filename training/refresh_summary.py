@@ -22,7 +22,7 @@ def describe_norm_changes(before: Mapping[str, Norm], after: Mapping[str, Norm])
     sentences = []
     for name in sorted({*before, *after}):
         was, now = before.get(name, PLAIN_NORM), after.get(name, PLAIN_NORM)
-        if was.counts_as != now.counts_as:
+        if not was.says_the_same_as(now):
             sentences.append(f"in {name} {now.sentence or 'every label counts as itself'} from now on")
     return sentences
 

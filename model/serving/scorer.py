@@ -74,7 +74,8 @@ class Scorer:
     Adapters of at most `max_adapter_mib` together stay attached. Beyond that the least recently used are detached; an
     adapter that is needed again is checked and attached again. A batch with more adapters is computed in several
     passes. With `tries_adapters`, an adapter must pass `model.adapters.canaries` before it scores anything. `rule` says
-    when the parts of a text are read and count; with None texts are read as wholes only.
+    when the parts of a text are read and count; with None texts are read as wholes only. Without `tells_kinds` no
+    verdict has kinds.
     """
 
     def __init__(
@@ -84,10 +85,11 @@ class Scorer:
         *,
         tries_adapters: bool = False,
         rule: Rule | None = RULE,
+        tells_kinds: bool = True,
     ) -> None:
         self.base = base
         self._rule = rule
-        self._kind_reader = KindReader(base)
+        self._kind_reader = KindReader(base) if tells_kinds else None
         self._tries_adapters = tries_adapters
         self._passed: set[str] = set()
         self._limit_bytes = max_adapter_mib * 2**20
@@ -176,7 +178,9 @@ class Scorer:
     def _kinds(self, scored: Sequence[_Scored]) -> list[list[dict[Kind, float]]]:
         """For each text the kinds of its windows and then of its parts; empty for what is hardly harmful, for a part
         that does not count, and for what does not fit into memory."""
-        rule = self._rule or RULE
+        rule, reader = self._rule or RULE, self._kind_reader
+        if reader is None:
+            return [[{} for _ in range(len(each.whole) + len(each.of_parts))] for each in scored]
         harmful = [
             [*(has_kinds(rows[0]) for rows in each.whole), *(rule.counts(rows[0]) for rows in each.of_parts.values())]
             for each in scored
@@ -186,7 +190,7 @@ class Scorer:
             for each, wanted in zip(scored, harmful, strict=True)
             for piece in compress(each.pieces(self.base), wanted)
         ]
-        read = iter(compute_in_halves(self._kind_reader.read, pieces, self._record_out_of_memory))
+        read = iter(compute_in_halves(reader.read, pieces, self._record_out_of_memory))
         return [[named(next(read)) if wants else {} for wants in wanted] for wanted in harmful]
 
     def _verdict(self, scored: _Scored, kinds: Sequence[Mapping[Kind, float]]) -> Verdict:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import pytest
 import torch
 
+from model.kinds import KINDS, Kind
 from model.labels import LABELS, Label
 from model.norms import PLAIN_NORM, Norm, norm_of
 from training.corrections import Correction
 from training.examples import Example
-from training.norms import CANDIDATES, learn_norm, mistake_share, vote_weights
+from training.norms import CANDIDATES, counted, learn_norm, mistake_share, vote_weights
 
 ALLOWED = Norm((Label.HATE, Label.NEUTRAL, Label.NEUTRAL))
 
@@ -125,3 +126,70 @@ def test_the_share_of_mistakes_is_seen() -> None:
         few = mistake_share(sure[:3], labels[:3], ALLOWED, vote_weights(words[:3]))
         assert 0.05 < few < 5 / 23 + 1e-3  # at most three more than two of twenty
     assert shares[0] < shares[1] < shares[2] and shares[2] - shares[0] > 0.15
+
+
+SWEARING = Norm(neutral_kinds=frozenset({Kind.SWEARING}))
+
+
+def said_of(kind: Kind, count: int, label: Label, text: str) -> list[tuple[Correction, list[float]]]:
+    """Corrections of offensive texts of one kind, with the model's probabilities."""
+    kinds = [0.9 if one is kind else 0.02 for one in KINDS]
+    return [
+        (
+            Correction(f"{text}{n}", Example(f"{text} {n} {n * 7}", label), f"mo{n % 2}", "a", "town"),
+            [0.1, 0.8, 0.1, *kinds],
+        )
+        for n in range(count)
+    ]
+
+
+def learn(*groups: list[tuple[Correction, list[float]]], before: Norm = PLAIN_NORM) -> Norm:
+    pairs = [pair for group in groups for pair in group]
+    return learn_norm([word for word, _ in pairs], torch.tensor([row for _, row in pairs]), before)
+
+
+def test_swearing_alone_becomes_neutral() -> None:
+    """Insults and threats keep what they had, whether or not anybody spoke about them."""
+    swearing = said_of(Kind.SWEARING, 14, Label.NEUTRAL, "swears")
+    assert learn(swearing).sentence == "swearing counts as neutral"
+    insults = said_of(Kind.INSULT, 14, Label.OFFENSIVE, "insults")
+    found = learn(swearing, insults)
+    assert found.neutral_kinds == {Kind.SWEARING} and not found.changes and found.corrections == 28
+
+
+def test_too_few_texts_of_a_kind_teach_nothing_about_it() -> None:
+    few = said_of(Kind.SWEARING, 4, Label.NEUTRAL, "swears")
+    assert learn(few, said_of(Kind.INSULT, 20, Label.OFFENSIVE, "insults")) is PLAIN_NORM
+
+
+def test_every_kind_together_still_makes_offensive_neutral() -> None:
+    """The wide norm needs corrections of the kinds that cannot be allowed one by one."""
+    groups = [said_of(kind, 8, Label.NEUTRAL, str(kind)) for kind in KINDS]
+    assert learn(*groups).counts_as == ALLOWED.counts_as and not learn(*groups).neutral_kinds
+    narrow = learn(*groups[:2])
+    assert narrow.neutral_kinds == {Kind.SWEARING, Kind.INSULT} and not narrow.changes
+
+
+def test_a_kind_is_taken_back() -> None:
+    """A community that changed its mind says so about texts of that kind."""
+    assert learn(said_of(Kind.SWEARING, 20, Label.OFFENSIVE, "swears"), before=SWEARING).is_plain
+
+
+def test_a_norm_of_kinds_in_a_manifest() -> None:
+    """It comes back; an older manifest has no kinds; threats, slurs and dehumanising texts may not be allowed."""
+    norm = Norm(corrections=38, moderators=2, neutral_kinds=frozenset({Kind.SWEARING, Kind.INSULT}))
+    assert Norm.from_json(norm.to_json()) == norm and "neutral_kinds" not in ALLOWED.to_json()
+    assert norm.sentence == "swearing counts as neutral, insult counts as neutral"
+    for kinds in (["threat"], ["slur"], ["dehumanising"], ["spam"], "swearing"):
+        with pytest.raises((ValueError, TypeError)):
+            Norm.from_json({**norm.to_json(), "neutral_kinds": kinds})
+
+
+@pytest.mark.parametrize("counts_as", [PLAIN_NORM.counts_as, (Label.HATE, Label.HATE, Label.NEUTRAL)])
+def test_a_norm_of_kinds_moves_offensive_only(counts_as: tuple[Label, ...]) -> None:
+    """By the probability of the kinds, the same by rows and by matrices; hate stays, and unknown kinds move nothing."""
+    norm, kinds = Norm(counts_as, neutral_kinds=frozenset({Kind.SWEARING})), [0.75, 0.25, 0.0, 0.0, 0.0, 0.0]
+    row = norm.apply([0.1, 0.8, 0.1], dict(zip(KINDS, kinds, strict=True)))
+    assert row[-1] == pytest.approx(0.7) and row[0] >= 0.1 and sum(row) == pytest.approx(1)
+    assert counted(norm, torch.tensor([[0.1, 0.8, 0.1, *kinds]])).tolist()[0] == pytest.approx(row)
+    assert norm.apply([0.1, 0.8, 0.1]) == Norm(counts_as).apply([0.1, 0.8, 0.1])
