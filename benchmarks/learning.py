@@ -1,7 +1,7 @@
 """Measures whether corrections improve the bot, with simulated moderators on texts that were not trained on.
 
     python -m benchmarks.learning --data ../shared/data/davidson.csv [--counts 25,50,100,200,400] [--out REPORT.html]
-        [--norm allowed|public] [--rows NAME]... [--own] [--poison]
+        [--norm allowed|public] [--rows NAME]... [--own] [--poison] [--kinds]
 
 There are two communities: one allows profanity but not hate, in the other the labels have their public meaning. Their
 moderators label the bot's flags and an audit of the rest, in the file's order; 5 % of their corrections are mistakes.
@@ -10,7 +10,8 @@ shipped adapter, with the project's defences (quarantine, contrasts, gate) and w
 community's other messages. Then the same with all corrections under one name, which nobody can outvote. Last, a back
 door: a rare word in hateful texts that one moderator calls neutral. All texts are from the tenths that `training.ship`
 holds out. `--rows` selects rows, and then there is no back door. `--poison` tests pairs who agree with each other, and
-slow drift (`benchmarks/poisoning.py`).
+slow drift (`benchmarks/poisoning.py`). `--kinds` tests a community that allows swearing and no insults
+(`benchmarks/kind_norms.py`).
 """
 
 import argparse
@@ -291,6 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", action="append", default=[], choices=[kind[0] for kind in KINDS], metavar="NAME")
     parser.add_argument("--own", action="store_true", help="instead compare one adapter for both with one for each")
     parser.add_argument("--poison", action="store_true", help="instead test pairs who agree, and slow drift")
+    parser.add_argument("--kinds", action="store_true", help="instead measure a community that allows swearing only")
     parser.add_argument("--replay-rows", type=int, default=2300)
     parser.add_argument("--out", type=Path, metavar="REPORT.html")
     options = parser.parse_args(arguments)
@@ -307,6 +309,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             at = make_scene(options.data, "public", 400)
             Console(width=160).print(poisoning_table(at, options.replay_rows, console))
+            return 0
+        if options.kinds:
+            from benchmarks.kind_norms import kinds_table  # it measures with what is here
+
+            def learn(corrections: Sequence[Correction], folder: Path) -> tuple[Path, str]:
+                return run_refresh(corrections, options.replay_rows, folder)
+
+            Console(width=160).print(kinds_table(options.data, learn, console))
             return 0
         for norm in [options.norm] if options.norm else NORMS:
             at = make_scene(options.data, norm, max(counts))

@@ -32,6 +32,8 @@ PRIOR_CORRECTIONS = 20.0
 """Weight of that prior: with this many corrections their own share counts as much as `MISTAKE_SHARE`."""
 CLEAR_MARGIN = 10.0
 """A new norm must make the corrections this much more likely (in nats) than the norm before."""
+KIND_MARGIN = 6.0
+"""The same for a norm that differs only in the kinds that count as neutral: it changes less, and never hate."""
 MARGIN_WITHOUT_ONE = 3.0
 """The same margin without the corrections of any one of several moderators."""
 MIN_CORRECTIONS = 12
@@ -95,9 +97,12 @@ def learn_norm(
         return {norm: _log_likelihood(norm, *rows) - base for norm in candidates}
 
     gain_of = gains(range(len(corrections)))
-    best = [norm for norm in candidates if gain_of[norm] >= max(gain_of.values()) - CLEAR_MARGIN]
-    learned = min(best, key=lambda norm: (_differences(norm, before), -gain_of[norm]))
-    if learned.says_the_same_as(before) or gain_of[learned] < CLEAR_MARGIN:
+    learned = before
+    for norm in sorted(candidates, key=lambda norm: (_differences(norm, before), -gain_of[norm])):
+        margin = KIND_MARGIN if norm.counts_as == learned.counts_as else CLEAR_MARGIN
+        if gain_of[norm] >= gain_of.get(learned, 0.0) + margin:
+            learned = norm
+    if learned.says_the_same_as(before):
         return before
     for moderator, _ in moderators.most_common(MAX_MODERATORS) if len(moderators) > 1 else ():
         if (
