@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.community import COMMUNITY, MODERATORS
 from bot.domain.decision import Band
-from bot.domain.policy import PRESETS, Policy, Preset, band, with_preset
+from bot.domain.policy import PRESETS, Policy, band, with_preset
 from model.adapters.registry import SHIPPED, read_manifest
 from model.base import Base
 from model.choice import EMBEDDED
@@ -26,6 +26,7 @@ from model.classifier import Item, Verdict
 from model.kinds import KINDS, Kind
 from model.labels import Label
 from model.open import open_base
+from model.presets import Preset
 from model.serving.scorer import Scorer
 from training.corrections import Correction
 from training.examples import Example
