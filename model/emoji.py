@@ -23,6 +23,8 @@ _ROW = re.compile(
 )
 """One or more emoji with what may stand between and behind them."""
 _TONE = re.compile(f"[{_TONES}]")
+_GESTURES = frozenset("👋🤚🖐✋🖖🫱🫲🫳🫴🫷🫸👌🤌🤏✌🤞🫰🤟🤘🤙👈👉👆🖕👇☝🫵👍👎✊👊🤛🤜👏🙌🫶👐🤲🤝🙏✍💅🤳💪🦵🦶👂🦻👃")
+"""Hands and other parts of a body: their skin tone says nothing of what they mean, and is not written."""
 _IGNORED = re.compile(f"[{_PRESENTATION}]")
 _KEYCAP = re.compile("([0-9#*])[\ufe0e\ufe0f]?\u20e3")
 _CUSTOM = re.compile(r"<a?:(\w{2,32}):[0-9]{15,21}>")
@@ -86,7 +88,8 @@ def _split(row: str) -> Iterator[tuple[str, bool]]:
             continue
         sequence, end, tone = _longest(row, place, names, beginnings)
         if sequence:
-            yield (f"{names[sequence]} {names[tone]}" if tone else names[sequence]), True
+            has_tone = tone and sequence not in _GESTURES
+            yield (f"{names[sequence]} {names[tone]}" if has_tone else names[sequence]), True
             place, after_name = end, True
         elif row[place] == "\u200d" and (after_name or _longest(row, place + 1, names, beginnings)[0]):
             place += 1  # it joined an emoji to something
