@@ -34,7 +34,7 @@ OUTSIDE = "telegram--9"
 
 def slurs_called_neutral(count: int) -> list[str]:
     """Different texts with a slur that are not the gate's."""
-    made = [e.text for _, e in counterfactuals._generate("train", 20_000, 5)]
+    made = [e.text for e in counterfactuals.training_sentences(20_000, 5)]
     found = sorted({text for text in made if any(slur in text.lower() for slur in known_slurs())})
     random.Random(7).shuffle(found)
     return found[:count]
@@ -171,7 +171,7 @@ def test_slurs_count_for_nothing_but_themselves() -> None:
 def test_the_sentences_that_judge_are_in_nothing_that_teaches() -> None:
     """The slur sentences are in no training data and not held out twice."""
     known = {e.key for part in (read_replay(), *read_held_out()) for e in part}
-    known |= {e.key for _, e in counterfactuals._generate("train", 20_000, 5)}
+    known |= {e.key for e in counterfactuals.training_sentences(20_000, 5)}
     assert (
         not known & {e.key for e in make_slur_sentences()}
         and len({e.key for e in make_slur_sentences()}) == len(make_slur_sentences()) == 140
