@@ -11,13 +11,17 @@ import torch
 from model.adapters.registry import SHIPPED
 from model.choice import EMBEDDED
 from model.classifier import AdapterRejected, Item, Verdict
+from model.gptj.base import open_gptj
 from model.kind_head import KindHead, open_kind_head
-from model.kinds import KINDS, Kind, likeliest
+from model.kinds import HARM_BAR, KINDS, Kind, likeliest
 from model.labels import Label
 from model.norms import Norm
 from model.open import open_base
 from model.serving.kind_reader import KIND_PROMPT
 from model.serving.scorer import Scorer
+from model.serving.worker import Worker
+from tests.model.adapters.test_adapters_in_use import written
+from tests.model.tiny import make_gptj, plain_model, plain_probabilities
 from training.kind_examples import read_judge
 from training.kinds import embed_texts, measure_kinds
 
@@ -116,5 +120,27 @@ def test_the_head_answers_with_probabilities() -> None:
     assert rows.shape == (3, len(KINDS)) and rows.sum(1).tolist() == pytest.approx([1, 1, 1])
 
 
-def test_the_instruction_names_every_kind() -> None:
+async def test_kinds_pass_through_the_models_process(scorer: Scorer) -> None:
+    """They survive the JSON between the two processes."""
+    insult, plain = "you stupid bitch", "see you at seven"
+    async with Worker(EMBEDDED, lambda _: SHIPPED, threads=1) as worker:
+        harmful, harmless = await worker.classify([Item(insult, ADAPTER), Item(plain, ADAPTER)])
+    assert harmful.kinds == pytest.approx(score(scorer, insult).kinds, abs=1e-4) and harmless.kinds == {}
+    assert all(isinstance(kind, Kind) for kind in harmful.kinds)
+
+
+def test_a_gptj_is_asked_through_its_instruction(tmp_path: Path) -> None:
+    """Its kinds are the plain model's answers; a base whose window is too small for the question has none."""
     assert KIND_PROMPT.names == tuple(map(str, KINDS))
+    text = "you are a complete idiot"
+    for positions, is_known in ((2048, True), (256, False)):
+        folder = make_gptj(tmp_path / str(positions), n_layer=2, n_positions=positions)
+        base = open_gptj(str(folder))
+        gptj = Scorer(base)
+        gptj.load("a", written(tmp_path / f"adapter {positions}", base, seed=1))
+        (verdict,) = gptj.classify([Item(text, "a")])
+        if is_known:
+            plain = plain_probabilities(plain_model(folder), base, [text], KIND_PROMPT)[0]
+            assert verdict.harm > HARM_BAR and list(verdict.kinds.values()) == pytest.approx(plain.tolist(), abs=1e-5)
+        else:
+            assert verdict.kinds == {}
