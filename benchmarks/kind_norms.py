@@ -40,7 +40,8 @@ ANSWERS: Mapping[Kind, Label] = {
     Kind.SLUR: Label.HATE,
 }
 MISTAKES = 0.05
-JUDGED_COMMENTS = 150
+SHOWN_OF, JUDGED_COMMENTS = 300, 150
+"""The cards are among the first so many texts of a kind; so many later comments are judged."""
 SEED = 1
 
 
@@ -63,10 +64,12 @@ def make_scene(base: Base, data: Path) -> KindScene:
     scorer = open_scorer(base, SHIPPED)
     corrections, judged = list[Correction](), dict[str, Sequence[str]]()
     for kind, texts in pools.items():
-        shown = [text for text in texts[:1500] if flags(scorer, [text], Policy())[0]][: CARDS[kind]]
+        first = texts[:SHOWN_OF]
+        shown = [text for text, is_shown in zip(first, flags(scorer, first, Policy()), strict=True) if is_shown]
+        shown = shown[: CARDS[kind]]
         corrections += [_answer(text, kind, chance) for text in shown]
         if kind in (Kind.SWEARING, Kind.INSULT):
-            judged[f"{kind}, public"] = [text for text in texts if text not in shown][-JUDGED_COMMENTS:]
+            judged[f"{kind}, public"] = texts[SHOWN_OF:][:JUDGED_COMMENTS]
     chance.shuffle(corrections)
     judge = read_judge()
     return KindScene(corrections, {**{str(kind): _texts(judge, kind) for kind in KINDS}, **judged})
