@@ -316,7 +316,7 @@ def open_registry(base: str, root: Path) -> Registry:
 
     If no adapter came with this version, it raises `AdapterRejected` with the command that makes the first one.
     """
-    if (shipped := SHIPPED_FOLDER / base).parent == SHIPPED_FOLDER and shipped.is_dir():
+    if (shipped := SHIPPED_FOLDER / base).parent == SHIPPED_FOLDER and (shipped / MANIFEST_FILE).is_file():
         return Registry(root if shipped == SHIPPED else root / f"@{base}", shipped)
     base = re.sub(r"@[0-9a-f]{40}$", "", base)  # removes a hub repository's commit, which the manifest has
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", base).strip("-.")[-60:].lstrip("-.") or "base"
