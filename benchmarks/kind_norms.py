@@ -41,7 +41,7 @@ ANSWERS: Mapping[Kind, Label] = {
 }
 MISTAKES = 0.05
 SHOWN_OF, JUDGED_COMMENTS = 300, 150
-"""The cards are among the first so many texts of a kind; so many later comments are judged."""
+"""The cards are among the first so many texts of a kind, at most half of them; so many of the other half are judged."""
 SEED = 1
 
 
@@ -64,12 +64,12 @@ def make_scene(base: Base, data: Path) -> KindScene:
     scorer = open_scorer(base, SHIPPED)
     corrections, judged = list[Correction](), dict[str, Sequence[str]]()
     for kind, texts in pools.items():
-        first = texts[:SHOWN_OF]
+        first, later = texts[: min(SHOWN_OF, len(texts) // 2)], texts[len(texts) // 2 :]
         shown = [text for text, is_shown in zip(first, flags(scorer, first, Policy()), strict=True) if is_shown]
         shown = shown[: CARDS[kind]]
         corrections += [_answer(text, kind, chance) for text in shown]
         if kind in (Kind.SWEARING, Kind.INSULT):
-            judged[f"{kind}, public"] = texts[SHOWN_OF:][:JUDGED_COMMENTS]
+            judged[f"{kind}, public"] = later[:JUDGED_COMMENTS]
     chance.shuffle(corrections)
     judge = read_judge()
     return KindScene(corrections, {**{str(kind): _texts(judge, kind) for kind in KINDS}, **judged})
