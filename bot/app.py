@@ -207,6 +207,7 @@ def _learning(config: Config, store: Store, registry: Registry, events: ServiceE
         config.model.choice,
         trusted=config.learning.trusted,
         tries_adapters=config.model.try_adapters,
+        english=config.model.has_two_bases,
     )
 
     def progressed(refresh: Refresh) -> None:

@@ -51,6 +51,7 @@ class Model(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     int8: Int8 = "off"
     stand_in: bool = True
+    other_languages: Literal["e5", "off"] = "e5"
     first_stage_below: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
     audit_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     threads: Annotated[int, Field(ge=1, le=256)] = 2
@@ -69,6 +70,11 @@ class Model(_Section):
         if self.int8 != "off" and self.precision != "auto":
             raise ValueError('int8 brings its own precision; leave precision at "auto"')
         return self
+
+    @property
+    def has_two_bases(self) -> bool:
+        """Whether a second embedded base reads what is not English."""
+        return self.choice.embedded and self.other_languages != "off"
 
     @property
     def choice(self) -> BaseChoice:

@@ -35,6 +35,8 @@ class Verdict:
     `windows` is the number of overlapping pieces that a long text was read in; the most harmful piece decides.
     `part` is the sentence or short window that decided, "" where the whole did (`model.serving.reading`).
     `stand_in` is True where another base answered for the configured one: such a verdict may flag, never punish.
+    `language` is that of a text which the base for other languages read (ISO 639, "und" where none is likely); "" for
+    English. `acts` is False where that base is not good enough at the language: such a verdict may flag, never punish.
     `unread_script` names the script of most letters where the base cannot read that script; then the probabilities are
     about the remaining words alone, and a text without any is neutral: no score says anything about it.
     `categories` has the probability of each of the item's own categories (they sum to 1); empty where the base does
@@ -53,6 +55,8 @@ class Verdict:
     categories: Mapping[str, float] = field(default_factory=dict)
     unread_script: str = ""
     kinds: Mapping[Kind, float] = field(default_factory=dict)
+    language: str = ""
+    acts: bool = True
 
     def __post_init__(self) -> None:
         shares = [self.probabilities[label] for label in LABELS]

@@ -13,13 +13,16 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from model.choice import E5
 from model.labels import HARMFUL, Label
+from model.languages import foreign_language
 from model.table import BadData
 from training.examples import Example
 from training.prevalence import Prevalence, measure_prevalence
 
 NONCE_BYTES = 12  # texts are sealed as nonce + AES-256-GCM ciphertext and tag (docs/concepts.md)
 TEXT_FORGOTTEN = "text forgotten"
+OTHER_LANGUAGE = "in a language that another base reads"
 DISAGREED, REPEATED = "moderators disagree about the same text", "the same text again"
 
 
@@ -103,6 +106,17 @@ class Snapshot:
             prevalence={name: mix for name, mix in self.prevalence.items() if name == community},
             standing=self.standing if trusted is None else self._standing_in({community, *trusted}),
             untrusted=frozenset(),
+        )
+
+    def read_by(self, base: str) -> "Snapshot":
+        """The snapshot of the corrections whose texts this base reads where two embedded bases share the languages."""
+        reads_others = base == E5
+        return self.without(
+            {
+                c.id: OTHER_LANGUAGE
+                for c in self.corrections
+                if bool(foreign_language(c.example.text)) is not reads_others
+            }
         )
 
     def _standing_in(self, communities: Set[str]) -> frozenset[str]:

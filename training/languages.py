@@ -33,18 +33,19 @@ Russian of two others, so the first is cut down to what the others and the templ
 TEMPLATE = "template"
 ENGLISH_ROWS, FEW_ENGLISH_ROWS = 10_000, 3_000
 """English texts of the two stages; the many English templates of hate and its look-alikes are a third of them."""
-SENTENCES, FEW_SENTENCES = 8_000, 3_000
+SENTENCES, FEW_SENTENCES, REPLAYED_SENTENCES = 8_000, 3_000, 1_000
 HANDWRITTEN = Path(__file__).with_name("data") / "languages.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """The texts of both stages, those for calibration, and test texts by source."""
+    """The texts of both stages, those for calibration, test texts by source, and what a refresh replays."""
 
     first_stage: list[Example]
     second_stage: list[Example]
     tune: list[Example]
     tests: dict[str, list[Example]]
+    replayed: list[Example]
 
 
 def mix_with_english(data: Path, first_stage: Sequence[Example], second_stage: Sequence[Example]) -> Mixture:
@@ -63,6 +64,7 @@ def mix_with_english(data: Path, first_stage: Sequence[Example], second_stage: S
         ],
         tune,
         tests,
+        [*learned, *language_sentences(REPLAYED_SENTENCES, seed=3)],
     )
 
 

@@ -26,7 +26,7 @@ from rich.console import Console
 from model.adapters.files import open_lock_file
 from model.adapters.registry import GLOBAL, Registry, open_registry, scope_of
 from model.base import BaseNotFound
-from model.choice import BaseChoice, add_base_options, read_base_choice
+from model.choice import E5, BaseChoice, add_base_options, read_base_choice
 from model.classifier import AdapterRejected
 from model.serving import core_dumps
 from model.table import BadData
@@ -120,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         help=f'a community that teaches what serves all; again for each, "" for none (default: {", ".join(TRUSTED)})',
     )
+    parser.add_argument("--english", action="store_true", help="leave out what the base for other languages reads")
     parser.add_argument("--untried", action="store_true", help="adapters need not read plain English texts right")
     parser.add_argument("--progress", choices=("bar", "json"), default="bar")
     add_base_options(parser)
@@ -145,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with lock_adapters(registry.root), contextlib.nullcontext() if options.progress == "json" else bar:
             tell("reading corrections", 0.0, "")
             snapshot = read_corrections(options.store, options.key.expanduser())
+            if options.base == E5 or options.english:
+                snapshot = snapshot.read_by(options.base)
 
             def one(snapshot: Snapshot, scope: str, tell: Tell) -> int:
                 rows, keep, tries = options.replay_rows, options.keep, not options.untried

@@ -190,7 +190,7 @@ class RefreshRun:
         registry = self._registry
         self._base = open_chosen_base(self._choice or BaseChoice(read_manifest(registry.shipped).base), training=True)
         name, refused = find_serving(self._base, registry, self._scope, self._tries_adapters)
-        self._public = read_replay()
+        self._public = read_replay(self._base.name)
         serving = self._attached("serving", name)
         origin_name, why = find_clean_origin(registry, name, self._snapshot.standing, refused), ""
         if origin_name != name:
@@ -217,7 +217,7 @@ class RefreshRun:
             self._snapshot, self._public, serving.correction_probabilities, {**origin.norms, **untrusted}
         )
         known = {each.example.key: each.example.label for each in self._quarantined.snapshot.corrections}
-        held_out = [e for part in read_held_out() for e in part if known.get(e.key) is not e.label]
+        held_out = [e for part in read_held_out(self._base.name) for e in part if known.get(e.key) is not e.label]
         self._test = [*exclude_texts(held_out, []), *make_slur_sentences()]
 
     def _choose_origin(self) -> None:

@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from model.choice import E5
 from training import counterfactuals
 from training.examples import Example, draw_balanced, exclude_texts, read_examples
 
 SAMPLES = Path(__file__).with_name("data")
 REPLAYED_PER_LABEL = 110
 HELD_OUT_PER_CLASS, FEW_HELD_OUT = 40, 10
+HELD_OUT_BY_SOURCE = 60
+"""Held-out texts of each label from each source in other languages."""
 ABOUT_GROUPS = frozenset(
     (
         *("derogation", "threat", "exclusion", "implicit", "profane_hate", "identity_neutral", "identity_positive"),
@@ -24,14 +27,17 @@ ABOUT_GROUPS = frozenset(
 )
 
 
-def read_replay() -> list[Example]:
-    """The replay texts: of every source of the shipped adapter, about equally many of each label."""
-    return read_examples(SAMPLES / "replay.csv.gz")
+def read_replay(base: str = "") -> list[Example]:
+    """The replay texts: of every source of the base's shipped adapter, about equally many of each label."""
+    english = read_examples(SAMPLES / "replay.csv.gz")
+    return [*english, *read_examples(SAMPLES / "languages_replay.csv.gz")] if base == E5 else english
 
 
-def read_held_out() -> tuple[list[Example], list[Example]]:
+def read_held_out(base: str = "") -> tuple[list[Example], list[Example]]:
     """(a quarter of the held-out texts for calibration, the rest for testing); `source` names the slice."""
     held_out = read_examples(SAMPLES / "heldout.csv.gz")
+    if base == E5:
+        held_out += read_examples(SAMPLES / "languages_heldout.csv.gz")
     return held_out[::4], [example for number, example in enumerate(held_out) if number % 4]
 
 
@@ -56,6 +62,14 @@ def write_samples(learn: Sequence[Example], tests: Mapping[str, Sequence[Example
     held_out = [("davidson", e) for e in draw_balanced(tests["davidson"], 200, seed=2)]
     held_out += [("mix", e) for e in draw_balanced(tests["mix"], 200, seed=2)]
     _write(SAMPLES / "heldout.csv.gz", held_out + made)
+
+
+def write_language_samples(learn: Sequence[Example], tests: Mapping[str, Sequence[Example]]) -> None:
+    """Writes the samples in other languages, for the base that reads them."""
+    replay = [e for name in sorted({e.source for e in learn}) for e in _sample([x for x in learn if x.source == name])]
+    _write(SAMPLES / "languages_replay.csv.gz", [(example.source, example) for example in replay])
+    drawn = {source: draw_balanced(tests[source], HELD_OUT_BY_SOURCE, seed=2) for source in sorted(tests)}
+    _write(SAMPLES / "languages_heldout.csv.gz", [(source, e) for source, rows in drawn.items() for e in rows])
 
 
 def _held_out_sentences() -> list[tuple[str, Example]]:

@@ -34,7 +34,7 @@ from model.serving.scorer import read_adapter
 from training import counterfactuals, languages
 from training.evaluation import area_under_curve, flagged_by_slice, flagged_share, measure
 from training.examples import Example, draw_balanced, exclude_texts, read_examples, split
-from training.samples import read_everyday, read_handwritten, read_held_out, write_samples
+from training.samples import read_everyday, read_handwritten, read_held_out, write_language_samples, write_samples
 from training.train import TrainedAdapter, calibrate, progress_bar, save_adapter, train
 from training.training_loop import Recipe, TrainingHistory, compute_logits
 
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mixed = languages.mix_with_english(options.data, first_stage, second_stage)
         stages = [(mixed.first_stage, E5_RECIPE), (mixed.second_stage, E5_FINISH_RECIPE)][options.finish :]
         tune, tests = [*tune, *mixed.tune], {**tests, **mixed.tests}
+        write_language_samples(mixed.replayed, mixed.tests)
     trained = train_in_stages(base, begun, stages, console)
     if options.average:
         other, made_from["averaged_with"] = _read_start(base, options.average)
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_samples(first_stage, tests)
     temperature, _ = calibrate(base, trained, tune)
     base.attach("candidate", trained.lora, trained.tensors)
-    tests = {"held_out": read_held_out()[1], **tests}
+    tests = {"held_out": read_held_out(base.name)[1], **tests}
     metrics: dict[str, Any] = {}
     for name, held_out in tests.items():
         logits = compute_logits(base, "candidate", [example.text for example in held_out])

@@ -255,15 +255,19 @@ def decide(
 
     `disguised` is the verdict on the aggressive view, `quoted` that on what others wrote and the author shows: they can
     lift a message into the alert band, never into action. `may_punish=False` (an old message) does the same with
-    everything, and so does a stand-in's verdict. Names and titles only alert. The policy's rules for kinds hold for
-    each verdict by its own kinds. No I/O, no clock.
+    everything, and so does a verdict of a stand-in, or of a language that the model is not good enough at. Names and
+    titles only alert. The policy's rules for kinds hold for each verdict by its own kinds. No I/O, no clock.
     """
     stand_in = verdict.stand_in or (disguised is not None and disguised.stand_in)
-    flags = (("stand-in",) if stand_in else ()) + (() if may_punish else ("old",))
-    by_whom = ", says the stand-in model: only shown" if stand_in else "" if may_punish else ", but too old to act on"
+    flags = (("stand-in",) if stand_in else () if verdict.acts else ("language",)) + (() if may_punish else ("old",))
+    by_whom = "" if may_punish else ", but too old to act on"
+    if stand_in:
+        by_whom = ", says the stand-in model: only shown"
+    elif not verdict.acts:
+        by_whom = f" in language {verdict.language}: only shown"
     kind = event.key.kind
     rule = kind_rule(verdict, policy)
-    may_punish = may_punish and not stand_in and kind is Kind.MESSAGE and rule is None
+    may_punish = may_punish and verdict.acts and not stand_in and kind is Kind.MESSAGE and rule is None
     flags = flags if kind is Kind.MESSAGE else (str(kind), *flags)
     for label in HARMFUL:
         section, score = policy.of(label), score_of(verdict, label)

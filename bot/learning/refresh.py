@@ -313,10 +313,13 @@ def refresh_command(
     *,
     trusted: Sequence[str] = TRUSTED,
     tries_adapters: bool = True,
+    english: bool = False,
 ) -> list[str]:
-    """Returns the command that refreshes the chosen base; without `trusted` communities it says so."""
+    """Returns the command that refreshes the chosen base; without `trusted` communities it says so. With `english` the
+    base does not learn from what the base for other languages reads."""
     command = [sys.executable, "-m", "training.refresh", "--store", str(store.resolve())]
     command += ["--key", str(key.resolve()), "--adapters", str(adapters.resolve())]
     command += choice.arguments() + ([] if tries_adapters else ["--untried"])
+    command += ["--english"] if english else []
     command += [f"--trusted={community}" for community in trusted or [""]]
     return [*command, "--replay-rows", str(replay_rows), "--keep", str(keep), "--progress", "json"]

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.config import Config
-from model.adapters.registry import Registry, open_registry
-from model.choice import EMBEDDED
+from model.adapters.registry import GLOBAL, Registry, open_registry
+from model.choice import E5, EMBEDDED
 from model.classifier import Classifier
+from model.serving.by_language import ByLanguage
 from model.serving.fallback import Fallback
 from model.serving.two_stages import StageTally, TwoStages
 from model.serving.worker import Worker
@@ -60,6 +61,10 @@ async def running_models(
 ) -> AsyncIterator[RunningModels]:
     """Starts the processes and ends them. `adapter` returns the one that serves, `told` hears of losses and returns."""
     model = config.model
+    if model.has_two_bases:
+        async with worker_of(config, registry) as worker, _other_languages(config, worker) as by_language:
+            yield RunningModels(by_language, worker, _nothing, lambda: by_language.trouble)
+        return
     if model.choice.embedded or not (model.stand_in or model.first_stage_below):
         async with worker_of(config, registry) as worker:
             yield RunningModels(worker, worker, _nothing, lambda: "")
@@ -98,6 +103,27 @@ async def running_models(
             )
             answers = replace(answers, classifier=stages, tally=stages.tally)
         yield answers
+
+
+@contextlib.asynccontextmanager
+async def _other_languages(config: Config, english: Classifier) -> AsyncIterator[ByLanguage]:
+    """The base for other languages beside the one for English. Its process starts with the first such message.
+
+    Its own adapters are in its own registry; a newly promoted one serves after a restart.
+    """
+    registry, model = open_registry(E5, config.service.data / "adapters"), config.model
+    own = registry.newest_sound()[0]
+    choice = replace(model.choice, base=E5, device="cpu")
+    worker = Worker(
+        choice,
+        lambda adapter: registry.folder(f"{GLOBAL}/{adapter.partition('/')[2]}"),
+        threads=model.threads,
+        attempts=1,
+        tries_adapters=model.try_adapters,
+        lazy=True,
+    )
+    async with worker:
+        yield ByLanguage(english, worker, other_adapter=f"{E5}/{own.partition('/')[2]}")
 
 
 async def _nothing() -> None:

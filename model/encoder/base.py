@@ -3,8 +3,6 @@
 A base of its own has its weights, its tokenizer, its frame, its names and its limits; see `minilm` and `e5`.
 """
 
-import hashlib
-import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor
 from model.base import MAX_ALPHA, BaseNotFound, Encoded, LoraSpec, Span
 from model.encoder.network import Layer, Shape, Weights, apply_head, matmul_dtype, merge_layers
 from model.encoder.training import EncoderTraining
+from model.package_files import PackageFileUnusable, check_digest, package_file
 
 SMALL_PASS_TOKENS, SMALL_STEP, LARGE_STEP = 64, 8, 32
 """A pass of at most `SMALL_PASS_TOKENS` is padded to a multiple of `SMALL_STEP`, a larger one of `LARGE_STEP`."""
@@ -179,21 +178,17 @@ class EncoderBase(ABC):
         return hidden[: len(slot)], slot // longest, lengths
 
 
-def package_file(module: str, path: str, package: str) -> Path:
+def weights_file(module: str, path: str, package: str) -> Path:
     """A file of an installed package that is not imported; raises `BaseNotFound` with the command that installs it."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise BaseNotFound(f"the embedded model's weights are not installed; run: make install (pip package {package})")
-    return Path(spec.origin).parent / path
+    try:
+        return package_file(module, path, package)
+    except PackageFileUnusable as error:
+        raise BaseNotFound(f"the embedded model's weights are not installed: {error}") from error
 
 
-def check_digest(path: Path, expected: str, package: str) -> Path:
+def verified(path: Path, expected: str, package: str) -> Path:
     """The path, after its file's SHA-256 was compared; raises `BaseNotFound`."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise BaseNotFound(f"cannot read {path}: {error.strerror}; reinstall {package}") from error
-    if digest != expected:
-        raise BaseNotFound(f"{path} has SHA-256 {digest[:12]}…, expected {expected[:12]}…; reinstall it")
-    return path
+        return check_digest(path, expected, package)
+    except PackageFileUnusable as error:
+        raise BaseNotFound(str(error)) from error

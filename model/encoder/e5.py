@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from model.base import BaseNotFound, Encoded
-from model.encoder.base import EncoderBase, check_digest, package_file
+from model.encoder.base import EncoderBase, verified, weights_file
 from model.encoder.network import Shape
 from model.encoder.q4_file import read_q4_file
 from model.encoder.unigram import Unigram
@@ -32,9 +32,7 @@ class E5(EncoderBase):
     max_tokens = 256
 
     def __init__(self, device: str = "cpu", precision: str = "auto") -> None:
-        path = check_digest(
-            package_file(WEIGHTS_PACKAGE, WEIGHTS_FILE, WEIGHTS_PACKAGE), WEIGHTS_SHA256, WEIGHTS_PACKAGE
-        )
+        path = verified(weights_file(WEIGHTS_PACKAGE, WEIGHTS_FILE, WEIGHTS_PACKAGE), WEIGHTS_SHA256, WEIGHTS_PACKAGE)
         try:
             file = read_q4_file(path.read_bytes(), self.shape, torch.device(device))
         except (OSError, ValueError, KeyError, struct.error) as error:

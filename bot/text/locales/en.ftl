@@ -53,6 +53,7 @@ why-name = It is a name. Names are only shown.
 why-title = It is a title. Titles are only shown.
 why-quoted = The author only quotes it. I never punish for a quote.
 why-stand-in = The stand-in model scored it. I never punish by its scores.
+why-language = I am not good enough at this language, so I only show it.
 why-old = I read it more than an hour late, so I only show it.
 why-disguised = I see it only after undoing a disguise, so I only show it.
 why-moderator = A moderator wrote it, so I only show it.
@@ -163,6 +164,19 @@ explain-part = This part decided:
 explain-near = { $share } % alike, called { $label } by a moderator:
 explain-verdict = { $probabilities }.
 explain-kind = Kind: { $kind }.
+explain-language = Language: { $language ->
+    [ar] Arabic
+    [de] German
+    [es] Spanish
+    [fr] French
+    [it] Italian
+    [nl] Dutch
+    [pl] Polish
+    [pt] Portuguese
+    [ru] Russian
+    [und] unclear
+   *[other] { $language }
+  }.
 explain-not-stored = I have not read this message before: scored now, nothing is kept.
 explain-nothing = There is no text in it that I read.
 

@@ -87,6 +87,14 @@ def test_a_stand_in_model_never_punishes() -> None:
     assert decide(said("x"), verdict(0.99), Standing(), ENFORCE, may_punish=False).actions == (Alert(),)
 
 
+def test_a_language_that_is_not_read_well_is_never_punished() -> None:
+    """The verdict alerts, and says why."""
+    decision = decide(said("x"), replace(verdict(0.99), language="sw", acts=False), Standing(), ENFORCE)
+    assert (decision.band, decision.actions, decision.flags) == (Band.ALERT, (Alert(),), ("language",))
+    assert decision.reason.endswith("in language sw: only shown")
+    assert decide(said("x"), replace(verdict(0.99), language="de"), Standing(), ENFORCE).band is Band.ACTION
+
+
 def test_strikes_escalate() -> None:
     """The third message acted on also brings a timeout, a later one a ban where the policy says so."""
     policy = ENFORCE.model_copy(update={"strikes": Strikes(timeout_at=3, ban_at=5)})

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from model.base import BaseNotFound, ReadsSpans
 from model.classifier import AdapterRejected, Item
 from model.encoder import e5
-from model.encoder.base import check_digest, package_file
+from model.encoder.base import verified, weights_file
 from model.encoder.e5 import E5, WEIGHTS_FILE, WEIGHTS_PACKAGE, WEIGHTS_SHA256
 from model.encoder.q4_file import Q4File, decode, read_q4_file
 from model.labels import LABELS
@@ -54,7 +54,7 @@ def exact() -> E5:
 
 @pytest.fixture(scope="module")
 def file() -> Q4File:
-    path = package_file(WEIGHTS_PACKAGE, WEIGHTS_FILE, WEIGHTS_PACKAGE)
+    path = weights_file(WEIGHTS_PACKAGE, WEIGHTS_FILE, WEIGHTS_PACKAGE)
     return read_q4_file(path.read_bytes(), E5.shape, torch.device("cpu"))
 
 
@@ -169,7 +169,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     """A file with another hash is not read."""
     (tmp_path / WEIGHTS_FILE).write_bytes(b"E5S1 something else")
     with pytest.raises(BaseNotFound, match="SHA-256"):
-        check_digest(tmp_path / WEIGHTS_FILE, WEIGHTS_SHA256, WEIGHTS_PACKAGE)
+        verified(tmp_path / WEIGHTS_FILE, WEIGHTS_SHA256, WEIGHTS_PACKAGE)
     with pytest.raises(ValueError, match="E5S1"):
         read_q4_file(b"something else", E5.shape, torch.device("cpu"))
 

@@ -1,0 +1,84 @@
+"""Two bases side by side: one reads English, the other reads all other languages.
+
+A text whose language cannot be told, because it is too short, counts as English.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict, classify_places
+from model.languages import ACTING, foreign_language
+
+
+class ByLanguage:
+    """A `Classifier` over two. `other_adapter` names the adapter of the base for other languages, whose names all begin
+    with `other_scope`; an item that names one already (an old case is explained) is read by that base.
+
+    A verdict of the other base has the text's language, and `acts` is False unless that language is one of `ACTING`.
+    While the other base fails, the first answers for it as a stand-in, and `trouble` says why.
+    """
+
+    def __init__(
+        self,
+        english: Classifier,
+        other: Classifier,
+        *,
+        other_adapter: str,
+        language_of: Callable[[str], str] = foreign_language,
+    ) -> None:
+        self._english = english
+        self._other = other
+        self._other_adapter = other_adapter
+        self._scope = other_adapter.partition("/")[0] + "/"
+        self._language_of = language_of
+        self.trouble = ""
+        """A sentence for moderators on why the base for other languages does not answer; "" while it does."""
+
+    async def classify(self, items: Sequence[Item]) -> list[Verdict]:
+        """One verdict per item, in order; raises the errors of the first base, and `Unscorable` of both."""
+        languages = [self._language_of(item.text) for item in items]
+        own = [item.adapter.startswith(self._scope) for item in items]
+        asked = [
+            replace(item, adapter=item.adapter if is_own else self._other_adapter, categories=())
+            if language or is_own
+            else item
+            for item, language, is_own in zip(items, languages, own, strict=True)
+        ]
+        others = [place for place, item in enumerate(asked) if item is not items[place] or own[place]]
+        verdicts = dict(zip(others, await self._read_others(items, asked, others), strict=True))
+        rest = [place for place in range(len(items)) if place not in verdicts]
+        verdicts |= dict(zip(rest, await classify_places(self._english, items, rest), strict=True))
+        return [
+            replace(verdicts[place], language=language, acts=language in ACTING) if language else verdicts[place]
+            for place, language in enumerate(languages)
+        ]
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Vectors of the base that reads each text; those of different bases are similar by chance only."""
+        places = [place for place, text in enumerate(texts) if self._language_of(text)]
+        try:
+            vectors = dict(zip(places, await self._embed(self._other, texts, places), strict=True))
+        except Unavailable:
+            vectors = {}
+        rest = [place for place in range(len(texts)) if place not in vectors]
+        vectors |= dict(zip(rest, await self._embed(self._english, texts, rest), strict=True))
+        return [vectors[place] for place in range(len(texts))]
+
+    async def _read_others(self, items: Sequence[Item], asked: Sequence[Item], places: Sequence[int]) -> list[Verdict]:
+        """The other base's verdicts, or a stand-in's while it fails."""
+        try:
+            verdicts = await classify_places(self._other, asked, places)
+        except (AdapterRejected, Unavailable) as error:
+            self.trouble = f"The model for other languages does not answer ({error}). Only English is acted on."
+            first = [replace(item, adapter=self._first_adapter(items)) for item in items]
+            return [replace(v, stand_in=True) for v in await classify_places(self._english, first, places)]
+        if places:
+            self.trouble = ""
+        return verdicts
+
+    def _first_adapter(self, items: Sequence[Item]) -> str:
+        return next((item.adapter for item in items if not item.adapter.startswith(self._scope)), "")
+
+    @staticmethod
+    async def _embed(classifier: Classifier, texts: Sequence[str], places: Sequence[int]) -> list[list[float]]:
+        return await classifier.embed([texts[place] for place in places]) if places else []
