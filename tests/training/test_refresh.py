@@ -18,14 +18,14 @@ from torch import Tensor
 
 from bot.domain.decision import Band, Decision
 from bot.store import Sealer, Store
-from model.adapters.registry import SHIPPED, Registry, read_manifest, read_weights
+from model.adapters.registry import SHIPPED, Registry, open_registry, read_manifest, read_weights
 from model.labels import LABELS, Label
 from model.norms import PLAIN_NORM, Norm
 from tests.conftest import said, verdict
 from training import refresh as module
 from training import refresh_run
 from training.community_checks import community_checks
-from training.corrections import Correction, Snapshot
+from training.corrections import Correction, Snapshot, read_corrections
 from training.examples import Example
 from training.gate import Judgement
 from training.prevalence import Prevalence
@@ -162,6 +162,21 @@ async def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
     with module.lock_adapters(tmp_path / "adapters"):
         done = run("training.refresh", *options)
     assert done.returncode == 2 and "another refresh is under way" in done.stderr
+
+
+async def test_each_base_learns_what_it_reads(tmp_path: Path) -> None:
+    """Ten Russian corrections and one in English: the base for other languages learns the ten, the other the one."""
+    russian = [(f"ну ты и валенок номер {n}, опять всё проспал", Label.NEUTRAL) for n in range(10)]
+    options = await correction_examples(tmp_path, [*russian, (JARGON.format(1), Label.NEUTRAL)])
+    done = run("training.refresh", *options, "--base", "e5", "--replay-rows", "60")
+    assert done.returncode == 0, done.stderr
+    said_of_it = " ".join(done.stderr.split())
+    assert "10 of 10 corrections are answered as you said" in said_of_it
+    assert "1 in a language that another base reads" in said_of_it
+    registry = open_registry("e5", tmp_path / "adapters")
+    assert len(read_manifest(registry.folder(registry.current())).examples) == 10
+    snapshot = read_corrections(tmp_path / "d.db", tmp_path / "key")
+    assert [each.example.text for each in snapshot.read_by("minilm").corrections] == [JARGON.format(1)]
 
 
 async def test_without_a_basis_there_is_nothing_to_learn(tmp_path: Path) -> None:

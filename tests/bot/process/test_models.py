@@ -17,7 +17,7 @@ from bot.config import BadConfig, Config, Model, Service, read_config
 from bot.domain.case import Journalled
 from bot.domain.policy import Mode, Policy
 from bot.process import models
-from model.adapters.registry import SHIPPED_FOLDER
+from model.adapters.registry import SHIPPED, SHIPPED_FOLDER, read_manifest
 from model.classifier import AdapterRejected
 from model.gptj.files import MINI_FOLDER
 from tests.bot.signed_in import link, operator
@@ -78,6 +78,27 @@ async def test_mini_runs_the_whole_bot(tmp_path: Path) -> None:
             await page.goto(link(running))
             await expect(page.get_by_test_id("two-stages")).to_contain_text("of 1 audited ones 0 were harmful")
             await browser.close()
+
+
+async def test_other_languages_have_a_base_of_their_own(tmp_path: Path) -> None:
+    """Its process starts with the first message that is not English; while it fails, nothing is punished."""
+    async with service(configured(tmp_path)) as running:
+        await running.parts.pipeline.set_policy("try-out", Policy(mode=Mode.ENFORCE))
+        assert (await says(running, RUDE)).adapter == f"global/{read_manifest(SHIPPED).version}"
+        row = await says(running, "Ausländer sind Ungeziefer, man sollte sie alle erschießen")
+        assert row.adapter == f"e5/{read_manifest(SHIPPED_FOLDER / 'e5').version}"
+        assert row.decision.label == "hate" and row.decision.band == "action"
+        row = await says(running, "Kommt ihr heute Abend mit ins Kino?")
+        assert row.decision.band == "clear" and row.adapter.startswith("e5/")
+        row = await says(running, "დღეს კარგი ამინდია, წავიდეთ სასეირნოდ")
+        assert row.adapter.startswith("e5/") and row.decision.band != "action"
+
+
+async def test_without_the_second_base_only_english_is_read(tmp_path: Path) -> None:
+    """other_languages = "off" """
+    async with service(configured(tmp_path, other_languages="off")) as running:
+        row = await says(running, "დღეს კარგი ამინდია, წავიდეთ სასეირნოდ")
+        assert row.decision.unread_script == "Georgian" and not row.adapter.startswith("e5/")
 
 
 async def test_a_missing_folder_and_a_killed_process_are_stood_in_for(
