@@ -7,6 +7,7 @@ written for this project. `training/data/languages.csv`, for judging only, share
 
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,8 @@ TEMPLATE = "template"
 ENGLISH_ROWS, FEW_ENGLISH_ROWS = 10_000, 3_000
 """English texts of the two stages; the many English templates of hate and its look-alikes are a third of them."""
 SENTENCES, FEW_SENTENCES, REPLAYED_SENTENCES = 8_000, 3_000, 1_000
+TRANSLITERATED_PER_LABEL = 700
+RUSSIAN = ("rudetoxifier", "mera-rudetox", "mera-rutie")
 HANDWRITTEN = Path(__file__).with_name("data") / "languages.csv"
 
 
@@ -54,13 +57,20 @@ def mix_with_english(data: Path, first_stage: Sequence[Example], second_stage: S
     learned, tune, tests = split_languages(data / "other_languages.csv.gz")
     russian = [e for e in learned if e.source.startswith("mera") and e.label is Label.NEUTRAL]
     everything = [*learned, *plainer(russian, seed=1)]
+    sentences = language_sentences(FEW_SENTENCES, seed=2)
+    in_russian = [e for e in everything if e.source in RUSSIAN] + sentences
     chance = random.Random(1)  # noqa: S311 - a reproducible sample, not a secret
     return Mixture(
-        [*chance.sample(list(first_stage), ENGLISH_ROWS), *everything, *language_sentences(SENTENCES, seed=1)],
+        [
+            *chance.sample(list(first_stage), ENGLISH_ROWS),
+            *everything,
+            *language_sentences(SENTENCES, seed=1, all_classes=False),
+        ],
         [
             *chance.sample(list(second_stage), FEW_ENGLISH_ROWS),
             *chance.sample(everything, len(everything) // 4),
-            *language_sentences(FEW_SENTENCES, seed=2),
+            *sentences,
+            *transliterated(chance.sample(in_russian, len(in_russian)), TRANSLITERATED_PER_LABEL),
         ],
         tune,
         tests,
@@ -68,14 +78,16 @@ def mix_with_english(data: Path, first_stage: Sequence[Example], second_stage: S
     )
 
 
-def language_sentences(count: int, seed: int) -> list[Example]:
-    """Makes about `count` different sentences, evenly by language and class; their source is `template`."""
+def language_sentences(count: int, seed: int, *, all_classes: bool = True) -> list[Example]:
+    """Makes about `count` different sentences, evenly by language and class; their source is `template`. Without
+    `all_classes` greetings and more mentions of groups, which only the second stage needs, are left out."""
     chance = random.Random(seed)  # noqa: S311 - a reproducible sample, not a secret
     data: dict[str, Any] = json.loads(TEMPLATES_FILE.read_text(encoding="utf-8"))
     made: list[Example] = []
     for language in data["languages"].values():
         words: Mapping[str, Sequence[str]] = language["words"]
-        classes: Mapping[str, Sequence[str]] = language["classes"]
+        left_out = () if all_classes else data["second_stage_only"]
+        classes: dict[str, list[str]] = {n: t for n, t in language["classes"].items() if n not in left_out}
         wanted = max(1, count // len(data["languages"]) // len(classes))
         for name, templates in classes.items():
             votes = tuple(data["votes"].get(name, ()))
@@ -151,6 +163,24 @@ def measure_by_language(base: Base, adapter: str, temperature: float) -> dict[st
             of_kind = [score > 0.5 for _, score, e in rows if (e.label is not Label.NEUTRAL) is harmful]
             figures[f"{language}: {kind} flagged"] = sum(of_kind) / max(1, len(of_kind))
     return figures
+
+
+def transliterated(examples: Sequence[Example], per_label: int) -> list[Example]:
+    """The Russian examples in Latin letters, as people write who have no Russian keyboard; the first of each label."""
+    made: dict[Label, list[Example]] = {label: [] for label in Label}
+    for example in examples:
+        if _CYRILLIC.search(example.text) and len(made[example.label]) < per_label:
+            made[example.label].append(replace(example, text=example.text.lower().translate(_LATIN_LETTERS)))
+    return [example for of_label in made.values() for example in of_label]
+
+
+_CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
+_LATIN_LETTERS = str.maketrans(
+    {
+        **dict(zip("абвгдеёзийклмнопрстуфхцыэ", "abvgdeeziyklmnoprstufhcye", strict=True)),
+        **{"ж": "zh", "ч": "ch", "ш": "sh", "щ": "sch", "ю": "yu", "я": "ya", "ъ": "", "ь": ""},
+    }
+)
 
 
 def _styled(text: str, chance: random.Random) -> str:
