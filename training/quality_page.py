@@ -1,10 +1,10 @@
 """Writes the page "how good is it, where is it wrong" about a shipped adapter.
 
-    python -m training.quality_page --data ../shared/data [--base minilm] [--out docs/quality.md]
+    python -m training.quality_page --data ../shared/data [--out docs/quality.md]
 
 All texts are held out from training: lines written by hand, sentences from templates and groups that were never
-trained on, and public data. They are scored as the service scores a message's words, at a new community's thresholds.
-Each share has its 95 % interval.
+trained on, and public data. They are scored as the service scores a message's words, each by the base that reads its
+language, at a new community's thresholds. Each share has its 95 % interval.
 """
 
 import argparse
@@ -20,7 +20,9 @@ from rich.console import Console
 from torch import Tensor
 
 from model.adapters.registry import SHIPPED_FOLDER
+from model.choice import E5, EMBEDDED
 from model.labels import LABELS, Label
+from model.languages import ACTING, foreign_language
 from model.open import open_base
 from model.plots import curves_plot, reliability_plot
 from model.presets import PRESET_THRESHOLDS, Thresholds
@@ -28,11 +30,12 @@ from model.quality import Metrics, wilson_interval
 from model.serving.scorer import attach_adapter
 from training import counterfactuals
 from training.attached_adapter import AttachedAdapter
-from training.evaluation import measure
+from training.evaluation import area_under_curve, measure
 from training.examples import Example
 from training.hate_recall import share_reaching
+from training.languages import read_languages
 from training.samples import read_everyday, read_handwritten
-from training.ship import VERSIONS, split_data
+from training.ship import split_data
 
 PAGE = Path("docs/quality.md")
 ORDINARY_SOURCE = "goemotions_neu"
@@ -147,35 +150,75 @@ def recall_curve(ordinary: Scored, harmful: Scored) -> list[tuple[float, float]]
     ]
 
 
+class Served:
+    """The shipped adapters of both embedded bases, and which of them reads a text."""
+
+    def __init__(self, english: AttachedAdapter, other: AttachedAdapter) -> None:
+        self._english, self._other = english, other
+        self.versions = [each.manifest.version for each in (english, other)]
+
+    def score(self, examples: Sequence[Example]) -> Scored:
+        """The texts with the probabilities of the adapter that reads each."""
+        rows = torch.zeros(len(examples), len(LABELS))
+        foreign = [bool(foreign_language(example.text)) for example in examples]
+        for adapter, is_read in ((self._english, False), (self._other, True)):
+            places = [n for n, is_foreign in enumerate(foreign) if is_foreign is is_read]
+            if places:
+                rows[places] = adapter.probabilities([examples[n] for n in places])
+        return Scored(examples, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageRow:
+    """The hand-written lines of one language, and the area under the curve of harm against harmless lines."""
+
+    language: str
+    acts: bool
+    area: float
+    harmless: Slice
+    harmful: Slice
+
+
+def language_rows(scored: Scored, thresholds: Thresholds) -> list[LanguageRow]:
+    """A row for each language of lines whose source is "language: kind"."""
+    names = [example.source.partition(":")[0] for example in scored.examples]
+    rows = []
+    for name in dict.fromkeys(names):
+        lines = scored.of([n for n, language in enumerate(names) if language == name])
+        found = slices(lines, [name] * len(lines.examples), thresholds)
+        harm = (1 - lines.probabilities[:, LABELS.index(Label.NEUTRAL)]).tolist()
+        area = area_under_curve(harm, [example.label is not Label.NEUTRAL for example in lines.examples])
+        rows.append(LanguageRow(name, name in ACTING, area, found["harmless"][0], found["harmful"][0]))
+    return rows
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 when the page was written."""
     parser = argparse.ArgumentParser(
         prog="python -m training.quality_page", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--base", choices=VERSIONS, default="minilm")
-    parser.add_argument("--adapter", type=Path, help="its folder; the shipped one if left out")
     parser.add_argument("--out", type=Path, default=PAGE)
     options = parser.parse_args(arguments)
-    base = open_base(options.base)
-    manifest = attach_adapter(base, "described", options.adapter or SHIPPED_FOLDER / options.base)
-    write_page(options.out, AttachedAdapter(base, "described", manifest), split_data(options.data)[3])
+    write_page(options.out, Served(_shipped(EMBEDDED), _shipped(E5)), split_data(options.data)[3])
     Console(stderr=True).print(f"{options.out} written", soft_wrap=True)
     return 0
 
 
-def write_page(path: Path, adapter: AttachedAdapter, tests: Mapping[str, Sequence[Example]]) -> None:
+def _shipped(name: str) -> AttachedAdapter:
+    base = open_base(name)
+    return AttachedAdapter(base, "shipped", attach_adapter(base, "shipped", SHIPPED_FOLDER / name))
+
+
+def write_page(path: Path, served: Served, tests: Mapping[str, Sequence[Example]]) -> None:
     """Scores all sets and writes the page with its plots beside it."""
-
-    def score(examples: Sequence[Example]) -> Scored:
-        return Scored(examples, adapter.probabilities(examples))
-
-    everyday, handwritten = score(read_everyday()), score(read_handwritten())
+    everyday, handwritten = served.score(read_everyday()), served.score(read_handwritten())
     own = counterfactuals.development_sentences(1500, seed=3)
-    templates, davidson = score([example for _, example in own]), score(tests["davidson"])
-    ordinary = score([example for example in tests["mix"] if example.source == ORDINARY_SOURCE])
+    templates, davidson = served.score([example for _, example in own]), served.score(tests["davidson"])
+    mix = served.score(tests["mix"])
+    ordinary = mix.of([n for n, example in enumerate(mix.examples) if example.source == ORDINARY_SOURCE])
     standard, rows = PRESET_THRESHOLDS["standard"], preset_rows(ordinary, everyday, davidson)
-    measured = {"Davidson's tweets": _metrics(davidson), "all public sets": _metrics(score(tests["mix"]))}
+    measured = {"Davidson's tweets": _metrics(davidson), "all public sets": _metrics(mix)}
     curves = {
         name: recall_curve(ordinary, harmful)
         for name, harmful in (
@@ -193,11 +236,12 @@ def write_page(path: Path, adapter: AttachedAdapter, tests: Mapping[str, Sequenc
     for name, image in plots.items():
         path.with_name(f"{path.stem}-{name}.png").write_bytes(base64.b64decode(image.partition(",")[2]))
     page = _PAGE.render(
-        version=adapter.manifest.version,
+        versions=served.versions,
         rows=rows,
         everyday=slices(everyday, [example.source for example in everyday.examples], standard),
         templates=slices(templates, [name for name, _ in own], standard),
         handwritten=slices(handwritten, [example.source for example in handwritten.examples], standard),
+        languages=language_rows(served.score(read_languages()), standard),
         measured=measured,
         labels=LABELS,
         recalls=_recalls,
@@ -229,9 +273,10 @@ _MARKDOWN = jinja2.Environment(  # noqa: S701 - no HTML
 _PAGE = _MARKDOWN.from_string("""\
 # How good is it, where is it wrong
 
-`python -m training.quality_page` writes this page; it describes the embedded model's adapter **{{ version }}**. No text
-here was trained on. *Shown* is the share that moderators see a card for, *acted on* the share that a new community in
-enforce mode would act on. In brackets is the 95 % interval: with few texts it is wide.
+`python -m training.quality_page` writes this page; it describes the adapters **{{ versions[0] }}**, which reads
+English, and **{{ versions[1] }}**, which reads other languages. No text here was trained on. *Shown* is the share that
+moderators see a card for, *acted on* the share that a new community in enforce mode would act on. In brackets is the
+95 % interval: with few texts it is wide.
 
 ## Presets
 
@@ -272,6 +317,20 @@ With one threshold for all harm and at most {{ few }} false alerts in 1,000, the
 {{ table("Everyday chat, written by hand", everyday) }}
 {{ table("Difficult sentences, written by hand", handwritten) }}
 {{ table("Difficult sentences from templates", templates) }}
+## Other languages
+
+Lines written by hand, thirty to forty in each language: small samples. The area under the curve says how often a
+harmful line scores above a harmless one. In any other language the bot shows what reaches a threshold and never acts;
+in a script that it has no pieces for, a message is *not read*.
+
+| language | acts | area under the curve | harmless lines | shown | acted on | harmful lines | shown | acted on |
+|---|---|--:|--:|--:|--:|--:|--:|--:|
+{% for row in languages %}
+| {{ row.language }} | {{ "yes" if row.acts else "no" }} | {{ "%.3f"|format(row.area) }} | {{ row.harmless.texts }} \
+| {{ row.harmless.share(row.harmless.shown) }} | {{ row.harmless.share(row.harmless.acted) }} \
+| {{ row.harmful.texts }} | {{ row.harmful.share(row.harmful.shown) }} | {{ row.harmful.share(row.harmful.acted) }} |
+{% endfor %}
+
 ## Public data
 
 | set | texts | balanced accuracy | macro-F1 | calibration error{% for label in labels %} | of {{ label }} called so\

@@ -72,7 +72,7 @@ async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path)
 
 async def test_a_pair_in_a_trusted_community_is_stopped_by_the_slurs(tmp_path: Path) -> None:
     """The same corrections in a trusted community are refused, because fewer slurs are acted on."""
-    options = await agreed(tmp_path, OUTSIDE, slurs_called_neutral(30))
+    options = await agreed(tmp_path, OUTSIDE, slurs_called_neutral(90))
     done = run("training.refresh", *options, "--trusted", OUTSIDE, "--replay-rows", "60")
     told = " ".join(done.stderr.split())
     registry = Registry(tmp_path / "adapters", SHIPPED)

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.adapters.registry import SHIPPED, read_manifest
+from model.adapters.registry import SHIPPED_FOLDER, read_manifest
+from model.choice import E5, EMBEDDED
 from model.labels import Label
 from model.presets import PRESET_THRESHOLDS
 from training.examples import Example
-from training.quality_page import PAGE, Scored, preset_rows, recall_curve, slices, write_page
+from training.quality_page import PAGE, Scored, Served, language_rows, preset_rows, recall_curve, slices, write_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,12 +65,30 @@ def test_the_curve_rises() -> None:
     assert curve == sorted(curve) and curve[0][0] < curve[-1][0] and curve[-1][1] == 1.0
 
 
+def test_languages_are_rows_of_their_own() -> None:
+    """Lines of each language are counted apart, and the area is of harm against harmless lines."""
+    lines = scored(
+        ("de: greeting", Label.NEUTRAL, 0.1, 0.1),
+        ("de: threat", Label.HATE, 0.9, 0.05),
+        ("fi: greeting", Label.NEUTRAL, 0.9, 0.05),
+        ("fi: insult", Label.OFFENSIVE, 0.1, 0.1),
+    )
+    german, finnish = language_rows(lines, PRESET_THRESHOLDS["standard"])
+    assert (german.language, german.acts, german.area, german.harmless.shown, german.harmful.acted) == (
+        "de", True, 1.0, 0, 1,
+    )  # fmt: skip
+    assert (finnish.language, finnish.acts, finnish.area, finnish.harmless.acted) == ("fi", False, 0.0, 1)
+
+
 class StubAdapter:
     """Calls a text hate by its length: the page is about counting."""
 
-    manifest = SimpleNamespace(version="stub-1")
+    def __init__(self, version: str) -> None:
+        self.manifest = SimpleNamespace(version=version)
+        self.asked: list[str] = []
 
     def probabilities(self, examples: Sequence[Example]) -> Tensor:
+        self.asked += [example.text for example in examples]
         hate = torch.tensor([min(0.9, len(example.text) / 200) for example in examples])
         return torch.stack([hate, (1 - hate) / 4, 3 * (1 - hate) / 4], 1)
 
@@ -78,12 +97,24 @@ def test_the_page_is_written_with_its_plots(tmp_path: Path) -> None:
     """All sections are there, each table row has its cells, and the plots are images."""
     ordinary = [Example("x" * n, Label.NEUTRAL, "goemotions_neu") for n in range(30)]
     tweets = [Example("x" * n, list(Label)[n % 3], "davidson") for n in range(30)]
-    write_page(tmp_path / "docs" / "page.md", StubAdapter(), {"davidson": tweets, "mix": ordinary})  # type: ignore[arg-type]
+    english, other = StubAdapter("stub-1"), StubAdapter("stub-2")
+    served = Served(english, other)  # type: ignore[arg-type]
+    write_page(tmp_path / "docs" / "page.md", served, {"davidson": tweets, "mix": ordinary})
     page = (tmp_path / "docs" / "page.md").read_text()
-    for said in ("**stub-1**", "| relaxed |", "| strict |", "self-harm abuse", "| coded hate |", "all public sets"):
+    for said in (
+        "**stub-1**",
+        "| relaxed |",
+        "| strict |",
+        "self-harm abuse",
+        "| coded hate |",
+        "all public sets",
+        "**stub-2**",
+        "| ru | yes |",
+    ):
         assert said in page
     tables = [line for line in page.splitlines() if line.startswith("|")]
-    assert len(tables) > 60 and {line.count("|") for line in tables} == {5, 9}
+    assert len(tables) > 60 and {line.count("|") for line in tables} == {5, 9, 10}
+    assert len(other.asked) > 150 and not set(english.asked) & set(other.asked)
     for name in ("curve", "calibration"):
         assert (tmp_path / "docs" / f"page-{name}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -92,6 +123,7 @@ def test_the_page_is_written_with_its_plots(tmp_path: Path) -> None:
 def test_the_page_in_the_documents_is_of_what_serves(name: str) -> None:
     """Whoever ships an adapter writes the page again."""
     page = (ROOT / PAGE).read_text()
-    assert f"**{read_manifest(SHIPPED).version}**" in page and name in page and (ROOT / PAGE).with_name(name).is_file()
+    assert all(f"**{read_manifest(SHIPPED_FOLDER / base).version}**" in page for base in (EMBEDDED, E5))
+    assert name in page and (ROOT / PAGE).with_name(name).is_file()
     standard = PRESET_THRESHOLDS["standard"]
     assert f"| standard | {standard.alert_at[Label.HATE]} / {standard.act_at[Label.HATE]}, " in page
