@@ -70,13 +70,15 @@ async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path)
     assert registry.communities() == []
 
 
-async def test_a_pair_in_a_trusted_community_is_stopped_by_the_slurs(tmp_path: Path) -> None:
-    """The same corrections in a trusted community are refused, because fewer slurs are acted on."""
-    options = await agreed(tmp_path, OUTSIDE, slurs_called_neutral(90))
+async def test_a_pair_in_a_trusted_community_is_stopped(tmp_path: Path) -> None:
+    """The same corrections in a trusted community are refused: a step that learns them acts on fewer slurs, and a
+    smaller one hardly learns them. `benchmarks.poisoning` has more of them, in one refresh and in ten."""
+    options = await agreed(tmp_path, OUTSIDE, slurs_called_neutral(30))
     done = run("training.refresh", *options, "--trusted", OUTSIDE, "--replay-rows", "60")
     told = " ".join(done.stderr.split())
     registry = Registry(tmp_path / "adapters", SHIPPED)
-    assert ("slurs acted on: " in told or "slurs in tweets acted on: " in told) and "instead of" in told, told
+    reasons = ("slurs acted on: ", "slurs in tweets acted on: ", "more are answered as you said", "no more than before")
+    assert done.returncode == module.REFUSED and any(reason in told for reason in reasons), told
     assert same_weights(registry.folder(registry.current()), SHIPPED)
 
 
