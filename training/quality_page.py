@@ -34,8 +34,8 @@ from training.evaluation import area_under_curve, measure
 from training.examples import Example
 from training.hate_recall import share_reaching
 from training.languages import read_languages
+from training.public_data import split_data
 from training.samples import read_everyday, read_handwritten
-from training.ship import split_data
 
 PAGE = Path("docs/quality.md")
 ORDINARY_SOURCE = "goemotions_neu"
@@ -84,18 +84,24 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Texts and their (N, 3) probabilities."""
+    """Texts, their (N, 3) probabilities, and whether their language is one in which the bot acts."""
 
     examples: Sequence[Example]
     probabilities: Tensor
+    acts: Sequence[bool]
 
     def of(self, rows: Sequence[int]) -> "Scored":
         """Some of them."""
-        return Scored([self.examples[n] for n in rows], self.probabilities[list(rows)])
+        return Scored([self.examples[n] for n in rows], self.probabilities[list(rows)], [self.acts[n] for n in rows])
 
-    def count(self, thresholds: Mapping[Label, float]) -> int:
-        """How many reach a threshold."""
-        return round(share_reaching(self.probabilities, thresholds) * len(self.examples)) if self.examples else 0
+    def counts(self, thresholds: Thresholds) -> tuple[int, int]:
+        """(how many are shown, how many are acted on)."""
+        acting = self.of([n for n, acts in enumerate(self.acts) if acts])
+        pairs = ((self, thresholds.alert_at), (acting, thresholds.act_at))
+        shown, acted = (
+            round(share_reaching(of.probabilities, at) * len(of.examples)) if of.examples else 0 for of, at in pairs
+        )
+        return shown, acted
 
     def labelled(self, *labels: Label) -> "Scored":
         """Those with one of these labels."""
@@ -109,8 +115,8 @@ def slices(scored: Scored, names: Sequence[str], thresholds: Thresholds) -> dict
         rows = [n for n, of_text in enumerate(names) if of_text == name]
         for harm, labels in (("harmless", [Label.NEUTRAL]), ("harmful", [Label.HATE, Label.OFFENSIVE])):
             if (part := scored.of(rows).labelled(*labels)).examples:
-                counts = part.count(thresholds.alert_at), part.count(thresholds.act_at)
-                found[harm].append(Slice(_WORDS.get(name, name.replace("_", " ")), len(part.examples), *counts))
+                words = _WORDS.get(name, name.replace("_", " "))
+                found[harm].append(Slice(words, len(part.examples), *part.counts(thresholds)))
     return found
 
 
@@ -137,7 +143,7 @@ def preset_rows(ordinary: Scored, everyday: Scored, davidson: Scored) -> list[Pr
     threats = everyday.of([n for n, e in enumerate(everyday.examples) if e.source in ("threat", "self-harm abuse")])
     sets = (ordinary, harmless, threats, davidson.labelled(Label.HATE), davidson.labelled(Label.OFFENSIVE))
     return [
-        PresetRow(name, *(Slice("", len(one.examples), one.count(at.alert_at), one.count(at.act_at)) for one in sets))
+        PresetRow(name, *(Slice("", len(one.examples), *one.counts(at)) for one in sets))
         for name, at in PRESET_THRESHOLDS.items()
     ]
 
@@ -157,15 +163,26 @@ class Served:
         self._english, self._other = english, other
         self.versions = [each.manifest.version for each in (english, other)]
 
+    @classmethod
+    def shipped(cls) -> "Served":
+        """Opens both."""
+        bases = [(name, open_base(name)) for name in (EMBEDDED, E5)]
+        return cls(
+            *(
+                AttachedAdapter(base, "shipped", attach_adapter(base, "shipped", SHIPPED_FOLDER / name))
+                for name, base in bases
+            )
+        )
+
     def score(self, examples: Sequence[Example]) -> Scored:
         """The texts with the probabilities of the adapter that reads each."""
         rows = torch.zeros(len(examples), len(LABELS))
-        foreign = [bool(foreign_language(example.text)) for example in examples]
-        for adapter, is_read in ((self._english, False), (self._other, True)):
-            places = [n for n, is_foreign in enumerate(foreign) if is_foreign is is_read]
+        languages = [foreign_language(example.text) for example in examples]
+        for adapter, reads_foreign in ((self._english, False), (self._other, True)):
+            places = [n for n, language in enumerate(languages) if bool(language) is reads_foreign]
             if places:
                 rows[places] = adapter.probabilities([examples[n] for n in places])
-        return Scored(examples, rows)
+        return Scored(examples, rows, [not language or language in ACTING for language in languages])
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +217,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=PAGE)
     options = parser.parse_args(arguments)
-    write_page(options.out, Served(_shipped(EMBEDDED), _shipped(E5)), split_data(options.data)[3])
+    write_page(options.out, Served.shipped(), split_data(options.data)[3])
     Console(stderr=True).print(f"{options.out} written", soft_wrap=True)
     return 0
-
-
-def _shipped(name: str) -> AttachedAdapter:
-    base = open_base(name)
-    return AttachedAdapter(base, "shipped", attach_adapter(base, "shipped", SHIPPED_FOLDER / name))
 
 
 def write_page(path: Path, served: Served, tests: Mapping[str, Sequence[Example]]) -> None:

@@ -6,7 +6,8 @@ Two stages: first all sources and our own sentences, to learn hate and its harml
 data at a lower rate, because other sources draw the line between hate and offence elsewhere and Davidson's line is the
 target. With `--start` the first stage continues from an adapter's weights and takes one pass instead of 1.7; with
 `--finish` it is left out. With `--average` the mean of the result's and of another adapter's weights is shipped. Writes
-`model/shipped/minilm/` and `training/data/{replay,heldout}.csv.gz`. It takes about half an hour on one core.
+`model/shipped/minilm/`, `training/data/{replay,heldout}.csv.gz` and the page on how good it is (`docs/quality.md`). It
+takes about half an hour on one core.
 
 `e5` learns in the same two stages, from fewer English texts and, beside them, from those of `training.languages`.
 `mini` was pretrained on all sources except Davidson's, so its adapter needs only the second stage.
@@ -14,7 +15,7 @@ target. With `--start` the first stage continues from an adapter's weights and t
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ from model.open import open_base
 from model.serving.scorer import read_adapter
 from training import counterfactuals, languages
 from training.evaluation import area_under_curve, flagged_by_slice, flagged_share, measure
-from training.examples import Example, draw_balanced, exclude_texts, read_examples, split
+from training.examples import Example
+from training.public_data import split_data
+from training.quality_page import PAGE, Served, write_page
 from training.samples import read_everyday, read_handwritten, read_held_out, write_language_samples, write_samples
 from training.train import TrainedAdapter, calibrate, progress_bar, save_adapter, train
 from training.training_loop import Recipe, TrainingHistory, compute_logits
@@ -43,11 +46,6 @@ BROAD_RECIPE = Recipe(
 )
 CONTINUED_RECIPE = replace(BROAD_RECIPE, epochs=1.0, learning_rate=3e-4)
 FINISH_RECIPE = replace(BROAD_RECIPE, epochs=1.0, learning_rate=2e-4, head_learning_rate=3e-4)
-MORE_PER_LABEL = {"hatemoji": 2000}
-"""Texts of each label from sources that teach what no other does: HatemojiBuild has the emoji."""
-HARMLESS_ROWS = {"goemotions_neu": 5000, "paradetox_neu": 1500, "edos_neu": 1000, "ghc": 500}
-HATE_REPEATS = 4
-"""Repetitions of Davidson's hateful texts, 5 % of its rows, so that they weigh as much as its other labels."""
 MINI_RECIPE = Recipe(epochs=1.0, batch_rows=24, learning_rate=6e-4, max_tokens=96, balance=False)
 E5_RECIPE = replace(BROAD_RECIPE, epochs=1.0, max_tokens=64)
 E5_FINISH_RECIPE = replace(FINISH_RECIPE, max_tokens=64)
@@ -110,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     named = VERSIONS[base.name]
     manifest = save_adapter(out, base, trained, learned, recipe, temperature, metrics, name=named, more=recipes)
     console.print(f"adapter {manifest.version} written to {out}", soft_wrap=True)
+    if out == SHIPPED_FOLDER / base.name and base.name in (EMBEDDED, E5):
+        write_page(PAGE, Served.shipped(), split_data(options.data)[3])
+        console.print(f"{PAGE} written", soft_wrap=True)
     return 0
 
 
@@ -137,52 +138,6 @@ def train_in_stages(
             last = train(base, examples, recipe, lora=begun.lora, start=trained.tensors or None, advance=advance)
         trained = replace(last, history=trained.history.followed_by(last.history))
     return trained
-
-
-def split_data(data: Path) -> tuple[list[Example], list[Example], list[Example], dict[str, list[Example]]]:
-    """(first stage, second stage, calibration, {name: test texts}); no test text is in the other parts."""
-    davidson = read_examples(data / "davidson.csv", "davidson")
-    mix = read_examples(data / "public_mix.csv.gz")
-    measuring = read_examples(data / "measuring_hate_speech.csv.gz")
-    davidson, davidson_test = split(davidson, 0.1, seed=11)
-    mix, mix_test = split(mix, 0.03, seed=11)
-    davidson, tune = split(davidson, 0.1, seed=12)
-    measuring, measuring_test = split(measuring, 0.05, seed=11)
-    held_out = [*davidson_test, *mix_test, *measuring_test, *tune]
-    davidson = draw_balanced(exclude_texts(davidson, held_out), 4200, seed=1)
-    davidson = [replace(example, votes=()) for example in davidson]
-    hateful = [example for example in davidson if example.label is Label.HATE]
-    davidson += hateful * (HATE_REPEATS - 1)
-    mix, measuring = exclude_texts(mix, held_out), exclude_texts(measuring, held_out)
-    broad = [*_of_each_source(mix, 1000, MORE_PER_LABEL), *_lighter(draw_balanced(measuring, 3000, seed=1))]
-    narrow = [*_of_each_source(mix, 200, {"hatemoji": 400}), *_lighter(draw_balanced(measuring, 500, seed=2))]
-    first_stage = [*davidson, *broad, *counterfactuals.training_sentences(28_000, seed=1)]
-    second_stage = [*davidson, *narrow, *_harmless(mix), *counterfactuals.training_sentences(14_000, seed=5)]
-    tests = {"davidson": davidson_test, "mix": mix_test, "measuring hate speech": measuring_test}
-    return first_stage, second_stage, draw_balanced(tune, 120, seed=1), tests
-
-
-def _harmless(mix: Sequence[Example]) -> list[Example]:
-    """Many harmless texts: in chat they are nearly all there is, and each false alert costs a moderator's time."""
-    return [
-        example
-        for source, rows in HARMLESS_ROWS.items()
-        for example in draw_balanced([e for e in mix if e.source == source and e.label is Label.NEUTRAL], rows, seed=3)
-    ]
-
-
-def _lighter(examples: Sequence[Example]) -> list[Example]:
-    """The examples with a smaller weight than Davidson's."""
-    return [replace(example, weight=0.7) for example in examples]
-
-
-def _of_each_source(mix: Sequence[Example], per_label: int, more: Mapping[str, int]) -> list[Example]:
-    """At most `per_label` texts of each label from each source, or `more` of some, lighter than Davidson's."""
-    drawn: list[Example] = []
-    for source in sorted({example.source for example in mix}):
-        of_source = [example for example in mix if example.source == source]
-        drawn += _lighter(draw_balanced(of_source, more.get(source, per_label), seed=1))
-    return drawn
 
 
 def correct_bias(base: Base, trained: TrainedAdapter, tune: Sequence[Example]) -> dict[str, Tensor]:
