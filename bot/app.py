@@ -54,6 +54,7 @@ from bot.store.private_folder import close_to_others
 from bot.store.retry import is_corruption, is_transient, leaves
 from model.adapters.registry import Registry
 from model.classifier import TRIAL, Item
+from model.languages import ACTING
 from model.normalize import load_tables
 from model.serving.batcher import Batcher
 from model.serving.coalescing import Coalescer
@@ -156,7 +157,7 @@ def _wired(
     )
     case_service = CaseService(store, pipeline, classifier, changed=case_changed)
     case_service.basis_of[chat.name] = chat.basis_of
-    conversation = Conversation(store, case_service, pipeline)
+    conversation = Conversation(store, case_service, pipeline, ACTING if config.model.has_two_bases else frozenset())
     follow(feed, events, pipeline.cap.is_paused)
     for platform in away:
         tell(platform, events)

@@ -1,6 +1,6 @@
 """Everything that people can ask: one object that each platform passes its questions to."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from bot.cases.service import CaseService
 from bot.conversation.case_answers import CaseAnswers
@@ -38,13 +38,18 @@ HELP = (
 
 
 class Conversation:
-    """The answers by subject, and `typed`: commands by name that need nothing of the platform but what was typed."""
+    """The answers by subject, and `typed`: commands by name that need nothing of the platform but what was typed.
 
-    def __init__(self, store: Store, cases: CaseService, pipeline: Pipeline) -> None:
+    `languages` are those that are acted on beside English.
+    """
+
+    def __init__(
+        self, store: Store, cases: CaseService, pipeline: Pipeline, languages: Collection[str] = frozenset()
+    ) -> None:
         silence = Silence()
         self.explain = Explain(store, cases, silence)
         self.cases = CaseAnswers(store, cases, pipeline, self.explain)
-        self.status = Status(store, pipeline)
+        self.status = Status(store, pipeline, languages)
         self.policy = PolicyAnswers(pipeline)
         self.report = Report(cases, silence)
         self.privacy = Privacy(store, cases.changed)

@@ -165,7 +165,7 @@ class Explain:
         lines += [] if is_stored else [context.say("explain-not-stored")]
         lines += [] if judged.decision.unread_script else [context.say("explain-verdict", probabilities=shares)]
         if language := judged.verdict.language:
-            lines.append(context.say("explain-language", language=language))
+            lines.append(context.say("explain-language", language=context.say("language-name", language=language)))
         lines += _lines(context, *explanation_lines(explanation, judged.decision, context.language))
         await context.tell(*lines)
 

@@ -1,5 +1,6 @@
 """Whether all is well: mode, model, the last day, where cards go, what does not work."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from bot.conversation.context import Markup, RequestContext
@@ -15,9 +16,10 @@ MOST_MISSING = 10
 class Status:
     """/status."""
 
-    def __init__(self, store: Store, pipeline: Pipeline) -> None:
+    def __init__(self, store: Store, pipeline: Pipeline, languages: Collection[str] = frozenset()) -> None:
         self._store = store
         self._pipeline = pipeline
+        self._languages = languages
 
     async def show(self, context: RequestContext) -> None:
         """Everything a moderator needs to know whether all is well."""
@@ -38,6 +40,7 @@ class Status:
                 acted=counts.acted,
             ),
             *([context.say("status-not-read", count=counts.not_read)] if counts.not_read else []),
+            *self._languages_line(context),
             context.cards_line(),
         ]
         troubles = [trouble for trouble in (self._pipeline.trouble, *context.troubles()) if trouble is not None]
@@ -49,6 +52,11 @@ class Status:
         if not missing:
             lines.append(context.say("status-rights-fine"))
         await context.tell(*lines)
+
+    def _languages_line(self, context: RequestContext) -> list[Markup]:
+        """Names the languages that are acted on beside English; nothing where the bot reads English only."""
+        names = sorted(say(context.language, "language-name", language=one) for one in self._languages)
+        return [context.say("status-languages", languages=", ".join(names))] if names else []
 
 
 def mode_line(policy: Policy, language: Language, *, is_paused: bool = False) -> str:

@@ -164,7 +164,8 @@ explain-part = This part decided:
 explain-near = { $share } % alike, called { $label } by a moderator:
 explain-verdict = { $probabilities }.
 explain-kind = Kind: { $kind }.
-explain-language = Language: { $language ->
+explain-language = Language: { $language }.
+language-name = { $language ->
     [ar] Arabic
     [de] German
     [es] Spanish
@@ -176,7 +177,7 @@ explain-language = Language: { $language ->
     [ru] Russian
     [und] unclear
    *[other] { $language }
-  }.
+  }
 explain-not-stored = I have not read this message before: scored now, nothing is kept.
 explain-nothing = There is no text in it that I read.
 
@@ -289,6 +290,7 @@ status-not-read = { $count ->
         [one] { $count } of these messages was not read: the model does not know its script.
        *[other] { $count } of these messages were not read: the model does not know their script.
     }
+status-languages = Beside English I read { $languages }. In any other language I only show.
 status-alerts = Cards go to { $room }.
 status-no-alerts = Cards go nowhere yet: run `/setup` and choose a channel.
 status-rights-fine = I have every right I need.

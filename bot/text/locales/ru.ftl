@@ -193,7 +193,8 @@ explain-part = Решила эта часть:
 explain-near = похоже на { $share } %, модератор назвал «{ $label }»:
 explain-verdict = { $probabilities }.
 explain-kind = Что это: { $kind }.
-explain-language = Язык: { $language ->
+explain-language = Язык: { $language }.
+language-name = { $language ->
     [ar] арабский
     [de] немецкий
     [es] испанский
@@ -205,7 +206,7 @@ explain-language = Язык: { $language ->
     [ru] русский
     [und] непонятно какой
    *[other] { $language }
-  }.
+  }
 explain-not-stored = Этого сообщения я раньше не читал: оценено сейчас, ничего не сохранено.
 explain-nothing = В нём нет текста, который я читаю.
 
@@ -316,6 +317,7 @@ status-not-read = { $count ->
         [one] { $count } из этих сообщений не прочитано: модель не знает его письменности.
        *[other] { $count } из этих сообщений не прочитаны: модель не знает их письменности.
     }
+status-languages = Кроме английского читаю: { $languages }. На других языках только показываю.
 status-alerts = Карточки идут в { $room }.
 status-no-alerts = Карточки пока никуда не идут: выполните `/setup` и выберите канал.
 status-rights-fine = Все нужные права у меня есть.
