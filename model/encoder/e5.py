@@ -8,6 +8,8 @@ import struct
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from model.base import BaseNotFound, Encoded
 from model.encoder.base import EncoderBase, verified, weights_file
@@ -20,6 +22,12 @@ WEIGHTS_FILE = "e5-small-q4.bin"
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 BEGIN, PAD, END, UNKNOWN = 0, 1, 2, 3
 MASK_PIECE = "<mask>"
+PLAIN_TEXTS = (
+    *("Ich hasse Montage und Regen.", "Привет, как дела?", "مرحبا بالعالم", "¿Quién viene al cine esta noche?"),
+    *("Où est la bibliothèque ?", "Não acho o carregador", "Gdzie jest szkoła?", "Il treno è in ritardo"),
+    *("Waar is mijn oplader", "今日はいい天気ですね", "see you tomorrow", "ok"),
+)
+"""Texts of many languages about many things: the mean of their vectors is what all vectors have in common."""
 
 
 class E5(EncoderBase):
@@ -44,6 +52,15 @@ class E5(EncoderBase):
             if i > UNKNOWN and piece != MASK_PIECE  # a typed special token stays text
         }
         self._tokenizer = Unigram(pieces, file.replaced)
+        self._common: Tensor | None = None
+
+    @torch.inference_mode()
+    def embed(self, batch: Sequence[Encoded]) -> Tensor:
+        """(B, hidden) unit vectors without what all have in common: as the model gives them, any two texts are about
+        0.8 alike."""
+        if self._common is None:
+            self._common = super().embed([self.frame(self.encode(text)) for text in PLAIN_TEXTS]).mean(0)
+        return F.normalize(super().embed(batch) - self._common, dim=-1)
 
     def encode_with_starts(self, text: str) -> tuple[Encoded, list[int]]:
         """The ids of Unigram pieces and, for each, the character of the text where it begins."""

@@ -111,11 +111,13 @@ def test_serving_equals_transformers_with_peft(exact: E5) -> None:
 
 
 def test_the_embeddings_are_those_of_the_model(exact: E5) -> None:
-    """A sentence is nearer to its translation than to another sentence."""
+    """A sentence is nearer to its translation than to another sentence, and unlike what is about something else."""
     texts = ["where is the library?", "где находится библиотека?", "my cat is asleep", "meine Katze schläft"]
     vectors = exact.embed([exact.frame(exact.encode(text)) for text in texts])
     near = vectors @ vectors.T
     assert near[0, 1] > near[0, 3] and near[2, 3] > near[1, 2]
+    assert near[0, 2] < 0.4 and near[1, 3] < 0.4 < near[0, 1]
+    assert torch.allclose(near.diagonal(), torch.ones(4), atol=1e-5)
 
 
 def test_a_score_does_not_depend_on_its_neighbours(exact: E5, adapter: Path) -> None:
