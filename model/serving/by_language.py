@@ -3,11 +3,13 @@
 A text whose language cannot be told, because it is too short, counts as English.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict, classify_places
 from model.languages import ACTING, foreign_language
+from model.package_files import PackageFileUnusable
 
 
 class ByLanguage:
@@ -15,7 +17,8 @@ class ByLanguage:
     with `other_scope`; an item that names one already (an old case is explained) is read by that base.
 
     A verdict of the other base has the text's language, and `acts` is False unless that language is one of `ACTING`.
-    While the other base fails, the first answers for it as a stand-in, and `trouble` says why.
+    While the other base fails, the first answers for it as a stand-in, and `trouble` says why. Where languages cannot
+    be told, everything counts as English.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class ByLanguage:
 
     async def classify(self, items: Sequence[Item]) -> list[Verdict]:
         """One verdict per item, in order; raises the errors of the first base, and `Unscorable` of both."""
-        languages = [self._language_of(item.text) for item in items]
+        languages = [self._tell(item.text) for item in items]
         own = [item.adapter.startswith(self._scope) for item in items]
         asked = [
             replace(item, adapter=item.adapter if is_own else self._other_adapter, categories=())
@@ -45,9 +48,11 @@ class ByLanguage:
             for item, language, is_own in zip(items, languages, own, strict=True)
         ]
         others = [place for place, item in enumerate(asked) if item is not items[place] or own[place]]
-        verdicts = dict(zip(others, await self._read_others(items, asked, others), strict=True))
-        rest = [place for place in range(len(items)) if place not in verdicts]
-        verdicts |= dict(zip(rest, await classify_places(self._english, items, rest), strict=True))
+        rest = sorted(set(range(len(items))) - set(others))
+        of_others, of_rest = await asyncio.gather(
+            self._read_others(items, asked, others), classify_places(self._english, items, rest)
+        )
+        verdicts = dict(zip([*others, *rest], [*of_others, *of_rest], strict=True))
         return [
             replace(verdicts[place], language=language, acts=language in ACTING) if language else verdicts[place]
             for place, language in enumerate(languages)
@@ -55,7 +60,7 @@ class ByLanguage:
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Vectors of the base that reads each text; those of different bases are similar by chance only."""
-        places = [place for place, text in enumerate(texts) if self._language_of(text)]
+        places = [place for place, text in enumerate(texts) if self._tell(text)]
         try:
             vectors = dict(zip(places, await self._embed(self._other, texts, places), strict=True))
         except Unavailable:
@@ -63,6 +68,13 @@ class ByLanguage:
         rest = [place for place in range(len(texts)) if place not in vectors]
         vectors |= dict(zip(rest, await self._embed(self._english, texts, rest), strict=True))
         return [vectors[place] for place in range(len(texts))]
+
+    def _tell(self, text: str) -> str:
+        try:
+            return self._language_of(text)
+        except PackageFileUnusable as error:
+            self.trouble = f"Languages cannot be told apart ({error}). Everything is read as English."
+            return ""
 
     async def _read_others(self, items: Sequence[Item], asked: Sequence[Item], places: Sequence[int]) -> list[Verdict]:
         """The other base's verdicts, or a stand-in's while it fails."""

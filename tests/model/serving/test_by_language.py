@@ -7,6 +7,7 @@ import pytest
 
 from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict
 from model.labels import Label
+from model.package_files import PackageFileUnusable
 from model.serving.by_language import ByLanguage
 
 CALM = {Label.HATE: 0.0, Label.OFFENSIVE: 0.1, Label.NEUTRAL: 0.9}
@@ -82,6 +83,19 @@ async def test_while_the_other_base_fails_the_first_stands_in(failure: Exception
     assert str(failure) in classifier.trouble
     other.failure = None
     assert (await classifier.classify(items("de: hallo")))[0].base == "e5" and classifier.trouble == ""
+
+
+async def test_where_languages_cannot_be_told_all_is_english() -> None:
+    """A package is missing: the bot goes on as before, and says what to do."""
+
+    def language_of(text: str) -> str:
+        raise PackageFileUnusable("run: make install")
+
+    english, other = Stub("minilm"), Stub("e5")
+    classifier = ByLanguage(english, other, other_adapter="e5/e5-1", language_of=language_of)
+    (verdict,) = await classifier.classify(items("de: hallo"))
+    assert (verdict.base, verdict.acts, verdict.stand_in) == ("minilm", True, False)
+    assert "make install" in classifier.trouble and not other.calls
 
 
 async def test_unscorable_texts_have_their_places_in_the_call() -> None:
