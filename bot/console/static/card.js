@@ -61,7 +61,7 @@ function Heading({ item }) {
   return html`
     <span class=${`label ${item.label}`} data-testid="case-label">${item.label}</span>
     <b class="number">${percent(item.score, 1)}</b>
-    ${item.kind ? html`<span data-testid="case-kind">${item.kind}</span>` : null}
+    ${item.kind ? html`<span>· <span data-testid="case-kind">${item.kind}</span></span>` : null}
     <span class="muted">${sentences.band(item)}</span>
   `;
 }
