@@ -29,8 +29,9 @@ from training.prevalence import Prevalence
 
 MACRO_F1_MARGIN = 0.02
 """The 90 % interval of the change in macro-F1 must lie above minus this: a candidate that may be worse is refused."""
-SLICE_MARGIN = 0.02
-"""A slice may flag one text more, or this share of its texts more: a smaller margin would be one borderline text."""
+SLICE_MARGIN, SLICE_TEXTS = 0.02, 2.0
+"""A slice may flag so many texts more, or this share of its texts: one correction of one text can turn two of 40 that
+lie near the line."""
 FALSE_ACTION_BUDGET, FALSE_ACTION_MARGIN = 0.02, 0.005
 """At most this share of the harmless (and difficult) held-out texts may reach an action threshold. If the serving
 adapter exceeds it, the candidate may exceed that adapter's share by the margin."""
@@ -167,7 +168,7 @@ def judge(
     flagged = {}
     for name, rows in slices.items():
         was, now = flagged[name] = flagged_share(before[rows]), flagged_share(after[rows])
-        if (now - was) * len(rows) > max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
+        if (now - was) * len(rows) > max(SLICE_TEXTS, SLICE_MARGIN * len(rows)) + 1e-6:
             reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%}")
     acted: list[tuple[float, float]] = []
     for check in checks if harmless else ():
@@ -225,7 +226,7 @@ def _describe_drift(first: Tensor, after: Tensor, labels: Tensor, slices: Mappin
         reasons.append(f"macro-F1 on held-out texts may have fallen by {-low:.3f} since the first adapter")
     for name, rows in slices.items():
         was, now = flagged_share(first[rows]), flagged_share(after[rows])
-        if rows and (now - was) * len(rows) > DRIFT_FACTOR * max(1.0, SLICE_MARGIN * len(rows)) + 1e-6:
+        if rows and (now - was) * len(rows) > DRIFT_FACTOR * max(SLICE_TEXTS, SLICE_MARGIN * len(rows)) + 1e-6:
             reasons.append(f"{name} flagged: {now:.1%} instead of {was:.1%} of the first adapter")
     if harmless := slices["harmless texts"]:
         was, now = (
