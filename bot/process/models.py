@@ -1,14 +1,18 @@
 """Which processes answer, as config.toml says: the base, and the embedded one beside it when the base is another."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+import structlog
 
 from bot.config import Config
 from model.adapters.registry import GLOBAL, Registry, open_registry
 from model.choice import E5, EMBEDDED
-from model.classifier import Classifier
+from model.classifier import AdapterRejected, Classifier
 from model.serving.by_language import ByLanguage
 from model.serving.fallback import Fallback
 from model.serving.two_stages import StageTally, TwoStages
@@ -18,6 +22,8 @@ LOAD_TIMEOUT_S = 900.0
 """A large base is read from a slow disk; meanwhile the embedded one answers."""
 
 RETRY_AFTER_S = 30.0
+WATCHED_EVERY_S = 5.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,9 @@ async def running_models(
     """Starts the processes and ends them. `adapter` returns the one that serves, `told` hears of losses and returns."""
     model = config.model
     if model.has_two_bases:
-        async with worker_of(config, registry) as worker, _other_languages(config, worker) as by_language:
-            yield RunningModels(by_language, worker, _nothing, lambda: by_language.trouble)
+        others = WatchedAdapter(open_registry(E5, config.service.data / "adapters"), E5)
+        async with worker_of(config, registry) as worker, _other_languages(config, worker, others) as by_language:
+            yield RunningModels(by_language, worker, others.watch, lambda: by_language.trouble)
         return
     if model.choice.embedded or not (model.stand_in or model.first_stage_below):
         async with worker_of(config, registry) as worker:
@@ -105,25 +112,57 @@ async def running_models(
         yield answers
 
 
-@contextlib.asynccontextmanager
-async def _other_languages(config: Config, english: Classifier) -> AsyncIterator[ByLanguage]:
-    """The base for other languages beside the one for English. Its process starts with the first such message.
+class WatchedAdapter:
+    """The newest sound adapter of a registry that no page shows, under a scope of its own; looked for anew after each
+    promotion and rollback."""
 
-    Its own adapters are in its own registry; a newly promoted one serves after a restart.
-    """
-    registry, model = open_registry(E5, config.service.data / "adapters"), config.model
-    own = registry.newest_sound()[0]
-    choice = replace(model.choice, base=E5, device="cpu")
+    def __init__(self, registry: Registry, scope: str) -> None:
+        self.registry, self._scope = registry, scope
+        self._mark = registry.promotion_state()
+        self._newest = registry.newest_sound()[0]
+
+    @property
+    def name(self) -> str:
+        """Its `scope/version`."""
+        return f"{self._scope}/{self._newest.partition('/')[2]}"
+
+    def folder(self, name: str) -> Path:
+        """The folder of an adapter by its name here; raises `AdapterRejected`."""
+        return self.registry.folder(f"{GLOBAL}/{name.partition('/')[2]}")
+
+    async def watch(self, every_s: float = WATCHED_EVERY_S) -> None:
+        """Looks until it is cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(self._look)
+            except (OSError, AdapterRejected) as error:  # what served goes on serving
+                log.warning("the adapters for other languages cannot be read", error=str(error))
+            await asyncio.sleep(every_s)
+
+    def _look(self) -> None:
+        if (mark := self.registry.promotion_state()) == self._mark:
+            return
+        newest, problem = self.registry.newest_sound()
+        if problem:
+            log.error("adapter rejected", problem=problem)
+        self._newest, self._mark = newest, mark
+        log.info("adapter for other languages", adapter=self.name)
+
+
+@contextlib.asynccontextmanager
+async def _other_languages(config: Config, english: Classifier, adapters: WatchedAdapter) -> AsyncIterator[ByLanguage]:
+    """The base for other languages beside the one for English. Its process starts with the first such message."""
+    model = config.model
     worker = Worker(
-        choice,
-        lambda adapter: registry.folder(f"{GLOBAL}/{adapter.partition('/')[2]}"),
+        replace(model.choice, base=E5, device="cpu"),
+        adapters.folder,
         threads=model.threads,
         attempts=1,
         tries_adapters=model.try_adapters,
         lazy=True,
     )
     async with worker:
-        yield ByLanguage(english, worker, other_adapter=f"{E5}/{own.partition('/')[2]}")
+        yield ByLanguage(english, worker, other_adapter=lambda: adapters.name)
 
 
 async def _nothing() -> None:

@@ -13,8 +13,9 @@ from model.package_files import PackageFileUnusable
 
 
 class ByLanguage:
-    """A `Classifier` over two. `other_adapter` names the adapter of the base for other languages, whose names all begin
-    with `other_scope`; an item that names one already (an old case is explained) is read by that base.
+    """A `Classifier` over two. `other_adapter` returns the name of the adapter that serves on the base for other
+    languages; all its names have the same scope, and an item that names one already (an old case is explained) is read
+    by that base.
 
     A verdict of the other base has the text's language, and `acts` is False unless that language is one of `ACTING`.
     While the other base fails, the first answers for it as a stand-in, and `trouble` says why. Where languages cannot
@@ -26,13 +27,13 @@ class ByLanguage:
         english: Classifier,
         other: Classifier,
         *,
-        other_adapter: str,
+        other_adapter: Callable[[], str],
         language_of: Callable[[str], str] = foreign_language,
     ) -> None:
         self._english = english
         self._other = other
         self._other_adapter = other_adapter
-        self._scope = other_adapter.partition("/")[0] + "/"
+        self._scope = other_adapter().partition("/")[0] + "/"
         self._language_of = language_of
         self.trouble = ""
         """A sentence for moderators on why the base for other languages does not answer; "" while it does."""
@@ -41,10 +42,9 @@ class ByLanguage:
         """One verdict per item, in order; raises the errors of the first base, and `Unscorable` of both."""
         languages = [self._tell(item.text) for item in items]
         own = [item.adapter.startswith(self._scope) for item in items]
+        serving = self._other_adapter()
         asked = [
-            replace(item, adapter=item.adapter if is_own else self._other_adapter, categories=())
-            if language or is_own
-            else item
+            replace(item, adapter=item.adapter if is_own else serving, categories=()) if language or is_own else item
             for item, language, is_own in zip(items, languages, own, strict=True)
         ]
         others = [place for place, item in enumerate(asked) if item is not items[place] or own[place]]

@@ -17,7 +17,9 @@ from bot.config import BadConfig, Config, Model, Service, read_config
 from bot.domain.case import Journalled
 from bot.domain.policy import Mode, Policy
 from bot.process import models
-from model.adapters.registry import SHIPPED, SHIPPED_FOLDER, read_manifest
+from bot.process.models import WatchedAdapter
+from model.adapters.registry import GLOBAL, SHIPPED, SHIPPED_FOLDER, open_registry, read_manifest
+from model.choice import E5
 from model.classifier import AdapterRejected
 from model.gptj.files import MINI_FOLDER
 from tests.bot.signed_in import link, operator
@@ -92,6 +94,35 @@ async def test_other_languages_have_a_base_of_their_own(tmp_path: Path) -> None:
         assert row.decision.band == "clear" and row.adapter.startswith("e5/")
         row = await says(running, "დღეს კარგი ამინდია, წავიდეთ სასეირნოდ")
         assert row.adapter.startswith("e5/") and row.decision.band != "action"
+
+
+async def test_a_promoted_adapter_for_other_languages_serves_at_once(tmp_path: Path) -> None:
+    """So does the one before it after a rollback; one with damaged files never does."""
+    registry = open_registry(E5, tmp_path)
+    for version in ("second", "damaged"):
+        shutil.copytree(SHIPPED_FOLDER / E5, registry.root / GLOBAL / version)
+    watched = WatchedAdapter(registry, E5)
+    first = f"e5/{read_manifest(SHIPPED_FOLDER / E5).version}"
+    assert watched.name == first and watched.folder(first) == SHIPPED_FOLDER / E5
+
+    async def serves(name: str) -> None:
+        async with asyncio.timeout(20):
+            while watched.name != name:
+                await asyncio.sleep(0.01)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(watched.watch(every_s=0.01))
+        registry.promote("global/second")
+        await serves("e5/second")
+        assert watched.folder("e5/second") == registry.root / GLOBAL / "second"
+        (registry.root / GLOBAL / "damaged" / "adapter_model.safetensors").write_bytes(b"\0" * 100)
+        registry._write_promoted(GLOBAL, ["second", "damaged"])  # what a disk may do to it afterwards
+        await asyncio.sleep(0.2)
+        await serves("e5/second")
+        registry.rollback()
+        registry.rollback()
+        await serves(first)
+        task.cancel()
 
 
 async def test_without_the_second_base_only_english_is_read(tmp_path: Path) -> None:

@@ -43,7 +43,18 @@ def items(*texts: str, **more: object) -> list[Item]:
 
 def pair() -> tuple[Stub, Stub, ByLanguage]:
     english, other = Stub("minilm"), Stub("e5")
-    return english, other, ByLanguage(english, other, other_adapter="e5/e5-1", language_of=language_of)
+    return english, other, ByLanguage(english, other, other_adapter=lambda: "e5/e5-1", language_of=language_of)
+
+
+async def test_the_other_bases_adapter_may_change() -> None:
+    """A promoted adapter serves from the next call on; an old case is explained by its own."""
+    names = ["e5/e5-1"]
+    other = Stub("e5")
+    classifier = ByLanguage(Stub("minilm"), other, other_adapter=lambda: names[-1], language_of=language_of)
+    await classifier.classify(items("de: eins"))
+    names.append("e5/second")
+    await classifier.classify([*items("de: zwei"), Item("de: eins", "e5/e5-1")])
+    assert [item.adapter for call in other.calls for item in call] == ["e5/e5-1", "e5/second", "e5/e5-1"]
 
 
 async def test_each_text_is_read_by_the_base_of_its_language() -> None:
@@ -92,7 +103,7 @@ async def test_where_languages_cannot_be_told_all_is_english() -> None:
         raise PackageFileUnusable("run: make install")
 
     english, other = Stub("minilm"), Stub("e5")
-    classifier = ByLanguage(english, other, other_adapter="e5/e5-1", language_of=language_of)
+    classifier = ByLanguage(english, other, other_adapter=lambda: "e5/e5-1", language_of=language_of)
     (verdict,) = await classifier.classify(items("de: hallo"))
     assert (verdict.base, verdict.acts, verdict.stand_in) == ("minilm", True, False)
     assert "make install" in classifier.trouble and not other.calls
