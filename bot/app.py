@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,7 @@ from bot.store.backups import Backups
 from bot.store.private_folder import close_to_others
 from bot.store.retry import is_corruption, is_transient, leaves
 from model.adapters.registry import Registry
+from model.choice import E5
 from model.classifier import TRIAL, Item
 from model.languages import ACTING
 from model.normalize import load_tables
@@ -199,16 +200,20 @@ def _wired(
 
 def _learning(config: Config, store: Store, registry: Registry, events: ServiceEvents, worker: Worker) -> Learning:
     """What serves, and how it learns."""
-    command = refresh_command(
-        config.service.data / DATABASE,
-        config.service.key,
-        config.service.data / ADAPTERS,
-        config.learning.replay_rows,
-        config.learning.keep_adapters,
-        config.model.choice,
-        trusted=config.learning.trusted,
-        tries_adapters=config.model.try_adapters,
-        english=config.model.has_two_bases,
+    model, two_bases = config.model, config.model.has_two_bases
+    command, other_command = (
+        refresh_command(
+            config.service.data / DATABASE,
+            config.service.key,
+            config.service.data / ADAPTERS,
+            config.learning.replay_rows,
+            config.learning.keep_adapters,
+            choice,
+            trusted=config.learning.trusted,
+            tries_adapters=model.try_adapters,
+            english=two_bases and choice is model.choice,
+        )
+        for choice in (model.choice, replace(model.choice, base=E5, device="cpu"))
     )
 
     def progressed(refresh: Refresh) -> None:
@@ -218,7 +223,8 @@ def _learning(config: Config, store: Store, registry: Registry, events: ServiceE
         """The base's own process takes an adapter and scores a text with it."""
         await worker.classify([Item(TRIAL, adapter, alone=True)])
 
-    return Learning(store, registry, command, progressed, trial, config.learning.trusted)
+    trusted = config.learning.trusted
+    return Learning(store, registry, command, progressed, trial, trusted, other_command if two_bases else ())
 
 
 def _model_changed(events: ServiceEvents, text: str) -> None:

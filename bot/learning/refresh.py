@@ -53,6 +53,9 @@ class AlreadyRunning(Exception):
 
 TRUSTED: Sequence[str] = ("try-out",)
 """Communities that teach what serves all where the operator names no others."""
+OTHER_LANGUAGES = "other languages: "
+NOTHING_TO_LEARN = 4
+"""The exit status of a refresh without anything to learn."""
 MOST_DEATHS = 3
 """An adapter with which so many of the model's processes died in a row when it was tried does not serve."""
 Trial = Callable[[str], Awaitable[None]]
@@ -61,6 +64,8 @@ Trial = Callable[[str], Awaitable[None]]
 
 class Learning:
     """At most one refresh at a time, in its own process: a killed one leaves the old adapter in place.
+
+    `command` is what runs, and after it `other_command`, for the base that reads other languages.
 
     An adapter whose files are damaged or which the model refuses (`trial`) does not serve: the newest sound one does.
     """
@@ -73,10 +78,11 @@ class Learning:
         changed: Callable[[Refresh], None],
         trial: Trial | None = None,
         trusted: Sequence[str] = TRUSTED,
+        other_command: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._registry = registry
-        self._command = command
+        self._commands = [command, list(other_command)] if other_command else [command]
         self._changed = changed
         self._trial = trial
         self.trusted = frozenset(trusted)
@@ -251,9 +257,21 @@ class Learning:
         return _Own(mark, adapter if adapter.startswith(f"{scope}/") else "", problem)
 
     async def _run(self) -> None:
-        started = datetime.now(UTC)
+        started, results = datetime.now(UTC), list[str]()
+        for number, command in enumerate(self._commands):
+            status, result = await self._run_one(command, number)
+            if number == 0:
+                results.append(result)
+            elif status != NOTHING_TO_LEARN:
+                results.append(f"{OTHER_LANGUAGES}{result}")
+        finished, result = datetime.now(UTC), "; ".join(results)
+        await StoreRetry()(lambda: self._store.record_refresh(started, finished, result))
+        self._tell(Refresh(False, "finished", 1.0, result))
+
+    async def _run_one(self, command: Sequence[str], number: int) -> tuple[int, str]:
+        """Runs one of the commands; (its exit status, its result)."""
         process = await asyncio.create_subprocess_exec(
-            *self._command,
+            *command,
             stdout=asyncio.subprocess.PIPE,
             cwd=Path(__file__).parents[2],
             env={
@@ -261,22 +279,21 @@ class Learning:
                 **without_secrets(os.environ),
             },  # waiting threads leave the cores to others
         )
-        result = ""
+        result, prefix = "", OTHER_LANGUAGES if number else ""
         try:
             if process.stdout is not None:
                 async for line in process.stdout:
                     progress = json.loads(line)
                     result = progress.get("result", "")
-                    self._tell(Refresh(True, progress["stage"], progress["share"]))
+                    share = (number + progress["share"]) / len(self._commands)
+                    self._tell(Refresh(True, f"{prefix}{progress['stage']}", share))
             status = await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        result = result or f"failed: the refresh ended with status {status}; the adapter before it still serves"
-        finished = datetime.now(UTC)
-        await StoreRetry()(lambda: self._store.record_refresh(started, finished, result))
-        self._tell(Refresh(False, "finished", 1.0, result))
+        failed = f"failed: the refresh ended with status {status}; the adapter before it still serves"
+        return status, result or failed
 
     def _tell(self, state: Refresh) -> None:
         self.state = replace(state)

@@ -15,7 +15,7 @@ from bot.app import service
 from bot.config import BadConfig, Config, Service, read_config
 from bot.config import Learning as LearningSettings
 from bot.domain.policy import Policy
-from bot.learning.refresh import TRUSTED, Learning, refresh_command
+from bot.learning.refresh import TRUSTED, Learning, Refresh, refresh_command
 from bot.store import Store
 from model.adapters.registry import SHIPPED, Registry
 from model.choice import BaseChoice
@@ -80,6 +80,30 @@ async def test_enough_corrections_start_one_refresh(store: Store, tmp_path: Path
     await teach(store, 3)
     assert await starts(store, tmp_path, 3, None, clock, 1) == 1
     assert (await store.training_views.since_refresh()).total() == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "expected"),
+    [
+        ("promoted second: 10 of 10", 0, "refused: no; other languages: promoted second: 10 of 10"),
+        ("refused: worse", 3, "refused: no; other languages: refused: worse"),
+        ("nothing to learn from yet", 4, "refused: no"),
+    ],
+)
+async def test_both_bases_learn_one_after_the_other(
+    other: str, status: int, expected: str, store: Store, tmp_path: Path
+) -> None:
+    """Their results are one, without that of a base that had nothing to learn; the stages go on."""
+    told: list[Refresh] = []
+    line = json.dumps({"stage": "finished", "share": 1.0, "result": other})
+    commands = [[sys.executable, "-c", code] for code in (REFUSED, f"print({line!r}); raise SystemExit({status})")]
+    registry = Registry(tmp_path / "adapters", SHIPPED)
+    learning = Learning(store, registry, commands[0], told.append, other_command=commands[1])
+    async with asyncio.TaskGroup() as group:
+        learning.start(group)
+    assert told[-1].result == expected and not told[-1].running
+    assert [each.share for each in told] == sorted(each.share for each in told)
+    assert [each.stage for each in told][-2:] == ["other languages: finished", "finished"]
 
 
 async def test_its_hour_starts_it_once_a_day(store: Store, tmp_path: Path) -> None:
