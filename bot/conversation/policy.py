@@ -1,6 +1,6 @@
 """Answers managers: mode, policy, rooms that are left alone."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -8,26 +8,31 @@ from pydantic import ValidationError
 from bot.conversation.context import Markup, RequestContext
 from bot.conversation.status import mode_line
 from bot.domain.action import action_text
-from bot.domain.policy import PRESETS, Mode, Policy, preset_of, with_preset, with_section
+from bot.domain.policy import PRESETS, KindRule, Mode, Policy, preset_of, with_kind_rule, with_preset, with_section
 from bot.pipeline.pipeline import Pipeline
 from bot.text.inert import one_line
 from bot.text.validation import first_problem
-from model.kinds import KINDS
+from model.kinds import KINDS, Kind
 from model.labels import HARMFUL, Label
 from model.presets import Preset
 
 Changed = Callable[[RequestContext], Awaitable[None]]
+RULES: Mapping[str, KindRule | None] = {"ignore": "ignore", "alert only": "alert only", "normal": None}
+"""What may be said of a kind of harm; "normal" is what its label says."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """A wished change: a preset, or one label's thresholds in percent and its actions."""
+    """A wished change: a preset, one label's thresholds in percent and its actions, or the rule for one kind of harm
+    (one of `RULES`)."""
 
     preset: Preset | None = None
     label: str | None = None
     alert: int | None = None
     act: int | None = None
     actions: str | None = None
+    kind: str | None = None
+    rule: str | None = None
 
     @property
     def changes_label(self) -> bool:
@@ -35,7 +40,7 @@ class PolicyChange:
         return (self.alert, self.act, self.actions) != (None, None, None)
 
     def __bool__(self) -> bool:
-        return self.preset is not None or self.changes_label
+        return self.preset is not None or self.changes_label or (self.kind is not None and self.rule is not None)
 
 
 class PolicyAnswers:
@@ -73,6 +78,11 @@ class PolicyAnswers:
             except ValidationError as error:
                 await context.tell(context.say("policy-bad", error=one_line(first_problem(error), 400)))
                 return
+        if (change.kind is None) is not (change.rule is None):
+            await context.tell(context.say("policy-which-rule"))
+            return
+        if change.kind is not None and change.rule is not None:
+            policy = with_kind_rule(policy, Kind(change.kind), RULES[change.rule])
         if change:
             if too_much := context.beyond(context.lacks(policy)):
                 await context.tell(too_much)
@@ -92,13 +102,16 @@ class PolicyAnswers:
 
 
 def typed_change(typed: str) -> PolicyChange | None:
-    """Reads `strict`, or `hate 60 90 delete, warn`; None where it is neither."""
+    """Reads `strict`, `hate 60 90 delete, warn`, or `swearing alert only`; None where it is nothing of these."""
     words = typed.split(maxsplit=3)
     if not words:
         return PolicyChange()
     for preset in PRESETS:
         if words == [preset]:
             return PolicyChange(preset=preset)
+    if words[0] in KINDS:
+        rule = " ".join(words[1:])
+        return PolicyChange(kind=words[0], rule=rule) if rule in RULES else None
     numbers = [int(word) for word in words[1:3] if word.isdecimal() and len(word) <= 3]
     if words[0] not in [str(label) for label in HARMFUL] or len(numbers) != 2:
         return None

@@ -189,6 +189,12 @@ def with_section(policy: Policy, label: Label, alert: int | None, act: int | Non
     return policy.model_copy(update={str(label): LabelPolicy.model_validate(section)})
 
 
+def with_kind_rule(policy: Policy, kind: HarmKind, rule: KindRule | None) -> Policy:
+    """The same policy with another rule for one kind of harm; None is what its label says."""
+    rules = {**policy.kinds, kind: rule}
+    return policy.model_copy(update={"kinds": {name: said for name, said in rules.items() if said is not None}})
+
+
 FLOOD_AT = 5
 """From so many messages acted on within a minute on, an author is timed out, where the policy may."""
 

@@ -1,12 +1,13 @@
 """The slash commands and the entries in a message's menu. Each asks whether it may, then asks the conversation."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import discord
 import structlog
 from discord import app_commands
 
-from bot.conversation.policy import PolicyChange
+from bot.conversation.policy import RULES, PolicyChange
 from bot.domain.policy import Mode
 from bot.platforms.discord.bot import DiscordBot
 from bot.platforms.discord.learning_screen import show_learning
@@ -16,7 +17,8 @@ from bot.platforms.discord.request import DiscordRequest, checked_request, still
 from bot.platforms.discord.setup_screen import SetupScreen
 from bot.platforms.discord.translations import described
 from bot.platforms.discord.who_may import COMMANDS, DEEDS
-from model.labels import LABELS, Label
+from model.kinds import KINDS
+from model.labels import HARMFUL, LABELS
 from model.presets import Preset
 
 Click = discord.Interaction[Any]
@@ -100,6 +102,10 @@ def _moderators_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -
             await bot.conversation.cases.history(request, str(member.id))
 
 
+def _choices(names: Iterable[str]) -> list[app_commands.Choice[str]]:
+    return [app_commands.Choice(name=str(name), value=str(name)) for name in names]
+
+
 def _managers_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> None:
     hint = app_commands.default_permissions(manage_guild=True)
 
@@ -124,10 +130,10 @@ def _managers_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> 
         alert=described("command-policy-alert"),
         act=described("command-policy-act"),
         actions=described("command-policy-actions"),
+        kind=described("command-policy-kind"),
+        rule=described("command-policy-rule"),
     )
-    @app_commands.choices(
-        label=[app_commands.Choice(name=str(label), value=str(label)) for label in (Label.HATE, Label.OFFENSIVE)]
-    )
+    @app_commands.choices(label=_choices(HARMFUL), kind=_choices(KINDS), rule=_choices(RULES))
     async def policy_command(
         interaction: Click,
         preset: Preset | None = None,
@@ -135,9 +141,12 @@ def _managers_commands(tree: app_commands.CommandTree[Any], bot: DiscordBot) -> 
         alert: app_commands.Range[int, 1, 100] | None = None,
         act: app_commands.Range[int, 1, 100] | None = None,
         actions: str | None = None,
+        kind: str | None = None,
+        rule: str | None = None,
     ) -> None:
-        change = PolicyChange(preset, label, alert, act, actions)
-        needed = DEEDS["policy …"] if change or label is not None else COMMANDS["policy"]
+        change = PolicyChange(preset, label, alert, act, actions, kind, rule)
+        is_change = change or (label, kind, rule) != (None, None, None)
+        needed = DEEDS["policy …"] if is_change else COMMANDS["policy"]
         if (request := await checked_request(bot, interaction, needed)) is not None:
             await bot.conversation.policy.policy(request, change)
             await bot.changed(request.guild)

@@ -19,6 +19,7 @@ from bot.platforms.webchat.commands import ChatCommands
 from bot.store import Store
 from bot.text.language import say
 from model.classifier import Item, Verdict
+from model.kinds import KINDS
 from tests.bot.platforms.discord import conftest as discord
 from tests.bot.platforms.telegram import conftest as telegram
 from tests.conftest import StubClassifier, verdict
@@ -87,6 +88,8 @@ def discord_place(scene: discord.Scene) -> Place:
                 options = {"mode": mode}
             case "policy", [preset]:
                 options = {"preset": preset}
+            case "policy", [kind, *rule] if kind in KINDS:
+                options = {"kind": kind, "rule": " ".join(rule)}
             case "policy", [label, alert, act, *actions]:
                 options = {"label": label, "alert": int(alert), "act": int(act), "actions": " ".join(actions)}
             case "case", [number]:
@@ -207,6 +210,9 @@ SCRIPT = (
     ("moderator", "policy", "hate 60 90 delete, warn"),
     ("moderator", "policy", "hate 90 60 delete"),
     ("moderator", "policy", "strict"),
+    ("moderator", "policy", "swearing alert only"),
+    ("moderator", "policy", "insult ignore"),
+    ("moderator", "policy", "insult normal"),
     ("moderator", "mode", "enforce"),
     ("moderator", "mode", "shadow"),
     ("moderator", "test", "HATE and more"),
@@ -266,6 +272,17 @@ async def test_the_likelier_harm_is_named(places: list[Place]) -> None:
     for place in places:
         answer = flat(await place.ask("moderator", "explain", await place.says("member", ODD)))
         assert "for hate" in answer and "for offensive" not in answer, place.name
+
+
+async def test_a_kind_of_harm_has_a_rule_of_its_own(places: list[Place]) -> None:
+    """What is said of one kind stands in the policy until "normal" takes it back; other kinds keep theirs."""
+    for place in places:
+        shown = flat(await place.ask("moderator", "policy", "swearing alert only"))
+        assert "swearing: only shown." in shown, place.name
+        both = flat(await place.ask("moderator", "policy", "threat ignore"))
+        assert "swearing: only shown." in both and "threat: ignored." in both
+        back = flat(await place.ask("moderator", "policy", "threat normal"))
+        assert "swearing: only shown." in back and "threat" not in back
 
 
 async def test_a_command_in_the_try_out_chat_means_the_message_before(on_webchat: Place) -> None:
