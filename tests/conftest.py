@@ -26,6 +26,11 @@ from model.labels import Label
 logs.configure()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that train come first: among several workers none of them is left to run alone at the end."""
+    items.sort(key=lambda item: "tests/training/" not in item.nodeid)
+
+
 def verdict(hate: float = 0.0, offensive: float = 0.0) -> Verdict:
     """A verdict with these probabilities; the rest is neutral."""
     shares = {Label.HATE: hate, Label.OFFENSIVE: offensive, Label.NEUTRAL: 1 - hate - offensive}

@@ -11,7 +11,7 @@ from tests.soak.oracle import Journal, Row, compare
 from tests.soak.record import Record, Said, Shown
 
 LONG = bool(os.environ.get("DOMOVOI_SOAK"))
-MESSAGES, KILLS = (50_000, 500) if LONG else (5_000, 25)
+MESSAGES, KILLS = (50_000, 500) if LONG else (4_000, 16)
 SEED = int(os.environ.get("DOMOVOI_SEED", "1"))
 
 

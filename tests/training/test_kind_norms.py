@@ -11,12 +11,11 @@ from model.kinds import Kind
 from model.labels import Label
 from model.open import open_base
 from model.serving.scorer import Scorer, attach_adapter
-from training import refresh, refresh_run
+from training import refresh
 from training.attached_adapter import AttachedAdapter
 from training.corrections import Correction, Snapshot
 from training.examples import Example
 from training.norms import labels_of, learn_norm
-from training.samples import read_held_out
 
 pytestmark = pytest.mark.timeout(900)  # it trains for real, and the machine may be busy
 TOWN = "town"
@@ -84,10 +83,9 @@ CORRECTIONS = [
 ]
 
 
-def test_38_answers_allow_swearing_and_flip_no_insult(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("few_held_out")
+def test_38_answers_allow_swearing_and_flip_no_insult(tmp_path: Path) -> None:
     """Eleven of them say that swearing is neutral, and none is about an insult."""
-    few = tuple(examples[::5] for examples in read_held_out())
-    monkeypatch.setattr(refresh_run, "read_held_out", lambda: few)
     assert len(CORRECTIONS) == 38
     registry = Registry(tmp_path, SHIPPED)
     snapshot = Snapshot(CORRECTIONS, standing=frozenset(each.id for each in CORRECTIONS))

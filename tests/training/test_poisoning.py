@@ -57,16 +57,15 @@ def same_weights(one: Path, other: Path) -> bool:
 async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path) -> None:
     """Slurs called neutral in an untrusted group change no weights and no other norm, and are counted as left out."""
     registry, texts = Registry(tmp_path / "adapters", SHIPPED), slurs_called_neutral(180)
-    for begin, end in ((0, 60), (60, 180)):
-        done = run("training.refresh", *await agreed(tmp_path, OUTSIDE, texts[begin:end]))
-        assert done.returncode in (module.PROMOTED, module.NOTHING), done.stderr
-        told = " ".join(done.stderr.split())
-        assert f"{end} corrections teach only the norms of their own communities" in told
-        assert f"{OUTSIDE} ({end})" in told and "add it to [learning] trusted in config.toml" in told
-        assert f"{end} × community not trusted" in told
-        folder = registry.folder(registry.current())
-        assert same_weights(folder, SHIPPED) and not read_manifest(folder).examples
-        assert set(read_manifest(folder).norms) <= {OUTSIDE}
+    done = run("training.refresh", *await agreed(tmp_path, OUTSIDE, texts))
+    assert done.returncode in (module.PROMOTED, module.NOTHING), done.stderr
+    told = " ".join(done.stderr.split())
+    assert "180 corrections teach only the norms of their own communities" in told
+    assert f"{OUTSIDE} (180)" in told and "add it to [learning] trusted in config.toml" in told
+    assert "180 × community not trusted" in told
+    folder = registry.folder(registry.current())
+    assert same_weights(folder, SHIPPED) and not read_manifest(folder).examples
+    assert set(read_manifest(folder).norms) <= {OUTSIDE}
     assert registry.communities() == []
 
 
@@ -82,6 +81,7 @@ async def test_a_pair_in_a_trusted_community_is_stopped(tmp_path: Path) -> None:
     assert same_weights(registry.folder(registry.current()), SHIPPED)
 
 
+@pytest.mark.usefixtures("few_held_out")
 @pytest.mark.parametrize(
     ("examples", "lean", "why"),
     [
@@ -94,14 +94,14 @@ async def test_what_outsiders_taught_before_goes_with_the_next_refresh(
 ) -> None:
     """An adapter of an older version learned from them, or drifted so far that it shows: the next refresh starts before
     it, though there is nothing new to learn."""
-    options = await agreed(tmp_path, OUTSIDE, [JARGON.format(n) for n in range(12)])
+    await agreed(tmp_path, OUTSIDE, [JARGON.format(n) for n in range(12)])
     registry = Registry(tmp_path / "adapters", SHIPPED)
     learned = tuple(str(n + 1) for n in range(examples))
     made(registry.root / GLOBAL / "old", leaning(2, lean), examples=learned, parent=SHIPPED_NAME)
     registry.promote("global/old")
-    done = run("training.refresh", *options)
-    assert done.returncode == module.PROMOTED, done.stderr
-    assert f"started from {SHIPPED_NAME}, because {why}" in " ".join(done.stderr.split()), done.stderr
+    snapshot, told = read_corrections(tmp_path / "d.db", tmp_path / "key").trusting(trust.TRUSTED), list[str]()
+    status = module.refresh(snapshot, registry, 30, 5, lambda stage, share, result: told.append(result))
+    assert status == module.PROMOTED and f"started from {SHIPPED_NAME}, because {why}" in told[-1], told[-1]
     folder = registry.folder(registry.current())
     assert same_weights(folder, SHIPPED) and read_manifest(folder).examples == ()
 

@@ -56,9 +56,9 @@ def test_a_score_does_not_depend_on_its_neighbours(exact: MiniLM) -> None:
 def test_8_bit_products_change_little(exact: MiniLM) -> None:
     """On the held-out texts they keep the label of 99 of 100, whatever stands beside, and the balanced accuracy.
 
-    One of 14 changed labels moves the accuracy by about 0.0008, and they go both ways: two standard errors are 0.006.
+    One of five changed labels moves the accuracy by about 0.002, and they go both ways: two standard errors are 0.01.
     """
-    examples = [example for examples in read_held_out() for example in examples]
+    examples = read_held_out()[1][::2]
     texts, labels = [e.text for e in examples], torch.tensor([LABELS.index(e.label) for e in examples])
     rounded = MiniLM(precision="int8")
     logits = {}
@@ -67,7 +67,7 @@ def test_8_bit_products_change_little(exact: MiniLM) -> None:
         logits[base] = compute_logits(base, "s", texts)
     agree = float((logits[exact].argmax(-1) == logits[rounded].argmax(-1)).float().mean())
     accuracies = {base: measure(rows.softmax(-1), labels).balanced_accuracy for base, rows in logits.items()}
-    assert agree >= 0.99 and abs(accuracies[rounded] - accuracies[exact]) <= 0.006
+    assert agree >= 0.99 and abs(accuracies[rounded] - accuracies[exact]) <= 0.01
     batch = [rounded.frame(rounded.encode(text)) for text in TEXTS]
     together = rounded.label_logits(batch, "s")
     for ids, row in zip(batch, together, strict=True):

@@ -165,7 +165,7 @@ async def test_nobody_has_the_bot_do_what_they_may_not(scene: Scene) -> None:
     assert BEYOND in (await scene.runs(manager, "mode", mode="enforce")).content
     await scene.enforce()
     policy = await scene.pipeline.policy(scene.community)
-    for options in ({"preset": "strict"}, {"label": "hate", "act": 51}, {"label": "hate", "actions": "ban"}):
+    for options in ({"preset": "strict"}, {"label": "hate", "act": 61}, {"label": "hate", "actions": "ban"}):
         assert BEYOND in (await scene.runs(manager, "policy", **options)).content
     assert BEYOND in (await forged(scene, manager, scene.lounge, "domovoi-resume")).content
     screen = await scene.runs(manager, "setup")

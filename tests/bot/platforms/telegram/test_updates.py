@@ -63,7 +63,7 @@ async def test_killed_again_and_again_four_hundred_are_handled_once(tmp_path: Pa
             text = f"HATE {number}" if number % 10 == 0 else f"hello {number}"
             said.append(await server.says(scene.group, people[number % 20], text))
         kills = 0
-        while kills < 5 or (server.updates and kills < 12):
+        while kills < 5 or (server.updates and kills < 8):
             async with victim(server, tmp_path) as process:
                 await asyncio.wait_for(process.stdout.readline(), 30)  # type: ignore[union-attr]
                 await asyncio.sleep(chance.uniform(0.0, 0.2))
