@@ -106,6 +106,12 @@ def test_no_module_imports_itself_by_way_of_another(room: str) -> None:
     assert not left, sorted(left)
 
 
+def test_the_bot_loads_no_model_library() -> None:
+    """Only the processes that own a device load torch: it would cost each command a second, and the service memory."""
+    code = "import sys, bot.__main__, bot.app; assert not {'torch', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=True)
+
+
 def test_the_rooms_are_those_of_the_arrows() -> None:
     """A new room has to say what it may import."""
     rooms = {path.parent.name for path in (ROOT / "bot").glob("*/__init__.py")}

@@ -21,7 +21,6 @@ from model.choice import BaseChoice, add_base_options, read_base_choice
 from model.classifier import AdapterRejected, Died, Item, Unavailable, Unscorable, Verdict, are_probabilities
 from model.kinds import Kind
 from model.labels import LABELS
-from model.open import open_chosen_base
 from model.serving import core_dumps
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -206,6 +205,7 @@ def serve(choice: BaseChoice, threads: int, *, tries_adapters: bool = True) -> N
     import torch
 
     from model.base import BaseNotFound
+    from model.open import open_chosen_base
     from model.serving.scorer import Scorer
 
     logging.basicConfig(format="%(asctime)s [%(levelname)-8s] %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
