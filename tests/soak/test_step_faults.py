@@ -16,8 +16,8 @@ AT_LEAST = {"commit": 30, "log": 60, "platform": 10, "board": 4, "model": 6, "sw
 machine puts more cases into one drawing of a digest, so the board has fewer there."""
 
 STRIDE = {"commit": 8, "log": 8, "clock": 8, "platform": 2}
-"""Of the many steps at these boundaries each kind of fault takes every eighth or second, and each kind begins at another
-one, so that several kinds cover all. `make soak` takes every step with every kind."""
+"""Of the many steps at these boundaries each kind of fault takes every eighth or second, and each kind begins at
+another one, so that several kinds cover all. `make soak` takes every step with every kind."""
 
 
 @pytest.fixture(scope="session")

@@ -69,15 +69,16 @@ async def test_two_outsiders_who_agree_change_nothing_for_others(tmp_path: Path)
     assert registry.communities() == []
 
 
+@pytest.mark.usefixtures("few_held_out")
 async def test_a_pair_in_a_trusted_community_is_stopped(tmp_path: Path) -> None:
     """The same corrections in a trusted community are refused: a step that learns them acts on fewer slurs, and a
     smaller one hardly learns them. `benchmarks.poisoning` has more of them, in one refresh and in ten."""
-    options = await agreed(tmp_path, OUTSIDE, slurs_called_neutral(30))
-    done = run("training.refresh", *options, "--trusted", OUTSIDE, "--replay-rows", "60")
-    told = " ".join(done.stderr.split())
+    await agreed(tmp_path, OUTSIDE, slurs_called_neutral(30))
+    snapshot, told = read_corrections(tmp_path / "d.db", tmp_path / "key").trusting([OUTSIDE]), list[str]()
     registry = Registry(tmp_path / "adapters", SHIPPED)
+    status = module.refresh(snapshot, registry, 60, 5, lambda stage, share, result: told.append(result))
     reasons = ("slurs acted on: ", "slurs in tweets acted on: ", "more are answered as you said", "no more than before")
-    assert done.returncode == module.REFUSED and any(reason in told for reason in reasons), told
+    assert status == module.REFUSED and any(reason in told[-1] for reason in reasons), told[-1]
     assert same_weights(registry.folder(registry.current()), SHIPPED)
 
 
