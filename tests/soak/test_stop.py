@@ -8,7 +8,7 @@ import pytest
 from tests.soak.stops import PROMISED_S, stops
 
 LONG = bool(os.environ.get("DOMOVOI_SOAK"))
-MESSAGES, STOPS = (20_000, 1000) if LONG else (2000, 60)
+MESSAGES, STOPS = (20_000, 1000) if LONG else (900, 25)
 SEED = int(os.environ.get("DOMOVOI_SEED", "1"))
 
 
