@@ -9,6 +9,7 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
+from model import lexicon
 from model.package_files import PackageFileUnusable, check_digest, package_file
 from model.scripts import LATIN, script_of
 
@@ -24,6 +25,9 @@ MIN_SURE = 0.5
 """From this probability on a language has a name, below it is undetermined."""
 MIN_UNSURE_WORDS = 3
 """An undetermined text in Latin letters is taken for English if it has fewer words: a name, a typo, an exclamation."""
+RUN_WORDS = 3
+"""Words in a row that are in the English lexicon are English from this number on."""
+_MARKS = ".,!?;:'\"()…"
 LONGEST = 1000
 """Characters of a text that are looked at."""
 _NO_WORDS = re.compile(r"https?://\S+|www\.\S+|[@#]\S+|<[^>]*>|\d+")
@@ -46,6 +50,20 @@ def foreign_language(text: str) -> str:
     if shares.get(ENGLISH, 0.0) >= MIN_ENGLISH or likeliest == ENGLISH:
         return ""
     return "" if language == UNDETERMINED and len(words) < MIN_UNSURE_WORDS else language
+
+
+def english_run(text: str) -> str:
+    """The longest run of words of a text that all are in the English lexicon, "" if it has fewer than `RUN_WORDS`.
+
+    A few foreign words beside an insult turn the language of the whole.
+    """
+    words = _NO_WORDS.sub(" ", text).split()
+    first, best = 0, range(0)
+    for place, word in enumerate([*words, ""]):
+        if not lexicon.is_word(word.lower().strip(_MARKS)):
+            best = max(best, range(first, place), key=len)
+            first = place + 1
+    return " ".join(words[best.start : best.stop]) if len(best) >= RUN_WORDS else ""
 
 
 def _shares(text: str) -> dict[str, float]:

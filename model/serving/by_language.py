@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from model.classifier import AdapterRejected, Classifier, Item, Unavailable, Verdict, classify_places
-from model.languages import ACTING, foreign_language
+from model.languages import ACTING, english_run, foreign_language
 from model.package_files import PackageFileUnusable
+
+ABOUT_AS_HARMFUL = 0.9
+"""An English run counts from this share of the whole text's harm on."""
 
 
 class ByLanguage:
@@ -18,6 +21,8 @@ class ByLanguage:
     by that base.
 
     A verdict of the other base has the text's language, and `acts` is False unless that language is one of `ACTING`.
+    Where it is not, the text's English run (`model.languages.english_run`) is read by the first base, too, and counts
+    if it is about as harmful: else some foreign words beside an insult would spare its author.
     While the other base fails, the first answers for it as a stand-in, and `trouble` says why. Where languages cannot
     be told, everything counts as English.
     """
@@ -49,14 +54,23 @@ class ByLanguage:
         ]
         others = [place for place, item in enumerate(asked) if item is not items[place] or own[place]]
         rest = sorted(set(range(len(items))) - set(others))
-        of_others, of_rest = await asyncio.gather(
-            self._read_others(items, asked, others), classify_places(self._english, items, rest)
+        spared = [place for place in others if languages[place] not in ACTING and not own[place]]
+        runs = {place: run for place in spared if (run := english_run(items[place].text))}
+        in_english = [replace(item, text=runs.get(place, item.text)) for place, item in enumerate(items)]
+        of_others, of_english = await asyncio.gather(
+            self._read_others(items, asked, others), classify_places(self._english, in_english, [*rest, *runs])
         )
-        verdicts = dict(zip([*others, *rest], [*of_others, *of_rest], strict=True))
-        return [
-            replace(verdicts[place], language=language, acts=language in ACTING) if language else verdicts[place]
-            for place, language in enumerate(languages)
-        ]
+        verdicts = dict(zip([*others, *rest], [*of_others, *of_english], strict=False))
+        verdicts = {
+            place: replace(verdict, language=languages[place], acts=languages[place] in ACTING)
+            if languages[place]
+            else verdict
+            for place, verdict in verdicts.items()
+        }
+        for (place, run), verdict in zip(runs.items(), of_english[len(rest) :], strict=True):
+            if verdict.harm >= ABOUT_AS_HARMFUL * verdicts[place].harm:
+                verdicts[place] = replace(verdict, part=verdict.part or run)
+        return [verdicts[place] for place in range(len(items))]
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Vectors of the base that reads each text; those of different bases are similar by chance only."""

@@ -1,8 +1,10 @@
 """Which texts the base for other languages reads."""
 
+import time
+
 import pytest
 
-from model.languages import ACTING, foreign_language
+from model.languages import ACTING, english_run, foreign_language
 from training.languages import read_languages
 from training.samples import read_everyday, read_handwritten
 
@@ -47,3 +49,30 @@ def test_english_stays_with_the_base_for_english() -> None:
 def test_some_texts(text: str, language: str) -> None:
     """Links, mentions, emoji and numbers say nothing; what is too short counts as English."""
     assert foreign_language(text) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "run"),
+    [
+        ("you stupid bitch hyvää päivää kaikille", "you stupid bitch"),
+        ("bon dia a tothom, SHUT up you ugly cunt!", "SHUT up you ugly cunt!"),
+        ("merhaba go kill yourself arkadaşlar", "go kill yourself"),
+        ("hyvää päivää ok kaikille ystäville", ""),
+        ("", ""),
+        ("you stupid", ""),
+    ],
+)
+def test_the_english_run_of_a_foreign_text(text: str, run: str) -> None:
+    """Three English words in a row are read in English, wherever they stand."""
+    assert english_run(text) == run
+
+
+def test_the_english_run_is_found_in_linear_time() -> None:
+    """Ten times the words take about ten times as long."""
+    times = []
+    for count in (2_000, 20_000):
+        text = "you are sana " * count
+        began = time.process_time()
+        english_run(text)
+        times.append(time.process_time() - began)
+    assert times[1] < 40 * times[0]

@@ -135,3 +135,24 @@ async def test_a_suspect_stays_alone() -> None:
     _, other, classifier = pair()
     await classifier.classify(items("de: a", alone=True))
     assert other.calls[0][0].alone
+
+
+async def test_foreign_words_beside_an_insult_spare_nobody() -> None:
+    """Where the whole text's language does not act, its English run is read, too, and counts if it is as harmful."""
+
+    @dataclass
+    class HarmStub(Stub):
+        async def classify(self, given: Sequence[Item]) -> list[Verdict]:
+            self.calls.append(list(given))
+            harmful = {Label.HATE: 0.9, Label.OFFENSIVE: 0.08, Label.NEUTRAL: 0.02}
+            return [Verdict(harmful if "stupid" in i.text else CALM, self.name, i.adapter) for i in given]
+
+    english, other = HarmStub("minilm"), HarmStub("e5")
+    classifier = ByLanguage(english, other, other_adapter=lambda: "e5/e5-1", language_of=language_of)
+    texts = ("fi: you stupid bitch, päivää", "fi: nice to meet päivää stupid", "de: you stupid bitch", "fi: päivää")
+    verdicts = await classifier.classify(items(*texts))
+    assert [(verdict.base, verdict.acts) for verdict in verdicts] == [
+        ("minilm", True), ("e5", False), ("e5", True), ("e5", False),
+    ]  # fmt: skip
+    assert verdicts[0].part == "you stupid bitch," and verdicts[0].adapter == "global/shipped"
+    assert [item.text for item in english.calls[0]] == ["you stupid bitch,", "nice to meet"]
